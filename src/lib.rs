@@ -1,0 +1,6 @@
+//! anomalyd: an anomaly-detection service over gRPC.
+
+pub mod context;
+pub mod error;
+pub mod le_bytes;
+pub mod proto;

@@ -1,0 +1,2 @@
+//! anomalyd
+fn main() {}
