@@ -51,3 +51,7 @@ impl Context {
         Ok(())
     }
 }
+
+/// When the caller stops waiting. The server puts it into the extensions of a request that carries a deadline.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(pub Instant);
