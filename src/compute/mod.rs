@@ -1,0 +1,191 @@
+//! Where detectors run: one rayon pool behind a bounded number of permits. Work whose caller has left, or whose deadline has
+//! passed, stops.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Poll, ready};
+use std::time::Instant;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tracing::Span;
+
+use crate::context::Context;
+use crate::error::{Error, Reason, Result};
+
+/// What to do when all permits are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Refuse at once: for requests that hold their rows in memory.
+    Refuse,
+    /// Wait: for streams, so that flow control reaches the client.
+    Wait,
+}
+
+/// The pool and its permits. Cheap to clone; clones share both.
+#[derive(Debug, Clone)]
+pub struct Compute {
+    pool: Arc<ThreadPool>,
+    permits: Arc<Semaphore>,
+}
+
+impl Compute {
+    /// A pool of `threads` threads (0 for one a core), in which at most `permits` pieces of work run or wait.
+    pub fn new(threads: usize, permits: usize) -> Result<Self> {
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("compute-{index}"))
+            .build()
+            .map_err(|error| Error::new(Reason::Internal, "the compute threads cannot be started").because(error))?;
+        Ok(Self {
+            pool: Arc::new(pool),
+            permits: Arc::new(Semaphore::new(permits.max(1))),
+        })
+    }
+
+    /// Runs work on the pool and waits for it.
+    pub async fn run<T, W>(&self, admission: Admission, deadline: Option<Instant>, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Context) -> Result<T> + Send + 'static,
+    {
+        self.submit(admission, deadline, work).await?.await
+    }
+
+    /// Starts work on the pool once there is a permit, and answers with what is to be awaited. Dropping that cancels the work.
+    pub async fn submit<T, W>(&self, admission: Admission, deadline: Option<Instant>, work: W) -> Result<Running<T>>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Context) -> Result<T> + Send + 'static,
+    {
+        let permit = self.permit(admission).await?;
+        let context = Context::new().with_deadline(deadline);
+        let guard = CancelOnDrop(context.clone());
+        let (sender, receiver) = oneshot::channel();
+        let span = Span::current();
+        self.pool.spawn(move || {
+            let outcome = span.in_scope(|| {
+                // work that waited in the queue may have lost its caller meanwhile
+                context.check()?;
+                catch_unwind(AssertUnwindSafe(|| work(&context))).unwrap_or_else(|panic| Err(panicked(&*panic)))
+            });
+            drop(permit);
+            // a caller who left does not want the outcome
+            let _ = sender.send(outcome);
+        });
+        Ok(Running { receiver, _guard: guard })
+    }
+
+    async fn permit(&self, admission: Admission) -> Result<OwnedSemaphorePermit> {
+        let permits = Arc::clone(&self.permits);
+        let permit = match admission {
+            Admission::Refuse => permits.try_acquire_owned().ok(),
+            Admission::Wait => permits.acquire_owned().await.ok(),
+        };
+        permit.ok_or_else(|| {
+            Error::new(
+                Reason::Overloaded,
+                "the server works on as many requests as it may; try again later",
+            )
+        })
+    }
+}
+
+/// Work that was started. Dropping it cancels the work.
+#[derive(Debug)]
+#[must_use = "dropping it cancels the work"]
+pub struct Running<T> {
+    receiver: oneshot::Receiver<Result<T>>,
+    _guard: CancelOnDrop,
+}
+
+impl<T> Future for Running<T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
+        let outcome = ready!(Pin::new(&mut self.receiver).poll(cx));
+        Poll::Ready(outcome.unwrap_or_else(|error| Err(Error::new(Reason::Internal, "work was lost").because(error))))
+    }
+}
+
+#[derive(Debug)]
+struct CancelOnDrop(Context);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    Error::new(Reason::Internal, format!("a computation panicked: {text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn refuses_or_waits_when_all_permits_are_taken() {
+        let compute = Compute::new(1, 1).expect("pool");
+        let (release, held) = mpsc::channel::<()>();
+        let first = compute
+            .submit(Admission::Refuse, None, move |_| {
+                held.recv().ok();
+                Ok(1)
+            })
+            .await
+            .expect("there is a permit");
+        let refused = compute.run(Admission::Refuse, None, |_| Ok(2)).await.expect_err("no permit");
+        assert_eq!(refused.reason(), Reason::Overloaded);
+        let waiting = tokio::spawn({
+            let compute = compute.clone();
+            async move { compute.run(Admission::Wait, None, |_| Ok(3)).await }
+        });
+        release.send(()).expect("first is waiting");
+        assert_eq!(first.await.expect("done"), 1);
+        assert_eq!(waiting.await.expect("joined").expect("done"), 3);
+    }
+
+    #[tokio::test]
+    async fn work_stops_when_its_caller_leaves_or_its_deadline_passes() {
+        let compute = Compute::new(1, 4).expect("pool");
+        let (report, reported) = mpsc::channel();
+        let running = compute
+            .submit(Admission::Refuse, None, move |context| {
+                while context.check().is_ok() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                report.send(context.check().expect_err("ended").reason()).ok();
+                Ok(())
+            })
+            .await
+            .expect("there is a permit");
+        drop(running);
+        assert_eq!(reported.recv().expect("stopped"), Reason::Cancelled);
+
+        let passed = Some(Instant::now());
+        let late = compute.run(Admission::Refuse, passed, |_| Ok(())).await.expect_err("too late");
+        assert_eq!(late.reason(), Reason::DeadlineExceeded);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_and_gives_its_permit_back() {
+        let compute = Compute::new(1, 1).expect("pool");
+        for _ in 0..3 {
+            let error = compute.run::<(), _>(Admission::Refuse, None, |_| panic!("boom")).await.expect_err("panics");
+            assert_eq!(error.reason(), Reason::Internal);
+        }
+        assert_eq!(compute.run(Admission::Refuse, None, |_| Ok(7)).await.expect("works"), 7);
+    }
+}

@@ -1,0 +1,27 @@
+//! Labels: what is known of whether a row is an anomaly. Never trained on by an unsupervised detector, only compared with.
+
+use crate::error::{Error, Reason, Result};
+
+/// Whether a row is known to be an anomaly; `None` where it is not known.
+pub type Label = Option<bool>;
+
+/// Reads the labels of a column: 1 for an anomaly, 0 for a normal row, NaN where unknown.
+pub fn labels_of(column: impl IntoIterator<Item = f64>, name: &str) -> Result<Vec<Label>> {
+    column
+        .into_iter()
+        .enumerate()
+        .map(|(row, value)| match value {
+            0.0 => Ok(Some(false)),
+            1.0 => Ok(Some(true)),
+            value if value.is_nan() => Ok(None),
+            value => Err(Error::new(
+                Reason::InvalidRecords,
+                format!(
+                    "row {row}: the label column {name:?} holds {value}; a label is 1 or true for an anomaly, 0 or false \
+                     for a normal row, and missing where unknown"
+                ),
+            )
+            .at(format!("records[{row}]"))),
+        })
+        .collect()
+}

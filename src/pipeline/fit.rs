@@ -1,0 +1,201 @@
+//! Training: from a table to a model.
+
+use linfa::ParamGuard as _;
+use ndarray::Array2;
+
+use super::calibrate::{ThresholdRule, calibrate};
+use super::model::{Model, Statistics};
+use super::reservoir::Reservoir;
+use crate::calibration::threshold::check_contamination;
+use crate::calibration::{DEFAULT_CONTAMINATION, Threshold};
+use crate::context::Context;
+use crate::detector::moments::FeatureMoments;
+use crate::detector::z_score::DEFAULT_MULTIPLIER;
+use crate::detector::{DetectorParams, FittedDetector, Sample, ZScore, ZScoreParams, name_column};
+use crate::error::{Error, Reason, Result};
+use crate::features::schema::Purpose;
+use crate::features::{Features, Gaps, Imputer, Label, Scale, Scaling, Schema, infinite_to_missing};
+use crate::table::Table;
+
+/// The fewest rows that anything can be learned from.
+const MIN_ROWS: usize = 2;
+
+/// What to train, as asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainSpec {
+    /// The detector and its parameters.
+    pub detector: DetectorParams,
+    /// The share of training rows to flag, in (0, 0.5].
+    pub contamination: Option<f64>,
+    /// The threshold itself.
+    pub threshold: Option<f64>,
+    /// How features are scaled; `None` is the detector's default.
+    pub scaling: Option<Scaling>,
+    /// The column that holds labels.
+    pub label_column: Option<String>,
+    /// How many raw rows to keep for updates.
+    pub reservoir_size: usize,
+}
+
+/// A model and what its updates need. A model that cannot be updated has no reservoir.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fitted {
+    /// The model.
+    pub model: Model,
+    /// A sample of all raw rows that it has learned from.
+    pub reservoir: Option<Reservoir>,
+}
+
+impl TrainSpec {
+    /// Checks all that can be checked without looking at rows, and says how the threshold will come about.
+    fn check(&self) -> Result<ThresholdRule> {
+        self.detector.check()?;
+        self.contamination.map_or(Ok(()), check_contamination)?;
+        self.threshold.map_or(Ok(()), |threshold| Threshold::given(threshold).map(drop))?;
+        let multiplier = match &self.detector {
+            DetectorParams::ZScore(params) => params.multiplier,
+            _ => None,
+        };
+        match (self.contamination, self.threshold, multiplier) {
+            (Some(_), Some(_), _) => Err(Error::field(
+                "threshold",
+                "contamination and threshold exclude each other; give one of them",
+            )),
+            (Some(_), None, Some(_)) | (None, Some(_), Some(_)) => Err(Error::field(
+                "z_score.multiplier",
+                "multiplier is the threshold of z_score; it excludes contamination and threshold",
+            )),
+            (Some(c), None, None) => Ok(ThresholdRule::Contamination(c)),
+            (None, Some(t), None) => Ok(ThresholdRule::Value(t)),
+            (None, None, Some(m)) => Ok(ThresholdRule::Value(m)),
+            (None, None, None) => Ok(match &self.detector {
+                DetectorParams::ZScore(_) => ThresholdRule::Value(DEFAULT_MULTIPLIER),
+                _ => ThresholdRule::Contamination(DEFAULT_CONTAMINATION),
+            }),
+        }
+    }
+
+    /// Fits a model on the rows of a table, or on given baselines when there is none. To be called on the compute pool.
+    ///
+    /// Fails when a parameter is out of range, when nothing can be learned from the rows, or when `context` ends.
+    pub fn fit(&self, table: Option<Table>, context: &Context) -> Result<Fitted> {
+        let rule = self.check()?;
+        if let DetectorParams::ZScore(params) = &self.detector
+            && !params.baselines.is_empty()
+        {
+            return self.fit_baselines(params, rule, table.is_some());
+        }
+        let table = table.ok_or_else(|| Error::field("records", "records are missing; training needs at least 2 rows"))?;
+        if table.n_rows() < MIN_ROWS {
+            return Err(Error::new(
+                Reason::UnusableRows,
+                format!("training needs at least {MIN_ROWS} rows, got {}", table.n_rows()),
+            )
+            .at("records"));
+        }
+        let schema = Schema::learn(&table, self.label_column.as_deref())?;
+        let rows = LearningRows::read(&schema, table)?;
+        context.check()?;
+
+        let names = schema.features().to_vec();
+        let moments = FeatureMoments::of(rows.raw.view()).map_err(|error| error.named(&names))?;
+        let imputer = Imputer::learn(rows.raw.view(), &names)?;
+        let scaling = self.scaling.unwrap_or(Scaling::None);
+        let scale = Scale::learn(scaling, rows.raw.view(), &moments, imputer.values(), &names)?;
+        let features = Features { schema, imputer, scale };
+        context.check()?;
+
+        let observed = features.transform_observed(rows.raw.view());
+        let imputed = features.transform(rows.raw.view());
+        let sample = Sample {
+            rows: imputed.view(),
+            observed: observed.view(),
+        };
+        let detector = self.detector.fit(sample, context).map_err(|error| name_column(error, &names))?;
+
+        let mut model = Model {
+            features,
+            scaling,
+            detector,
+            threshold: Threshold::given(0.0)?,
+            statistics: Statistics {
+                n_rows: rows.raw.nrows() as u64,
+                n_missing_values: rows.gaps.n_missing,
+                n_infinite_values: rows.gaps.n_infinite,
+                features: Some(moments),
+                ..Statistics::default()
+            },
+        };
+        let scores = model.score_rows(rows.raw.view(), context)?;
+        model.adopt(calibrate(rule, &scores, None, rows.labels.as_deref())?);
+
+        let mut reservoir =
+            Reservoir::new(self.reservoir_size, model.features.n_features(), self.detector.random_state());
+        reservoir.offer(&rows.raw, rows.labels.as_deref());
+        Ok(Fitted {
+            model,
+            reservoir: Some(reservoir),
+        })
+    }
+
+    fn fit_baselines(&self, params: &ZScoreParams, rule: ThresholdRule, has_records: bool) -> Result<Fitted> {
+        if has_records {
+            return Err(Error::field(
+                "records",
+                "z_score.baselines and records exclude each other; leave out one of them",
+            ));
+        }
+        let ThresholdRule::Value(threshold) = rule else {
+            return Err(Error::field(
+                "contamination",
+                "contamination needs training rows; with z_score.baselines give multiplier or threshold",
+            ));
+        };
+        if self.label_column.is_some() {
+            return Err(Error::field("label_column", "label_column needs training rows, and z_score.baselines has none"));
+        }
+        if !matches!(self.scaling, None | Some(Scaling::None)) {
+            return Err(Error::field("scaler", "given baselines are in original units and cannot be scaled"));
+        }
+        let names = params.baselines.iter().map(|baseline| baseline.feature.clone()).collect();
+        let means = params.baselines.iter().map(|baseline| baseline.mean).collect();
+        Ok(Fitted {
+            model: Model {
+                features: Features {
+                    schema: Schema::of_features(names)?,
+                    imputer: Imputer::with_values(means),
+                    scale: None,
+                },
+                scaling: Scaling::None,
+                detector: FittedDetector::ZScore(ZScore::from_baselines(params.check_ref()?)?),
+                threshold: Threshold::given(threshold)?,
+                statistics: Statistics::default(),
+            },
+            reservoir: None,
+        })
+    }
+}
+
+/// Rows to learn from, aligned to a schema.
+pub(super) struct LearningRows {
+    /// The values, n x d, with NaN where a value was missing or infinite.
+    pub(super) raw: Array2<f64>,
+    pub(super) gaps: Gaps,
+    pub(super) labels: Option<Vec<Label>>,
+}
+
+impl LearningRows {
+    pub(super) fn read(schema: &Schema, table: Table) -> Result<Self> {
+        let aligned = schema.align(table, Purpose::Learn)?;
+        let mut raw = aligned.features;
+        let gaps = Gaps::count(&raw);
+        if gaps.n_infinite > 0 {
+            infinite_to_missing(&mut raw);
+        }
+        Ok(Self {
+            raw,
+            gaps,
+            labels: aligned.labels,
+        })
+    }
+}

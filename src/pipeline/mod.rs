@@ -1,0 +1,14 @@
+//! The fitted whole: features, detector and threshold, from a table to scores and from a model to bytes.
+
+pub mod artifact;
+mod calibrate;
+mod fit;
+mod model;
+pub mod reservoir;
+mod score;
+mod update;
+
+pub use fit::{Fitted, TrainSpec};
+pub use model::{Model, RowDetail, Statistics};
+pub use reservoir::Reservoir;
+pub use score::Scored;

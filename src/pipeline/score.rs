@@ -1,0 +1,67 @@
+//! Scoring: a table through the model, in blocks of rows that run in parallel and stop when no one waits any more.
+
+use ndarray::{ArrayView2, Axis};
+use rayon::prelude::*;
+
+use super::model::{Model, RowDetail};
+use crate::context::Context;
+use crate::error::Result;
+use crate::features::Gaps;
+use crate::features::schema::Purpose;
+use crate::table::Table;
+
+/// How many rows are scored between two looks at the context. Small enough for a cache, large enough to amortise.
+const BLOCK_ROWS: usize = 1024;
+
+/// The scores of a table.
+#[derive(Debug, Clone)]
+pub struct Scored {
+    /// The score of each row. Higher is more anomalous.
+    pub scores: Vec<f64>,
+    /// What was missing.
+    pub gaps: Gaps,
+    /// What else can be said of each row; empty unless it was asked for.
+    pub details: Vec<RowDetail>,
+}
+
+impl Model {
+    /// Scores the rows of a table whose columns are matched to the schema. A row's score depends on that row alone.
+    ///
+    /// Fails when the columns do not fit the schema, or when `context` ends.
+    pub fn score(&self, table: Table, with_details: bool, context: &Context) -> Result<Scored> {
+        let rows = self.features.schema.align(table, Purpose::Score)?.features;
+        let scores = self.score_rows(rows.view(), context)?;
+        let mut details = Vec::new();
+        if with_details {
+            for block in rows.axis_chunks_iter(Axis(0), BLOCK_ROWS) {
+                context.check()?;
+                details.extend(block.rows().into_iter().map(|row| self.detail(row)));
+            }
+        }
+        Ok(Scored {
+            scores,
+            gaps: Gaps::count(&rows),
+            details,
+        })
+    }
+
+    /// Scores aligned raw rows, n x d in standard layout.
+    pub(super) fn score_rows(&self, rows: ArrayView2<'_, f64>, context: &Context) -> Result<Vec<f64>> {
+        let mut scores = vec![0.0; rows.nrows()];
+        let score_block = |(block, scores): (ArrayView2<'_, f64>, &mut [f64])| -> Result<()> {
+            context.check()?;
+            let prepared = self.features.transform(block);
+            self.detector.as_detector().score_block(prepared.view(), scores);
+            Ok(())
+        };
+        if rows.nrows() <= BLOCK_ROWS {
+            score_block((rows, &mut scores))?;
+        } else {
+            rows.axis_chunks_iter(Axis(0), BLOCK_ROWS)
+                .into_par_iter()
+                .zip(scores.par_chunks_mut(BLOCK_ROWS))
+                .try_for_each(score_block)?;
+        }
+        Ok(scores)
+    }
+}

@@ -1,0 +1,102 @@
+//! Updating: a new model from more rows, without the old ones. The schema, the imputation, the scale and all parameters stay
+//! as training froze them; the reservoir stands for the rows that came before.
+
+use super::calibrate::{Calibration, ThresholdRule, calibrate};
+use super::fit::{Fitted, LearningRows};
+use super::model::{Model, Statistics};
+use super::reservoir::Reservoir;
+use crate::calibration::ThresholdSource;
+use crate::context::Context;
+use crate::detector::{History, Sample, name_column};
+use crate::error::{Error, Reason, Result};
+use crate::features::Label;
+use crate::table::Table;
+
+impl Model {
+    /// Learns from more rows. The cost depends on them and on the size of the reservoir, not on the rows seen before. To be
+    /// called on the compute pool.
+    ///
+    /// Fails when the model does not learn, when the columns do not fit, or when `context` ends.
+    pub fn update(&self, reservoir: Option<Reservoir>, table: Table, context: &Context) -> Result<Fitted> {
+        let Some(mut reservoir) = reservoir else {
+            return Err(Error::new(
+                Reason::UpdateRefused,
+                "a model of given baselines does not learn; train it again with new baselines",
+            ));
+        };
+        let rows = LearningRows::read(&self.features.schema, table)?;
+        context.check()?;
+
+        let names = self.features.schema.features();
+        let old_raw = reservoir.rows()?;
+        let old = self.features.transform(old_raw);
+        let observed = self.features.transform_observed(rows.raw.view());
+        let imputed = self.features.transform(rows.raw.view());
+        let history = History {
+            rows: old.view(),
+            seen: reservoir.seen(),
+        };
+        let sample = Sample {
+            rows: imputed.view(),
+            observed: observed.view(),
+        };
+        let detector = self.detector.update(history, sample, context).map_err(|error| name_column(error, names))?;
+
+        let mut moments = self.statistics.features.clone();
+        if let Some(moments) = &mut moments {
+            moments.push(rows.raw.view()).map_err(|error| error.named(names))?;
+        }
+        let mut model = Self {
+            features: self.features.clone(),
+            scaling: self.scaling,
+            detector,
+            threshold: self.threshold,
+            statistics: Statistics {
+                n_rows: self.statistics.n_rows + rows.raw.nrows() as u64,
+                n_missing_values: self.statistics.n_missing_values + rows.gaps.n_missing,
+                n_infinite_values: self.statistics.n_infinite_values + rows.gaps.n_infinite,
+                features: moments,
+                ..Statistics::default()
+            },
+        };
+
+        let mut scores = model.score_rows(old_raw, context)?;
+        scores.extend(model.score_rows(rows.raw.view(), context)?);
+        let weight = reservoir.seen() as f64 / reservoir.n_rows().max(1) as f64;
+        let mut weights = vec![weight; reservoir.n_rows()];
+        weights.resize(scores.len(), 1.0);
+        let labels = joined_labels(&reservoir, &rows);
+        let rule = match self.threshold.source {
+            ThresholdSource::Contamination(contamination) => ThresholdRule::Contamination(contamination),
+            ThresholdSource::Given => ThresholdRule::Value(self.threshold.value),
+        };
+        model.adopt(calibrate(rule, &scores, Some(&weights), labels.as_deref())?);
+
+        reservoir.offer(&rows.raw, rows.labels.as_deref());
+        Ok(Fitted {
+            model,
+            reservoir: Some(reservoir),
+        })
+    }
+
+    /// Takes over what calibration found.
+    pub(super) fn adopt(&mut self, calibration: Calibration) {
+        self.threshold = calibration.threshold;
+        self.statistics.n_calibration_rows = calibration.n_rows;
+        self.statistics.n_anomalies = calibration.n_anomalies;
+        self.statistics.label_metrics = calibration.label_metrics;
+    }
+}
+
+fn joined_labels(reservoir: &Reservoir, rows: &LearningRows) -> Option<Vec<Label>> {
+    let old = reservoir.labels();
+    if old.is_none() && rows.labels.is_none() {
+        return None;
+    }
+    let mut labels = old.unwrap_or_else(|| vec![None; reservoir.n_rows()]);
+    match &rows.labels {
+        Some(new) => labels.extend(new),
+        None => labels.resize(reservoir.n_rows() + rows.raw.nrows(), None),
+    }
+    Some(labels)
+}

@@ -1,0 +1,96 @@
+//! Models in memory, bounded by bytes, the least used leaving first. Keyed by blob: a blob never changes, so nothing ever has
+//! to be invalidated.
+
+use std::sync::Arc;
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use crate::compute::{Admission, Compute};
+use crate::error::Error;
+use crate::pipeline::{Model, artifact};
+use crate::store::{BlobName, BlobRef, Store, StoreError};
+
+#[derive(Debug)]
+pub(super) struct ModelCache {
+    models: Cache<BlobName, Entry, BySize>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    model: Arc<Model>,
+    size: u64,
+}
+
+#[derive(Debug, Clone)]
+struct BySize;
+
+impl Weighter<BlobName, Entry> for BySize {
+    fn weight(&self, _: &BlobName, entry: &Entry) -> u64 {
+        entry.size.max(1)
+    }
+}
+
+/// Why a model cannot be had.
+pub(super) enum LoadError {
+    /// Its blob is gone: the version was collected, or the run deleted.
+    Gone(StoreError),
+    /// Anything else.
+    Failed(Error),
+}
+
+impl From<LoadError> for Error {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Gone(error) => error.into(),
+            LoadError::Failed(error) => error,
+        }
+    }
+}
+
+impl ModelCache {
+    pub(super) fn new(bytes: u64) -> Self {
+        const TYPICAL_MODEL_BYTES: u64 = 256 * 1024;
+        let items = usize::try_from(bytes / TYPICAL_MODEL_BYTES).unwrap_or(usize::MAX).clamp(16, 1 << 16);
+        Self {
+            models: Cache::with_weighter(items, bytes, BySize),
+        }
+    }
+
+    /// The model of a blob, from memory or else from the store. Concurrent callers share one load.
+    pub(super) async fn get(
+        &self,
+        store: &impl Store,
+        compute: &Compute,
+        blob: &BlobRef,
+    ) -> Result<Arc<Model>, LoadError> {
+        if let Some(entry) = self.models.get(&blob.name) {
+            return Ok(entry.model);
+        }
+        let load = async {
+            let bytes = store.get_blob(blob).await.map_err(|error| match error {
+                StoreError::BlobNotFound => LoadError::Gone(error),
+                error => LoadError::Failed(error.into()),
+            })?;
+            let size = bytes.len() as u64;
+            let decode = move |_: &_| artifact::decode_model(&bytes);
+            let model = compute.run(Admission::Wait, None, decode).await.map_err(LoadError::Failed)?;
+            Ok(Entry {
+                model: Arc::new(model),
+                size,
+            })
+        };
+        Ok(self.models.get_or_insert_async(&blob.name, load).await?.model)
+    }
+
+    /// Takes in a model that was just stored.
+    pub(super) fn insert(&self, blob: &BlobRef, model: Arc<Model>) {
+        let size = blob.size;
+        self.models.insert(blob.name, Entry { model, size });
+    }
+
+    /// Lets go of a model whose blob is deleted.
+    pub(super) fn remove(&self, blob: BlobName) {
+        self.models.remove(&blob);
+    }
+}

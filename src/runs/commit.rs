@@ -1,0 +1,197 @@
+//! Storing a new version: bytes first, then one swap of the run's record, then the answer; what is no longer kept goes last.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::record::{RunRecord, VersionRecord};
+use super::writers::Ticket;
+use super::{Described, RequestId, RunId, Runs};
+use crate::calibration::ThresholdSource;
+use crate::error::{Error, Reason, Result};
+use crate::pipeline::{Fitted, Model, artifact};
+use crate::store::{BlobName, BlobRef, Store, StoreError, Swap};
+
+/// A fitted version as it will be stored.
+pub(super) struct Prepared {
+    model: Arc<Model>,
+    model_bytes: Vec<u8>,
+    reservoir_bytes: Option<Vec<u8>>,
+}
+
+impl Prepared {
+    /// Encodes what was fitted. To be called on the compute pool.
+    pub(super) fn encode(fitted: Fitted) -> Result<Self> {
+        Ok(Self {
+            model_bytes: artifact::encode_model(&fitted.model)?,
+            reservoir_bytes: fitted.reservoir.as_ref().map(artifact::encode_reservoir).transpose()?,
+            model: Arc::new(fitted.model),
+        })
+    }
+}
+
+/// A write of a new version.
+pub(super) struct Write {
+    pub(super) ticket: Ticket,
+    pub(super) key: Vec<u8>,
+    pub(super) run_id: RunId,
+    pub(super) request_id: Option<RequestId>,
+}
+
+/// What a version must follow to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Base {
+    /// Whatever there is, or nothing: the version is numbered at the swap.
+    Any,
+    /// Exactly this version, which it was made from.
+    Version(u64),
+}
+
+/// How storing a version ended.
+pub(super) enum Outcome {
+    Stored(Described),
+    /// A retry of a write that was stored before.
+    MadeBefore,
+    /// Another version came first.
+    Overtaken,
+}
+
+impl<S: Store> Runs<S> {
+    /// Stores a version, in a task of its own: a caller who leaves now neither stops it halfway nor leaves blobs behind.
+    pub(super) async fn commit(
+        self: &Arc<Self>,
+        write: &Arc<Write>,
+        prepared: Prepared,
+        base: Base,
+    ) -> Result<Outcome> {
+        let runs = Arc::clone(self);
+        let write = Arc::clone(write);
+        let task = self.commits.spawn(async move { runs.store_version(&write, prepared, base).await });
+        task.await.unwrap_or_else(|error| Err(Error::new(Reason::Internal, "a write was lost").because(error)))
+    }
+
+    async fn store_version(&self, write: &Write, prepared: Prepared, base: Base) -> Result<Outcome> {
+        let model_blob = self.store.put_blob(prepared.model_bytes).await?;
+        let reservoir_blob = match prepared.reservoir_bytes {
+            None => None,
+            Some(bytes) => match self.store.put_blob(bytes).await {
+                Ok(blob) => Some(blob),
+                Err(error) => {
+                    self.discard(vec![model_blob.name]).await;
+                    return Err(error.into());
+                }
+            },
+        };
+        let version = describe(&prepared.model, model_blob, reservoir_blob, write.request_id.as_ref());
+        let blobs: Vec<BlobName> = version.blobs().collect();
+        let outcome = self.swap_in(write, version, &prepared.model, base).await;
+        match &outcome {
+            // whether the record refers to the blobs is not known, so they stay; the next start sweeps them if it does not
+            Ok(Outcome::Stored(_)) | Err(CommitError::Unknown(_)) => {}
+            Ok(Outcome::MadeBefore | Outcome::Overtaken) | Err(CommitError::Refused(_)) => self.discard(blobs).await,
+        }
+        outcome.map_err(Error::from)
+    }
+
+    async fn swap_in(
+        &self,
+        write: &Write,
+        mut version: VersionRecord,
+        model: &Arc<Model>,
+        base: Base,
+    ) -> Result<Outcome, CommitError> {
+        loop {
+            let pointer = self.store.get_pointer(&write.key).await?;
+            write.ticket.check()?;
+            let (mut record, revision) = match pointer {
+                Some(pointer) => (RunRecord::decode(&pointer.value)?, Some(pointer.revision)),
+                None => (RunRecord::default(), None),
+            };
+            if record.made_by(write.request_id.as_ref()).is_some() {
+                return Ok(Outcome::MadeBefore);
+            }
+            if matches!(base, Base::Version(base) if base != record.active) {
+                return Ok(Outcome::Overtaken);
+            }
+            version.version = record.next_version();
+            let retired = record.push(version.clone());
+            match self.store.swap_pointer(&write.key, revision, Some(record.encode()?)).await? {
+                Swap::Lost => {}
+                Swap::Done => {
+                    self.models.insert(&version.model, Arc::clone(model));
+                    self.discard(retired.iter().flat_map(VersionRecord::blobs).collect()).await;
+                    return Ok(Outcome::Stored(Described {
+                        run_id: write.run_id.clone(),
+                        active_version: record.active,
+                        kept_versions: record.versions.iter().map(|kept| kept.version).collect(),
+                        version,
+                        model: Arc::clone(model),
+                    }));
+                }
+            }
+        }
+    }
+
+    /// Deletes blobs that nothing refers to. A failure is logged: the next start sweeps what is left.
+    pub(super) async fn discard(&self, blobs: Vec<BlobName>) {
+        for blob in blobs {
+            self.models.remove(blob);
+            if let Err(error) = self.store.delete_blob(blob).await {
+                tracing::warn!(%error, "a blob that is no longer needed cannot be deleted");
+            }
+        }
+    }
+}
+
+/// Why a version was not stored, or is not known to be.
+enum CommitError {
+    Refused(Error),
+    Unknown(Error),
+}
+
+impl From<Error> for CommitError {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<StoreError> for CommitError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unknown { .. } => Self::Unknown(error.into()),
+            error => Self::Refused(error.into()),
+        }
+    }
+}
+
+impl From<CommitError> for Error {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Refused(error) | CommitError::Unknown(error) => error,
+        }
+    }
+}
+
+/// What the record says of a version. Its number is given at the swap.
+fn describe(
+    model: &Model,
+    model_blob: BlobRef,
+    reservoir_blob: Option<BlobRef>,
+    request_id: Option<&RequestId>,
+) -> VersionRecord {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    VersionRecord {
+        version: 0,
+        model: model_blob,
+        reservoir: reservoir_blob,
+        detector: model.detector().name().to_owned(),
+        threshold: model.threshold().value,
+        contamination: match model.threshold().source {
+            ThresholdSource::Contamination(contamination) => Some(contamination),
+            ThresholdSource::Given => None,
+        },
+        n_features: u32::try_from(model.features().n_features()).unwrap_or(u32::MAX),
+        n_rows: model.statistics().n_rows,
+        created_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
+        request_id: request_id.map(|id| id.as_str().to_owned()),
+    }
+}

@@ -1,0 +1,36 @@
+//! DeleteRun: a run and all its versions.
+
+use std::sync::Arc;
+
+use super::record::RunRecord;
+use super::{Caller, RunId, Runs};
+use crate::error::{Error, Reason, Result};
+use crate::store::{Store, Swap, key};
+
+impl<S: Store> Runs<S> {
+    /// Deletes a run and answers with the number of its kept versions. Writes that are under way for it are lost.
+    pub async fn delete(self: &Arc<Self>, caller: Caller, run_id: RunId) -> Result<usize> {
+        let runs = Arc::clone(self);
+        // in a task of its own: a caller who leaves now does not leave blobs behind
+        let task = self.commits.spawn(async move { runs.delete_run(&caller, &run_id).await });
+        task.await.unwrap_or_else(|error| Err(Error::new(Reason::Internal, "a deletion was lost").because(error)))
+    }
+
+    async fn delete_run(&self, caller: &Caller, run_id: &RunId) -> Result<usize> {
+        let key = key::run_key(caller.owner, run_id.as_str());
+        loop {
+            let Some(pointer) = self.store.get_pointer(&key).await? else {
+                return Err(run_id.not_found());
+            };
+            let record = RunRecord::decode(&pointer.value)?;
+            let _deletion = self.writers.delete(&key);
+            match self.store.swap_pointer(&key, Some(pointer.revision), None).await? {
+                Swap::Lost => {}
+                Swap::Done => {
+                    self.discard(record.blobs().collect()).await;
+                    return Ok(record.versions.len());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The use cases: train, predict, update, list, describe and delete. The one place that joins pipeline, compute and store.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio_util::task::TaskTracker;
+
+use crate::compute::Compute;
+use crate::error::Result;
+use crate::pipeline::Model;
+use crate::store::{self, Owner, Store, key};
+
+mod cache;
+mod commit;
+mod delete;
+mod get;
+mod list;
+mod predict;
+mod record;
+mod run_id;
+mod train;
+mod update;
+mod writers;
+
+pub use get::{Described, VersionSelector};
+pub use list::{Listed, Page};
+pub use predict::Scorer;
+pub use record::VersionRecord;
+pub use run_id::{RequestId, RunId};
+
+use cache::ModelCache;
+use record::RunRecord;
+use writers::Writers;
+
+/// How many versions of a run are kept.
+pub const KEPT_VERSIONS: usize = 10;
+
+/// Who asks, and for how long they wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller {
+    /// The owner of the runs that are asked for.
+    pub owner: Owner,
+    /// When the caller stops waiting.
+    pub deadline: Option<Instant>,
+}
+
+/// All runs of all owners.
+#[derive(Debug)]
+pub struct Runs<S> {
+    store: S,
+    compute: Compute,
+    models: ModelCache,
+    writers: Arc<Writers>,
+    commits: TaskTracker,
+}
+
+impl<S: Store> Runs<S> {
+    /// Opens the runs in a store, and deletes the blobs that no run refers to: what a crash left behind.
+    pub async fn open(store: S, compute: Compute, model_cache_bytes: u64) -> Result<Arc<Self>> {
+        const PAGE: usize = 1000;
+        let mut referenced = HashSet::new();
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let page = store.scan(key::all_runs_prefix(), after.as_deref(), PAGE).await?;
+            for (_, value) in &page {
+                referenced.extend(RunRecord::decode(value)?.blobs());
+            }
+            match page.into_iter().last() {
+                Some((key, _)) => after = Some(key),
+                None => break,
+            }
+        }
+        let n_swept = store::sweep(&store, &referenced).await?;
+        if n_swept > 0 {
+            tracing::info!(blobs = n_swept, "deleted what unfinished writes left behind");
+        }
+        Ok(Arc::new(Self {
+            store,
+            compute,
+            models: ModelCache::new(model_cache_bytes),
+            writers: Arc::new(Writers::default()),
+            commits: TaskTracker::new(),
+        }))
+    }
+
+    /// Waits until the writes that have begun to store their version are done.
+    pub async fn close(&self) {
+        self.commits.close();
+        self.commits.wait().await;
+    }
+
+    /// The store under the runs.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    async fn record(&self, caller: &Caller, run_id: &RunId) -> Result<RunRecord> {
+        let key = key::run_key(caller.owner, run_id.as_str());
+        match self.store.get_pointer(&key).await? {
+            Some(pointer) => RunRecord::decode(&pointer.value),
+            None => Err(run_id.not_found()),
+        }
+    }
+
+    /// The version of a run that is asked for, with its model.
+    async fn load(&self, caller: &Caller, run_id: &RunId, selector: VersionSelector) -> Result<Loaded> {
+        /// An old version may be collected between the look at the record and the look at the blob.
+        const ATTEMPTS: usize = 3;
+        let mut attempt = 1;
+        loop {
+            let record = self.record(caller, run_id).await?;
+            let version = record.select(run_id, selector)?.clone();
+            match self.models.get(&self.store, &self.compute, &version.model).await {
+                Ok(model) => return Ok(Loaded { record, version, model }),
+                Err(cache::LoadError::Gone(_)) if attempt < ATTEMPTS => attempt += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// One version of a run and its model.
+struct Loaded {
+    record: RunRecord,
+    version: VersionRecord,
+    model: Arc<Model>,
+}

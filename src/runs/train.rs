@@ -1,0 +1,73 @@
+//! Train: a new version of a run from rows.
+
+use std::sync::Arc;
+
+use super::commit::{Base, Outcome, Prepared, Write};
+use super::get::VersionSelector;
+use super::{Caller, Described, RequestId, RunId, Runs};
+use crate::compute::Admission;
+use crate::error::{Error, Reason, Result};
+use crate::pipeline::TrainSpec;
+use crate::store::{Store, key};
+use crate::table::Table;
+
+impl<S: Store> Runs<S> {
+    /// Trains a model and stores it as the next version of the run, which is created when it does not exist.
+    pub async fn train(
+        self: &Arc<Self>,
+        caller: Caller,
+        run_id: RunId,
+        request_id: Option<RequestId>,
+        spec: TrainSpec,
+        table: Option<Table>,
+    ) -> Result<Described> {
+        let key = key::run_key(caller.owner, run_id.as_str());
+        let ticket = self.writers.enter(&key);
+        let write = Arc::new(Write {
+            ticket,
+            key,
+            run_id,
+            request_id,
+        });
+        if let Some(described) = self.made_before(&caller, &write).await? {
+            return Ok(described);
+        }
+        let prepared = self
+            .compute
+            .run(Admission::Refuse, caller.deadline, move |context| {
+                Prepared::encode(spec.fit(table, context)?)
+            })
+            .await?;
+        match self.commit(&write, prepared, Base::Any).await? {
+            Outcome::Stored(described) => Ok(described),
+            Outcome::MadeBefore | Outcome::Overtaken => self.made_before(&caller, &write).await?.ok_or_else(conflict),
+        }
+    }
+
+    /// The version that an earlier request with the same id made, if it is still kept.
+    pub(super) async fn made_before(&self, caller: &Caller, write: &Write) -> Result<Option<Described>> {
+        if write.request_id.is_none() {
+            return Ok(None);
+        }
+        let made = match self.record(caller, &write.run_id).await {
+            Ok(record) => record.made_by(write.request_id.as_ref()).map(|version| version.version),
+            Err(error) if error.reason() == Reason::RunNotFound => None,
+            Err(error) => return Err(error),
+        };
+        match made {
+            Some(version) => {
+                let selector = VersionSelector::Number(version);
+                self.describe(*caller, write.run_id.clone(), selector).await.map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+/// The error of a write that kept losing against others.
+pub(super) fn conflict() -> Error {
+    Error::new(
+        Reason::WriteConflict,
+        "other writes to the run kept coming first; nothing was stored, try again",
+    )
+}

@@ -1,0 +1,169 @@
+//! `anomaly.v1.AnomalyService`.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tonic::{Extensions, Request, Response, Status, Streaming};
+
+use super::convert::prediction::{Answer, Detail};
+use super::convert::records;
+use super::convert::train::Training;
+use super::predict_stream;
+use crate::compute::Admission;
+use crate::context::Deadline;
+use crate::error::{Error, Reason, Result};
+use crate::proto::v1::anomaly_service_server::AnomalyService;
+use crate::proto::v1::{
+    DeleteRunRequest, DeleteRunResponse, GetModelRequest, GetModelResponse, ListModelsRequest, ListModelsResponse,
+    PredictRequest, PredictResponse, PredictStreamRequest, PredictStreamResponse, TrainRequest, TrainResponse,
+    UpdateRequest, UpdateResponse,
+};
+use crate::runs::{Caller, RequestId, RunId, Runs, VersionSelector};
+use crate::store::{Owner, Store};
+
+/// The service over the runs of a store.
+#[derive(Debug)]
+pub struct AnomalyGrpc<S> {
+    runs: Arc<Runs<S>>,
+    reservoir_size: usize,
+}
+
+impl<S: Store> AnomalyGrpc<S> {
+    /// A service over runs. `reservoir_size` is how many raw rows each model keeps for updates.
+    pub fn new(runs: Arc<Runs<S>>, reservoir_size: usize) -> Self {
+        Self { runs, reservoir_size }
+    }
+}
+
+/// The page size of a request that names none.
+const DEFAULT_PAGE_SIZE: usize = 50;
+
+/// The largest page size.
+const MAX_PAGE_SIZE: usize = 1000;
+
+#[tonic::async_trait]
+impl<S: Store> AnomalyService for AnomalyGrpc<S> {
+    async fn train(&self, request: Request<TrainRequest>) -> Result<Response<TrainResponse>, Status> {
+        let caller = caller(request.extensions())?;
+        let Training {
+            run_id,
+            request_id,
+            spec,
+            table,
+        } = Training::receive(request.into_inner(), self.reservoir_size)?;
+        let described = self.runs.train(caller, run_id, request_id, spec, table).await?;
+        Ok(Response::new(TrainResponse {
+            model: Some(described.into()),
+        }))
+    }
+
+    async fn predict(&self, request: Request<PredictRequest>) -> Result<Response<PredictResponse>, Status> {
+        let caller = caller(request.extensions())?;
+        let request = request.into_inner();
+        let run_id = RunId::parse(request.run_id)?;
+        let table = records::required(request.records)?;
+        let default = if table.n_rows() == 1 { Detail::Full } else { Detail::Scores };
+        let detail = Detail::receive(request.detail, default)?;
+
+        let scorer = self.runs.scorer(caller, run_id, selector(request.version)).await?;
+        let scored = scorer.submit(Admission::Refuse, table, detail == Detail::Full).await?.await?;
+        let mut answer = Answer::new(scorer, detail, usize::MAX);
+        answer.add(scored);
+        Ok(Response::new(answer.into()))
+    }
+
+    async fn predict_stream(
+        &self,
+        request: Request<Streaming<PredictStreamRequest>>,
+    ) -> Result<Response<PredictStreamResponse>, Status> {
+        let caller = caller(request.extensions())?;
+        let messages = request.into_inner();
+        let answer = predict_stream::score(&self.runs, caller, messages).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn update(&self, request: Request<UpdateRequest>) -> Result<Response<UpdateResponse>, Status> {
+        let caller = caller(request.extensions())?;
+        let request = request.into_inner();
+        let run_id = RunId::parse(request.run_id)?;
+        let request_id = RequestId::parse(request.request_id)?;
+        let table = records::required(request.records)?;
+        let described = self.runs.update(caller, run_id, request_id, table).await?;
+        Ok(Response::new(UpdateResponse {
+            model: Some(described.into()),
+        }))
+    }
+
+    async fn list_models(&self, request: Request<ListModelsRequest>) -> Result<Response<ListModelsResponse>, Status> {
+        let caller = caller(request.extensions())?;
+        let request = request.into_inner();
+        let page_size = match request.page_size as usize {
+            0 => DEFAULT_PAGE_SIZE,
+            size if size <= MAX_PAGE_SIZE => size,
+            size => {
+                let message = format!("page_size is {size}; it must be at most {MAX_PAGE_SIZE}");
+                return Err(Error::field("page_size", message).into());
+            }
+        };
+        let after = read_page_token(&request.page_token)?;
+        let page = self.runs.list(caller, after.as_ref(), page_size).await?;
+        let next_page_token = match page.runs.last() {
+            Some(last) if page.more => URL_SAFE_NO_PAD.encode(last.run_id.as_str()),
+            _ => String::new(),
+        };
+        Ok(Response::new(ListModelsResponse {
+            models: page.runs.into_iter().map(Into::into).collect(),
+            next_page_token,
+        }))
+    }
+
+    async fn get_model(&self, request: Request<GetModelRequest>) -> Result<Response<GetModelResponse>, Status> {
+        let caller = caller(request.extensions())?;
+        let request = request.into_inner();
+        let run_id = RunId::parse(request.run_id)?;
+        let described = self.runs.describe(caller, run_id, selector(request.version)).await?;
+        Ok(Response::new(described.into()))
+    }
+
+    async fn delete_run(&self, request: Request<DeleteRunRequest>) -> Result<Response<DeleteRunResponse>, Status> {
+        let caller = caller(request.extensions())?;
+        let run_id = RunId::parse(request.into_inner().run_id)?;
+        let n_versions = self.runs.delete(caller, run_id).await?;
+        Ok(Response::new(DeleteRunResponse {
+            n_versions: Some(u32::try_from(n_versions).unwrap_or(u32::MAX)),
+        }))
+    }
+}
+
+/// Who calls, as the layers before found out.
+fn caller(extensions: &Extensions) -> Result<Caller> {
+    let owner = extensions
+        .get::<Owner>()
+        .ok_or_else(|| Error::new(Reason::Internal, "a request came through without an owner"))?;
+    Ok(Caller {
+        owner: *owner,
+        deadline: extensions.get::<Deadline>().map(|deadline| deadline.0),
+    })
+}
+
+pub(super) fn selector(version: u64) -> VersionSelector {
+    match version {
+        0 => VersionSelector::Active,
+        number => VersionSelector::Number(number),
+    }
+}
+
+fn read_page_token(token: &str) -> Result<Option<RunId>> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let last = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    match last.map(RunId::parse) {
+        Some(Ok(run_id)) => Ok(Some(run_id)),
+        _ => Err(Error::field(
+            "page_token",
+            "page_token is not one that this server gave; send the next_page_token of the page before, or nothing",
+        )),
+    }
+}

@@ -1,0 +1,8 @@
+//! Between the messages on the wire and the stricter types of the domain. Receiving checks and can fail; sending cannot.
+
+pub(super) mod detector;
+pub(super) mod model;
+pub(super) mod prediction;
+pub(super) mod records;
+mod rows;
+pub(super) mod train;

@@ -1,0 +1,177 @@
+//! Predictions, gathered from scored tables: one for a unary request, any number along a stream.
+
+use crate::error::{Error, Result};
+use crate::features::Gaps;
+use crate::pipeline::{RowDetail, Scored};
+use crate::proto::v1;
+use crate::runs::Scorer;
+
+/// How much an answer says of each row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::service) enum Detail {
+    Summary,
+    Scores,
+    Anomalies,
+    Full,
+}
+
+impl Detail {
+    /// The detail that a request asks for; `unspecified` when it names none.
+    pub(in crate::service) fn receive(detail: i32, unspecified: Self) -> Result<Self> {
+        match v1::Detail::try_from(detail) {
+            Ok(v1::Detail::Unspecified) => Ok(unspecified),
+            Ok(v1::Detail::Summary) => Ok(Self::Summary),
+            Ok(v1::Detail::Scores) => Ok(Self::Scores),
+            Ok(v1::Detail::Anomalies) => Ok(Self::Anomalies),
+            Ok(v1::Detail::Full) => Ok(Self::Full),
+            Err(_) => Err(Error::field(
+                "detail",
+                format!(
+                    "{detail} is no known detail; give DETAIL_SUMMARY, DETAIL_SCORES, DETAIL_ANOMALIES or DETAIL_FULL"
+                ),
+            )),
+        }
+    }
+}
+
+/// The answer to a prediction as it grows.
+pub(in crate::service) struct Answer {
+    scorer: Scorer,
+    detail: Detail,
+    max_results: usize,
+    n_rows: u64,
+    n_anomalies: u64,
+    gaps: Gaps,
+    scores: Vec<f64>,
+    is_anomaly: Vec<bool>,
+    rows: Vec<v1::RowPrediction>,
+    truncated: bool,
+}
+
+impl Answer {
+    /// An answer without rows yet, which lists at most `max_results` of them.
+    pub(in crate::service) fn new(scorer: Scorer, detail: Detail, max_results: usize) -> Self {
+        Self {
+            scorer,
+            detail,
+            max_results,
+            n_rows: 0,
+            n_anomalies: 0,
+            gaps: Gaps::default(),
+            scores: Vec::new(),
+            is_anomaly: Vec::new(),
+            rows: Vec::new(),
+            truncated: false,
+        }
+    }
+
+    /// How many rows there are so far.
+    pub(in crate::service) fn n_rows(&self) -> u64 {
+        self.n_rows
+    }
+
+    /// Adds the rows of a scored table, in their order.
+    pub(in crate::service) fn add(&mut self, scored: Scored) {
+        let threshold = self.scorer.model.threshold().value;
+        let first = self.n_rows;
+        self.n_rows += scored.scores.len() as u64;
+        self.n_anomalies += scored.scores.iter().filter(|&&score| score > threshold).count() as u64;
+        self.gaps.merge(&scored.gaps);
+        match self.detail {
+            Detail::Summary => {}
+            Detail::Scores => self.add_scores(scored.scores, threshold),
+            Detail::Anomalies => {
+                let flagged = (first..).zip(scored.scores).filter(|&(_, score)| score > threshold);
+                self.add_rows(flagged.map(|(row, score)| plain_row(row, score, threshold)));
+            }
+            Detail::Full => {
+                let names = self.scorer.model.clone();
+                let names = names.features().schema.features();
+                let rows = (first..).zip(scored.scores).zip(scored.details);
+                self.add_rows(rows.map(|((row, score), detail)| full_row(row, score, threshold, detail, names)));
+            }
+        }
+    }
+
+    fn add_scores(&mut self, mut scores: Vec<f64>, threshold: f64) {
+        let room = self.max_results - self.scores.len();
+        if scores.len() > room {
+            scores.truncate(room);
+            self.truncated = true;
+        }
+        self.is_anomaly.extend(scores.iter().map(|&score| score > threshold));
+        if self.scores.is_empty() {
+            self.scores = scores;
+        } else {
+            self.scores.extend(scores);
+        }
+    }
+
+    fn add_rows(&mut self, mut rows: impl Iterator<Item = v1::RowPrediction>) {
+        let room = self.max_results - self.rows.len();
+        self.rows.extend(rows.by_ref().take(room));
+        self.truncated |= rows.next().is_some();
+    }
+
+    fn summary(&self) -> v1::PredictionSummary {
+        let model = &self.scorer.model;
+        let features = model.features().schema.features();
+        let missing = features.iter().zip(&self.gaps.features).filter(|(_, missing)| **missing);
+        v1::PredictionSummary {
+            run_id: self.scorer.run_id.as_str().to_owned(),
+            version: self.scorer.version,
+            threshold: Some(model.threshold().value),
+            n_rows: Some(self.n_rows),
+            n_anomalies: Some(self.n_anomalies),
+            n_missing_values: Some(self.gaps.n_missing),
+            n_infinite_values: Some(self.gaps.n_infinite),
+            missing_features: missing.map(|(name, _)| name.clone()).collect(),
+        }
+    }
+}
+
+impl From<Answer> for v1::PredictResponse {
+    fn from(answer: Answer) -> Self {
+        Self {
+            summary: Some(answer.summary()),
+            scores: answer.scores,
+            is_anomaly: answer.is_anomaly,
+            rows: answer.rows,
+        }
+    }
+}
+
+impl From<Answer> for v1::PredictStreamResponse {
+    fn from(answer: Answer) -> Self {
+        Self {
+            summary: Some(answer.summary()),
+            scores: answer.scores,
+            is_anomaly: answer.is_anomaly,
+            rows: answer.rows,
+            truncated: Some(answer.truncated),
+        }
+    }
+}
+
+fn plain_row(row: u64, score: f64, threshold: f64) -> v1::RowPrediction {
+    v1::RowPrediction {
+        row: Some(row),
+        score: Some(score),
+        is_anomaly: Some(score > threshold),
+        ..v1::RowPrediction::default()
+    }
+}
+
+fn full_row(row: u64, score: f64, threshold: f64, detail: RowDetail, names: &[String]) -> v1::RowPrediction {
+    v1::RowPrediction {
+        missing_features: detail.missing_features.into_iter().map(|feature| names[feature].clone()).collect(),
+        z_scores: detail.z_scores.unwrap_or_default(),
+        gaussian: detail.gaussian.map(|gaussian| v1::GaussianRow {
+            mahalanobis: Some(gaussian.mahalanobis),
+            log_density: Some(gaussian.log_density),
+            density: Some(gaussian.density),
+            normalized_density: Some(gaussian.normalized_density),
+        }),
+        ..plain_row(row, score, threshold)
+    }
+}

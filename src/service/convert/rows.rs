@@ -1,0 +1,196 @@
+//! JSON-like rows, as objects or arrays, to a table.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use prost_types::value::Kind;
+use prost_types::{ListValue, Struct, Value};
+
+use crate::error::{Error, Reason, Result};
+use crate::table::{AbsentCell, Table, check_cells, shortened};
+
+/// Reads rows. The first one decides whether all are objects or arrays.
+///
+/// The paths of errors start below the list, as in `[3].amount`.
+pub(super) fn read(list: ListValue) -> Result<Table> {
+    match list.values.first().and_then(|value| value.kind.as_ref()) {
+        None if list.values.is_empty() => Err(Error::new(Reason::InvalidRecords, "the records have no rows")),
+        Some(Kind::StructValue(_)) => read_objects(list.values),
+        Some(Kind::ListValue(_)) => read_arrays(list.values),
+        _ => Err(not_a_row(0, "an object or an array")),
+    }
+}
+
+fn read_arrays(rows: Vec<Value>) -> Result<Table> {
+    let n_rows = rows.len();
+    let mut n_columns = 0;
+    let mut values = Vec::new();
+    for (index, row) in rows.into_iter().enumerate() {
+        let Some(Kind::ListValue(ListValue { values: cells })) = row.kind else {
+            return Err(not_a_row(index, "an array like the first row"));
+        };
+        if index == 0 {
+            n_columns = cells.len();
+            check_cells(n_rows, n_columns)?;
+            values.reserve_exact(n_rows * n_columns);
+        } else if cells.len() != n_columns {
+            return Err(Error::new(
+                Reason::InvalidRecords,
+                format!("row {index} has {} values, the first row has {n_columns}", cells.len()),
+            )
+            .at(format!("[{index}]")));
+        }
+        for (column, cell) in cells.into_iter().enumerate() {
+            values.push(number(cell).map_err(|text| not_a_number(index, &format!("[{column}]"), &text))?);
+        }
+    }
+    Table::from_row_major(None, n_columns, values)
+}
+
+fn read_objects(rows: Vec<Value>) -> Result<Table> {
+    let n_rows = rows.len();
+    let mut objects = Vec::with_capacity(n_rows);
+    for (index, row) in rows.into_iter().enumerate() {
+        match row.kind {
+            Some(Kind::StructValue(Struct { fields })) => objects.push(fields),
+            _ => return Err(not_a_row(index, "an object like the first row")),
+        }
+    }
+    let names = union_of_names(&objects);
+    check_cells(n_rows, names.len())?;
+
+    let mut values = Vec::with_capacity(n_rows * names.len());
+    let mut absent = None;
+    for (row, object) in objects.into_iter().enumerate() {
+        // both are sorted by bytes, so one walk along the names meets every field
+        let mut fields = object.into_iter().peekable();
+        for (column, name) in names.iter().enumerate() {
+            match fields.next_if(|(field, _)| field == name) {
+                Some((_, cell)) => {
+                    values.push(number(cell).map_err(|text| not_a_number(row, &format!(".{name}"), &text))?);
+                }
+                None => {
+                    values.push(f64::NAN);
+                    absent = absent.or(Some(AbsentCell { row, column }));
+                }
+            }
+        }
+    }
+    let n_columns = names.len();
+    Ok(Table::from_row_major(Some(names), n_columns, values)?.with_absent(absent))
+}
+
+fn union_of_names(objects: &[BTreeMap<String, Value>]) -> Vec<String> {
+    let Some(first) = objects.first() else {
+        return Vec::new();
+    };
+    let alike = objects.iter().all(|object| object.len() == first.len() && object.keys().eq(first.keys()));
+    if alike {
+        first.keys().cloned().collect()
+    } else {
+        let names: BTreeSet<&String> = objects.iter().flat_map(BTreeMap::keys).collect();
+        names.into_iter().cloned().collect()
+    }
+}
+
+/// The number that a cell holds; NaN for null. Fails with what it holds instead.
+fn number(cell: Value) -> Result<f64, String> {
+    match cell.kind {
+        Some(Kind::NumberValue(number)) => Ok(number),
+        Some(Kind::BoolValue(value)) => Ok(f64::from(u8::from(value))),
+        None | Some(Kind::NullValue(_)) => Ok(f64::NAN),
+        Some(Kind::StringValue(text)) => Err(shortened(&text)),
+        Some(Kind::ListValue(_)) => Err("an array".to_owned()),
+        Some(Kind::StructValue(_)) => Err("an object".to_owned()),
+    }
+}
+
+fn not_a_number(row: usize, path: &str, found: &str) -> Error {
+    Error::new(
+        Reason::TextValue,
+        format!(
+            "row {row}, column {:?}: {found} is not a number; text columns are not supported",
+            path.trim_start_matches(['.', '[']).trim_end_matches(']')
+        ),
+    )
+    .at(format!("[{row}]{path}"))
+}
+
+fn not_a_row(index: usize, expected: &str) -> Error {
+    Error::new(Reason::InvalidRecords, format!("row {index} is not {expected}")).at(format!("[{index}]"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(json: serde_json::Value) -> Value {
+        use serde_json::Value as Json;
+        let kind = match json {
+            Json::Null => Kind::NullValue(0),
+            Json::Bool(b) => Kind::BoolValue(b),
+            Json::Number(n) => Kind::NumberValue(n.as_f64().expect("finite")),
+            Json::String(s) => Kind::StringValue(s),
+            Json::Array(a) => Kind::ListValue(ListValue {
+                values: a.into_iter().map(value).collect(),
+            }),
+            Json::Object(o) => Kind::StructValue(Struct {
+                fields: o.into_iter().map(|(k, v)| (k, value(v))).collect(),
+            }),
+        };
+        Value { kind: Some(kind) }
+    }
+
+    fn read_json(json: serde_json::Value) -> Result<Table> {
+        match value(json).kind {
+            Some(Kind::ListValue(list)) => read(list),
+            _ => panic!("rows are a list"),
+        }
+    }
+
+    fn refusal(json: serde_json::Value) -> (String, String) {
+        let error = read_json(json).expect_err("should be refused");
+        (error.message().to_owned(), error.field_path().unwrap_or_default().to_owned())
+    }
+
+    #[test]
+    fn objects_become_columns_sorted_by_name_and_say_what_they_left_out() {
+        let table = read_json(serde_json::json!([{"b": 1, "a": true}, {"c": 3, "b": null}])).expect("valid");
+        assert_eq!(table.names(), Some(&["a".to_owned(), "b".to_owned(), "c".to_owned()][..]));
+        assert_eq!(table.absent(), Some(AbsentCell { row: 0, column: 2 }));
+        let values = table.into_values();
+        assert_eq!((values[[0, 0]], values[[0, 1]], values[[1, 2]]), (1.0, 1.0, 3.0));
+        assert!(values[[0, 2]].is_nan() && values[[1, 0]].is_nan() && values[[1, 1]].is_nan());
+    }
+
+    #[test]
+    fn arrays_become_columns_without_names() {
+        let table = read_json(serde_json::json!([[1, 2], [null, false]])).expect("valid");
+        assert_eq!(table.names(), None);
+        assert_eq!(table.absent(), None);
+        assert_eq!(table.into_values().row(0).to_vec(), [1.0, 2.0]);
+    }
+
+    #[test]
+    fn names_the_place_of_what_is_wrong() {
+        assert_eq!(
+            refusal(serde_json::json!([{"shop": 1}, {"shop": "12"}])),
+            (
+                "row 1, column \"shop\": \"12\" is not a number; text columns are not supported".to_owned(),
+                "[1].shop".to_owned()
+            )
+        );
+        assert_eq!(refusal(serde_json::json!([[1], [[2]]])).1, "[1][0]");
+        assert_eq!(refusal(serde_json::json!([[1, 2], [3]])).1, "[1]");
+        assert_eq!(refusal(serde_json::json!([{"a": 1}, [1]])).1, "[1]");
+        assert_eq!(refusal(serde_json::json!([5])).1, "[0]");
+        assert_eq!(refusal(serde_json::json!([])).0, "the records have no rows");
+        assert_eq!(refusal(serde_json::json!([{}])).0, "the records have no columns");
+    }
+
+    #[test]
+    fn sparse_objects_cannot_take_more_memory_than_a_table_may() {
+        let rows: Vec<serde_json::Value> =
+            (0..6000).map(|i| serde_json::json!({ format!("column {i}"): 1 })).collect();
+        assert!(refusal(serde_json::Value::Array(rows)).0.contains("send fewer rows"));
+    }
+}

@@ -1,0 +1,8 @@
+//! From the transport to the domain: each RPC checks its request, runs a use case and describes the outcome.
+
+mod anomaly;
+mod convert;
+mod predict_stream;
+pub mod status;
+
+pub use anomaly::AnomalyGrpc;

@@ -1,0 +1,96 @@
+//! PredictStream: a header, tables, an end; answered once.
+//!
+//! A client that vanishes reads like one that has finished, so only the end message says that all rows have arrived.
+
+use tonic::Streaming;
+
+use super::convert::prediction::{Answer, Detail};
+use super::convert::records;
+use crate::compute::{Admission, Running};
+use crate::error::{Error, Reason, Result};
+use crate::pipeline::Scored;
+use crate::proto::v1::predict_stream_request::Part;
+use crate::proto::v1::{PredictStreamHeader, PredictStreamRequest, PredictStreamResponse};
+use crate::runs::{Caller, RunId, Runs, Scorer};
+use crate::store::Store;
+
+/// How many results an answer lists when the header does not say.
+const DEFAULT_MAX_RESULTS: usize = 100_000;
+
+/// The most results that a header may ask for: 8 MB of scores.
+const MAX_RESULTS: usize = 1_000_000;
+
+/// Scores a stream. While one table is scored the next one is received, and no more than these two are held.
+pub(super) async fn score<S: Store>(
+    runs: &Runs<S>,
+    caller: Caller,
+    mut messages: Streaming<PredictStreamRequest>,
+) -> Result<PredictStreamResponse, tonic::Status> {
+    let header = match messages.message().await?.map(|message| message.part) {
+        Some(Some(Part::Header(header))) => header,
+        Some(_) => return Err(out_of_order("the first message must be the header").into()),
+        None => return Err(out_of_order("the stream is empty; send a header, records and an end").into()),
+    };
+    let (scorer, mut answer, with_details) = open(runs, caller, header).await?;
+
+    let mut running: Option<Running<Scored>> = None;
+    let end = loop {
+        let Some(message) = messages.message().await? else {
+            return Err(out_of_order(
+                "the stream ended without its end message, so rows may be missing; nothing is answered",
+            )
+            .into());
+        };
+        match message.part {
+            Some(Part::Records(records)) => {
+                let table = records::required(Some(records))?;
+                let next = scorer.submit(Admission::Wait, table, with_details).await?;
+                if let Some(previous) = running.replace(next) {
+                    answer.add(previous.await?);
+                }
+            }
+            Some(Part::End(end)) => break end,
+            Some(Part::Header(_)) => return Err(out_of_order("there must be one header, and it comes first").into()),
+            None => return Err(out_of_order("a message has no part; send records or the end").into()),
+        }
+    };
+    if let Some(last) = running {
+        answer.add(last.await?);
+    }
+    if messages.message().await?.is_some() {
+        return Err(out_of_order("nothing may follow the end message").into());
+    }
+    match end.rows {
+        Some(sent) if sent != answer.n_rows() => Err(out_of_order(&format!(
+            "the end message says that {sent} rows were sent, but {} arrived",
+            answer.n_rows()
+        ))
+        .into()),
+        _ => Ok(answer.into()),
+    }
+}
+
+async fn open<S: Store>(
+    runs: &Runs<S>,
+    caller: Caller,
+    header: PredictStreamHeader,
+) -> Result<(Scorer, Answer, bool)> {
+    let run_id = RunId::parse(header.run_id)?;
+    let detail = Detail::receive(header.detail, Detail::Anomalies)?;
+    let max_results = match header.max_results {
+        None => DEFAULT_MAX_RESULTS,
+        Some(given) if (1..=MAX_RESULTS).contains(&(given as usize)) => given as usize,
+        Some(given) => {
+            return Err(Error::field(
+                "header.max_results",
+                format!("max_results is {given}; it must be from 1 to {MAX_RESULTS}"),
+            ));
+        }
+    };
+    let scorer = runs.scorer(caller, run_id, super::anomaly::selector(header.version)).await?;
+    Ok((scorer.clone(), Answer::new(scorer, detail, max_results), detail == Detail::Full))
+}
+
+fn out_of_order(message: &str) -> Error {
+    Error::new(Reason::InvalidStream, message)
+}

@@ -1,0 +1,11 @@
+//! A real server on a real socket with a real store on disk, called by real gRPC clients.
+
+mod concurrency;
+mod detectors;
+mod forms;
+mod harness;
+mod hostile;
+mod identity;
+mod lifecycle;
+mod stream;
+mod update;
