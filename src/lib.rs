@@ -4,3 +4,4 @@ pub mod context;
 pub mod error;
 pub mod le_bytes;
 pub mod proto;
+pub mod store;
