@@ -61,6 +61,14 @@ impl EmbeddedStore {
     /// [`StoreError::Refused`] when another process uses the folder, when the token key is missing or another, or when
     /// the database is gone while the blobs are there; [`StoreError::Damaged`] when the database cannot be recovered.
     pub fn open(folder: &Path, options: StoreOptions) -> Result<Self, StoreError> {
+        Self::open_with(folder, options, OpenDatabase::flusher)
+    }
+
+    fn open_with<F: FnMut() -> Result<(), StoreError> + Send + 'static>(
+        folder: &Path,
+        options: StoreOptions,
+        flusher: impl FnOnce(&OpenDatabase) -> Result<F, StoreError>,
+    ) -> Result<Self, StoreError> {
         files::create_folder(folder).map_err(StoreError::io("make the folder of the store"))?;
         // sled reads its own path again later
         let folder = &folder
@@ -76,7 +84,7 @@ impl EmbeddedStore {
         let token_hasher = TokenHasher::new(&key);
         let last_revision = database.begin(&token_hasher.fingerprint())?;
 
-        let thread = CommitterThread::start(last_revision, database.flusher()?)
+        let thread = CommitterThread::start(last_revision, flusher(&database)?)
             .map_err(StoreError::io("start the committer thread"))?;
         let records = SledRecords::new(database, last_revision, thread.committer().clone());
         Ok(Self {
@@ -223,5 +231,86 @@ impl Store for EmbeddedStore {
 impl fmt::Debug for EmbeddedStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EmbeddedStore").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_acknowledged_or_shown_before_it_is_durable() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (begun, begins) = mpsc::channel();
+        let (go, may_go) = mpsc::channel();
+        let store = EmbeddedStore::open_with(folder.path(), StoreOptions::default(), |database| {
+            let mut flush = database.flusher()?;
+            Ok(move || {
+                begun.send(()).expect("the test listens");
+                let result: Result<(), StoreError> = may_go.recv().expect("the test answers");
+                result.and_then(|()| flush())
+            })
+        });
+        let store = Arc::new(store.expect("it opens"));
+        let swap = |expected, value| {
+            let store = store.clone();
+            tokio::spawn(async move { store.swap_pointer(b"k", expected, value).await })
+        };
+        let pending = async |read: &mut (dyn Future<Output = ()> + Unpin)| {
+            tokio::time::timeout(Duration::from_millis(20), read)
+                .await
+                .is_err()
+        };
+
+        let write = swap(None, Some(vec![1]));
+        while begins.try_recv().is_err() {
+            tokio::task::yield_now().await;
+        }
+        // applied and in the midst of its flush
+        let mut read = Box::pin(async {
+            let pointer = store.get_pointer(b"k").await.expect("readable");
+            assert_eq!(pointer.expect("there").value, [1]);
+        });
+        let mut scan = Box::pin(async {
+            let entries = store.scan(b"", None, 10).await.expect("readable");
+            assert_eq!(entries.len(), 1);
+        });
+        assert!(pending(&mut read).await && pending(&mut scan).await && !write.is_finished());
+        go.send(Ok(())).expect("the flush waits");
+        assert_eq!(
+            write.await.expect("no panic").expect("an outcome"),
+            Swap::Done
+        );
+        read.await;
+        scan.await;
+
+        let revision = store
+            .get_pointer(b"k")
+            .await
+            .expect("readable")
+            .map(|p| p.revision);
+        let delete = swap(revision, None);
+        while begins.try_recv().is_err() {
+            tokio::task::yield_now().await;
+        }
+        let mut read = Box::pin(async {
+            let error = store
+                .get_pointer(b"k")
+                .await
+                .expect_err("it may still be there");
+            assert!(matches!(error, StoreError::Failed { .. }));
+        });
+        assert!(pending(&mut read).await && !delete.is_finished());
+        let error = StoreError::io("flush")(std::io::Error::other("disk gone"));
+        go.send(Err(error)).expect("the flush waits");
+        let outcome = delete.await.expect("no panic");
+        assert!(
+            matches!(outcome, Err(StoreError::Unknown { .. })),
+            "{outcome:?}"
+        );
+        read.await;
     }
 }

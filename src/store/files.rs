@@ -10,9 +10,19 @@ use super::StoreError;
 /// The ending of files that are being written. What carries it after a crash is worthless.
 pub(super) const TEMPORARY: &str = ".tmp";
 
-/// Creates a folder, readable by its owner alone, with its parents. One that exists is left as it is.
+/// Creates a folder durably, readable by its owner alone, with its parents. One that exists is left as it is.
 pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+    // the parent of a relative path of one name is "", which stands for the current folder
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    let parent = match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    create_folder(parent)?;
+    DirBuilder::new().mode(0o700).create(folder)?;
+    sync_folder(parent)
 }
 
 /// Makes the entries of a folder durable.
@@ -20,7 +30,7 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Writes `folder/name` so that it exists whole and durable, or not at all. `write` gets the new file.
+/// Writes `folder/name`, which does not exist yet, so that it is whole and durable, or absent. `write` gets the file.
 pub(super) fn write_whole<T>(
     folder: &Path,
     name: &str,
@@ -43,8 +53,11 @@ pub(super) fn write_whole<T>(
     })();
     if result.is_err() {
         // whichever of the two exists; a failure leaves nothing behind
-        remove_if_exists(&temporary)?;
-        remove_if_exists(&path)?;
+        for left in [&temporary, &path] {
+            if let Err(error) = remove_if_exists(left) {
+                tracing::warn!(%error, path = %left.display(), "a file that could not be written whole is left behind");
+            }
+        }
     }
     result
 }

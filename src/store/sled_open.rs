@@ -38,21 +38,26 @@ pub(super) fn open(folder: &Path, name: &str, cache_bytes: u64) -> Result<sled::
 /// them would leave a database that never opens.
 fn create(folder: &Path, name: &str, cache_bytes: u64) -> Result<(), StoreError> {
     let unfinished = folder.join(format!("{name}.new"));
-    let made = (|| match fs::remove_dir_all(&unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => files::create_folder(&unfinished),
-    })();
-    made.map_err(StoreError::io("make a folder for a new database"))?;
+    empty_folder(&unfinished).map_err(StoreError::io("make a folder for a new database"))?;
     close(open_existing(&unfinished, cache_bytes)?);
-    (|| {
-        for entry in fs::read_dir(&unfinished)? {
-            File::open(entry?.path())?.sync_all()?;
-        }
-        files::sync_folder(&unfinished)?;
-        fs::rename(&unfinished, folder.join(name))?;
-        files::sync_folder(folder)
-    })()
-    .map_err(StoreError::io("put a new database in its place"))
+    put_in_place(&unfinished, folder, name)
+        .map_err(StoreError::io("put a new database in its place"))
+}
+
+fn empty_folder(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => files::create_folder(path),
+    }
+}
+
+fn put_in_place(unfinished: &Path, folder: &Path, name: &str) -> io::Result<()> {
+    for entry in fs::read_dir(unfinished)? {
+        File::open(entry?.path())?.sync_all()?;
+    }
+    files::sync_folder(unfinished)?;
+    fs::rename(unfinished, folder.join(name))?;
+    files::sync_folder(folder)
 }
 
 fn open_existing(path: &Path, cache_bytes: u64) -> Result<sled::Db, StoreError> {

@@ -70,7 +70,7 @@ impl OpenDatabase {
     /// What the committer calls.
     pub(super) fn flusher(
         &self,
-    ) -> Result<impl FnMut() -> Result<(), StoreError> + Send + 'static, StoreError> {
+    ) -> Result<impl FnMut() -> Result<(), StoreError> + Send + use<>, StoreError> {
         let db = self.db.clone();
         let file = self
             .file

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::Child;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{child, file_names, folder, get, open};
 
-const WRITERS: u64 = 4;
+const WRITERS: usize = 4;
 const ROUNDS: u64 = 24;
 const BEGIN: &str = "STORE_TEST_BEGIN";
 
@@ -55,7 +57,7 @@ async fn write_until_killed() {
     let begin: Vec<u64> =
         serde_json::from_str(&std::env::var(BEGIN).expect("a start")).expect("numbers");
     let store = Arc::new(open(&child::folder()));
-    let writers = (0..WRITERS).zip(begin).map(|(writer, begin)| {
+    let writers = (0..).zip(begin).map(|(writer, begin)| {
         let store = store.clone();
         tokio::spawn(async move {
             for step in begin.. {
@@ -90,50 +92,65 @@ async fn take_step(store: &EmbeddedStore, writer: u64, step: u64) {
     }
 }
 
+fn spawn(folder: &Path, done: &[u64]) -> Child {
+    child::command("kill::write_until_killed", folder, "")
+        .env(BEGIN, serde_json::to_string(done).expect("encodable"))
+        .spawn()
+        .expect("a child")
+}
+
+/// Kills the child, once it has acknowledged `at_least` so many steps, and counts what it acknowledged.
+fn kill(mut child: Child, at_least: usize, done: &mut [u64; WRITERS]) -> usize {
+    let mut output = BufReader::new(child.stdout.take().expect("its output"));
+    let mut seen = Vec::new();
+    while child::told(&seen).len() < at_least {
+        let read = output.read_until(b'\n', &mut seen).expect("output");
+        assert_ne!(read, 0, "it ended by itself");
+    }
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    output.read_to_end(&mut seen).expect("output");
+    let told = child::told(&seen);
+    for line in &told {
+        let (writer, steps) = line.split_once(' ').expect("two numbers");
+        let writer: usize = writer.parse().expect("a writer");
+        done[writer] = steps.parse().expect("a number of steps");
+    }
+    told.len()
+}
+
 #[tokio::test]
 async fn what_was_acknowledged_survives_a_kill() {
     let folder = folder();
-    let mut done = vec![0; WRITERS as usize];
-    let mut acknowledged = 0;
+    let mut done = [0; WRITERS];
     for round in 0..ROUNDS {
-        let mut child = child::command("kill::write_until_killed", folder.path(), "")
-            .env(BEGIN, serde_json::to_string(&done).expect("encodable"))
-            .spawn()
-            .expect("a child");
-        let mut output = BufReader::new(child.stdout.take().expect("its output"));
-        let mut seen = Vec::new();
+        let child = spawn(folder.path(), &done);
         if round % 2 == 0 {
             // somewhere from the start of the process over the opening to the first writes
             std::thread::sleep(Duration::from_millis(3 * round));
+            kill(child, 0, &mut done);
         } else {
             // in the midst of writing
-            while child::told(&seen).len() < 40 + round as usize {
-                assert_ne!(
-                    output.read_until(b'\n', &mut seen).expect("output"),
-                    0,
-                    "it ended by itself"
-                );
-            }
-        }
-        child.kill().expect("killed");
-        child.wait().expect("ended");
-        output.read_to_end(&mut seen).expect("output");
-        for line in child::told(&seen) {
-            let (writer, steps) = line.split_once(' ').expect("two numbers");
-            let writer: usize = writer.parse().expect("a writer");
-            done[writer] = steps.parse().expect("a number of steps");
-            acknowledged += 1;
+            kill(child, 40 + round as usize, &mut done);
         }
         verify(folder.path(), &mut done).await;
     }
-    assert!(
-        acknowledged > 40 * ROUNDS / 2,
-        "only {acknowledged} writes were acknowledged"
-    );
+}
+
+#[tokio::test]
+async fn a_store_opens_after_a_kill_while_it_was_made() {
+    for round in 0..20 {
+        let folder = folder();
+        let mut done = [0; WRITERS];
+        let child = spawn(folder.path(), &done);
+        std::thread::sleep(Duration::from_millis(2 * round));
+        kill(child, 0, &mut done);
+        verify(folder.path(), &mut done).await;
+    }
 }
 
 /// Checks everything after a kill, and counts the steps that took effect without being acknowledged.
-async fn verify(folder: &std::path::Path, done: &mut [u64]) {
+async fn verify(folder: &Path, done: &mut [u64; WRITERS]) {
     let store =
         EmbeddedStore::open(folder, StoreOptions::default()).expect("it opens after a kill");
     let mut referenced = HashSet::new();
