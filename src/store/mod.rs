@@ -1,9 +1,85 @@
 //! Where models live: small records under keys, swapped one at a time, and immutable blobs beside them.
 //!
 //! [`Store`] names no database and no transaction, so that an embedded database and a replicated one can both stand
-//! behind it. What a method acknowledges is durable: it survives `kill -9` and power loss.
+//! behind it. What a method acknowledges is durable: it survives `kill -9` and power loss. What a read shows is
+//! durable too, so that an answer built on a read can be trusted as much as one built on a write.
 
+mod blob_folder;
+mod committer;
+mod embedded;
+mod error;
+mod files;
+pub mod key;
+mod owner;
+mod sled_open;
+mod sled_records;
+mod sweep;
+mod token_key;
+
+use std::fmt;
 use std::future::Future;
+
+use serde::{Deserialize, Serialize};
+
+pub use embedded::{EmbeddedStore, StoreOptions};
+pub use error::StoreError;
+pub use owner::{Owner, TokenHasher};
+pub use sweep::sweep;
+pub use token_key::TokenKey;
+
+/// The longest key, in bytes. A tree's index page holds up to 257 keys and must stay small.
+pub const MAX_KEY_BYTES: usize = 400;
+
+/// The longest record, in bytes. A tree's leaf holds up to 17 records and must stay small.
+pub const MAX_RECORD_BYTES: usize = 6 * 1024;
+
+/// The random name of a blob: 16 bytes in a record, 32 hexadecimal digits as the name of a file.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlobName([u8; 16]);
+
+impl BlobName {
+    /// A new name, never given before.
+    pub(crate) fn random() -> Self {
+        Self(uuid::Uuid::new_v4().into_bytes())
+    }
+
+    /// The name that 32 lower-case hexadecimal digits spell.
+    pub(crate) fn from_hex(text: &str) -> Option<Self> {
+        let bytes = u128::from_str_radix(text, 16).ok()?.to_be_bytes();
+        let name = Self(bytes);
+        // one spelling for each name: a sign, capitals or missing digits are no name
+        (name.to_string() == text).then_some(name)
+    }
+}
+
+impl fmt::Display for BlobName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for BlobName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BlobName({self})")
+    }
+}
+
+impl Serialize for BlobName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serde_bytes::Bytes::new(&self.0).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for BlobName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde_bytes::ByteArray::deserialize(deserializer).map(|bytes| Self(bytes.into_array()))
+    }
+}
+
+/// The revision of a record. Never given twice within a store, also not after a deletion or a restart; a later write
+/// has a greater one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(pub(crate) u64);
 
 /// Where and what an immutable blob is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -11,6 +87,7 @@ pub struct BlobRef {
     /// The unique name that the store gave it.
     pub name: BlobName,
     /// The SHA-256 of its bytes, checked on every read.
+    #[serde(with = "serde_bytes")]
     pub sha256: [u8; 32],
     /// Its length in bytes.
     pub size: u64,
@@ -25,6 +102,9 @@ pub struct Pointer {
     pub revision: Revision,
 }
 
+/// A key and the record under it.
+pub type Entry = (Vec<u8>, Vec<u8>);
+
 /// The outcome of a swap that reached the store. Whether one that failed took effect is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Swap {
@@ -36,23 +116,30 @@ pub enum Swap {
 
 /// Keyed records and immutable blobs.
 pub trait Store: Send + Sync + 'static {
-    /// Stores a blob under a new unique name. Nothing refers to it until a record does.
+    /// Stores a blob under a new unique name. Nothing refers to it until a record does. Dropping the future leaves at
+    /// most a blob that nothing refers to.
     fn put_blob(&self, bytes: Vec<u8>) -> impl Future<Output = Result<BlobRef, StoreError>> + Send;
 
-    /// Reads a blob and checks its length and hash.
+    /// Reads a blob and checks its length and hash: [`StoreError::BlobNotFound`], or [`StoreError::Damaged`] where they
+    /// differ.
     fn get_blob(&self, blob: &BlobRef) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
 
     /// Deletes a blob. Deleting one that does not exist is not an error.
     fn delete_blob(&self, name: BlobName) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The names of all blobs, referred to or not.
+    /// The names of all blobs, referred to or not, in no order.
     fn list_blobs(&self) -> impl Future<Output = Result<Vec<BlobName>, StoreError>> + Send;
 
-    /// Reads the record under a key. Touches no disk when the record is cached.
-    fn get_pointer(&self, key: &[u8]) -> impl Future<Output = Result<Option<Pointer>, StoreError>> + Send;
+    /// Reads the record under a key. Touches no disk when the record is cached; waits where the last write to it is not
+    /// durable yet.
+    fn get_pointer(
+        &self,
+        key: &[u8],
+    ) -> impl Future<Output = Result<Option<Pointer>, StoreError>> + Send;
 
     /// Replaces the record under a key, if it is still at the `expected` revision; `None` means absent, for both.
-    /// A [`StoreError::Unknown`] means that the swap may or may not have taken effect.
+    /// A [`StoreError::Unknown`], or dropping the future, means that the swap may or may not have taken effect.
+    /// Keys are at most [`MAX_KEY_BYTES`] long and records [`MAX_RECORD_BYTES`].
     fn swap_pointer(
         &self,
         key: &[u8],
@@ -66,5 +153,5 @@ pub trait Store: Send + Sync + 'static {
         prefix: &[u8],
         after: Option<&[u8]>,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<Entry>, StoreError>> + Send;
 }

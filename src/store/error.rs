@@ -1,0 +1,128 @@
+//! What can go wrong in a store.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::error::{Error, Reason};
+
+/// What went wrong in a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The operating system refused to read or write.
+    #[error("cannot {what}")]
+    Io {
+        /// What was tried, such as `write a blob`.
+        what: &'static str,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+    /// What is stored is not what was written.
+    #[error("{what} is damaged: {how}")]
+    Damaged {
+        /// What is damaged, such as `a blob`.
+        what: &'static str,
+        /// What was found, and what would be right.
+        how: String,
+    },
+    /// There is no blob of this name.
+    #[error("the blob does not exist")]
+    BlobNotFound,
+    /// A key or a record is over its limit.
+    #[error("{what} has {size} bytes, but at most {limit} are allowed")]
+    TooLarge {
+        /// `a key` or `a record`.
+        what: &'static str,
+        /// Its size in bytes.
+        size: usize,
+        /// The most that is allowed, in bytes.
+        limit: usize,
+    },
+    /// The store cannot be opened; the message is for the operator and says what to do.
+    #[error("{0}")]
+    Refused(String),
+    /// The write was applied, but whether it is durable is not known.
+    #[error(
+        "it is not known whether the write took effect, because the store failed meanwhile: {cause}"
+    )]
+    Unknown {
+        /// Why the store failed.
+        cause: Arc<str>,
+    },
+    /// The store has failed and serves nothing any more.
+    #[error("the store has failed: {cause}")]
+    Failed {
+        /// Why it failed.
+        cause: Arc<str>,
+    },
+}
+
+impl StoreError {
+    /// For `map_err`: an error of the operating system, and what was tried.
+    pub(super) fn io(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { what, source }
+    }
+
+    /// The error and its causes in one line, for the log.
+    pub(super) fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        text
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        let (reason, message) = match &error {
+            StoreError::Io { .. } => (Reason::Internal, "the store could not read or write"),
+            StoreError::TooLarge { .. } => (Reason::Internal, "a record does not fit the store"),
+            StoreError::Damaged { .. } => (Reason::DamagedArtifact, "what is stored is damaged"),
+            StoreError::BlobNotFound => (
+                Reason::DamagedArtifact,
+                "what is stored is damaged: a part of it is missing",
+            ),
+            StoreError::Unknown { .. } => (
+                Reason::Unavailable,
+                "the store failed during the write; it is not known whether the write took effect",
+            ),
+            StoreError::Refused(_) | StoreError::Failed { .. } => {
+                (Reason::Unavailable, "the store has failed")
+            }
+        };
+        Error::new(reason, message).because(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_see_a_reason_and_never_the_cause() {
+        let source = io::Error::other("/secret/path");
+        let error = Error::from(StoreError::io("write a blob")(source));
+        assert_eq!(error.reason(), Reason::Internal);
+        assert!(!error.to_string().contains("/secret"));
+        let cause = std::error::Error::source(&error).expect("the cause is kept");
+        assert_eq!(cause.to_string(), "cannot write a blob");
+
+        let cause: Arc<str> = "disk full".into();
+        let unknown = Error::from(StoreError::Unknown {
+            cause: cause.clone(),
+        });
+        assert_eq!(unknown.reason(), Reason::Unavailable);
+        assert_eq!(
+            Error::from(StoreError::Failed { cause }).reason(),
+            Reason::Unavailable
+        );
+        assert_eq!(
+            Error::from(StoreError::BlobNotFound).reason(),
+            Reason::DamagedArtifact
+        );
+    }
+}

@@ -1,0 +1,102 @@
+//! Files and folders that only this user may read and that survive power loss.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use super::StoreError;
+
+/// The ending of files that are being written. What carries it after a crash is worthless.
+pub(super) const TEMPORARY: &str = ".tmp";
+
+/// Creates a folder durably, readable by its owner alone, with its parents. One that exists is left as it is.
+pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
+    // the parent of a relative path of one name is "", which stands for the current folder
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    let parent = match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    create_folder(parent)?;
+    DirBuilder::new().mode(0o700).create(folder)?;
+    sync_folder(parent)
+}
+
+/// Makes the entries of a folder durable.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Writes `folder/name`, which does not exist yet, so that it is whole and durable, or absent. `write` gets the file.
+pub(super) fn write_whole<T>(
+    folder: &Path,
+    name: &str,
+    write: impl FnOnce(&mut File) -> io::Result<T>,
+) -> io::Result<T> {
+    let temporary = folder.join(format!("{name}{TEMPORARY}"));
+    let path = folder.join(name);
+    let result = (|| {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&temporary)?;
+        let answer = write(&mut file)?;
+        file.flush()?;
+        file.sync_all()?;
+        fs::rename(&temporary, &path)?;
+        sync_folder(folder)?;
+        Ok(answer)
+    })();
+    if result.is_err() {
+        // whichever of the two exists; a failure leaves nothing behind
+        for left in [&temporary, &path] {
+            if let Err(error) = remove_if_exists(left) {
+                tracing::warn!(%error, path = %left.display(), "a file that could not be written whole is left behind");
+            }
+        }
+    }
+    result
+}
+
+/// Removes a file; whether it was there.
+pub(super) fn remove_if_exists(path: &Path) -> io::Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes the files of a folder whose names satisfy `is_worthless`.
+pub(super) fn remove_files(folder: &Path, is_worthless: impl Fn(&str) -> bool) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(&is_worthless) && entry.file_type()?.is_file() {
+            remove_if_exists(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes the lock that lets one process use the folder. It is released when the file is closed.
+pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(StoreError::io("open the lock file of the store"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Refused(format!(
+            "the store is in use: another process holds {}; stop it, or give this one a folder of its own",
+            path.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(StoreError::io("lock the store")(error)),
+    }
+}

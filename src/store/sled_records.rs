@@ -1,0 +1,260 @@
+//! Records in a sled database: 8 bytes of revision, big-endian, then the value.
+//!
+//! Writers take turns, so the order of the revisions is the order of the writes in the log, and the revision of a write
+//! doubles as its number at the committer.
+
+use std::fs::File;
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::committer::Committer;
+use super::sled_open::{self, guarded};
+use super::{Entry, MAX_KEY_BYTES, MAX_RECORD_BYTES, Pointer, Revision, StoreError};
+
+/// How many revisions each opening of the store has for itself, so that none is ever given twice, whatever a crash
+/// undid. 2^40 writes take years, and 2^24 openings remain.
+const REVISIONS_PER_OPENING: u64 = 1 << 40;
+
+/// The tree of what the store itself remembers, apart from the records.
+const INTERNAL: &str = "internal";
+const NEXT_REVISION: &str = "next_revision";
+const FINGERPRINT: &str = "token_key_fingerprint";
+
+/// A database that is open but serves nothing yet.
+pub(super) struct OpenDatabase {
+    db: sled::Db,
+    internal: sled::Tree,
+    file: File,
+}
+
+impl OpenDatabase {
+    /// Opens or makes the database in `folder/name`.
+    pub(super) fn open(folder: &Path, name: &str, cache_bytes: u64) -> Result<Self, StoreError> {
+        let db = sled_open::open(folder, name, cache_bytes)?;
+        let internal = guarded("open a tree of the database", || db.open_tree(INTERNAL))?;
+        let file = sled_open::data_file(folder, name)?;
+        Ok(Self { db, internal, file })
+    }
+
+    /// The fingerprint of the token key that the store was made with.
+    pub(super) fn fingerprint(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        let value = guarded("read the fingerprint", || self.internal.get(FINGERPRINT))?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    /// Records the fingerprint and takes a range of revisions, durably; returns the last revision before the range.
+    pub(super) fn begin(&self, fingerprint: &[u8]) -> Result<u64, StoreError> {
+        let last = match guarded("read the revision", || self.internal.get(NEXT_REVISION))? {
+            None => 0,
+            Some(value) => {
+                u64::from_be_bytes(value.as_ref().try_into().map_err(|_| StoreError::Damaged {
+                    what: "the database",
+                    how: format!("its revision has {} bytes instead of 8", value.len()),
+                })?)
+            }
+        };
+        let next = last
+            .checked_add(REVISIONS_PER_OPENING)
+            .ok_or_else(|| StoreError::Refused("the store has no revisions left".into()))?;
+        guarded("write the revision and the fingerprint", || {
+            self.internal
+                .insert(NEXT_REVISION, &next.to_be_bytes()[..])?;
+            self.internal.insert(FINGERPRINT, fingerprint)
+        })?;
+        flush(&self.db, &self.file)?;
+        Ok(last)
+    }
+
+    /// What the committer calls.
+    pub(super) fn flusher(
+        &self,
+    ) -> Result<impl FnMut() -> Result<(), StoreError> + Send + use<>, StoreError> {
+        let db = self.db.clone();
+        let file = self
+            .file
+            .try_clone()
+            .map_err(StoreError::io("open the file of the database"))?;
+        Ok(move || flush(&db, &file))
+    }
+}
+
+/// Makes everything applied before the call survive power loss.
+fn flush(db: &sled::Db, file: &File) -> Result<(), StoreError> {
+    guarded("flush the database", || db.flush())?;
+    file.sync_data()
+        .map_err(StoreError::io("sync the file of the database"))
+}
+
+/// The records of an open database. Its methods may block.
+pub(super) struct SledRecords {
+    db: Option<sled::Db>,
+    tree: Option<sled::Tree>,
+    committer: Arc<Committer>,
+    /// The last revision given. Held while a write is applied.
+    last_revision: Mutex<u64>,
+    first_forbidden: u64,
+    /// The number of the last deletion: whoever finds nothing has to wait for it.
+    last_deletion: AtomicU64,
+}
+
+impl SledRecords {
+    /// Begins to serve, with the revision that [`OpenDatabase::begin`] returned.
+    pub(super) fn new(
+        database: OpenDatabase,
+        last_revision: u64,
+        committer: Arc<Committer>,
+    ) -> Self {
+        Self {
+            tree: Some((*database.db).clone()),
+            db: Some(database.db),
+            committer,
+            last_revision: Mutex::new(last_revision),
+            first_forbidden: last_revision + REVISIONS_PER_OPENING,
+            last_deletion: AtomicU64::new(last_revision),
+        }
+    }
+
+    /// The record under a key, and the number of the write that must be durable before it may be shown.
+    pub(super) fn get(&self, key: &[u8]) -> Result<(Option<Pointer>, u64), StoreError> {
+        match guarded("read a record", || self.tree().get(key))? {
+            Some(stored) => {
+                let (revision, value) = decode(&stored)?;
+                let value = value.to_vec();
+                Ok((Some(Pointer { value, revision }), revision.0))
+            }
+            None => Ok((None, self.last_deletion.load(Ordering::SeqCst))),
+        }
+    }
+
+    /// Applies a swap, unless it is lost; the number of the write that must be durable before it may be acknowledged.
+    pub(super) fn swap(
+        &self,
+        key: &[u8],
+        expected: Option<Revision>,
+        value: Option<&[u8]>,
+    ) -> Result<Option<u64>, StoreError> {
+        check_size("a key", key.len(), MAX_KEY_BYTES)?;
+        check_size("a record", value.map_or(0, <[u8]>::len), MAX_RECORD_BYTES)?;
+        // a panic inside has failed the store, and a number cannot be half changed
+        let mut last_revision = self
+            .last_revision
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.committer.check()?;
+        let current = guarded("read a record", || self.tree().get(key))?;
+        let found = match &current {
+            Some(stored) => Some(decode(stored)?.0),
+            None => None,
+        };
+        if found != expected {
+            return Ok(None);
+        }
+        if found.is_none() && value.is_none() {
+            return Ok(Some(self.last_deletion.load(Ordering::SeqCst)));
+        }
+        let revision = *last_revision + 1;
+        if revision >= self.first_forbidden {
+            let cause = "the revisions of this opening are used up; restart the server";
+            self.committer.fail(cause);
+            let cause = cause.into();
+            return Err(StoreError::Failed { cause });
+        }
+        *last_revision = revision;
+        if value.is_none() {
+            // before the deletion can be seen, so that whoever sees it knows what to wait for
+            self.last_deletion.store(revision, Ordering::SeqCst);
+        }
+        let stored = value.map(|value| encode(revision, value));
+        let applied = guarded("write a record", || {
+            self.tree().compare_and_swap(key, current, stored)
+        });
+        match applied {
+            Ok(outcome) => {
+                // also when lost, because a reader may wait for this number
+                self.committer.request(revision);
+                Ok(outcome.is_ok().then_some(revision))
+            }
+            Err(error) => {
+                // sled's errors in writing stay, and what it has written is unknown
+                let cause = error.chain();
+                self.committer.fail(&cause);
+                let cause = cause.into();
+                Err(StoreError::Unknown { cause })
+            }
+        }
+    }
+
+    /// The records after `after` whose keys start with `prefix`, at most `limit`, and the number of the write that must
+    /// be durable before they may be shown.
+    pub(super) fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<(Vec<Entry>, u64), StoreError> {
+        let start = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let mut records = Vec::new();
+        let mut newest = 0;
+        let mut range = guarded("read records", || {
+            Ok(self.tree().range::<&[u8], _>((start, Bound::Unbounded)))
+        })?;
+        while records.len() < limit {
+            let Some((key, stored)) = guarded("read records", || range.next().transpose())? else {
+                break;
+            };
+            if !key.starts_with(prefix) {
+                break;
+            }
+            let (revision, value) = decode(&stored)?;
+            newest = newest.max(revision.0);
+            records.push((key.to_vec(), value.to_vec()));
+        }
+        // loaded last: it covers the deletion of whatever was not found
+        Ok((
+            records,
+            newest.max(self.last_deletion.load(Ordering::SeqCst)),
+        ))
+    }
+
+    fn tree(&self) -> &sled::Tree {
+        self.tree.as_ref().expect("present until dropped")
+    }
+}
+
+impl Drop for SledRecords {
+    fn drop(&mut self) {
+        self.tree = None;
+        if let Some(db) = self.db.take() {
+            sled_open::close(db);
+        }
+    }
+}
+
+fn encode(revision: u64, value: &[u8]) -> Vec<u8> {
+    let mut stored = Vec::with_capacity(8 + value.len());
+    stored.extend_from_slice(&revision.to_be_bytes());
+    stored.extend_from_slice(value);
+    stored
+}
+
+fn decode(stored: &[u8]) -> Result<(Revision, &[u8]), StoreError> {
+    match stored.split_first_chunk() {
+        Some((revision, value)) => Ok((Revision(u64::from_be_bytes(*revision)), value)),
+        None => Err(StoreError::Damaged {
+            what: "a record",
+            how: format!("it has {} bytes, but at least 8 belong to it", stored.len()),
+        }),
+    }
+}
+
+fn check_size(what: &'static str, size: usize, limit: usize) -> Result<(), StoreError> {
+    if size > limit {
+        return Err(StoreError::TooLarge { what, size, limit });
+    }
+    Ok(())
+}

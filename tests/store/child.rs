@@ -1,0 +1,44 @@
+//! Child processes: this very binary, running one ignored test of it.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+const FOLDER: &str = "STORE_TEST_FOLDER";
+
+/// A command that runs the ignored test `name` on a folder. `shell` runs first, and may limit the process.
+pub(crate) fn command(name: &str, folder: &std::path::Path, shell: &str) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .arg("-c")
+        .arg(format!("{shell} exec \"$0\" \"$@\""))
+        .arg(std::env::current_exe().expect("this binary"))
+        .args(["--exact", name, "--ignored", "--nocapture"])
+        .env(FOLDER, folder)
+        .stdout(Stdio::piped());
+    command
+}
+
+/// In the child: the folder to work on.
+pub(crate) fn folder() -> PathBuf {
+    std::env::var_os(FOLDER)
+        .expect("run by another test")
+        .into()
+}
+
+/// In the child: tells the parent something, on a line of its own.
+pub(crate) fn tell(line: &str) {
+    let mut out = std::io::stdout().lock();
+    out.write_all(format!("\n@{line}\n").as_bytes())
+        .and_then(|()| out.flush())
+        .expect("the parent listens");
+}
+
+/// In the parent: what a child told.
+pub(crate) fn told(output: &[u8]) -> Vec<String> {
+    String::from_utf8_lossy(output)
+        .lines()
+        .filter_map(|line| line.strip_prefix('@'))
+        .map(str::to_owned)
+        .collect()
+}

@@ -1,0 +1,83 @@
+//! A disk that refuses to write, played by a limit on the size of files.
+
+use std::time::Duration;
+
+use anomalyd::store::{Store, StoreError, Swap};
+
+use crate::{child, file_names, folder, get, open};
+
+#[tokio::test]
+#[ignore = "the child of the next test, with a limit on the size of files"]
+async fn write_into_the_limit() {
+    let folder = child::folder();
+    let store = open(&folder);
+
+    let error = store
+        .put_blob(vec![1; 16 << 20])
+        .await
+        .expect_err("over the limit");
+    assert!(matches!(error, StoreError::Io { .. }), "{error}");
+    assert!(
+        file_names(&folder.join("blobs")).is_empty(),
+        "nothing is left behind"
+    );
+    store
+        .put_blob(vec![1])
+        .await
+        .expect("the store still works");
+
+    for i in 0..10_000_u32 {
+        let key = i.to_be_bytes();
+        match store.swap_pointer(&key, None, Some(vec![1; 6000])).await {
+            Ok(outcome) => {
+                assert_eq!(outcome, Swap::Done);
+                child::tell(&i.to_string());
+            }
+            Err(error) => {
+                assert!(matches!(error, StoreError::Unknown { .. }), "{error}");
+                break;
+            }
+        }
+    }
+    let failed = tokio::time::timeout(Duration::from_secs(60), store.failed()).await;
+    assert!(
+        matches!(failed, Ok(StoreError::Failed { .. })),
+        "{failed:?}"
+    );
+    assert!(matches!(
+        store.get_pointer(b"k").await,
+        Err(StoreError::Failed { .. })
+    ));
+    assert!(matches!(
+        store.put_blob(vec![1]).await,
+        Err(StoreError::Failed { .. })
+    ));
+    let swap = store.swap_pointer(b"k", None, Some(vec![1])).await;
+    assert!(matches!(swap, Err(StoreError::Failed { .. })));
+    drop(store);
+    child::tell("closed");
+}
+
+#[tokio::test]
+async fn a_disk_that_refuses_stops_the_store_and_loses_nothing() {
+    let folder = folder();
+    // 8192 blocks of 512 bytes, or of 1024 in some shells
+    let shell = "trap '' XFSZ; ulimit -f 8192;";
+    let output = child::command("write_errors::write_into_the_limit", folder.path(), shell)
+        .output()
+        .expect("a child");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let mut told = child::told(&output.stdout);
+    assert_eq!(told.pop().as_deref(), Some("closed"));
+    assert!(told.len() > 100);
+
+    let store = open(folder.path());
+    for number in told {
+        let key = number.parse::<u32>().expect("a number").to_be_bytes();
+        assert_eq!(get(&store, &key).await.expect("kept").value, vec![1; 6000]);
+    }
+}
