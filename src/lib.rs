@@ -1,6 +1,8 @@
 //! anomalyd: an anomaly-detection service over gRPC.
 
+pub mod calibration;
 pub mod context;
+pub mod detector;
 pub mod error;
 pub mod le_bytes;
 pub mod proto;
