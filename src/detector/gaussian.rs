@@ -152,14 +152,14 @@ impl Gaussian {
                 "columns depend on each other, or there are too few rows, for a ridge of {}; give a larger gaussian.ridge",
                 params.ridge
             );
-            Error::new(Reason::UnusableRows, message).at("ridge")
+            Error::new(Reason::UnusableRows, message)
         };
         matrix
             .cholesky_inplace_dirty()
             .map_err(|error| dependent().because(error))?;
         // below this, what is left of a variance is rounding error
         let rounding = d as f64 * f64::EPSILON;
-        if matrix.diag().iter().any(|&x| !(x * x > rounding)) {
+        if matrix.diag().iter().any(|&x| x * x <= rounding) {
             return Err(dependent());
         }
         context.check()?;

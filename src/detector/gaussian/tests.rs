@@ -106,7 +106,7 @@ fn dependent_columns_need_a_ridge() {
     let rows = array![[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]];
     let error = fit_with(0.0, &rows).expect_err("refused");
     assert_eq!(error.reason(), Reason::UnusableRows);
-    assert_eq!(error.field_path(), Some("ridge"));
+    assert!(error.message().contains("gaussian.ridge"), "{error}");
     let scores = score(&fit(&rows), array![[2.0, 4.0], [2.0, 5.0]].view());
     assert!(scores[0] < 1e-6 && scores[1] > 100.0, "{scores:?}");
 }
@@ -200,7 +200,7 @@ proptest! {
     fn an_update_is_a_fit_on_the_union(
         seed: u64,
         n in 20..1500usize,
-        m in 0..1500usize,
+        m in 1..1500usize,
         d in 1..6usize,
         offset in prop_oneof![Just(0.0), Just(1e9), Just(-3e5)],
     ) {

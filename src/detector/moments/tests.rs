@@ -1,8 +1,10 @@
-use ndarray::{Array1, Axis, array};
+use ndarray::{Array1, Array2, Axis, array};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::context::Context;
+use crate::detector::{ColumnError, name_column};
 
 fn learn(rows: &Array2<f64>) -> Moments {
     Moments::of(rows.view(), &Context::new()).expect("moments")
@@ -116,7 +118,7 @@ fn an_overflow_names_its_column() {
     let expected = ColumnError::not_finite(1);
     assert_eq!(FeatureMoments::of(rows.view()), Err(expected));
     let error = Moments::of(rows.view(), &Context::new()).expect_err("overflow");
-    let error = super::super::name_column(error, &["a".into(), "amount".into()]);
+    let error = name_column(error, &["a".into(), "amount".into()]);
     assert_eq!(error.reason(), Reason::UnusableRows);
     assert!(error.message().contains("\"amount\""), "{error}");
     // each part is finite on its own, their union is not
@@ -180,12 +182,11 @@ proptest! {
     #[test]
     fn parts_merged_are_the_whole(rows in tables(), cut in 0.0..=1.0f64) {
         let (a, b) = rows.view().split_at(Axis(0), (cut * rows.nrows() as f64) as usize);
-        let (a, b) = (a.to_owned(), b.to_owned());
-        let mut merged = learn(&a);
-        merged.merge(&learn(&b)).expect("moments");
+        let mut merged = Moments::of(a, &Context::new()).expect("moments");
+        merged.merge(&Moments::of(b, &Context::new()).expect("moments")).expect("moments");
         assert_same(&merged, &learn(&rows))?;
-        let mut merged = features(&a);
-        merged.merge(&features(&b)).expect("moments");
+        let mut merged = FeatureMoments::of(a).expect("moments");
+        merged.merge(&FeatureMoments::of(b).expect("moments")).expect("moments");
         assert_same_features(&merged, &features(&rows))?;
     }
 
