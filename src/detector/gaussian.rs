@@ -13,7 +13,7 @@ use linfa::dataset::DatasetBase;
 use linfa::traits::Fit;
 use linfa_linalg::cholesky::CholeskyInplace;
 use ndarray::{Array2, ArrayBase, ArrayView2, Data, Ix2};
-use ref_cast::RefCast;
+use ref_cast::{RefCastCustom, ref_cast_custom};
 use serde::{Deserialize, Serialize};
 
 use super::moments::{Moments, triangle};
@@ -43,7 +43,7 @@ impl Default for GaussianParams {
 }
 
 /// Checked [`GaussianParams`].
-#[derive(Debug, Clone, PartialEq, RefCast)]
+#[derive(Debug, Clone, PartialEq, RefCastCustom)]
 #[repr(transparent)]
 pub struct GaussianValidParams(GaussianParams);
 
@@ -56,7 +56,7 @@ impl ParamGuard for GaussianParams {
             let message = format!("the ridge is {}; it must be from 0 to 1", self.ridge);
             return Err(Error::new(Reason::InvalidParameter, message).at("ridge"));
         }
-        Ok(GaussianValidParams::ref_cast(self))
+        Ok(GaussianValidParams::trust(self))
     }
 
     fn check(self) -> Result<Self::Checked> {
@@ -66,6 +66,9 @@ impl ParamGuard for GaussianParams {
 }
 
 impl GaussianValidParams {
+    #[ref_cast_custom]
+    fn trust(params: &GaussianParams) -> &Self;
+
     /// Fits on those rows of `sample.observed` that are complete.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use linfa::ParamGuard;
 use linfa::dataset::DatasetBase;
 use linfa::traits::Fit;
 use ndarray::{ArrayBase, ArrayView2, Data, Ix2};
-use ref_cast::RefCast;
+use ref_cast::{RefCastCustom, ref_cast_custom};
 use serde::{Deserialize, Serialize};
 
 use super::moments::FeatureMoments;
@@ -42,7 +42,7 @@ pub struct Baseline {
 }
 
 /// Checked [`ZScoreParams`].
-#[derive(Debug, Clone, PartialEq, RefCast)]
+#[derive(Debug, Clone, PartialEq, RefCastCustom)]
 #[repr(transparent)]
 pub struct ZScoreValidParams(ZScoreParams);
 
@@ -68,7 +68,7 @@ impl ParamGuard for ZScoreParams {
                 return Err(invalid(&format!("baselines[{i}].feature"), message));
             }
         }
-        Ok(ZScoreValidParams::ref_cast(self))
+        Ok(ZScoreValidParams::trust(self))
     }
 
     fn check(self) -> Result<Self::Checked> {
@@ -98,6 +98,9 @@ impl Baseline {
 }
 
 impl ZScoreValidParams {
+    #[ref_cast_custom]
+    fn trust(params: &ZScoreParams) -> &Self;
+
     /// Fits on the values of `sample.observed` that are present.
     ///
     /// # Errors
