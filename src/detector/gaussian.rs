@@ -1,0 +1,345 @@
+//! Multivariate Gaussian: the score of a row is its Mahalanobis distance from the mean (Mahalanobis 1936).
+//!
+//! The distance is taken in standardised units: with z the z-scores of a row, R the correlation matrix, and L the Cholesky
+//! factor of R + ridge I, it is the length of the solution y of L y = z. The ridge is therefore a fraction of each
+//! feature's variance. It lets collinear columns, and fewer rows than columns, be learned. A constant column is
+//! uncorrelated with all others and has the scale 1e-12 max(1, |mean|). A z-score counts as 1e100 at most in absolute
+//! value, and a distance as the root of the largest double, so that everything stays finite.
+
+use std::f64::consts::PI;
+
+use linfa::ParamGuard;
+use linfa::dataset::DatasetBase;
+use linfa::traits::Fit;
+use linfa_linalg::cholesky::CholeskyInplace;
+use ndarray::{Array2, ArrayBase, ArrayView2, Data, Ix2};
+use ref_cast::{RefCastCustom, ref_cast_custom};
+use serde::{Deserialize, Serialize};
+
+use super::moments::{Moments, triangle};
+use super::{Detector, Sample, check_n_features, is_constant, scale, z_score};
+use crate::context::Context;
+use crate::error::{Error, Reason, Result};
+
+/// The ridge when none is given.
+pub const DEFAULT_RIDGE: f64 = 1e-6;
+
+/// How many rows are solved for at once: enough independent sums to keep the floating-point units busy.
+const LANES: usize = 16;
+
+/// The parameters of [`Gaussian`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GaussianParams {
+    /// Added to the diagonal of the correlation matrix: a fraction of each feature's variance, 0 to 1.
+    pub ridge: f64,
+}
+
+impl Default for GaussianParams {
+    fn default() -> Self {
+        Self {
+            ridge: DEFAULT_RIDGE,
+        }
+    }
+}
+
+/// Checked [`GaussianParams`].
+#[derive(Debug, Clone, PartialEq, RefCastCustom)]
+#[repr(transparent)]
+pub struct GaussianValidParams(GaussianParams);
+
+impl ParamGuard for GaussianParams {
+    type Checked = GaussianValidParams;
+    type Error = Error;
+
+    fn check_ref(&self) -> Result<&Self::Checked> {
+        if !(0.0..=1.0).contains(&self.ridge) {
+            let message = format!("the ridge is {}; it must be from 0 to 1", self.ridge);
+            return Err(Error::new(Reason::InvalidParameter, message).at("ridge"));
+        }
+        Ok(GaussianValidParams::trust(self))
+    }
+
+    fn check(self) -> Result<Self::Checked> {
+        self.check_ref()?;
+        Ok(GaussianValidParams(self))
+    }
+}
+
+impl GaussianValidParams {
+    #[ref_cast_custom]
+    fn trust(params: &GaussianParams) -> &Self;
+
+    /// Fits on those rows of `sample.observed` that are complete.
+    ///
+    /// # Errors
+    /// [`Reason::UnusableRows`] for fewer than two complete rows, for a column whose variance is not finite (as a
+    /// [`ColumnError`](super::ColumnError)), and where the ridge is too small for columns that depend on each other; what
+    /// `context` has to say.
+    pub fn fit_rows(&self, sample: Sample<'_>, context: &Context) -> Result<Gaussian> {
+        Gaussian::from_moments(self, Moments::of(sample.observed, context)?, context)
+    }
+}
+
+impl<D: Data<Elem = f64>, T> Fit<ArrayBase<D, Ix2>, T, Error> for GaussianValidParams {
+    type Object = Gaussian;
+
+    fn fit(&self, dataset: &DatasetBase<ArrayBase<D, Ix2>, T>) -> Result<Gaussian> {
+        let rows = dataset.records.view();
+        let sample = Sample {
+            rows,
+            observed: rows,
+        };
+        self.fit_rows(sample, &Context::new())
+    }
+}
+
+/// A fitted multivariate Gaussian.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Gaussian {
+    params: GaussianParams,
+    moments: Moments,
+    /// The scale of each feature.
+    #[serde(with = "crate::le_bytes")]
+    std: Vec<f64>,
+    /// The Cholesky factor of the ridged correlation matrix: the lower triangle, row after row.
+    #[serde(with = "crate::le_bytes")]
+    factor: Vec<f64>,
+}
+
+/// What a [`Gaussian`] says of one row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GaussianRow {
+    /// The Mahalanobis distance from the mean, which is the score.
+    pub mahalanobis: f64,
+    /// The natural logarithm of the density, in the units of the rows.
+    pub log_density: f64,
+    /// The density; 0 or infinity where the logarithm leaves the range of a double.
+    pub density: f64,
+    /// The density divided by that at the mean: exp(-d^2 / 2).
+    pub normalized_density: f64,
+}
+
+impl Gaussian {
+    fn from_moments(
+        params: &GaussianValidParams,
+        moments: Moments,
+        context: &Context,
+    ) -> Result<Self> {
+        if moments.n() < 2 {
+            let message = format!(
+                "{} rows have a value in every column; at least 2 are needed",
+                moments.n()
+            );
+            return Err(Error::new(Reason::UnusableRows, message));
+        }
+        context.check()?;
+        let GaussianValidParams(params) = params;
+        let d = moments.n_features();
+        let n = (moments.n() - 1) as f64;
+        let deviations: Vec<f64> = (0..d)
+            .map(|i| (moments.comoment(i, i) / n).sqrt())
+            .collect();
+        let constant: Vec<bool> = deviations.iter().map(|&std| is_constant(std)).collect();
+        let mut matrix = Array2::from_shape_fn((d, d), |(i, j)| {
+            if i == j {
+                1.0 + params.ridge
+            } else if constant[i] || constant[j] {
+                0.0
+            } else {
+                let covariance = moments.comoment(i, j) / n;
+                (covariance / (deviations[i] * deviations[j])).clamp(-1.0, 1.0)
+            }
+        });
+        let dependent = || {
+            let message = format!(
+                "columns depend on each other, or there are too few rows, for a ridge of {}; give a larger gaussian.ridge",
+                params.ridge
+            );
+            Error::new(Reason::UnusableRows, message)
+        };
+        matrix
+            .cholesky_inplace_dirty()
+            .map_err(|error| dependent().because(error))?;
+        // below this, what is left of a variance is rounding error
+        let rounding = d as f64 * f64::EPSILON;
+        if matrix.diag().iter().any(|&x| x * x <= rounding) {
+            return Err(dependent());
+        }
+        context.check()?;
+        let mut factor = Vec::with_capacity(triangle(d));
+        for (i, row) in matrix.rows().into_iter().enumerate() {
+            factor.extend(row.iter().take(i + 1));
+        }
+        let std = deviations
+            .iter()
+            .zip(moments.mean())
+            .map(|(&std, &mean)| scale(std, mean))
+            .collect();
+        Ok(Self {
+            params: params.clone(),
+            moments,
+            std,
+            factor,
+        })
+    }
+
+    /// The model of all rows learned from so far and those complete rows of `sample.observed`: the moments are merged
+    /// exactly, and equal those of a fit on the union.
+    ///
+    /// # Errors
+    /// As [`GaussianValidParams::fit_rows`]; [`Reason::SchemaMismatch`] for another number of columns.
+    pub fn update(&self, sample: Sample<'_>, context: &Context) -> Result<Self> {
+        check_n_features(sample.observed, self.moments.n_features())?;
+        let mut moments = self.moments.clone();
+        moments.merge(&Moments::of(sample.observed, context)?)?;
+        Self::from_moments(self.params.check_ref()?, moments, context)
+    }
+
+    /// The parameters.
+    pub fn params(&self) -> &GaussianParams {
+        &self.params
+    }
+
+    /// The moments of the complete rows.
+    pub fn moments(&self) -> &Moments {
+        &self.moments
+    }
+
+    /// The z-score of each feature of a row.
+    ///
+    /// # Panics
+    /// If the row has another number of features.
+    pub fn z_scores(&self, row: &[f64]) -> Vec<f64> {
+        assert_eq!(row.len(), self.std.len(), "number of features");
+        row.iter()
+            .enumerate()
+            .map(|(i, &x)| z_score(x, self.mean(i), self.std[i]))
+            .collect()
+    }
+
+    /// The distance and the density of a row of d finite values.
+    ///
+    /// # Panics
+    /// If the row has another number of features.
+    pub fn explain(&self, row: &[f64]) -> GaussianRow {
+        assert_eq!(row.len(), self.std.len(), "number of features");
+        let mut mahalanobis = [0.0];
+        let mut solution = vec![[0.0; 1]; row.len()];
+        self.distances::<1>(row, &mut solution, &mut mahalanobis);
+        let [mahalanobis] = mahalanobis;
+        let squared = mahalanobis * mahalanobis;
+        let log_std: f64 = self.std.iter().map(|std| std.ln()).sum();
+        let log_factor: f64 = self.diagonal().map(f64::ln).sum();
+        let log_volume = 0.5 * row.len() as f64 * (2.0 * PI).ln() + log_std + log_factor;
+        let log_density = -0.5 * squared - log_volume;
+        GaussianRow {
+            mahalanobis,
+            log_density,
+            density: log_density.exp(),
+            normalized_density: (-0.5 * squared).exp(),
+        }
+    }
+
+    /// The bytes that the model takes in memory.
+    pub fn size_bytes(&self) -> usize {
+        size_of::<Self>() + self.moments.size_bytes() + 8 * (self.std.len() + self.factor.len())
+    }
+
+    /// Checks a model that was read from outside.
+    ///
+    /// # Errors
+    /// [`Reason::DamagedArtifact`] when its parts do not fit together.
+    pub fn validate(&self) -> Result<()> {
+        self.moments.validate()?;
+        let d = self.moments.n_features();
+        let fits = self.params.check_ref().is_ok()
+            && self.moments.n() >= 2
+            && self.std.len() == d
+            && self.factor.len() == triangle(d)
+            && self.std.iter().all(|std| std.is_normal() && *std > 0.0)
+            && self.factor.iter().all(|x| x.is_finite())
+            && self.diagonal().all(|x| x.is_normal() && x > 0.0);
+        if !fits {
+            let message = "the parts of the gaussian detector do not fit together";
+            return Err(Error::new(Reason::DamagedArtifact, message));
+        }
+        Ok(())
+    }
+
+    fn mean(&self, i: usize) -> (f64, f64) {
+        (self.moments.mean()[i], self.moments.mean_low()[i])
+    }
+
+    fn diagonal(&self) -> impl Iterator<Item = f64> {
+        (0..self.std.len()).map(|i| self.factor[triangle(i) + i])
+    }
+
+    /// The distances of `N` rows by forward substitution. Each lane does the same operations in the same order for any
+    /// `N`, so that the distance of a row does not depend on its neighbours.
+    fn distances<const N: usize>(
+        &self,
+        rows: &[f64],
+        solution: &mut [[f64; N]],
+        distances: &mut [f64],
+    ) {
+        let d = self.std.len();
+        let mut squared = [0.0; N];
+        let mut factor = self.factor.as_slice();
+        for i in 0..d {
+            let (weights, next) = factor.split_at(i + 1);
+            factor = next;
+            let (solved, unsolved) = solution.split_at_mut(i);
+            let (mean, std) = (self.mean(i), self.std[i]);
+            let mut rest: [f64; N] = std::array::from_fn(|k| z_score(rows[k * d + i], mean, std));
+            for (&weight, solved) in weights.iter().zip(solved) {
+                for k in 0..N {
+                    rest[k] -= weight * solved[k];
+                }
+            }
+            for k in 0..N {
+                rest[k] /= weights[i];
+                squared[k] += rest[k] * rest[k];
+            }
+            unsolved[0] = rest;
+        }
+        for (distance, squared) in distances.iter_mut().zip(squared) {
+            // the smaller of the two also where a hostile model made it NaN
+            *distance = squared.min(f64::MAX).sqrt();
+        }
+    }
+}
+
+impl Detector for Gaussian {
+    fn n_features(&self) -> usize {
+        self.std.len()
+    }
+
+    fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
+        let d = self.std.len();
+        assert_eq!(rows.dim(), (scores.len(), d), "shape of the rows");
+        let rows = rows.as_standard_layout();
+        let (Some(values), 1..) = (rows.as_slice(), d) else {
+            scores.fill(0.0);
+            return;
+        };
+        let whole = scores.len() / LANES * LANES;
+        let (lanes, rest) = scores.split_at_mut(whole);
+        let mut solution = vec![[0.0; LANES]; d];
+        for (rows, scores) in values
+            .chunks_exact(LANES * d)
+            .zip(lanes.chunks_exact_mut(LANES))
+        {
+            self.distances::<LANES>(rows, &mut solution, scores);
+        }
+        let mut solution = vec![[0.0; 1]; d];
+        for (row, score) in values[whole * d..]
+            .chunks_exact(d)
+            .zip(rest.chunks_exact_mut(1))
+        {
+            self.distances::<1>(row, &mut solution, score);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
