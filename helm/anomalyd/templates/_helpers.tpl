@@ -91,11 +91,11 @@ seccompProfile:
 
 {{/* Long enough for the drain to end by itself. */}}
 {{- define "anomalyd.terminationGracePeriodSeconds" -}}
-{{- $drain := add .Values.config.drainDelaySeconds .Values.config.drainTimeoutSeconds -}}
+{{- $drain := add .Values.drain.delaySeconds .Values.drain.timeoutSeconds -}}
 {{- if kindIs "invalid" .Values.terminationGracePeriodSeconds -}}
 {{- add $drain 10 -}}
 {{- else if lt (int64 .Values.terminationGracePeriodSeconds) (add $drain 10) -}}
-{{- fail (printf "terminationGracePeriodSeconds is %d, which would cut the drain: at least %d is needed, config.drainDelaySeconds + config.drainTimeoutSeconds + 10" (int64 .Values.terminationGracePeriodSeconds) (add $drain 10)) -}}
+{{- fail (printf "terminationGracePeriodSeconds is %d, which would cut the drain: at least %d is needed, drain.delaySeconds + drain.timeoutSeconds + 10" (int64 .Values.terminationGracePeriodSeconds) (add $drain 10)) -}}
 {{- else -}}
 {{- int64 .Values.terminationGracePeriodSeconds -}}
 {{- end -}}
