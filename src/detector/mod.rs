@@ -92,6 +92,14 @@ impl DetectorParams {
         }
     }
 
+    /// The seed of the detector's random choices; 0 for one that makes none.
+    pub fn random_state(&self) -> u64 {
+        match self {
+            Self::IsolationForest(params) => params.random_state,
+            Self::Gaussian(_) | Self::ZScore(_) => 0,
+        }
+    }
+
     /// Checks the parameters.
     ///
     /// # Errors

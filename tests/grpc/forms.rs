@@ -5,7 +5,7 @@ use anomalyd::proto::v1::records::Form;
 use anomalyd::proto::v1::{Detail, File, FileFormat, Matrix, PredictStreamHeader, Records};
 
 use crate::harness::{
-    Client, end, header, matrix, normal_rows, part, predict, rows, scores, server, train, train_request, xy,
+    Client, end, header, matrix, normal_rows, part, predict, rows, scores, server, train_request, xy,
 };
 
 fn packed(values: &[f64]) -> Records {
