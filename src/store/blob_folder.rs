@@ -13,7 +13,7 @@ use super::{BlobName, BlobRef, StoreError};
 const CHUNK: usize = 256 * 1024;
 
 /// A folder of blobs. Its methods block.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct BlobFolder {
     folder: PathBuf,
 }
@@ -27,8 +27,8 @@ impl BlobFolder {
         Ok(Self { folder })
     }
 
-    /// Stores a blob durably; leaves nothing behind when it fails.
-    pub(super) fn put(&self, bytes: &[u8]) -> Result<BlobRef, StoreError> {
+    /// Stores a blob durably; leaves nothing behind when it fails, or when nobody claims it.
+    pub(super) fn put(&self, bytes: &[u8]) -> Result<Unclaimed, StoreError> {
         let name = BlobName::random();
         let sha256 = files::write_whole(&self.folder, &name.to_string(), |file| {
             let mut hash = Sha256::new();
@@ -39,10 +39,13 @@ impl BlobFolder {
             Ok(hash.finalize().into())
         })
         .map_err(StoreError::io("write a blob"))?;
-        Ok(BlobRef {
-            name,
-            sha256,
-            size: bytes.len() as u64,
+        Ok(Unclaimed {
+            folder: self.clone(),
+            blob: Some(BlobRef {
+                name,
+                sha256,
+                size: bytes.len() as u64,
+            }),
         })
     }
 
@@ -98,6 +101,33 @@ impl BlobFolder {
 
     fn path(&self, name: BlobName) -> PathBuf {
         self.folder.join(name.to_string())
+    }
+}
+
+/// A blob that has been written, and is deleted unless it is claimed: its writer may have left meanwhile.
+#[derive(Debug)]
+pub(super) struct Unclaimed {
+    folder: BlobFolder,
+    blob: Option<BlobRef>,
+}
+
+impl Unclaimed {
+    /// The blob, which stays.
+    pub(super) fn claim(mut self) -> BlobRef {
+        self.blob.take().expect("claimed once")
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        if let Some(blob) = &self.blob
+            && let Err(error) = self.folder.delete(blob.name)
+        {
+            tracing::warn!(
+                error = error.chain(),
+                "a blob that nobody claimed is left behind"
+            );
+        }
     }
 }
 

@@ -1,19 +1,18 @@
 //! The store in one folder of one machine: `lock`, `token.key`, `meta/` (a sled database) and `blobs/`.
 
 use std::fmt;
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 use super::blob_folder::{self, BlobFolder};
 use super::committer::CommitterThread;
+use super::files::{self, FolderLock};
 use super::sled_records::{OpenDatabase, SledRecords};
 use super::{
     BlobName, BlobRef, Entry, Pointer, Revision, Store, StoreError, Swap, TokenHasher, TokenKey,
-    files, token_key,
+    token_key,
 };
 
 const LOCK: &str = "lock";
@@ -50,7 +49,7 @@ pub struct EmbeddedStore {
 struct Inner {
     records: SledRecords,
     blobs: BlobFolder,
-    _lock: File,
+    _lock: FolderLock,
 }
 
 impl EmbeddedStore {
@@ -143,25 +142,8 @@ fn refuse_orphans(folder: &Path) -> Result<(), StoreError> {
 
 impl Store for EmbeddedStore {
     async fn put_blob(&self, bytes: Vec<u8>) -> Result<BlobRef, StoreError> {
-        self.thread.committer().check()?;
-        let (answer, answered) = oneshot::channel();
-        let inner = self.inner.clone();
-        drop(spawn_blocking(move || {
-            let unwanted = answer.send(inner.blobs.put(&bytes));
-            if let Err(Ok(blob)) = unwanted
-                && let Err(error) = inner.blobs.delete(blob.name)
-            {
-                tracing::warn!(
-                    error = error.chain(),
-                    "a blob that nobody wants any more is left behind"
-                );
-            }
-        }));
-        answered.await.unwrap_or_else(|_| {
-            Err(StoreError::Failed {
-                cause: "the task that wrote a blob was ended".into(),
-            })
-        })
+        let put = self.blocking(move |inner| inner.blobs.put(&bytes));
+        Ok(put.await?.claim())
     }
 
     async fn get_blob(&self, blob: &BlobRef) -> Result<Vec<u8>, StoreError> {

@@ -82,8 +82,21 @@ pub(super) fn remove_files(folder: &Path, is_worthless: impl Fn(&str) -> bool) -
     Ok(())
 }
 
-/// Takes the lock that lets one process use the folder. It is released when the file is closed.
-pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
+/// The lock that lets one process use a folder.
+#[derive(Debug)]
+pub(super) struct FolderLock(File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // closing is not enough: a process that is being spawned shares the open file for a moment
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the lock of the store could not be released");
+        }
+    }
+}
+
+/// Takes the lock of a folder.
+pub(super) fn lock(path: &Path) -> Result<FolderLock, StoreError> {
     let file = OpenOptions::new()
         .write(true)
         .create(true)
@@ -92,7 +105,7 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
         .open(path)
         .map_err(StoreError::io("open the lock file of the store"))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(FolderLock(file)),
         Err(TryLockError::WouldBlock) => Err(StoreError::Refused(format!(
             "the store is in use: another process holds {}; stop it, or give this one a folder of its own",
             path.display()
