@@ -1,0 +1,385 @@
+//! The extended forest (Hariri, Carrasco Kind and Brunner, 2018): splits by hyperplanes that combine several features.
+//!
+//! A hyperplane has a normal of `ndim` normal numbers and passes through a uniform point of the box around a node's rows. Two
+//! things differ from the paper. The box is scaled to a cube first, so that the units of features do not matter. And where
+//! the point leaves all rows on one side, the offset is drawn uniformly between the outermost rows instead, so that no child
+//! is empty, as the score's normalisation supposes.
+
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+
+use super::compact::are_starts;
+use super::grow::{Candidates, Columns, Layout, Range, Splitter, partition, threshold};
+use super::path::is_path_length;
+use super::random::{TreeRng, normal};
+use super::walk::{self, Tree};
+use crate::le_bytes::{self, LeNumber};
+
+/// Rows whose projection exceeds the threshold go to `child + 1`, the others to `child`. A leaf is its own child.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Node {
+    threshold: f32,
+    child: u32,
+}
+
+impl Node {
+    fn leaf(node: u32) -> Self {
+        Self {
+            threshold: f32::MAX,
+            child: node,
+        }
+    }
+}
+
+/// One summand of a projection.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Term {
+    coefficient: f32,
+    feature: u32,
+}
+
+macro_rules! pair {
+    ($pair:ident { $first:ident, $second:ident }) => {
+        impl LeNumber for $pair {
+            const SIZE: usize = 8;
+            fn put(self, out: &mut Vec<u8>) {
+                self.$first.put(out);
+                self.$second.put(out);
+            }
+            fn get(bytes: &[u8]) -> Self {
+                Self {
+                    $first: f32::get(&bytes[..4]),
+                    $second: u32::get(&bytes[4..8]),
+                }
+            }
+        }
+    };
+}
+
+pair!(Node { threshold, child });
+pair!(Term {
+    coefficient,
+    feature
+});
+
+/// The projection of a row; in double precision, where it cannot overflow.
+#[inline]
+fn project(terms: &[Term], value: impl Fn(u32) -> f32) -> f64 {
+    terms
+        .iter()
+        .map(|term| f64::from(term.coefficient) * f64::from(value(term.feature)))
+        .sum()
+}
+
+/// Trees of any shape, one after the other. Nodes are numbered within their tree, whose root is 0; the children of its k-th
+/// branch are `2k + 1` and `2k + 2`, and its terms start at `k * ndim`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct ExtendedTrees {
+    depth: u32,
+    ndim: usize,
+    /// Where each tree starts, and the end of the last.
+    #[serde(with = "le_bytes")]
+    starts: Vec<u64>,
+    #[serde(with = "le_bytes")]
+    nodes: Vec<Node>,
+    #[serde(with = "le_bytes")]
+    terms: Vec<Term>,
+    /// The path length of each node that is a leaf.
+    #[serde(with = "le_bytes")]
+    paths: Vec<f32>,
+}
+
+impl ExtendedTrees {
+    /// Joins trees none of which is deeper than `depth`.
+    pub(super) fn join(depth: u32, ndim: usize, trees: Vec<GrowingTree>) -> Self {
+        let mut joined = Self {
+            depth,
+            ndim,
+            starts: vec![0],
+            nodes: Vec::new(),
+            terms: Vec::new(),
+            paths: Vec::new(),
+        };
+        for tree in trees {
+            joined.nodes.extend(tree.nodes);
+            joined.terms.extend(tree.terms);
+            joined.paths.extend(tree.paths);
+            joined.starts.push(joined.nodes.len() as u64);
+        }
+        joined
+    }
+
+    fn tree(&self, index: usize) -> ExtendedTree<'_> {
+        let slots = self.starts[index] as usize..self.starts[index + 1] as usize;
+        // a tree of b branches has 2b + 1 nodes
+        let branches = (slots.start - index) / 2..(slots.end - index - 1) / 2;
+        ExtendedTree {
+            depth: self.depth,
+            ndim: self.ndim,
+            nodes: &self.nodes[slots.clone()],
+            terms: &self.terms[branches.start * self.ndim..branches.end * self.ndim],
+            paths: &self.paths[slots],
+        }
+    }
+
+    pub(super) fn n_trees(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// Adds each row's path lengths; the block is laid out feature by feature.
+    pub(super) fn add_block(&self, block: &[f32], sums: &mut [f64]) {
+        for index in 0..self.n_trees() {
+            walk::add_block(&self.tree(index), block, sums);
+        }
+    }
+
+    /// The sum of one row's path lengths.
+    pub(super) fn sum_row(&self, row: &[f32]) -> f64 {
+        walk::sum_row(self.n_trees(), |index| self.tree(index), row)
+    }
+
+    /// What is wrong with trees that were read, if anything is.
+    pub(super) fn fault(&self, n_trees: usize, n_features: usize) -> Option<&'static str> {
+        if self.depth == 0 || self.depth > 64 {
+            return Some("the depth of the trees is out of range");
+        }
+        if self.ndim == 0 || self.ndim > n_features {
+            return Some("the number of features of a split is out of range");
+        }
+        if self.nodes.len() != self.paths.len()
+            || !are_starts(&self.starts, n_trees, self.nodes.len())
+        {
+            return Some("the trees do not divide the nodes between them");
+        }
+        let is_odd = |tree: &[u64]| (tree[1] - tree[0]) % 2 == 1;
+        let n_branches = (self.nodes.len() - n_trees) / 2;
+        if !self.starts.windows(2).all(is_odd)
+            || Some(self.terms.len()) != n_branches.checked_mul(self.ndim)
+        {
+            return Some("the trees do not have the number of terms that their branches ask for");
+        }
+        let is_sound = |index: usize, node: &Node, n_nodes: usize| {
+            let child = node.child as usize;
+            let is_branch = child % 2 == 1 && child + 1 < n_nodes && node.threshold.is_finite();
+            child == index || is_branch
+        };
+        let are_sound = (0..n_trees).all(|index| {
+            let nodes = self.tree(index).nodes;
+            nodes
+                .iter()
+                .enumerate()
+                .all(|(index, node)| is_sound(index, node, nodes.len()))
+        });
+        if !are_sound {
+            return Some("a node has a threshold or a child that cannot be");
+        }
+        let is_sound =
+            |term: &Term| term.coefficient.is_finite() && (term.feature as usize) < n_features;
+        if !self.terms.iter().all(is_sound) {
+            return Some("a term has a coefficient or a feature that cannot be");
+        }
+        if !self.paths.iter().all(|&path| is_path_length(path)) {
+            return Some("a path length is out of range");
+        }
+        None
+    }
+
+    pub(super) fn size_bytes(&self) -> usize {
+        size_of_val(&*self.starts)
+            + size_of_val(&*self.nodes)
+            + size_of_val(&*self.terms)
+            + size_of_val(&*self.paths)
+    }
+}
+
+/// Splits by hyperplanes.
+pub(super) struct PlaneSplitter {
+    ndim: usize,
+    projections: Vec<f64>,
+}
+
+impl PlaneSplitter {
+    pub(super) fn new(ndim: usize) -> Self {
+        Self {
+            ndim,
+            projections: Vec::new(),
+        }
+    }
+}
+
+/// Rows whose projection exceeds the threshold go to the second child.
+pub(super) struct PlaneSplit {
+    terms: Vec<Term>,
+    threshold: f32,
+}
+
+impl Splitter for PlaneSplitter {
+    type Split = PlaneSplit;
+
+    fn split(
+        &mut self,
+        columns: &Columns,
+        rows: &mut [u32],
+        candidates: &mut Candidates<'_>,
+        rng: &mut TreeRng,
+    ) -> Option<(PlaneSplit, usize)> {
+        let mut n_drawn = 0;
+        let mut axes: Vec<Range> = Vec::with_capacity(self.ndim);
+        while axes.len() < self.ndim {
+            let Some(axis) = candidates.draw(columns, rows, &mut n_drawn, rng) else {
+                break;
+            };
+            axes.push(axis);
+        }
+        let &first = axes.first()?;
+        let plane = if axes.len() > 1 {
+            self.plane(&axes, columns, rows, rng)
+        } else {
+            None
+        };
+        // features of one value, or projections that single precision cannot tell apart: split on one feature
+        let (mut terms, threshold) = plane.unwrap_or_else(|| {
+            let term = Term {
+                coefficient: 1.0,
+                feature: first.column,
+            };
+            (vec![term], threshold(first.min, first.max, rng))
+        });
+        let middle = partition(rows, |row| {
+            project(&terms, |column| columns.column(column)[row as usize]) > f64::from(threshold)
+        });
+        for term in &mut terms {
+            term.feature = columns.feature(term.feature);
+        }
+        let padding = Term {
+            coefficient: 0.0,
+            feature: 0,
+        };
+        terms.resize(self.ndim, padding);
+        Some((PlaneSplit { terms, threshold }, middle))
+    }
+}
+
+impl PlaneSplitter {
+    /// A plane that separates the rows; its terms name columns. None where rounding leaves all rows on one side.
+    fn plane(
+        &mut self,
+        axes: &[Range],
+        columns: &Columns,
+        rows: &[u32],
+        rng: &mut TreeRng,
+    ) -> Option<(Vec<Term>, f32)> {
+        const LARGEST: f64 = f32::MAX as f64;
+        let mut offset = 0.0;
+        let terms: Vec<Term> = axes
+            .iter()
+            .map(|axis| {
+                let (min, width) = (
+                    f64::from(axis.min),
+                    f64::from(axis.max) - f64::from(axis.min),
+                );
+                let coefficient = (normal(rng) / width).clamp(-LARGEST, LARGEST) as f32;
+                offset += f64::from(coefficient) * (min + width * rng.random::<f64>());
+                Term {
+                    coefficient,
+                    feature: axis.column,
+                }
+            })
+            .collect();
+        self.projections.clear();
+        self.projections.extend(
+            rows.iter()
+                .map(|&row| project(&terms, |column| columns.column(column)[row as usize])),
+        );
+        let min = self
+            .projections
+            .iter()
+            .copied()
+            .fold(f64::INFINITY, f64::min);
+        let max = self
+            .projections
+            .iter()
+            .copied()
+            .fold(f64::NEG_INFINITY, f64::max);
+        let separates = |threshold: f32| (min..max).contains(&f64::from(threshold));
+        let threshold = if (min..max).contains(&offset) {
+            offset as f32
+        } else {
+            (min + rng.random::<f64>() * (max - min)) as f32
+        };
+        separates(threshold).then_some((terms, threshold))
+    }
+}
+
+/// One tree, being grown.
+#[derive(Debug)]
+pub(super) struct GrowingTree {
+    nodes: Vec<Node>,
+    terms: Vec<Term>,
+    paths: Vec<f32>,
+}
+
+impl Default for GrowingTree {
+    fn default() -> Self {
+        Self {
+            nodes: vec![Node::leaf(0)],
+            terms: Vec::new(),
+            paths: vec![0.0],
+        }
+    }
+}
+
+impl Layout<PlaneSplit> for GrowingTree {
+    const ROOT: u32 = 0;
+
+    fn branch(&mut self, node: u32, split: PlaneSplit) -> [u32; 2] {
+        let child = self.nodes.len() as u32;
+        self.nodes[node as usize] = Node {
+            threshold: split.threshold,
+            child,
+        };
+        self.nodes
+            .extend([Node::leaf(child), Node::leaf(child + 1)]);
+        self.terms.extend(split.terms);
+        self.paths.extend([0.0, 0.0]);
+        [child, child + 1]
+    }
+
+    fn leaf(&mut self, node: u32, _depth: u32, path: f32) {
+        self.paths[node as usize] = path;
+    }
+}
+
+/// One of the trees.
+struct ExtendedTree<'a> {
+    depth: u32,
+    ndim: usize,
+    nodes: &'a [Node],
+    terms: &'a [Term],
+    paths: &'a [f32],
+}
+
+impl Tree for ExtendedTree<'_> {
+    const ROOT: u32 = 0;
+
+    #[inline]
+    fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    #[inline]
+    fn step(&self, node: u32, value: impl Fn(u32) -> f32) -> u32 {
+        let Node { threshold, child } = self.nodes[node as usize];
+        if child == node {
+            return node;
+        }
+        let branch = (child as usize - 1) / 2;
+        let terms = &self.terms[branch * self.ndim..(branch + 1) * self.ndim];
+        child + u32::from(project(terms, value) > f64::from(threshold))
+    }
+
+    #[inline]
+    fn path(&self, leaf: u32) -> f32 {
+        self.paths[leaf as usize]
+    }
+}
