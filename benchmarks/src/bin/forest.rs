@@ -4,11 +4,12 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use anomalyd::context::Context;
-use anomalyd::detector::Sample;
-use anomalyd::detector::isolation_forest::{IsolationForestParams, MaxSamples};
+use anomalyd::detector::isolation_forest::{IsolationForest, IsolationForestParams, MaxSamples};
+use anomalyd::detector::{Detector, Sample};
 use anomalyd_benchmarks::{read_matrix, score, timed};
 use clap::Parser;
 use linfa::ParamGuard;
+use ndarray::Axis;
 use rayon::ThreadPoolBuilder;
 use serde_json::json;
 
@@ -61,7 +62,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let pool = ThreadPoolBuilder::new()
         .num_threads(arguments.threads)
         .build()?;
-    let (mut fit_seconds, mut score_seconds, mut row_seconds) = (vec![], vec![], vec![]);
+    let (mut fit_seconds, mut score_seconds) = (vec![], vec![]);
+    let (mut row_seconds, mut load_seconds) = (vec![], vec![]);
+    let mut artifact_bytes = 0;
     for _ in 0..arguments.repeats {
         let (forest, seconds) = pool.install(|| timed(|| params.fit_rows(None, sample, &context)));
         let forest = forest?;
@@ -70,12 +73,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         score_seconds.push(seconds);
         let n_single = rows.nrows().min(1000);
         let ((), seconds) = timed(|| {
-            use anomalyd::detector::Detector;
-            for row in rows.axis_chunks_iter(ndarray::Axis(0), 1).take(n_single) {
+            for row in rows.axis_chunks_iter(Axis(0), 1).take(n_single) {
                 forest.score_block(row, &mut [0.0]);
             }
         });
         row_seconds.push(seconds / n_single as f64);
+        let artifact = rmp_serde::to_vec_named(&forest)?;
+        artifact_bytes = artifact.len();
+        let (loaded, seconds) = timed(|| rmp_serde::from_slice::<IsolationForest>(&artifact));
+        loaded?;
+        load_seconds.push(seconds);
         if let Some(path) = &arguments.scores {
             let bytes: Vec<u8> = scores
                 .iter()
@@ -89,6 +96,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         "fit_seconds": fit_seconds,
         "score_seconds": score_seconds,
         "one_row_seconds": row_seconds,
+        "load_seconds": load_seconds,
+        "artifact_bytes": artifact_bytes,
     });
     println!("{report}");
     Ok(())

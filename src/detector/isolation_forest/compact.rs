@@ -207,3 +207,41 @@ impl Tree for CompactTree<'_> {
         self.paths[leaf as usize]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damage_is_found() {
+        let mut tree = GrowingTree::default();
+        tree.branch(
+            0,
+            AxisSplit {
+                feature: 1,
+                threshold: 0.5,
+            },
+        );
+        let sound = CompactTrees::join(1, vec![tree, GrowingTree::default()]);
+        assert_eq!(sound.fault(2, 2), None);
+        assert!(sound.fault(3, 2).is_some() && sound.fault(2, 1).is_some());
+        let damages: [&dyn Fn(&mut CompactTrees); 11] = [
+            &|trees| trees.depth = 0,
+            &|trees| trees.depth = u32::MAX,
+            &|trees| trees.starts[1] = 4,
+            &|trees| trees.starts[1] = u64::MAX,
+            &|trees| trees.starts.clear(),
+            &|trees| trees.nodes.truncate(3),
+            &|trees| trees.nodes[0].child = 2,
+            &|trees| trees.nodes[0].child = u32::MAX,
+            &|trees| trees.nodes[1].threshold = f32::NAN,
+            &|trees| trees.nodes[2].feature = 2,
+            &|trees| trees.paths[3] = f32::INFINITY,
+        ];
+        for (index, damage) in damages.iter().enumerate() {
+            let mut trees = sound.clone();
+            damage(&mut trees);
+            assert!(trees.fault(2, 2).is_some(), "damage {index}");
+        }
+    }
+}

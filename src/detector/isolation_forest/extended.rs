@@ -383,3 +383,47 @@ impl Tree for ExtendedTree<'_> {
         self.paths[leaf as usize]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damage_is_found() {
+        let term = |feature| Term {
+            coefficient: 1.0,
+            feature,
+        };
+        let mut tree = GrowingTree::default();
+        tree.branch(
+            0,
+            PlaneSplit {
+                terms: vec![term(0), term(1)],
+                threshold: 0.5,
+            },
+        );
+        let sound = ExtendedTrees::join(1, 2, vec![tree, GrowingTree::default()]);
+        assert_eq!(sound.fault(2, 2), None);
+        assert!(sound.fault(3, 2).is_some() && sound.fault(2, 1).is_some());
+        let damages: [&dyn Fn(&mut ExtendedTrees); 13] = [
+            &|trees| trees.depth = 0,
+            &|trees| trees.depth = u32::MAX,
+            &|trees| trees.ndim = 0,
+            &|trees| trees.ndim = 1,
+            &|trees| trees.starts[1] = 2,
+            &|trees| trees.starts[1] = u64::MAX,
+            &|trees| trees.nodes.truncate(3),
+            &|trees| trees.nodes[0].child = 2,
+            &|trees| trees.nodes[0].child = 3,
+            &|trees| trees.nodes[0].threshold = f32::NAN,
+            &|trees| trees.terms[1].feature = 2,
+            &|trees| trees.terms[1].coefficient = f32::NAN,
+            &|trees| trees.paths[3] = f32::INFINITY,
+        ];
+        for (index, damage) in damages.iter().enumerate() {
+            let mut trees = sound.clone();
+            damage(&mut trees);
+            assert!(trees.fault(2, 2).is_some(), "damage {index}");
+        }
+    }
+}

@@ -4,6 +4,8 @@
 //! A tree splits a small random subsample at random until its rows are alone. Anomalies are alone early: the score of a row is
 //! `2^(-E[h] / c(n))`, where `E[h]` is its average path length over the trees and `c(n)` that of a tree of n rows.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 mod compact;
 mod extended;
 mod fit;
@@ -32,7 +34,7 @@ use frame::Frame;
 use path::average_path_length;
 
 /// How many rows are walked down a tree before the next one's turn.
-const BLOCK: usize = 64;
+const BLOCK: usize = 128;
 
 /// Fewer rows than these are walked down all trees one by one.
 const FEW: usize = 8;

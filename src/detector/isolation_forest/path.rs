@@ -36,7 +36,7 @@ mod tests {
         assert_eq!(average_path_length(1), 0.0);
         assert_eq!(average_path_length(2), 1.0);
         assert!((average_path_length(5) - 2.327_020_052_042_847_4).abs() < 1e-12);
-        assert!((average_path_length(999) - 12.966_210_841_186_96).abs() < 1e-2);
+        assert!((average_path_length(999) - 12.967_939_884_427_995).abs() < 1e-12);
     }
 
     #[test]

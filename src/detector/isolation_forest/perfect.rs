@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(target_arch = "x86_64")]
+use super::avx2;
 use super::grow::{AxisSplit, Layout};
 use super::path::is_path_length;
 use super::walk::{self, Tree};
@@ -71,7 +73,7 @@ impl PerfectTrees {
             .collect()
     }
 
-    fn tree(&self, index: usize) -> PerfectTree<'_> {
+    pub(super) fn tree(&self, index: usize) -> PerfectTree<'_> {
         let slots = index << self.depth..(index + 1) << self.depth;
         PerfectTree {
             depth: self.depth,
@@ -80,12 +82,25 @@ impl PerfectTrees {
         }
     }
 
+    pub(super) fn depth(&self) -> u32 {
+        self.depth
+    }
+
     pub(super) fn n_trees(&self) -> usize {
         self.leaves.len() >> self.depth
     }
 
     /// Adds each row's path lengths; the block is laid out feature by feature.
     pub(super) fn add_block(&self, block: &[f32], sums: &mut [f64]) {
+        #[cfg(target_arch = "x86_64")]
+        if avx2::add_block(self, block, sums) {
+            return;
+        }
+        self.add_block_portably(block, sums);
+    }
+
+    /// The same, on any processor.
+    pub(super) fn add_block_portably(&self, block: &[f32], sums: &mut [f64]) {
         for index in 0..self.n_trees() {
             walk::add_block(&self.tree(index), block, sums);
         }
@@ -152,10 +167,12 @@ impl Layout<AxisSplit> for GrowingTree<'_> {
 }
 
 /// One of the trees.
-struct PerfectTree<'a> {
-    depth: u32,
-    nodes: &'a [Node],
-    leaves: &'a [f32],
+pub(super) struct PerfectTree<'a> {
+    pub(super) depth: u32,
+    /// `2^depth` slots.
+    pub(super) nodes: &'a [Node],
+    /// As many path lengths.
+    pub(super) leaves: &'a [f32],
 }
 
 impl Tree for PerfectTree<'_> {
@@ -175,5 +192,33 @@ impl Tree for PerfectTree<'_> {
     #[inline]
     fn path(&self, leaf: u32) -> f32 {
         self.leaves[leaf as usize - self.leaves.len()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damage_is_found() {
+        let sound = PerfectTrees::unsplit(2, 3);
+        assert_eq!(sound.fault(2, 5), None);
+        assert!(sound.fault(3, 5).is_some());
+        let damages: [&dyn Fn(&mut PerfectTrees); 9] = [
+            &|trees| trees.depth = 0,
+            &|trees| trees.depth = 4,
+            &|trees| trees.depth = u32::MAX,
+            &|trees| trees.nodes.truncate(15),
+            &|trees| trees.leaves.push(1.0),
+            &|trees| trees.nodes[9].feature = 5,
+            &|trees| trees.nodes[1].threshold = f32::NAN,
+            &|trees| trees.leaves[3] = f32::NAN,
+            &|trees| trees.leaves[3] = -1.0,
+        ];
+        for (index, damage) in damages.iter().enumerate() {
+            let mut trees = sound.clone();
+            damage(&mut trees);
+            assert!(trees.fault(2, 5).is_some(), "damage {index}");
+        }
     }
 }

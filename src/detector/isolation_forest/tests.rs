@@ -489,6 +489,29 @@ fn wide_rows_are_scored_alike_alone_and_together() {
 }
 
 #[test]
+fn vectors_change_nothing() {
+    let rows = cloud(1000, 7, 12);
+    for depth in 1..=perfect::MAX_DEPTH {
+        let params = IsolationForestParams {
+            max_samples: MaxSamples::Count(1 << depth),
+            ..Default::default()
+        };
+        let forest = fit(&params, &rows);
+        let Trees::Perfect(trees) = &forest.trees else {
+            panic!("depth {depth} is {:?}", forest.trees);
+        };
+        for n_rows in [1, 31, 32, 33, BLOCK] {
+            let mut block = vec![0.0; 7 * BLOCK];
+            forest.frame.block(rows.slice(s![..n_rows, ..]), &mut block);
+            let (mut sums, mut portable) = (vec![0.0; n_rows], vec![0.0; n_rows]);
+            trees.add_block(&block, &mut sums);
+            trees.add_block_portably(&block, &mut portable);
+            assert_eq!(sums, portable, "depth {depth}, {n_rows} rows");
+        }
+    }
+}
+
+#[test]
 fn deep_trees_score_alike_alone_and_together() {
     let rows = cloud(1500, 3, 11);
     let forest = fit(&layouts()[1], &rows);
