@@ -6,11 +6,12 @@ use ndarray::{ArrayBase, Data, Ix2};
 use rayon::prelude::*;
 
 use super::compact::{self, CompactTrees};
-use super::extended::{self, ExtendedTrees, PlaneSplitter};
+use super::extended::{self, ExtendedTrees};
 use super::frame::Frame;
 use super::grow::{AxisSplitter, Grower, Layout, Splitter};
 use super::path::depth_limit;
 use super::perfect::{self, PerfectTrees};
+use super::plane::PlaneSplitter;
 use super::population::Population;
 use super::random::tree_rng;
 use super::{IsolationForest, IsolationForestValidParams, Trees};

@@ -221,8 +221,7 @@ pub(super) fn partition(rows: &mut [u32], is_second: impl Fn(u32) -> bool) -> us
     let mut n_first = 0;
     for i in 0..rows.len() {
         let row = rows[i];
-        rows[i] = rows[n_first];
-        rows[n_first] = row;
+        rows.swap(i, n_first);
         n_first += usize::from(!is_second(row));
     }
     n_first

@@ -14,6 +14,7 @@ mod grow;
 mod params;
 mod path;
 mod perfect;
+mod plane;
 mod population;
 mod random;
 mod walk;
