@@ -58,10 +58,15 @@ unsafe fn add_tree(tree: &PerfectTree<'_>, block: &[f32], sums: &mut [f64]) {
     let mut places = [0_u32; LANES];
     for (chunk, sums) in sums.chunks_mut(LANES).enumerate() {
         let first = chunk * LANES;
-        for half in [0, 8, 16, 24] {
+        for eight in (0..LANES).step_by(8) {
             // SAFETY: a column has BLOCK values, of which BLOCK / LANES chunks read LANES each; so do `places`.
             unsafe {
-                top_levels(nodes, &columns, first + half, places.as_mut_ptr().add(half));
+                top_levels(
+                    nodes,
+                    &columns,
+                    first + eight,
+                    places.as_mut_ptr().add(eight),
+                );
             }
         }
         for _ in TOP_LEVELS..depth {
