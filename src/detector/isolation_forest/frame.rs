@@ -1,0 +1,141 @@
+//! The frame in which a forest compares values: single precision, centred and scaled for each feature.
+//!
+//! Centring happens in double precision, so that 1e9 and 1e9 + 1 stay apart. Scales are powers of two, so that scaling rounds
+//! nothing, and follow the spread of the bulk, so that neither a tiny nor a huge unit leaves the range of `f32`.
+
+use ndarray::{ArrayView1, ArrayView2};
+use serde::{Deserialize, Serialize};
+
+use super::BLOCK;
+use super::population::Population;
+use crate::le_bytes;
+
+/// How many rows of each part of the population the frame is learned from.
+const N_ROWS: usize = 256;
+
+/// For each feature its centre and the reciprocal of its scale.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Frame {
+    #[serde(with = "le_bytes")]
+    centre: Vec<f64>,
+    #[serde(with = "le_bytes")]
+    inverse_scale: Vec<f64>,
+}
+
+impl Frame {
+    /// Learns the medians and the median deviations of evenly spaced rows.
+    pub(super) fn learn(population: &Population<'_>) -> Self {
+        let n_features = population.n_features();
+        let mut values = Vec::with_capacity(2 * N_ROWS);
+        let (centre, inverse_scale) = (0..n_features)
+            .map(|feature| {
+                values.clear();
+                for part in population.parts() {
+                    let step = part.nrows().div_ceil(N_ROWS).max(1);
+                    values.extend(part.column(feature).iter().step_by(step));
+                }
+                let centre = median(&mut values).unwrap_or(0.0);
+                values.iter_mut().for_each(|x| *x = (*x - centre).abs());
+                values.retain(|&deviation| deviation > 0.0);
+                (centre, median(&mut values).map_or(1.0, reciprocal_power))
+            })
+            .unzip();
+        Self {
+            centre,
+            inverse_scale,
+        }
+    }
+
+    pub(super) fn n_features(&self) -> usize {
+        self.centre.len()
+    }
+
+    /// A value in the frame, always finite for a finite one: what is out of range becomes the largest number.
+    #[inline]
+    pub(super) fn value(&self, feature: usize, x: f64) -> f32 {
+        to_f32(x, self.centre[feature], self.inverse_scale[feature])
+    }
+
+    /// Puts one row into the frame.
+    pub(super) fn row(&self, row: ArrayView1<'_, f64>, out: &mut [f32]) {
+        for (((out, &x), &centre), &inverse) in out
+            .iter_mut()
+            .zip(row)
+            .zip(&self.centre)
+            .zip(&self.inverse_scale)
+        {
+            *out = to_f32(x, centre, inverse);
+        }
+    }
+
+    /// Puts up to [`BLOCK`] rows into the frame, feature by feature: `out[feature * BLOCK + row]`.
+    pub(super) fn block(&self, rows: ArrayView2<'_, f64>, out: &mut [f32]) {
+        for (r, row) in rows.outer_iter().enumerate() {
+            for (((out, &x), &centre), &inverse) in out
+                .chunks_exact_mut(BLOCK)
+                .zip(row)
+                .zip(&self.centre)
+                .zip(&self.inverse_scale)
+            {
+                out[r] = to_f32(x, centre, inverse);
+            }
+        }
+    }
+
+    /// What is wrong with a frame that was read, if anything is.
+    pub(super) fn fault(&self) -> Option<&'static str> {
+        if self.centre.is_empty() || self.centre.len() != self.inverse_scale.len() {
+            return Some("the frame does not have one centre and one scale for each feature");
+        }
+        if !self.centre.iter().all(|x| x.is_finite()) {
+            return Some("a centre is not finite");
+        }
+        if !self.inverse_scale.iter().all(|x| x.is_normal() && *x > 0.0) {
+            return Some("a scale is not a normal number above 0");
+        }
+        None
+    }
+
+    pub(super) fn size_bytes(&self) -> usize {
+        2 * size_of::<f64>() * self.centre.len()
+    }
+}
+
+#[inline]
+fn to_f32(x: f64, centre: f64, inverse_scale: f64) -> f32 {
+    const LARGEST: f64 = f32::MAX as f64;
+    ((x - centre) * inverse_scale).clamp(-LARGEST, LARGEST) as f32
+}
+
+/// The lower median.
+fn median(values: &mut [f64]) -> Option<f64> {
+    let middle = values.len().checked_sub(1)? / 2;
+    Some(*values.select_nth_unstable_by(middle, f64::total_cmp).1)
+}
+
+/// The reciprocal of the power of two at or just below a number above 0, kept normal.
+fn reciprocal_power(x: f64) -> f64 {
+    let exponent = ((x.to_bits() >> 52) & 0x7ff).clamp(1, 2045);
+    f64::from_bits((2046 - exponent) << 52)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn powers_are_reciprocal_and_normal() {
+        for (x, reciprocal) in [(1.0, 1.0), (1.9, 1.0), (2.0, 0.5), (0.3, 4.0)] {
+            assert_eq!(reciprocal_power(x), reciprocal, "{x}");
+        }
+        for x in [f64::MAX, f64::INFINITY, f64::MIN_POSITIVE, 5e-324] {
+            assert!(reciprocal_power(x).is_normal(), "{x}");
+        }
+    }
+
+    #[test]
+    fn the_lower_median_is_a_value() {
+        assert_eq!(median(&mut [3.0, 1.0, 2.0, 9.0]), Some(2.0));
+        assert_eq!(median(&mut []), None);
+    }
+}
