@@ -1,0 +1,3 @@
+//! From the wire to the domain and back.
+
+pub mod status;
