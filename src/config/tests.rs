@@ -47,13 +47,20 @@ fn defaults_are_valid_and_as_documented() {
             .get_arguments()
             .find(|arg| arg.get_id() == name)
             .expect("a flag for each option");
-        let help = arg.get_long_help().or(arg.get_help()).expect("help").to_string();
+        let help = arg
+            .get_long_help()
+            .or(arg.get_help())
+            .expect("help")
+            .to_string();
         let default = if default.is_empty() { "none" } else { default };
         assert!(
             help.contains(&format!("Default: {default}")),
             "help of {name} does not say its default {default}: {help}"
         );
-        let env = arg.get_env().and_then(|env| env.to_str()).expect("environment");
+        let env = arg
+            .get_env()
+            .and_then(|env| env.to_str())
+            .expect("environment");
         assert_eq!(env, format!("ANOMALYD_{}", name.to_uppercase()));
     }
 }
@@ -87,7 +94,10 @@ fn lists_come_as_text_and_as_arrays() {
 #[test]
 fn unknown_keys_are_refused_with_the_nearest_name() {
     let text = refusal(load_file("max_mesage_bytes = 1", &[]));
-    assert!(text.contains("unknown option `max_mesage_bytes`; did you mean `max_message_bytes`?"), "{text}");
+    assert!(
+        text.contains("unknown option `max_mesage_bytes`; did you mean `max_message_bytes`?"),
+        "{text}"
+    );
     let text = refusal(load_file("data-dir = 'x'", &[]));
     assert!(text.contains("did you mean `data_dir`?"), "{text}");
     let text = refusal(load_file("qqqq = 1", &[]));
@@ -108,7 +118,10 @@ fn refusals_name_the_option_its_origin_and_what_is_right() {
         (["--listen", "localhost:1"], "give an IP address and a port"),
         (["--listen", ""], "`unix_socket`"),
         (["--max-message-bytes", "1KiB"], "64KiB to 2GiB"),
-        (["--request-memory-bytes", "1MiB"], "less than `max_message_bytes`, 64MiB"),
+        (
+            ["--request-memory-bytes", "1MiB"],
+            "less than `max_message_bytes`, 64MiB",
+        ),
         (["--max-concurrent-streams", "0"], "at least 1"),
         (["--max-concurrent-streams", "-3"], "not a count"),
         (["--max-concurrent-streams", "9999999999"], "too large"),
@@ -119,7 +132,10 @@ fn refusals_name_the_option_its_origin_and_what_is_right() {
         (["--data-dir", ""], "give a path"),
         (["--token-key", "abc"], "half a byte"),
         (["--token-key", "abcd"], "2 bytes long"),
-        (["--config", "/no/such/file"], "`config` must name a readable file"),
+        (
+            ["--config", "/no/such/file"],
+            "`config` must name a readable file",
+        ),
     ] {
         let text = refusal(load(&args));
         assert!(text.contains(part), "{args:?}: {text}");
@@ -138,7 +154,10 @@ fn keys_are_read_from_a_file_and_never_shown() {
     let secret = config.token_key.as_ref().expect("key");
     assert_eq!(secret.expose()[..3], [0x00, 0x11, 0x22]);
     for shown in [config.to_string(), format!("{config:?}")] {
-        assert!(!shown.contains("0011") && !shown.contains("17, 34"), "{shown}");
+        assert!(
+            !shown.contains("0011") && !shown.contains("17, 34"),
+            "{shown}"
+        );
         assert!(shown.contains("<redacted>"), "{shown}");
     }
 
@@ -152,7 +171,8 @@ fn keys_are_read_from_a_file_and_never_shown() {
 
 #[test]
 fn what_is_shown_can_be_given_back() {
-    let config = load(&["--max-message-bytes", "1000001", "--drain-timeout", "90s"]).expect("valid");
+    let config =
+        load(&["--max-message-bytes", "1000001", "--drain-timeout", "90s"]).expect("valid");
     let shown = config.shown();
     assert_eq!(shown.len(), NAMES.len());
     let text: String = shown

@@ -22,8 +22,18 @@ impl Config {
                 "is empty and there is no `unix_socket`; give at least one of them",
             ));
         }
-        within("max_message_bytes", self.max_message_bytes.as_u64(), 64 * KIB, 2 * GIB)?;
-        within("stream_window_bytes", self.stream_window_bytes.as_u64(), 64 * KIB, 256 * MIB)?;
+        within(
+            "max_message_bytes",
+            self.max_message_bytes.as_u64(),
+            64 * KIB,
+            2 * GIB,
+        )?;
+        within(
+            "stream_window_bytes",
+            self.stream_window_bytes.as_u64(),
+            64 * KIB,
+            256 * MIB,
+        )?;
         if self.request_memory_bytes < self.max_message_bytes {
             return Err(ConfigError::value(
                 "request_memory_bytes",
@@ -34,7 +44,11 @@ impl Config {
                 ),
             ));
         }
-        at_least("max_concurrent_streams", self.max_concurrent_streams as usize, 1)?;
+        at_least(
+            "max_concurrent_streams",
+            self.max_concurrent_streams as usize,
+            1,
+        )?;
         at_least("compute_queue", self.compute_queue, 1)?;
         at_least("reservoir_size", self.reservoir_size, 2)?;
         at_most("reservoir_size", self.reservoir_size, MAX_RESERVOIR_SIZE)?;
@@ -76,14 +90,20 @@ fn at_least(option: &'static str, count: usize, min: usize) -> Result<(), Config
     if count >= min {
         return Ok(());
     }
-    Err(ConfigError::value(option, format!("{count} is too small; give at least {min}")))
+    Err(ConfigError::value(
+        option,
+        format!("{count} is too small; give at least {min}"),
+    ))
 }
 
 fn at_most(option: &'static str, count: usize, max: usize) -> Result<(), ConfigError> {
     if count <= max {
         return Ok(());
     }
-    Err(ConfigError::value(option, format!("{count} is too large; give at most {max}")))
+    Err(ConfigError::value(
+        option,
+        format!("{count} is too large; give at most {max}"),
+    ))
 }
 
 fn at_least_a_second(option: &'static str, duration: Duration) -> Result<(), ConfigError> {

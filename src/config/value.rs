@@ -127,7 +127,9 @@ impl Value for u32 {
 impl Value for ByteSize {
     fn read(text: &str) -> Result<Self, String> {
         text.trim().parse().map_err(|_| {
-            format!("`{text}` is not a size; give a number of bytes or one with a unit, such as 64MiB")
+            format!(
+                "`{text}` is not a size; give a number of bytes or one with a unit, such as 64MiB"
+            )
         })
     }
 

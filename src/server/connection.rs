@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 
 use super::layer::Stack;
+use super::preface::Prefaced;
 
 /// Metadata of one request; a token of the largest size fits with room to spare.
 const MAX_HEADER_LIST_BYTES: u32 = 16 * 1024;
@@ -31,8 +32,8 @@ const MAX_SEND_BUFFER_BYTES: usize = 1024 * 1024;
 /// A connection's flow-control window, in windows of one stream.
 const STREAMS_A_WINDOW: u32 = 4;
 
-/// A client that has connected and says nothing is let go after this.
-const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client that has connected and does not say its preface is let go after this.
+const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves connections. Clones share everything.
 #[derive(Clone)]
@@ -54,13 +55,16 @@ impl Connections {
         draining: CancellationToken,
         cancelled: CancellationToken,
     ) -> Self {
-        let window = u32::try_from(config.stream_window_bytes.as_u64()).unwrap_or(u32::MAX / STREAMS_A_WINDOW);
+        let window = u32::try_from(config.stream_window_bytes.as_u64())
+            .unwrap_or(u32::MAX / STREAMS_A_WINDOW);
         let mut http2 = http2::Builder::new(Tracked(tasks.clone()));
         http2
             .timer(TokioTimer::new())
             .initial_stream_window_size(window)
             // the protocol's limit is 2^31 - 1
-            .initial_connection_window_size(window.saturating_mul(STREAMS_A_WINDOW).min(i32::MAX as u32))
+            .initial_connection_window_size(
+                window.saturating_mul(STREAMS_A_WINDOW).min(i32::MAX as u32),
+            )
             .max_concurrent_streams(config.max_concurrent_streams)
             .max_frame_size(MAX_FRAME_BYTES)
             .max_header_list_size(MAX_HEADER_LIST_BYTES)
@@ -81,7 +85,7 @@ impl Connections {
     /// Serves one connection in a task of its own.
     pub(super) fn serve<IO>(&self, io: IO)
     where
-        IO: AsyncRead + AsyncWrite + Readable + Unpin + Send + Sync + 'static,
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let this = self.clone();
         self.tasks.spawn(async move {
@@ -94,25 +98,25 @@ impl Connections {
 
     async fn drive<IO>(&self, io: IO)
     where
-        IO: AsyncRead + AsyncWrite + Readable + Unpin + Send + Sync + 'static,
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        tokio::select! {
-            () = self.draining.cancelled() => return,
-            () = sleep(FIRST_BYTE_TIMEOUT) => return,
-            () = io.readable() => {}
-        }
+        let (io, preface) = Prefaced::new(io);
         let service = TowerToHyperService::new(self.stack.clone());
         let mut connection = pin!(self.http2.serve_connection(TokioIo::new(io), service));
-        let result = tokio::select! {
-            result = connection.as_mut() => result,
+        tokio::select! {
+            biased;
+            result = connection.as_mut() => return log_end(result),
+            _ = preface => {}
+            () = self.draining.cancelled() => return,
+            () = sleep(PREFACE_TIMEOUT) => return,
+        }
+        tokio::select! {
+            result = connection.as_mut() => log_end(result),
             () = self.age_or_drain() => {
                 // no new requests; those in progress finish
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                log_end(connection.await);
             }
-        };
-        if let Err(error) = result {
-            tracing::debug!("connection ended: {error}");
         }
     }
 
@@ -136,22 +140,9 @@ fn jittered(age: Duration) -> Duration {
     age.mul_f64(0.9 + 0.2 * random)
 }
 
-/// A socket that can tell when its first bytes have come.
-pub(super) trait Readable {
-    /// Ready when there is something to read, or never will be.
-    fn readable(&self) -> impl Future<Output = ()> + Send;
-}
-
-impl Readable for tokio::net::TcpStream {
-    async fn readable(&self) {
-        // an error shows up again at the first read
-        let _ = Self::readable(self).await;
-    }
-}
-
-impl Readable for tokio::net::UnixStream {
-    async fn readable(&self) {
-        let _ = Self::readable(self).await;
+fn log_end(result: hyper::Result<()>) {
+    if let Err(error) = result {
+        tracing::debug!("connection ended: {error}");
     }
 }
 

@@ -40,7 +40,11 @@ impl Listener {
     /// Listens on a TCP address.
     pub(super) fn tcp(address: SocketAddr) -> Result<Self, ServeError> {
         let listen = || {
-            let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+            let socket = Socket::new(
+                Domain::for_address(address),
+                Type::STREAM,
+                Some(Protocol::TCP),
+            )?;
             // a restart must not wait for old connections to be forgotten
             socket.set_reuse_address(true)?;
             if address.is_ipv6() && !address.ip().is_unspecified() {
@@ -167,16 +171,28 @@ async fn remove_stale(path: &Path) -> Result<(), String> {
         Err(error) => return Err(error.to_string()),
     };
     if !metadata.file_type().is_socket() {
-        return Err("something else than a socket is there; give another path as `unix_socket`".to_owned());
+        return Err(
+            "something else than a socket is there; give another path as `unix_socket`".to_owned(),
+        );
     }
     match UnixStream::connect(path).await {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
         Ok(_) => {
-            return Err("another server listens there; stop it, or give another path as `unix_socket`".to_owned());
+            return Err(
+                "another server listens there; stop it, or give another path as `unix_socket`"
+                    .to_owned(),
+            );
         }
-        Err(error) => return Err(format!("cannot tell whether another server listens there: {error}")),
+        Err(error) => {
+            return Err(format!(
+                "cannot tell whether another server listens there: {error}"
+            ));
+        }
     }
-    tracing::info!("removing the socket that a stopped server left at {}", path.display());
+    tracing::info!(
+        "removing the socket that a stopped server left at {}",
+        path.display()
+    );
     std::fs::remove_file(path).map_err(|error| format!("cannot remove the stale socket: {error}"))
 }
 

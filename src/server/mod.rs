@@ -8,6 +8,7 @@ mod connection;
 mod health;
 mod layer;
 mod listener;
+mod preface;
 mod reflection;
 pub mod signal;
 
@@ -39,7 +40,9 @@ const CANCEL_GRACE: Duration = Duration::from_secs(2);
 #[non_exhaustive]
 pub enum ServeError {
     /// A TCP address cannot be listened on.
-    #[error("cannot listen on {address}: {source}; give a free address of this machine as `listen`")]
+    #[error(
+        "cannot listen on {address}: {source}; give a free address of this machine as `listen`"
+    )]
     Tcp {
         /// The address.
         address: SocketAddr,
@@ -93,7 +96,10 @@ pub struct Bound {
 impl Bound {
     /// The TCP addresses, with the ports that were picked where 0 was asked for.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(Listener::address).collect()
+        self.listeners
+            .iter()
+            .filter_map(Listener::address)
+            .collect()
     }
 
     /// The path of the Unix socket, if there is one.
@@ -163,7 +169,10 @@ impl Bound {
             tracing::warn!("`drain_timeout` has passed: cancelling what is still in progress");
             cancelled.cancel();
             if timeout(CANCEL_GRACE, tasks.wait()).await.is_err() {
-                tracing::warn!(tasks = tasks.len(), "leaving behind work that does not stop");
+                tracing::warn!(
+                    tasks = tasks.len(),
+                    "leaving behind work that does not stop"
+                );
             }
         }
         tracing::info!("stopped");

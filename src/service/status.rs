@@ -143,7 +143,10 @@ mod tests {
         assert_eq!(status.message(), "is text; give a number");
         let details = status.get_error_details();
         let info = details.error_info().expect("error info");
-        assert_eq!((info.reason.as_str(), info.domain.as_str()), ("INVALID_FIELD", "anomalyd"));
+        assert_eq!(
+            (info.reason.as_str(), info.domain.as_str()),
+            ("INVALID_FIELD", "anomalyd")
+        );
         let violations = &details.bad_request().expect("bad request").field_violations;
         assert_eq!(violations[0].field, "records.rows[3].amount");
         assert!(details.retry_info().is_none());
@@ -158,7 +161,14 @@ mod tests {
             let wire = format!("{status:?}");
             assert!(!wire.contains("sled") && !wire.contains("secret"), "{wire}");
             assert!(status.message().contains("request id"));
-            assert_eq!(status.get_error_details().error_info().expect("info").reason, reason.name());
+            assert_eq!(
+                status
+                    .get_error_details()
+                    .error_info()
+                    .expect("info")
+                    .reason,
+                reason.name()
+            );
         }
     }
 
@@ -166,7 +176,11 @@ mod tests {
     fn what_was_shed_says_when_to_retry() {
         let status = Status::from(Error::new(Reason::Overloaded, "all permits are taken"));
         assert_eq!(status.code(), Code::ResourceExhausted);
-        let retry = status.get_error_details().retry_info().cloned().expect("retry info");
+        let retry = status
+            .get_error_details()
+            .retry_info()
+            .cloned()
+            .expect("retry info");
         assert_eq!(retry.retry_delay, Some(RETRY_DELAY));
     }
 
@@ -174,8 +188,18 @@ mod tests {
     fn the_request_id_is_added_and_nothing_is_lost() {
         let status = with_request_id(&Error::field("run_id", "is empty").into(), "r-1");
         let details = status.get_error_details();
-        assert_eq!(details.error_info().expect("info").metadata["request_id"], "r-1");
-        assert_eq!(details.bad_request().expect("bad request").field_violations.len(), 1);
+        assert_eq!(
+            details.error_info().expect("info").metadata["request_id"],
+            "r-1"
+        );
+        assert_eq!(
+            details
+                .bad_request()
+                .expect("bad request")
+                .field_violations
+                .len(),
+            1
+        );
         assert_eq!(status.message(), "is empty");
     }
 

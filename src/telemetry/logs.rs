@@ -105,7 +105,10 @@ mod tests {
     #[test]
     fn the_filter_decides_what_is_written() {
         let text = logged(LogFormat::Text, "info");
-        assert!(text.contains("trained") && text.contains("request_id=\"r1\""), "{text}");
+        assert!(
+            text.contains("trained") && text.contains("request_id=\"r1\""),
+            "{text}"
+        );
         assert!(!text.contains("quiet"));
         assert!(logged(LogFormat::Text, "debug").contains("quiet"));
     }

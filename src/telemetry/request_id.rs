@@ -25,7 +25,8 @@ impl RequestId {
 
     /// A new id of 16 hexadecimal digits, unique in this process and, by a random start, unlikely to repeat elsewhere.
     pub fn generate() -> Self {
-        static START: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
+        static START: LazyLock<u64> =
+            LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let mut number = mix(START.wrapping_add(count));
@@ -70,7 +71,9 @@ mod tests {
 
     #[test]
     fn generated_ids_differ_and_are_sane() {
-        let ids: HashSet<String> = (0..1000).map(|_| RequestId::generate().to_string()).collect();
+        let ids: HashSet<String> = (0..1000)
+            .map(|_| RequestId::generate().to_string())
+            .collect();
         assert_eq!(ids.len(), 1000);
         for id in ids {
             assert_eq!(id.len(), 16);

@@ -267,7 +267,10 @@ mod tests {
 
     fn share(limit: usize) -> Share {
         Share {
-            budget: Arc::new(Budget { limit, held: AtomicUsize::new(0) }),
+            budget: Arc::new(Budget {
+                limit,
+                held: AtomicUsize::new(0),
+            }),
             held: AtomicUsize::new(0),
         }
     }
@@ -276,9 +279,15 @@ mod tests {
     fn the_budget_is_kept_and_given_back() {
         let first = share(100);
         let budget = Arc::clone(&first.budget);
-        let second = Share { budget: Arc::clone(&budget), held: AtomicUsize::new(0) };
+        let second = Share {
+            budget: Arc::clone(&budget),
+            held: AtomicUsize::new(0),
+        };
         first.take(60).expect("fits");
-        assert_eq!(second.take(41).expect_err("full").reason(), Reason::Overloaded);
+        assert_eq!(
+            second.take(41).expect_err("full").reason(),
+            Reason::Overloaded
+        );
         second.take(40).expect("fits exactly");
         first.give_back(10);
         second.take(10).expect("fits again");

@@ -173,8 +173,16 @@ mod tests {
     fn anything_else_is_refused() {
         let long = format!("Bearer {}", "a".repeat(MAX_TOKEN_BYTES + 1));
         for value in [
-            "", "Bearer", "Bearer ", "Bearer\tx", "Bearersecret", "Basic abc", "secret", "Bearer a b",
-            "Bearer \u{e4}", long.as_str(),
+            "",
+            "Bearer",
+            "Bearer ",
+            "Bearer\tx",
+            "Bearersecret",
+            "Basic abc",
+            "secret",
+            "Bearer a b",
+            "Bearer \u{e4}",
+            long.as_str(),
         ] {
             let error = bearer_token(value.as_bytes()).expect_err(value);
             assert_eq!(error.reason(), Reason::MissingToken);

@@ -48,14 +48,14 @@ where
         let timeout = match request.headers().get("grpc-timeout").map(parse).transpose() {
             Ok(timeout) => timeout,
             Err(error) => {
-                return Bounded::Refused {
-                    error: Some(error),
-                };
+                return Bounded::Refused { error: Some(error) };
             }
         };
         let sleep = timeout.map(|timeout| {
             let deadline = Instant::now() + timeout;
-            request.extensions_mut().insert(Deadline(deadline.into_std()));
+            request
+                .extensions_mut()
+                .insert(Deadline(deadline.into_std()));
             Box::pin(sleep_until(deadline))
         });
         Bounded::Running {
@@ -148,14 +148,29 @@ mod tests {
             ("99999999n", Duration::from_nanos(99_999_999)),
             ("99999999H", MAX_TIMEOUT),
         ] {
-            let text = text.strip_prefix('0').filter(|_| text.len() == 9).unwrap_or(text);
+            let text = text
+                .strip_prefix('0')
+                .filter(|_| text.len() == 9)
+                .unwrap_or(text);
             assert_eq!(parse(&HeaderValue::from_static(text)).expect(text), timeout);
         }
     }
 
     #[test]
     fn malformed_timeouts_are_refused() {
-        for text in ["", "S", "1", "1s", "-1S", "+1S", "1.5S", "123456789S", " 1S", "1 S", "1SS"] {
+        for text in [
+            "",
+            "S",
+            "1",
+            "1s",
+            "-1S",
+            "+1S",
+            "1.5S",
+            "123456789S",
+            " 1S",
+            "1 S",
+            "1SS",
+        ] {
             let error = parse(&HeaderValue::from_static(text)).expect_err(text);
             assert_eq!(error.field_path(), Some("grpc-timeout"));
         }

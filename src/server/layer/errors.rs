@@ -243,7 +243,7 @@ impl Repair {
             }
             Code::Internal if is_of_the_decoder(message) => Error::new(
                 Reason::UndecodableMessage,
-                format!("the message cannot be decoded: {message}; send a message of the type that the method takes"),
+                format!("the message cannot be decoded: {}; send a message of the type that the method takes", decoder_text(message)),
             )
             .into(),
             Code::Unimplemented if message.is_empty() => with_reason(
@@ -288,6 +288,17 @@ fn is_of_the_decoder(message: &str) -> bool {
     ]
     .iter()
     .any(|start| message.starts_with(start))
+}
+
+/// What the decoder said, by its start and its end: between them, the path to a deeply nested field can be long.
+fn decoder_text(message: &str) -> String {
+    const EDGE: usize = 200;
+    if message.len() <= 2 * EDGE {
+        return message.to_owned();
+    }
+    let start = &message[..message.floor_char_boundary(EDGE)];
+    let end = &message[message.ceil_char_boundary(message.len() - EDGE)..];
+    format!("{start} ... {end}")
 }
 
 fn shorten(path: &str) -> &str {

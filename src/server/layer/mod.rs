@@ -30,8 +30,9 @@ pub(crate) struct Options {
 }
 
 /// The routes behind all layers.
-pub(crate) type Stack =
-    observe::Observe<errors::Errors<auth::Auth<deadline::Deadlines<admit::Admit<drain::Drain<Routes>>>>>>;
+pub(crate) type Stack = observe::Observe<
+    errors::Errors<auth::Auth<deadline::Deadlines<admit::Admit<drain::Drain<Routes>>>>>,
+>;
 
 /// Puts all layers around the routes.
 pub(crate) fn stack(routes: Routes, options: Options) -> Stack {

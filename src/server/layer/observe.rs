@@ -127,9 +127,18 @@ fn rpc_name(path: Option<&PathAndQuery>) -> &str {
 /// Whether a method changes nothing, so that its success is worth no line at the usual level.
 fn is_read(rpc: &str) -> bool {
     let method = rpc.rsplit('/').next().unwrap_or(rpc);
-    ["Predict", "List", "Get", "Watch", "Check", "Compare", "Export", "ServerReflection"]
-        .iter()
-        .any(|verb| method.starts_with(verb))
+    [
+        "Predict",
+        "List",
+        "Get",
+        "Watch",
+        "Check",
+        "Compare",
+        "Export",
+        "ServerReflection",
+    ]
+    .iter()
+    .any(|verb| method.starts_with(verb))
 }
 
 pin_project! {
