@@ -75,11 +75,8 @@ async fn request_ids_are_taken_when_sane_and_made_otherwise() {
 async fn an_upload_that_its_client_cancels_does_not_look_complete() {
     let server = Running::start(&[]).await;
     let mut client = AnomalyServiceClient::new(channel(server.addr).await);
-    let ends = || {
-        let ends = &server.ends;
-        ends.dropped.load(Ordering::SeqCst) + ends.broken.load(Ordering::SeqCst)
-    };
-    for _ in 0..20 {
+    let ends = &server.ends;
+    for attempt in 1..=20 {
         let (sender, receiver) = tokio::sync::mpsc::channel(4);
         let mut request = tonic::Request::new(ReceiverStream::new(receiver));
         request
@@ -91,11 +88,9 @@ async fn an_upload_that_its_client_cancels_does_not_look_complete() {
             .expect("send");
         let mut client = client.clone();
         let call = tokio::spawn(async move { client.predict_stream(request).await });
-        sender
-            .send(PredictStreamRequest::default())
-            .await
-            .expect("send");
-        tokio::task::yield_now().await;
+        while ends.messages.load(Ordering::SeqCst) < attempt {
+            tokio::task::yield_now().await;
+        }
         call.abort();
         let _ = call.await;
         drop(sender);
@@ -111,12 +106,8 @@ async fn an_upload_that_its_client_cancels_does_not_look_complete() {
         .expect("response")
         .into_inner();
     assert_eq!(response.summary.expect("summary").n_rows, Some(1));
-    assert_eq!(
-        server.ends.clean.load(Ordering::SeqCst),
-        1,
-        "broken or dropped: {}",
-        ends()
-    );
+    assert_eq!(ends.clean.load(Ordering::SeqCst), 1, "{ends:?}");
+    assert_eq!(ends.broken.load(Ordering::SeqCst), 20, "{ends:?}");
 }
 
 #[tokio::test]

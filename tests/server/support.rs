@@ -47,6 +47,7 @@ pub fn config(args: &[&str]) -> Config {
 #[derive(Debug, Default)]
 pub struct Ends {
     pub dropped: AtomicUsize,
+    pub messages: AtomicUsize,
     pub clean: AtomicUsize,
     pub broken: AtomicUsize,
 }
@@ -115,7 +116,10 @@ impl AnomalyService for Echo {
         let mut count = 0;
         loop {
             match stream.message().await {
-                Ok(Some(_)) => count += 1,
+                Ok(Some(_)) => {
+                    self.0.messages.fetch_add(1, Ordering::SeqCst);
+                    count += 1;
+                }
                 Ok(None) => break,
                 Err(status) => {
                     self.0.broken.fetch_add(1, Ordering::SeqCst);

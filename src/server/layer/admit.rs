@@ -155,7 +155,7 @@ where
         let frame = match ready!(this.inner.as_mut().poll_frame(cx)) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => return Poll::Ready(Some(Err(broken_off(error.into())))),
-            // HTTP/2 shows a stream that its client cancelled as one that ended, and only here is the difference known
+            // a stream that was reset without an error code ends here too, and only here is the difference known
             None if !this.inner.is_end_stream() => {
                 return Poll::Ready(Some(Err(broken_off("the stream was reset".into()))));
             }
