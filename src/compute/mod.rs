@@ -38,7 +38,9 @@ impl Compute {
             .num_threads(threads)
             .thread_name(|index| format!("compute-{index}"))
             .build()
-            .map_err(|error| Error::new(Reason::Internal, "the compute threads cannot be started").because(error))?;
+            .map_err(|error| {
+                Error::new(Reason::Internal, "the compute threads cannot be started").because(error)
+            })?;
         Ok(Self {
             pool: Arc::new(pool),
             permits: Arc::new(Semaphore::new(permits.max(1))),
@@ -46,7 +48,12 @@ impl Compute {
     }
 
     /// Runs work on the pool and waits for it.
-    pub async fn run<T, W>(&self, admission: Admission, deadline: Option<Instant>, work: W) -> Result<T>
+    pub async fn run<T, W>(
+        &self,
+        admission: Admission,
+        deadline: Option<Instant>,
+        work: W,
+    ) -> Result<T>
     where
         T: Send + 'static,
         W: FnOnce(&Context) -> Result<T> + Send + 'static,
@@ -55,7 +62,12 @@ impl Compute {
     }
 
     /// Starts work on the pool once there is a permit, and answers with what is to be awaited. Dropping that cancels the work.
-    pub async fn submit<T, W>(&self, admission: Admission, deadline: Option<Instant>, work: W) -> Result<Running<T>>
+    pub async fn submit<T, W>(
+        &self,
+        admission: Admission,
+        deadline: Option<Instant>,
+        work: W,
+    ) -> Result<Running<T>>
     where
         T: Send + 'static,
         W: FnOnce(&Context) -> Result<T> + Send + 'static,
@@ -69,13 +81,17 @@ impl Compute {
             let outcome = span.in_scope(|| {
                 // work that waited in the queue may have lost its caller meanwhile
                 context.check()?;
-                catch_unwind(AssertUnwindSafe(|| work(&context))).unwrap_or_else(|panic| Err(panicked(&*panic)))
+                catch_unwind(AssertUnwindSafe(|| work(&context)))
+                    .unwrap_or_else(|panic| Err(panicked(&*panic)))
             });
             drop(permit);
             // a caller who left does not want the outcome
             let _ = sender.send(outcome);
         });
-        Ok(Running { receiver, _guard: guard })
+        Ok(Running {
+            receiver,
+            _guard: guard,
+        })
     }
 
     async fn permit(&self, admission: Admission) -> Result<OwnedSemaphorePermit> {
@@ -106,7 +122,9 @@ impl<T> Future for Running<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
         let outcome = ready!(Pin::new(&mut self.receiver).poll(cx));
-        Poll::Ready(outcome.unwrap_or_else(|error| Err(Error::new(Reason::Internal, "work was lost").because(error))))
+        Poll::Ready(outcome.unwrap_or_else(|error| {
+            Err(Error::new(Reason::Internal, "work was lost").because(error))
+        }))
     }
 }
 
@@ -146,7 +164,10 @@ mod tests {
             })
             .await
             .expect("there is a permit");
-        let refused = compute.run(Admission::Refuse, None, |_| Ok(2)).await.expect_err("no permit");
+        let refused = compute
+            .run(Admission::Refuse, None, |_| Ok(2))
+            .await
+            .expect_err("no permit");
         assert_eq!(refused.reason(), Reason::Overloaded);
         let waiting = tokio::spawn({
             let compute = compute.clone();
@@ -160,22 +181,30 @@ mod tests {
     #[tokio::test]
     async fn work_stops_when_its_caller_leaves_or_its_deadline_passes() {
         let compute = Compute::new(1, 4).expect("pool");
+        let (start, started) = mpsc::channel();
         let (report, reported) = mpsc::channel();
         let running = compute
             .submit(Admission::Refuse, None, move |context| {
+                start.send(()).ok();
                 while context.check().is_ok() {
                     std::thread::sleep(Duration::from_millis(1));
                 }
-                report.send(context.check().expect_err("ended").reason()).ok();
+                report
+                    .send(context.check().expect_err("ended").reason())
+                    .ok();
                 Ok(())
             })
             .await
             .expect("there is a permit");
+        started.recv().expect("starts");
         drop(running);
         assert_eq!(reported.recv().expect("stopped"), Reason::Cancelled);
 
         let passed = Some(Instant::now());
-        let late = compute.run(Admission::Refuse, passed, |_| Ok(())).await.expect_err("too late");
+        let late = compute
+            .run(Admission::Refuse, passed, |_| Ok(()))
+            .await
+            .expect_err("too late");
         assert_eq!(late.reason(), Reason::DeadlineExceeded);
     }
 
@@ -183,9 +212,18 @@ mod tests {
     async fn a_panic_is_an_error_and_gives_its_permit_back() {
         let compute = Compute::new(1, 1).expect("pool");
         for _ in 0..3 {
-            let error = compute.run::<(), _>(Admission::Refuse, None, |_| panic!("boom")).await.expect_err("panics");
+            let error = compute
+                .run::<(), _>(Admission::Refuse, None, |_| panic!("boom"))
+                .await
+                .expect_err("panics");
             assert_eq!(error.reason(), Reason::Internal);
         }
-        assert_eq!(compute.run(Admission::Refuse, None, |_| Ok(7)).await.expect("works"), 7);
+        assert_eq!(
+            compute
+                .run(Admission::Refuse, None, |_| Ok(7))
+                .await
+                .expect("works"),
+            7
+        );
     }
 }

@@ -22,11 +22,19 @@ impl Imputer {
         let fill = (0..rows.ncols())
             .into_par_iter()
             .map(|feature| {
-                let mut present: Vec<f64> = rows.column(feature).iter().copied().filter(|v| v.is_finite()).collect();
+                let mut present: Vec<f64> = rows
+                    .column(feature)
+                    .iter()
+                    .copied()
+                    .filter(|v| v.is_finite())
+                    .collect();
                 median(&mut present).ok_or_else(|| {
                     Error::new(
                         Reason::UnusableRows,
-                        format!("feature {:?} has no finite value in any row; leave it out", names[feature]),
+                        format!(
+                            "feature {:?} has no finite value in any row; leave it out",
+                            names[feature]
+                        ),
                     )
                     .at("records")
                 })
@@ -92,7 +100,11 @@ impl Gaps {
         }
         gaps.features = vec![false; rows.ncols()];
         for row in rows.axis_iter(Axis(0)) {
-            for (feature, value) in row.iter().enumerate().filter(|(_, value)| !value.is_finite()) {
+            for (feature, value) in row
+                .iter()
+                .enumerate()
+                .filter(|(_, value)| !value.is_finite())
+            {
                 gaps.features[feature] = true;
                 if value.is_nan() {
                     gaps.n_missing += 1;

@@ -48,18 +48,30 @@ impl Scale {
             Scaling::None => return Ok(None),
             Scaling::Standard => (moments.mean().to_vec(), moments.population_std()),
             Scaling::Robust => {
-                let ranges = (0..rows.ncols()).into_par_iter().map(|feature| interquartile_range(rows, feature));
+                let ranges = (0..rows.ncols())
+                    .into_par_iter()
+                    .map(|feature| interquartile_range(rows, feature));
                 (medians.to_vec(), ranges.collect())
             }
         };
-        if let Some(feature) = center.iter().zip(&spread).position(|(c, s)| !(c.is_finite() && s.is_finite())) {
+        if let Some(feature) = center
+            .iter()
+            .zip(&spread)
+            .position(|(c, s)| !(c.is_finite() && s.is_finite()))
+        {
             return Err(Error::new(
                 Reason::UnusableRows,
-                format!("the values of feature {:?} are too large to be scaled", names[feature]),
+                format!(
+                    "the values of feature {:?} are too large to be scaled",
+                    names[feature]
+                ),
             )
             .at("records"));
         }
-        let spread = spread.into_iter().map(|s| if s > 0.0 { s } else { 1.0 }).collect();
+        let spread = spread
+            .into_iter()
+            .map(|s| if s > 0.0 { s } else { 1.0 })
+            .collect();
         Ok(Some(Self { center, spread }))
     }
 
@@ -93,7 +105,12 @@ impl Scale {
 }
 
 fn interquartile_range(rows: ArrayView2<'_, f64>, feature: usize) -> f64 {
-    let mut present: Vec<f64> = rows.column(feature).iter().copied().filter(|v| v.is_finite()).collect();
+    let mut present: Vec<f64> = rows
+        .column(feature)
+        .iter()
+        .copied()
+        .filter(|v| v.is_finite())
+        .collect();
     match (quantile(&mut present, 0.25), quantile(&mut present, 0.75)) {
         (Some(low), Some(high)) => high - low,
         _ => 0.0,
@@ -108,9 +125,17 @@ mod tests {
 
     #[test]
     fn robust_scaling_uses_the_median_and_the_interquartile_range() {
-        let rows = array![[1.0, 7.0], [2.0, 7.0], [3.0, 7.0], [4.0, 7.0], [100.0, f64::NAN]];
+        let rows = array![
+            [1.0, 7.0],
+            [2.0, 7.0],
+            [3.0, 7.0],
+            [4.0, 7.0],
+            [100.0, f64::NAN]
+        ];
         let moments = FeatureMoments::of(rows.view()).expect("finite");
-        let scale = Scale::learn(Scaling::Robust, rows.view(), &moments, &[3.0, 7.0], &[]).expect("finite").expect("some");
+        let scale = Scale::learn(Scaling::Robust, rows.view(), &moments, &[3.0, 7.0], &[])
+            .expect("finite")
+            .expect("some");
         assert_eq!(scale.spread(), [2.0, 1.0]);
         let scaled = scale.apply(rows);
         assert_eq!(scaled.column(0).to_vec(), [-1.0, -0.5, 0.0, 0.5, 48.5]);

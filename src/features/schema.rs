@@ -51,19 +51,28 @@ impl Schema {
     pub fn learn(table: &Table, label_column: Option<&str>) -> Result<Self> {
         let mut features = match table.names() {
             Some(names) => names.to_vec(),
-            None => (0..table.n_columns()).map(|column| format!("f{column}")).collect(),
+            None => (0..table.n_columns())
+                .map(|column| format!("f{column}"))
+                .collect(),
         };
         check_names(&features)?;
         let label = match label_column {
             None => None,
             Some(name) => {
-                let index = features.iter().position(|feature| feature == name).ok_or_else(|| {
-                    Error::new(
-                        Reason::SchemaMismatch,
-                        format!("there is no label column {}{}", shortened(name), nearest_hint(name, &features)),
-                    )
-                    .at("label_column")
-                })?;
+                let index = features
+                    .iter()
+                    .position(|feature| feature == name)
+                    .ok_or_else(|| {
+                        Error::new(
+                            Reason::SchemaMismatch,
+                            format!(
+                                "there is no label column {}{}",
+                                shortened(name),
+                                nearest_hint(name, &features)
+                            ),
+                        )
+                        .at("label_column")
+                    })?;
                 Some(LabelColumn {
                     name: features.remove(index),
                     index,
@@ -83,7 +92,10 @@ impl Schema {
     /// A schema of named features without labels.
     pub fn of_features(features: Vec<String>) -> Result<Self> {
         check_names(&features)?;
-        Ok(Self { features, label: None })
+        Ok(Self {
+            features,
+            label: None,
+        })
     }
 
     /// The names of the features, in order.
@@ -104,10 +116,9 @@ impl Schema {
     /// Whether a stored schema contradicts itself.
     pub(super) fn is_valid(&self) -> bool {
         check_names(&self.features).is_ok()
-            && self
-                .label
-                .as_ref()
-                .is_none_or(|label| label.index <= self.features.len() && !self.features.contains(&label.name))
+            && self.label.as_ref().is_none_or(|label| {
+                label.index <= self.features.len() && !self.features.contains(&label.name)
+            })
     }
 
     /// Matches the columns of a table to the schema: by name in any order, or by position when the table has no names.
@@ -119,7 +130,8 @@ impl Schema {
             None => self.by_position(table.n_columns())?,
             Some(names) => self.by_name(names)?,
         };
-        if let (Purpose::Score, Some(cell), Some(names)) = (purpose, table.absent(), table.names()) {
+        if let (Purpose::Score, Some(cell), Some(names)) = (purpose, table.absent(), table.names())
+        {
             let name = &names[cell.column];
             if self.label_column() != Some(name) {
                 return Err(mismatch(format!(
@@ -131,15 +143,20 @@ impl Schema {
             }
         }
         let labels = match (purpose, order.label, &self.label) {
-            (Purpose::Learn, Some(index), Some(label)) => {
-                Some(labels_of(table.values().column(index).iter().copied(), &label.name)?)
-            }
+            (Purpose::Learn, Some(index), Some(label)) => Some(labels_of(
+                table.values().column(index).iter().copied(),
+                &label.name,
+            )?),
             _ => None,
         };
         let features = match order.features {
             None => table.into_values(),
             // `select` keeps the order of the axes in memory, which rows by position and by name alike have as rows first
-            Some(columns) => table.values().select(Axis(1), &columns).as_standard_layout().into_owned(),
+            Some(columns) => table
+                .values()
+                .select(Axis(1), &columns)
+                .as_standard_layout()
+                .into_owned(),
         };
         Ok(Aligned { features, labels })
     }
@@ -151,10 +168,16 @@ impl Schema {
         }
         match &self.label {
             Some(label) if n_columns == n + 1 => Ok(Order {
-                features: Some((0..n_columns).filter(|&column| column != label.index).collect()),
+                features: Some(
+                    (0..n_columns)
+                        .filter(|&column| column != label.index)
+                        .collect(),
+                ),
                 label: Some(label.index),
             }),
-            _ => Err(mismatch(format!("the rows have {n_columns} values, the model has {n} features"))),
+            _ => Err(mismatch(format!(
+                "the rows have {n_columns} values, the model has {n} features"
+            ))),
         }
     }
 
@@ -163,9 +186,19 @@ impl Schema {
             return Ok(Order::identity());
         }
         check_names(names)?;
-        let columns: HashMap<&str, usize> = names.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
-        let found: Vec<Option<usize>> = self.features.iter().map(|f| columns.get(f.as_str()).copied()).collect();
-        let label = self.label_column().and_then(|name| columns.get(name).copied());
+        let columns: HashMap<&str, usize> = names
+            .iter()
+            .enumerate()
+            .map(|(i, name)| (name.as_str(), i))
+            .collect();
+        let found: Vec<Option<usize>> = self
+            .features
+            .iter()
+            .map(|f| columns.get(f.as_str()).copied())
+            .collect();
+        let label = self
+            .label_column()
+            .and_then(|name| columns.get(name).copied());
         let n_found = found.iter().flatten().count();
         if n_found < self.features.len() || n_found + usize::from(label.is_some()) < names.len() {
             return Err(self.name_mismatch(names));
@@ -179,7 +212,11 @@ impl Schema {
     fn name_mismatch(&self, names: &[String]) -> Error {
         let given: HashSet<&String> = names.iter().collect();
         let known: HashSet<&String> = self.features.iter().collect();
-        let missing: Vec<&String> = self.features.iter().filter(|feature| !given.contains(feature)).collect();
+        let missing: Vec<&String> = self
+            .features
+            .iter()
+            .filter(|feature| !given.contains(feature))
+            .collect();
         let unknown: Vec<&String> = names
             .iter()
             .filter(|name| !known.contains(name) && self.label_column() != Some(name.as_str()))
@@ -190,7 +227,8 @@ impl Schema {
             nearest(name, &unmatched).map(|near| format!(" (given: {})", shortened(near)))
         }));
         parts.extend(listed("unknown feature", &unknown, |name| {
-            nearest(name, &self.features).map(|near| format!(" (nearest known: {})", shortened(near)))
+            nearest(name, &self.features)
+                .map(|near| format!(" (nearest known: {})", shortened(near)))
         }));
         mismatch(parts.join("; "))
     }
@@ -222,7 +260,10 @@ fn check_names(names: &[String]) -> Result<()> {
         let problem = if name.is_empty() {
             format!("column {index} has an empty name; name every column or none")
         } else if let Some(first) = seen.insert(name.as_str(), index) {
-            format!("columns {first} and {index} are both named {}; names must be unique", shortened(name))
+            format!(
+                "columns {first} and {index} are both named {}; names must be unique",
+                shortened(name)
+            )
         } else {
             continue;
         };
@@ -263,7 +304,12 @@ fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
         .iter()
         .take(MAX_COMPARED)
         .filter(|other| other.len() <= 256 && name.len() <= 256)
-        .map(|other| (strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase()), other.as_str()))
+        .map(|other| {
+            (
+                strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase()),
+                other.as_str(),
+            )
+        })
         .filter(|(likeness, _)| *likeness >= ALIKE)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, other)| other)
@@ -288,23 +334,35 @@ mod tests {
         let schema = schema(&["b", "bad", "a"], Some("bad"));
         assert_eq!(schema.features(), ["b", "a"]);
         let shuffled = table(&["a", "bad", "b"], &[1.0, 7.0, 2.0]);
-        let scored = schema.align(shuffled.clone(), Purpose::Score).expect("label values are not looked at");
+        let scored = schema
+            .align(shuffled.clone(), Purpose::Score)
+            .expect("label values are not looked at");
         assert_eq!(scored.features.row(0).to_vec(), [2.0, 1.0]);
         assert!(scored.labels.is_none());
-        let refused = schema.align(shuffled, Purpose::Learn).expect_err("7 is not a label");
+        let refused = schema
+            .align(shuffled, Purpose::Learn)
+            .expect_err("7 is not a label");
         assert!(refused.message().contains("\"bad\" holds 7"), "{refused}");
-        let unlabelled = schema.align(table(&["a", "b"], &[1.0, 2.0]), Purpose::Learn).expect("labels are optional");
+        let unlabelled = schema
+            .align(table(&["a", "b"], &[1.0, 2.0]), Purpose::Learn)
+            .expect("labels are optional");
         assert!(unlabelled.labels.is_none());
     }
 
     #[test]
     fn matches_unnamed_columns_by_position_with_or_without_the_label() {
         let schema = schema(&["b", "bad", "a"], Some("bad"));
-        let unnamed = |values: &[f64]| Table::from_row_major(None, values.len(), values.to_vec()).expect("valid");
-        let with = schema.align(unnamed(&[1.0, 0.0, 2.0]), Purpose::Learn).expect("aligned");
+        let unnamed = |values: &[f64]| {
+            Table::from_row_major(None, values.len(), values.to_vec()).expect("valid")
+        };
+        let with = schema
+            .align(unnamed(&[1.0, 0.0, 2.0]), Purpose::Learn)
+            .expect("aligned");
         assert_eq!(with.features.row(0).to_vec(), [1.0, 2.0]);
         assert_eq!(with.labels, Some(vec![Some(false)]));
-        let without = schema.align(unnamed(&[1.0, 2.0]), Purpose::Score).expect("aligned");
+        let without = schema
+            .align(unnamed(&[1.0, 2.0]), Purpose::Score)
+            .expect("aligned");
         assert_eq!(without.features.row(0).to_vec(), [1.0, 2.0]);
         assert!(schema.align(unnamed(&[1.0]), Purpose::Score).is_err());
     }
@@ -318,15 +376,23 @@ mod tests {
             error.message(),
             "missing feature \"amount\" (given: \"amout\"); unknown feature \"amout\" (nearest known: \"amount\")"
         );
-        let error = Schema::learn(&table(&["x", "label"], &[1.0, 0.0]), Some("lable")).expect_err("misspelt");
-        assert_eq!(error.message(), "there is no label column \"lable\"; nearest is \"label\"");
+        let error = Schema::learn(&table(&["x", "label"], &[1.0, 0.0]), Some("lable"))
+            .expect_err("misspelt");
+        assert_eq!(
+            error.message(),
+            "there is no label column \"lable\"; nearest is \"label\""
+        );
     }
 
     #[test]
     fn refuses_repeated_and_empty_names() {
         for names in [["a", "a"], ["a", ""]] {
             assert!(Schema::learn(&table(&names, &[1.0, 2.0]), None).is_err());
-            assert!(schema(&["a", "b"], None).align(table(&names, &[1.0, 2.0]), Purpose::Score).is_err());
+            assert!(
+                schema(&["a", "b"], None)
+                    .align(table(&names, &[1.0, 2.0]), Purpose::Score)
+                    .is_err()
+            );
         }
     }
 }

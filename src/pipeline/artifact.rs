@@ -44,8 +44,9 @@ pub fn decode_reservoir(bytes: &[u8], n_features: usize) -> Result<Reservoir> {
 
 fn encode(value: &impl Serialize) -> Result<Vec<u8>> {
     let mut bytes = vec![0; HEADER_BYTES];
-    rmp_serde::encode::write_named(&mut bytes, value)
-        .map_err(|error| Error::new(Reason::Internal, "a model cannot be encoded").because(error))?;
+    rmp_serde::encode::write_named(&mut bytes, value).map_err(|error| {
+        Error::new(Reason::Internal, "a model cannot be encoded").because(error)
+    })?;
     let checksum = Sha256::digest(&bytes[HEADER_BYTES..]);
     let (magic, rest) = bytes.split_at_mut(MAGIC.len());
     magic.copy_from_slice(MAGIC);
@@ -55,7 +56,8 @@ fn encode(value: &impl Serialize) -> Result<Vec<u8>> {
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    let damaged = |what: &str| Error::new(Reason::DamagedArtifact, format!("the stored model {what}"));
+    let damaged =
+        |what: &str| Error::new(Reason::DamagedArtifact, format!("the stored model {what}"));
     let Some((header, body)) = bytes.split_at_checked(HEADER_BYTES) else {
         return Err(damaged("is cut short"));
     };

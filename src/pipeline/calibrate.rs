@@ -31,12 +31,18 @@ pub(super) fn calibrate(
 ) -> Result<Calibration> {
     let threshold = match rule {
         ThresholdRule::Value(value) => Threshold::given(value)?,
-        ThresholdRule::Contamination(contamination) => Threshold::from_scores(scores, weights, contamination)?,
+        ThresholdRule::Contamination(contamination) => {
+            Threshold::from_scores(scores, weights, contamination)?
+        }
     };
     Ok(Calibration {
         n_rows: scores.len() as u64,
-        n_anomalies: scores.iter().filter(|&&score| threshold.is_anomaly(score)).count() as u64,
-        label_metrics: labels.and_then(|labels| LabelMetrics::new(scores, labels, weights, threshold.value)),
+        n_anomalies: scores
+            .iter()
+            .filter(|&&score| threshold.is_anomaly(score))
+            .count() as u64,
+        label_metrics: labels
+            .and_then(|labels| LabelMetrics::new(scores, labels, weights, threshold.value)),
         threshold,
     })
 }

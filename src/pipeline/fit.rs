@@ -14,7 +14,9 @@ use crate::detector::z_score::DEFAULT_MULTIPLIER;
 use crate::detector::{DetectorParams, FittedDetector, Sample, ZScore, ZScoreParams, name_column};
 use crate::error::{Error, Reason, Result};
 use crate::features::schema::Purpose;
-use crate::features::{Features, Gaps, Imputer, Label, Scale, Scaling, Schema, infinite_to_missing};
+use crate::features::{
+    Features, Gaps, Imputer, Label, Scale, Scaling, Schema, infinite_to_missing,
+};
 use crate::table::Table;
 
 /// The fewest rows that anything can be learned from.
@@ -51,7 +53,8 @@ impl TrainSpec {
     fn check(&self) -> Result<ThresholdRule> {
         self.detector.check()?;
         self.contamination.map_or(Ok(()), check_contamination)?;
-        self.threshold.map_or(Ok(()), |threshold| Threshold::given(threshold).map(drop))?;
+        self.threshold
+            .map_or(Ok(()), |threshold| Threshold::given(threshold).map(drop))?;
         let multiplier = match &self.detector {
             DetectorParams::ZScore(params) => params.multiplier,
             _ => None,
@@ -85,11 +88,19 @@ impl TrainSpec {
         {
             return self.fit_baselines(params, rule, table.is_some());
         }
-        let table = table.ok_or_else(|| Error::field("records", "records are missing; training needs at least 2 rows"))?;
+        let table = table.ok_or_else(|| {
+            Error::field(
+                "records",
+                "records are missing; training needs at least 2 rows",
+            )
+        })?;
         if table.n_rows() < MIN_ROWS {
             return Err(Error::new(
                 Reason::UnusableRows,
-                format!("training needs at least {MIN_ROWS} rows, got {}", table.n_rows()),
+                format!(
+                    "training needs at least {MIN_ROWS} rows, got {}",
+                    table.n_rows()
+                ),
             )
             .at("records"));
         }
@@ -102,7 +113,11 @@ impl TrainSpec {
         let imputer = Imputer::learn(rows.raw.view(), &names)?;
         let scaling = self.scaling.unwrap_or(Scaling::None);
         let scale = Scale::learn(scaling, rows.raw.view(), &moments, imputer.values(), &names)?;
-        let features = Features { schema, imputer, scale };
+        let features = Features {
+            schema,
+            imputer,
+            scale,
+        };
         context.check()?;
 
         let observed = features.transform_observed(rows.raw.view());
@@ -111,7 +126,10 @@ impl TrainSpec {
             rows: imputed.view(),
             observed: observed.view(),
         };
-        let detector = self.detector.fit(sample, context).map_err(|error| name_column(error, &names))?;
+        let detector = self
+            .detector
+            .fit(sample, context)
+            .map_err(|error| name_column(error, &names))?;
 
         let mut model = Model {
             features,
@@ -129,8 +147,11 @@ impl TrainSpec {
         let scores = model.score_rows(rows.raw.view(), context)?;
         model.adopt(calibrate(rule, &scores, None, rows.labels.as_deref())?);
 
-        let mut reservoir =
-            Reservoir::new(self.reservoir_size, model.features.n_features(), self.detector.random_state());
+        let mut reservoir = Reservoir::new(
+            self.reservoir_size,
+            model.features.n_features(),
+            self.detector.random_state(),
+        );
         reservoir.offer(&rows.raw, rows.labels.as_deref());
         Ok(Fitted {
             model,
@@ -138,7 +159,12 @@ impl TrainSpec {
         })
     }
 
-    fn fit_baselines(&self, params: &ZScoreParams, rule: ThresholdRule, has_records: bool) -> Result<Fitted> {
+    fn fit_baselines(
+        &self,
+        params: &ZScoreParams,
+        rule: ThresholdRule,
+        has_records: bool,
+    ) -> Result<Fitted> {
         if has_records {
             return Err(Error::field(
                 "records",
@@ -152,13 +178,27 @@ impl TrainSpec {
             ));
         };
         if self.label_column.is_some() {
-            return Err(Error::field("label_column", "label_column needs training rows, and z_score.baselines has none"));
+            return Err(Error::field(
+                "label_column",
+                "label_column needs training rows, and z_score.baselines has none",
+            ));
         }
         if !matches!(self.scaling, None | Some(Scaling::None)) {
-            return Err(Error::field("scaler", "given baselines are in original units and cannot be scaled"));
+            return Err(Error::field(
+                "scaler",
+                "given baselines are in original units and cannot be scaled",
+            ));
         }
-        let names = params.baselines.iter().map(|baseline| baseline.feature.clone()).collect();
-        let means = params.baselines.iter().map(|baseline| baseline.mean).collect();
+        let names = params
+            .baselines
+            .iter()
+            .map(|baseline| baseline.feature.clone())
+            .collect();
+        let means = params
+            .baselines
+            .iter()
+            .map(|baseline| baseline.mean)
+            .collect();
         Ok(Fitted {
             model: Model {
                 features: Features {

@@ -84,7 +84,11 @@ impl Model {
         if let Some(moments) = &self.statistics.features {
             moments.validate()?;
         }
-        let moments_fit = self.statistics.features.as_ref().is_none_or(|moments| moments.n_features() == n);
+        let moments_fit = self
+            .statistics
+            .features
+            .as_ref()
+            .is_none_or(|moments| moments.n_features() == n);
         let sound = self.detector.as_detector().n_features() == n
             && (self.scaling == Scaling::None) == self.features.scale.is_none()
             && moments_fit;
@@ -100,15 +104,22 @@ impl Model {
 
     /// What can be said beside its score of one row, as it came, of n_features values.
     pub(super) fn detail(&self, raw: ArrayView1<'_, f64>) -> RowDetail {
-        let missing_features =
-            raw.iter().enumerate().filter(|(_, value)| !value.is_finite()).map(|(feature, _)| feature).collect();
+        let missing_features = raw
+            .iter()
+            .enumerate()
+            .filter(|(_, value)| !value.is_finite())
+            .map(|(feature, _)| feature)
+            .collect();
         let block = raw.insert_axis(ndarray::Axis(0));
         let row = self.features.transform(block);
         let row: Vec<f64> = row.iter().copied().collect();
         let gaussian = self.detector.as_gaussian().map(|gaussian| {
             // the density is asked for in original units, and scaling stretches space by the product of the spreads
-            let stretch: f64 =
-                self.features.scale.as_ref().map_or(0.0, |scale| scale.spread().iter().map(|s| s.ln()).sum());
+            let stretch: f64 = self
+                .features
+                .scale
+                .as_ref()
+                .map_or(0.0, |scale| scale.spread().iter().map(|s| s.ln()).sum());
             let scaled = gaussian.explain(&row);
             let log_density = scaled.log_density - stretch;
             GaussianRow {

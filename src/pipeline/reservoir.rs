@@ -50,7 +50,8 @@ impl Reservoir {
 
     /// The rows it holds, as they came: NaN where a value was missing.
     pub fn rows(&self) -> Result<ArrayView2<'_, f64>> {
-        ArrayView2::from_shape((self.n_rows(), self.n_features), &self.rows).map_err(|error| damaged().because(error))
+        ArrayView2::from_shape((self.n_rows(), self.n_features), &self.rows)
+            .map_err(|error| damaged().because(error))
     }
 
     /// The labels of the rows it holds.
@@ -68,7 +69,10 @@ impl Reservoir {
         if labels.is_some() && self.labels.is_empty() {
             self.labels = vec![UNKNOWN; self.n_rows()];
         }
-        let free = self.capacity.saturating_sub(self.n_rows()).min(rows.nrows());
+        let free = self
+            .capacity
+            .saturating_sub(self.n_rows())
+            .min(rows.nrows());
         self.rows.reserve(free * self.n_features);
         for (index, row) in rows.rows().into_iter().enumerate() {
             let label = labels.map_or(UNKNOWN, |labels| labels[index].map_or(UNKNOWN, u8::from));
@@ -109,7 +113,10 @@ impl Reservoir {
 }
 
 fn damaged() -> Error {
-    Error::new(Reason::DamagedArtifact, "the stored reservoir contradicts itself")
+    Error::new(
+        Reason::DamagedArtifact,
+        "the stored reservoir contradicts itself",
+    )
 }
 
 #[cfg(test)]
@@ -129,7 +136,10 @@ mod tests {
             }
         }
         // each count is binomial(2000, 0.1): mean 200, standard deviation 13.4
-        assert!(kept.iter().all(|&count| (130..=270).contains(&count)), "{kept:?}");
+        assert!(
+            kept.iter().all(|&count| (130..=270).contains(&count)),
+            "{kept:?}"
+        );
     }
 
     #[test]
@@ -145,7 +155,11 @@ mod tests {
         }
         assert_eq!(whole, parts);
         let held = whole.rows().expect("sound");
-        for (row, label) in held.rows().into_iter().zip(whole.labels().expect("has labels")) {
+        for (row, label) in held
+            .rows()
+            .into_iter()
+            .zip(whole.labels().expect("has labels"))
+        {
             assert_eq!(label, Some((row[0] as usize / 2).is_multiple_of(3)));
         }
     }
@@ -158,7 +172,17 @@ mod tests {
         assert_eq!(reservoir.labels(), None);
         reservoir.offer(&rows, Some(&[Some(true), None, Some(false)]));
         reservoir.offer(&rows, None);
-        let expected = [None, None, None, Some(true), None, Some(false), None, None, None];
+        let expected = [
+            None,
+            None,
+            None,
+            Some(true),
+            None,
+            Some(false),
+            None,
+            None,
+            None,
+        ];
         assert_eq!(reservoir.labels(), Some(expected.to_vec()));
         assert!(reservoir.validate(1).is_ok() && reservoir.validate(2).is_err());
     }

@@ -46,12 +46,18 @@ impl Model {
     }
 
     /// Scores aligned raw rows, n x d in standard layout.
-    pub(super) fn score_rows(&self, rows: ArrayView2<'_, f64>, context: &Context) -> Result<Vec<f64>> {
+    pub(super) fn score_rows(
+        &self,
+        rows: ArrayView2<'_, f64>,
+        context: &Context,
+    ) -> Result<Vec<f64>> {
         let mut scores = vec![0.0; rows.nrows()];
         let score_block = |(block, scores): (ArrayView2<'_, f64>, &mut [f64])| -> Result<()> {
             context.check()?;
             let prepared = self.features.transform(block);
-            self.detector.as_detector().score_block(prepared.view(), scores);
+            self.detector
+                .as_detector()
+                .score_block(prepared.view(), scores);
             Ok(())
         };
         if rows.nrows() <= BLOCK_ROWS {

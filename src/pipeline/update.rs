@@ -17,7 +17,12 @@ impl Model {
     /// called on the compute pool.
     ///
     /// Fails when the model does not learn, when the columns do not fit, or when `context` ends.
-    pub fn update(&self, reservoir: Option<Reservoir>, table: Table, context: &Context) -> Result<Fitted> {
+    pub fn update(
+        &self,
+        reservoir: Option<Reservoir>,
+        table: Table,
+        context: &Context,
+    ) -> Result<Fitted> {
         let Some(mut reservoir) = reservoir else {
             return Err(Error::new(
                 Reason::UpdateRefused,
@@ -40,11 +45,16 @@ impl Model {
             rows: imputed.view(),
             observed: observed.view(),
         };
-        let detector = self.detector.update(history, sample, context).map_err(|error| name_column(error, names))?;
+        let detector = self
+            .detector
+            .update(history, sample, context)
+            .map_err(|error| name_column(error, names))?;
 
         let mut moments = self.statistics.features.clone();
         if let Some(moments) = &mut moments {
-            moments.push(rows.raw.view()).map_err(|error| error.named(names))?;
+            moments
+                .push(rows.raw.view())
+                .map_err(|error| error.named(names))?;
         }
         let mut model = Self {
             features: self.features.clone(),
@@ -67,7 +77,9 @@ impl Model {
         weights.resize(scores.len(), 1.0);
         let labels = joined_labels(&reservoir, &rows);
         let rule = match self.threshold.source {
-            ThresholdSource::Contamination(contamination) => ThresholdRule::Contamination(contamination),
+            ThresholdSource::Contamination(contamination) => {
+                ThresholdRule::Contamination(contamination)
+            }
             ThresholdSource::Given => ThresholdRule::Value(self.threshold.value),
         };
         model.adopt(calibrate(rule, &scores, Some(&weights), labels.as_deref())?);

@@ -51,7 +51,9 @@ impl From<LoadError> for Error {
 impl ModelCache {
     pub(super) fn new(bytes: u64) -> Self {
         const TYPICAL_MODEL_BYTES: u64 = 256 * 1024;
-        let items = usize::try_from(bytes / TYPICAL_MODEL_BYTES).unwrap_or(usize::MAX).clamp(16, 1 << 16);
+        let items = usize::try_from(bytes / TYPICAL_MODEL_BYTES)
+            .unwrap_or(usize::MAX)
+            .clamp(16, 1 << 16);
         Self {
             models: Cache::with_weighter(items, bytes, BySize),
         }
@@ -74,13 +76,20 @@ impl ModelCache {
             })?;
             let size = bytes.len() as u64;
             let decode = move |_: &_| artifact::decode_model(&bytes);
-            let model = compute.run(Admission::Wait, None, decode).await.map_err(LoadError::Failed)?;
+            let model = compute
+                .run(Admission::Wait, None, decode)
+                .await
+                .map_err(LoadError::Failed)?;
             Ok(Entry {
                 model: Arc::new(model),
                 size,
             })
         };
-        Ok(self.models.get_or_insert_async(&blob.name, load).await?.model)
+        Ok(self
+            .models
+            .get_or_insert_async(&blob.name, load)
+            .await?
+            .model)
     }
 
     /// Takes in a model that was just stored.

@@ -23,7 +23,11 @@ impl Prepared {
     pub(super) fn encode(fitted: Fitted) -> Result<Self> {
         Ok(Self {
             model_bytes: artifact::encode_model(&fitted.model)?,
-            reservoir_bytes: fitted.reservoir.as_ref().map(artifact::encode_reservoir).transpose()?,
+            reservoir_bytes: fitted
+                .reservoir
+                .as_ref()
+                .map(artifact::encode_reservoir)
+                .transpose()?,
             model: Arc::new(fitted.model),
         })
     }
@@ -48,7 +52,7 @@ pub(super) enum Base {
 
 /// How storing a version ended.
 pub(super) enum Outcome {
-    Stored(Described),
+    Stored(Box<Described>),
     /// A retry of a write that was stored before.
     MadeBefore,
     /// Another version came first.
@@ -65,11 +69,20 @@ impl<S: Store> Runs<S> {
     ) -> Result<Outcome> {
         let runs = Arc::clone(self);
         let write = Arc::clone(write);
-        let task = self.commits.spawn(async move { runs.store_version(&write, prepared, base).await });
-        task.await.unwrap_or_else(|error| Err(Error::new(Reason::Internal, "a write was lost").because(error)))
+        let task = self
+            .commits
+            .spawn(async move { runs.store_version(&write, prepared, base).await });
+        task.await.unwrap_or_else(|error| {
+            Err(Error::new(Reason::Internal, "a write was lost").because(error))
+        })
     }
 
-    async fn store_version(&self, write: &Write, prepared: Prepared, base: Base) -> Result<Outcome> {
+    async fn store_version(
+        &self,
+        write: &Write,
+        prepared: Prepared,
+        base: Base,
+    ) -> Result<Outcome> {
         let model_blob = self.store.put_blob(prepared.model_bytes).await?;
         let reservoir_blob = match prepared.reservoir_bytes {
             None => None,
@@ -81,13 +94,20 @@ impl<S: Store> Runs<S> {
                 }
             },
         };
-        let version = describe(&prepared.model, model_blob, reservoir_blob, write.request_id.as_ref());
+        let version = describe(
+            &prepared.model,
+            model_blob,
+            reservoir_blob,
+            write.request_id.as_ref(),
+        );
         let blobs: Vec<BlobName> = version.blobs().collect();
         let outcome = self.swap_in(write, version, &prepared.model, base).await;
         match &outcome {
             // whether the record refers to the blobs is not known, so they stay; the next start sweeps them if it does not
             Ok(Outcome::Stored(_)) | Err(CommitError::Unknown(_)) => {}
-            Ok(Outcome::MadeBefore | Outcome::Overtaken) | Err(CommitError::Refused(_)) => self.discard(blobs).await,
+            Ok(Outcome::MadeBefore | Outcome::Overtaken) | Err(CommitError::Refused(_)) => {
+                self.discard(blobs).await
+            }
         }
         outcome.map_err(Error::from)
     }
@@ -114,18 +134,23 @@ impl<S: Store> Runs<S> {
             }
             version.version = record.next_version();
             let retired = record.push(version.clone());
-            match self.store.swap_pointer(&write.key, revision, Some(record.encode()?)).await? {
+            match self
+                .store
+                .swap_pointer(&write.key, revision, Some(record.encode()?))
+                .await?
+            {
                 Swap::Lost => {}
                 Swap::Done => {
                     self.models.insert(&version.model, Arc::clone(model));
-                    self.discard(retired.iter().flat_map(VersionRecord::blobs).collect()).await;
-                    return Ok(Outcome::Stored(Described {
+                    self.discard(retired.iter().flat_map(VersionRecord::blobs).collect())
+                        .await;
+                    return Ok(Outcome::Stored(Box::new(Described {
                         run_id: write.run_id.clone(),
                         active_version: record.active,
                         kept_versions: record.versions.iter().map(|kept| kept.version).collect(),
                         version,
                         model: Arc::clone(model),
-                    }));
+                    })));
                 }
             }
         }
@@ -178,7 +203,9 @@ fn describe(
     reservoir_blob: Option<BlobRef>,
     request_id: Option<&RequestId>,
 ) -> VersionRecord {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     VersionRecord {
         version: 0,
         model: model_blob,

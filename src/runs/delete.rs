@@ -12,8 +12,12 @@ impl<S: Store> Runs<S> {
     pub async fn delete(self: &Arc<Self>, caller: Caller, run_id: RunId) -> Result<usize> {
         let runs = Arc::clone(self);
         // in a task of its own: a caller who leaves now does not leave blobs behind
-        let task = self.commits.spawn(async move { runs.delete_run(&caller, &run_id).await });
-        task.await.unwrap_or_else(|error| Err(Error::new(Reason::Internal, "a deletion was lost").because(error)))
+        let task = self
+            .commits
+            .spawn(async move { runs.delete_run(&caller, &run_id).await });
+        task.await.unwrap_or_else(|error| {
+            Err(Error::new(Reason::Internal, "a deletion was lost").because(error))
+        })
     }
 
     async fn delete_run(&self, caller: &Caller, run_id: &RunId) -> Result<usize> {
@@ -24,7 +28,11 @@ impl<S: Store> Runs<S> {
             };
             let record = RunRecord::decode(&pointer.value)?;
             let _deletion = self.writers.delete(&key);
-            match self.store.swap_pointer(&key, Some(pointer.revision), None).await? {
+            match self
+                .store
+                .swap_pointer(&key, Some(pointer.revision), None)
+                .await?
+            {
                 Swap::Lost => {}
                 Swap::Done => {
                     self.discard(record.blobs().collect()).await;

@@ -33,8 +33,17 @@ pub struct Described {
 
 impl<S: Store> Runs<S> {
     /// Describes a version of a run.
-    pub async fn describe(&self, caller: Caller, run_id: RunId, selector: VersionSelector) -> Result<Described> {
-        let Loaded { record, version, model } = self.load(&caller, &run_id, selector).await?;
+    pub async fn describe(
+        &self,
+        caller: Caller,
+        run_id: RunId,
+        selector: VersionSelector,
+    ) -> Result<Described> {
+        let Loaded {
+            record,
+            version,
+            model,
+        } = self.load(&caller, &run_id, selector).await?;
         Ok(Described {
             run_id,
             active_version: record.active,

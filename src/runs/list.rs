@@ -28,7 +28,10 @@ impl<S: Store> Runs<S> {
     pub async fn list(&self, caller: Caller, after: Option<&RunId>, limit: usize) -> Result<Page> {
         let prefix = key::owner_prefix(caller.owner);
         let after = after.map(|id| key::run_key(caller.owner, id.as_str()));
-        let mut records = self.store.scan(&prefix, after.as_deref(), limit + 1).await?;
+        let mut records = self
+            .store
+            .scan(&prefix, after.as_deref(), limit + 1)
+            .await?;
         let more = records.len() > limit;
         records.truncate(limit);
         let runs = records

@@ -62,7 +62,9 @@ impl<S: Store> Runs<S> {
         let mut referenced = HashSet::new();
         let mut after: Option<Vec<u8>> = None;
         loop {
-            let page = store.scan(key::all_runs_prefix(), after.as_deref(), PAGE).await?;
+            let page = store
+                .scan(key::all_runs_prefix(), after.as_deref(), PAGE)
+                .await?;
             for (_, value) in &page {
                 referenced.extend(RunRecord::decode(value)?.blobs());
             }
@@ -73,7 +75,10 @@ impl<S: Store> Runs<S> {
         }
         let n_swept = store::sweep(&store, &referenced).await?;
         if n_swept > 0 {
-            tracing::info!(blobs = n_swept, "deleted what unfinished writes left behind");
+            tracing::info!(
+                blobs = n_swept,
+                "deleted what unfinished writes left behind"
+            );
         }
         Ok(Arc::new(Self {
             store,
@@ -104,15 +109,30 @@ impl<S: Store> Runs<S> {
     }
 
     /// The version of a run that is asked for, with its model.
-    async fn load(&self, caller: &Caller, run_id: &RunId, selector: VersionSelector) -> Result<Loaded> {
+    async fn load(
+        &self,
+        caller: &Caller,
+        run_id: &RunId,
+        selector: VersionSelector,
+    ) -> Result<Loaded> {
         /// An old version may be collected between the look at the record and the look at the blob.
         const ATTEMPTS: usize = 3;
         let mut attempt = 1;
         loop {
             let record = self.record(caller, run_id).await?;
             let version = record.select(run_id, selector)?.clone();
-            match self.models.get(&self.store, &self.compute, &version.model).await {
-                Ok(model) => return Ok(Loaded { record, version, model }),
+            match self
+                .models
+                .get(&self.store, &self.compute, &version.model)
+                .await
+            {
+                Ok(model) => {
+                    return Ok(Loaded {
+                        record,
+                        version,
+                        model,
+                    });
+                }
                 Err(cache::LoadError::Gone(_)) if attempt < ATTEMPTS => attempt += 1,
                 Err(error) => return Err(error.into()),
             }

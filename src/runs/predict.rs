@@ -24,7 +24,12 @@ pub struct Scorer {
 
 impl<S: Store> Runs<S> {
     /// Looks up the version that is to score.
-    pub async fn scorer(&self, caller: Caller, run_id: RunId, selector: VersionSelector) -> Result<Scorer> {
+    pub async fn scorer(
+        &self,
+        caller: Caller,
+        run_id: RunId,
+        selector: VersionSelector,
+    ) -> Result<Scorer> {
         let Loaded { version, model, .. } = self.load(&caller, &run_id, selector).await?;
         Ok(Scorer {
             run_id,
@@ -38,7 +43,12 @@ impl<S: Store> Runs<S> {
 
 impl Scorer {
     /// Starts to score a table on the compute pool.
-    pub async fn submit(&self, admission: Admission, table: Table, with_details: bool) -> Result<Running<Scored>> {
+    pub async fn submit(
+        &self,
+        admission: Admission,
+        table: Table,
+        with_details: bool,
+    ) -> Result<Running<Scored>> {
         let model = Arc::clone(&self.model);
         self.compute
             .submit(admission, self.caller.deadline, move |context| {

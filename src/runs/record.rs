@@ -46,13 +46,19 @@ pub struct VersionRecord {
 
 impl RunRecord {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
-        let record: Self = rmp_serde::from_slice(bytes).map_err(|error| damaged().because(error))?;
-        if record.find(record.active).is_some() { Ok(record) } else { Err(damaged()) }
+        let record: Self =
+            rmp_serde::from_slice(bytes).map_err(|error| damaged().because(error))?;
+        if record.find(record.active).is_some() {
+            Ok(record)
+        } else {
+            Err(damaged())
+        }
     }
 
     pub(super) fn encode(&self) -> Result<Vec<u8>> {
-        rmp_serde::to_vec_named(self)
-            .map_err(|error| Error::new(Reason::Internal, "a run's record cannot be encoded").because(error))
+        rmp_serde::to_vec_named(self).map_err(|error| {
+            Error::new(Reason::Internal, "a run's record cannot be encoded").because(error)
+        })
     }
 
     /// The number of the next version.
@@ -69,16 +75,27 @@ impl RunRecord {
     }
 
     /// The version that a request asks for.
-    pub(super) fn select(&self, run_id: &RunId, selector: VersionSelector) -> Result<&VersionRecord> {
+    pub(super) fn select(
+        &self,
+        run_id: &RunId,
+        selector: VersionSelector,
+    ) -> Result<&VersionRecord> {
         let version = match selector {
             VersionSelector::Active => self.active,
             VersionSelector::Number(version) => version,
         };
         self.find(version).ok_or_else(|| {
-            let kept: Vec<String> = self.versions.iter().map(|kept| kept.version.to_string()).collect();
+            let kept: Vec<String> = self
+                .versions
+                .iter()
+                .map(|kept| kept.version.to_string())
+                .collect();
             Error::new(
                 Reason::VersionNotFound,
-                format!("run {run_id:?} has no version {version}; kept are {}", kept.join(", ")),
+                format!(
+                    "run {run_id:?} has no version {version}; kept are {}",
+                    kept.join(", ")
+                ),
             )
             .at("version")
         })
@@ -87,7 +104,9 @@ impl RunRecord {
     /// The version that an earlier request with this id made.
     pub(super) fn made_by(&self, request_id: Option<&RequestId>) -> Option<&VersionRecord> {
         let id = request_id?.as_str();
-        self.versions.iter().find(|version| version.request_id.as_deref() == Some(id))
+        self.versions
+            .iter()
+            .find(|version| version.request_id.as_deref() == Some(id))
     }
 
     /// The blobs of all kept versions.
@@ -103,7 +122,9 @@ impl RunRecord {
 impl VersionRecord {
     /// The blobs of this version.
     pub(super) fn blobs(&self) -> impl Iterator<Item = BlobName> + '_ {
-        std::iter::once(&self.model).chain(&self.reservoir).map(|blob| blob.name)
+        std::iter::once(&self.model)
+            .chain(&self.reservoir)
+            .map(|blob| blob.name)
     }
 }
 

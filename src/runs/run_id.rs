@@ -28,7 +28,10 @@ impl RunId {
     pub(super) fn not_found(&self) -> Error {
         Error::new(
             Reason::RunNotFound,
-            format!("there is no run {:?} under this token; train one first", self.0),
+            format!(
+                "there is no run {:?} under this token; train one first",
+                self.0
+            ),
         )
     }
 }

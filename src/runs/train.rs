@@ -39,25 +39,36 @@ impl<S: Store> Runs<S> {
             })
             .await?;
         match self.commit(&write, prepared, Base::Any).await? {
-            Outcome::Stored(described) => Ok(described),
-            Outcome::MadeBefore | Outcome::Overtaken => self.made_before(&caller, &write).await?.ok_or_else(conflict),
+            Outcome::Stored(described) => Ok(*described),
+            Outcome::MadeBefore | Outcome::Overtaken => self
+                .made_before(&caller, &write)
+                .await?
+                .ok_or_else(conflict),
         }
     }
 
     /// The version that an earlier request with the same id made, if it is still kept.
-    pub(super) async fn made_before(&self, caller: &Caller, write: &Write) -> Result<Option<Described>> {
+    pub(super) async fn made_before(
+        &self,
+        caller: &Caller,
+        write: &Write,
+    ) -> Result<Option<Described>> {
         if write.request_id.is_none() {
             return Ok(None);
         }
         let made = match self.record(caller, &write.run_id).await {
-            Ok(record) => record.made_by(write.request_id.as_ref()).map(|version| version.version),
+            Ok(record) => record
+                .made_by(write.request_id.as_ref())
+                .map(|version| version.version),
             Err(error) if error.reason() == Reason::RunNotFound => None,
             Err(error) => return Err(error),
         };
         match made {
             Some(version) => {
                 let selector = VersionSelector::Number(version);
-                self.describe(*caller, write.run_id.clone(), selector).await.map(Some)
+                self.describe(*caller, write.run_id.clone(), selector)
+                    .await
+                    .map(Some)
             }
             None => Ok(None),
         }

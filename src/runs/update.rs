@@ -38,11 +38,13 @@ impl<S: Store> Runs<S> {
             if let Some(described) = self.made_before(&caller, &write).await? {
                 return Ok(described);
             }
-            let loaded = self.load(&caller, &write.run_id, VersionSelector::Active).await?;
+            let loaded = self
+                .load(&caller, &write.run_id, VersionSelector::Active)
+                .await?;
             let base = Base::Version(loaded.version.version);
             let prepared = self.updated(&caller, loaded, table.clone()).await?;
             if let Outcome::Stored(described) = self.commit(&write, prepared, base).await? {
-                return Ok(described);
+                return Ok(*described);
             }
         }
         Err(conflict())
@@ -57,8 +59,9 @@ impl<S: Store> Runs<S> {
         self.compute
             .run(Admission::Refuse, caller.deadline, move |context| {
                 let n_features = model.features().n_features();
-                let reservoir =
-                    reservoir.map(|bytes| artifact::decode_reservoir(&bytes, n_features)).transpose()?;
+                let reservoir = reservoir
+                    .map(|bytes| artifact::decode_reservoir(&bytes, n_features))
+                    .transpose()?;
                 Prepared::encode(model.update(reservoir, table, context)?)
             })
             .await

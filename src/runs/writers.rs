@@ -72,7 +72,11 @@ impl Ticket {
     /// Fails when the run was deleted since the write began. Decides rightly only after the record was read: a deletion
     /// announces itself before it changes the record.
     pub(super) fn check(&self) -> Result<()> {
-        let deletions = self.writers.lock().get(&self.key).map_or(0, |entry| entry.deletions);
+        let deletions = self
+            .writers
+            .lock()
+            .get(&self.key)
+            .map_or(0, |entry| entry.deletions);
         if self.born_deleted || deletions != self.deletions {
             return Err(Error::new(
                 Reason::RunDeleted,
@@ -84,7 +88,11 @@ impl Ticket {
 
     /// Waits until no other update of the run is under way.
     pub(super) async fn update_turn(&self) -> OwnedMutexGuard<()> {
-        let turn = self.writers.lock().get(&self.key).map(|entry| Arc::clone(&entry.update_turn));
+        let turn = self
+            .writers
+            .lock()
+            .get(&self.key)
+            .map(|entry| Arc::clone(&entry.update_turn));
         // the entry lives as long as its tickets, so there always is one
         turn.unwrap_or_default().lock_owned().await
     }

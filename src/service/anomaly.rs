@@ -15,9 +15,9 @@ use crate::context::Deadline;
 use crate::error::{Error, Reason, Result};
 use crate::proto::v1::anomaly_service_server::AnomalyService;
 use crate::proto::v1::{
-    DeleteRunRequest, DeleteRunResponse, GetModelRequest, GetModelResponse, ListModelsRequest, ListModelsResponse,
-    PredictRequest, PredictResponse, PredictStreamRequest, PredictStreamResponse, TrainRequest, TrainResponse,
-    UpdateRequest, UpdateResponse,
+    DeleteRunRequest, DeleteRunResponse, GetModelRequest, GetModelResponse, ListModelsRequest,
+    ListModelsResponse, PredictRequest, PredictResponse, PredictStreamRequest,
+    PredictStreamResponse, TrainRequest, TrainResponse, UpdateRequest, UpdateResponse,
 };
 use crate::runs::{Caller, RequestId, RunId, Runs, VersionSelector};
 use crate::store::{Owner, Store};
@@ -32,7 +32,10 @@ pub struct AnomalyGrpc<S> {
 impl<S: Store> AnomalyGrpc<S> {
     /// A service over runs. `reservoir_size` is how many raw rows each model keeps for updates.
     pub fn new(runs: Arc<Runs<S>>, reservoir_size: usize) -> Self {
-        Self { runs, reservoir_size }
+        Self {
+            runs,
+            reservoir_size,
+        }
     }
 }
 
@@ -44,7 +47,10 @@ const MAX_PAGE_SIZE: usize = 1000;
 
 #[tonic::async_trait]
 impl<S: Store> AnomalyService for AnomalyGrpc<S> {
-    async fn train(&self, request: Request<TrainRequest>) -> Result<Response<TrainResponse>, Status> {
+    async fn train(
+        &self,
+        request: Request<TrainRequest>,
+    ) -> Result<Response<TrainResponse>, Status> {
         let caller = caller(request.extensions())?;
         let Training {
             run_id,
@@ -52,22 +58,38 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
             spec,
             table,
         } = Training::receive(request.into_inner(), self.reservoir_size)?;
-        let described = self.runs.train(caller, run_id, request_id, spec, table).await?;
+        let described = self
+            .runs
+            .train(caller, run_id, request_id, spec, table)
+            .await?;
         Ok(Response::new(TrainResponse {
             model: Some(described.into()),
         }))
     }
 
-    async fn predict(&self, request: Request<PredictRequest>) -> Result<Response<PredictResponse>, Status> {
+    async fn predict(
+        &self,
+        request: Request<PredictRequest>,
+    ) -> Result<Response<PredictResponse>, Status> {
         let caller = caller(request.extensions())?;
         let request = request.into_inner();
         let run_id = RunId::parse(request.run_id)?;
         let table = records::required(request.records)?;
-        let default = if table.n_rows() == 1 { Detail::Full } else { Detail::Scores };
+        let default = if table.n_rows() == 1 {
+            Detail::Full
+        } else {
+            Detail::Scores
+        };
         let detail = Detail::receive(request.detail, default)?;
 
-        let scorer = self.runs.scorer(caller, run_id, selector(request.version)).await?;
-        let scored = scorer.submit(Admission::Refuse, table, detail == Detail::Full).await?.await?;
+        let scorer = self
+            .runs
+            .scorer(caller, run_id, selector(request.version))
+            .await?;
+        let scored = scorer
+            .submit(Admission::Refuse, table, detail == Detail::Full)
+            .await?
+            .await?;
         let mut answer = Answer::new(scorer, detail, usize::MAX);
         answer.add(scored);
         Ok(Response::new(answer.into()))
@@ -83,7 +105,10 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         Ok(Response::new(answer))
     }
 
-    async fn update(&self, request: Request<UpdateRequest>) -> Result<Response<UpdateResponse>, Status> {
+    async fn update(
+        &self,
+        request: Request<UpdateRequest>,
+    ) -> Result<Response<UpdateResponse>, Status> {
         let caller = caller(request.extensions())?;
         let request = request.into_inner();
         let run_id = RunId::parse(request.run_id)?;
@@ -95,7 +120,10 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         }))
     }
 
-    async fn list_models(&self, request: Request<ListModelsRequest>) -> Result<Response<ListModelsResponse>, Status> {
+    async fn list_models(
+        &self,
+        request: Request<ListModelsRequest>,
+    ) -> Result<Response<ListModelsResponse>, Status> {
         let caller = caller(request.extensions())?;
         let request = request.into_inner();
         let page_size = match request.page_size as usize {
@@ -118,15 +146,24 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         }))
     }
 
-    async fn get_model(&self, request: Request<GetModelRequest>) -> Result<Response<GetModelResponse>, Status> {
+    async fn get_model(
+        &self,
+        request: Request<GetModelRequest>,
+    ) -> Result<Response<GetModelResponse>, Status> {
         let caller = caller(request.extensions())?;
         let request = request.into_inner();
         let run_id = RunId::parse(request.run_id)?;
-        let described = self.runs.describe(caller, run_id, selector(request.version)).await?;
+        let described = self
+            .runs
+            .describe(caller, run_id, selector(request.version))
+            .await?;
         Ok(Response::new(described.into()))
     }
 
-    async fn delete_run(&self, request: Request<DeleteRunRequest>) -> Result<Response<DeleteRunResponse>, Status> {
+    async fn delete_run(
+        &self,
+        request: Request<DeleteRunRequest>,
+    ) -> Result<Response<DeleteRunResponse>, Status> {
         let caller = caller(request.extensions())?;
         let run_id = RunId::parse(request.into_inner().run_id)?;
         let n_versions = self.runs.delete(caller, run_id).await?;
@@ -158,7 +195,10 @@ fn read_page_token(token: &str) -> Result<Option<RunId>> {
     if token.is_empty() {
         return Ok(None);
     }
-    let last = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let last = URL_SAFE_NO_PAD
+        .decode(token)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok());
     match last.map(RunId::parse) {
         Some(Ok(run_id)) => Ok(Some(run_id)),
         _ => Err(Error::field(

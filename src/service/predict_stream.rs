@@ -29,7 +29,11 @@ pub(super) async fn score<S: Store>(
     let header = match messages.message().await?.map(|message| message.part) {
         Some(Some(Part::Header(header))) => header,
         Some(_) => return Err(out_of_order("the first message must be the header").into()),
-        None => return Err(out_of_order("the stream is empty; send a header, records and an end").into()),
+        None => {
+            return Err(
+                out_of_order("the stream is empty; send a header, records and an end").into(),
+            );
+        }
     };
     let (scorer, mut answer, with_details) = open(runs, caller, header).await?;
 
@@ -50,8 +54,12 @@ pub(super) async fn score<S: Store>(
                 }
             }
             Some(Part::End(end)) => break end,
-            Some(Part::Header(_)) => return Err(out_of_order("there must be one header, and it comes first").into()),
-            None => return Err(out_of_order("a message has no part; send records or the end").into()),
+            Some(Part::Header(_)) => {
+                return Err(out_of_order("there must be one header, and it comes first").into());
+            }
+            None => {
+                return Err(out_of_order("a message has no part; send records or the end").into());
+            }
         }
     };
     if let Some(last) = running {
@@ -87,8 +95,14 @@ async fn open<S: Store>(
             ));
         }
     };
-    let scorer = runs.scorer(caller, run_id, super::anomaly::selector(header.version)).await?;
-    Ok((scorer.clone(), Answer::new(scorer, detail, max_results), detail == Detail::Full))
+    let scorer = runs
+        .scorer(caller, run_id, super::anomaly::selector(header.version))
+        .await?;
+    Ok((
+        scorer.clone(),
+        Answer::new(scorer, detail, max_results),
+        detail == Detail::Full,
+    ))
 }
 
 fn out_of_order(message: &str) -> Error {

@@ -28,11 +28,11 @@ impl TokenKey {
             .chars()
             .map(|digit| digit.to_digit(16).and_then(|digit| digit.try_into().ok()))
             .collect();
-        let digits = digits.ok_or("a token key is 64 hexadecimal digits, but it holds others")?;
+        let digits = digits.ok_or("a token key is 64 hexadecimal digits, such as `openssl rand -hex 32` prints, but it holds others")?;
         let mut bytes = [0; 32];
         if digits.len() != 2 * bytes.len() {
             return Err(format!(
-                "a token key is 64 hexadecimal digits, not {}",
+                "a token key is 64 hexadecimal digits, such as `openssl rand -hex 32` prints, not {}",
                 digits.len()
             ));
         }
@@ -59,7 +59,7 @@ impl TokenKey {
 
 impl fmt::Debug for TokenKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TokenKey(..)")
+        f.write_str("<redacted>")
     }
 }
 
@@ -130,7 +130,7 @@ mod tests {
     fn a_key_survives_its_text_and_is_never_printed() {
         let key = TokenKey::random().expect("randomness");
         assert!(TokenKey::from_hex(&format!("{}\n", key.to_hex())).as_ref() == Ok(&key));
-        assert_eq!(format!("{key:?}"), "TokenKey(..)");
+        assert_eq!(format!("{key:?}"), "<redacted>");
     }
 
     #[test]

@@ -9,8 +9,8 @@ use crate::error::{Error, Reason, Result};
 
 /// What stands for a missing value, as in pandas. Compared after white space is trimmed.
 const MISSING: [&str; 18] = [
-    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
-    "NULL", "NaN", "None", "n/a", "nan",
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
+    "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan",
 ];
 
 /// Reads a CSV file whose first line names the columns.
@@ -24,12 +24,16 @@ pub fn read(content: &[u8]) -> Result<Table> {
 
     let mut values = Vec::new();
     let mut record = ByteRecord::new();
-    while reader.read_byte_record(&mut record).map_err(|e| unreadable(&e))? {
+    while reader
+        .read_byte_record(&mut record)
+        .map_err(|e| unreadable(&e))?
+    {
         if values.len() + names.len() > MAX_CELLS {
             check_cells(values.len() / names.len() + 1, names.len())?;
         }
         for (name, cell) in names.iter().zip(&record) {
-            values.push(parse_cell(cell).map_err(|problem| problem.at_cell(line_of(&record), name))?);
+            values
+                .push(parse_cell(cell).map_err(|problem| problem.at_cell(line_of(&record), name))?);
         }
     }
     let n_columns = names.len();
@@ -39,7 +43,9 @@ pub fn read(content: &[u8]) -> Result<Table> {
 fn header(reader: &mut csv::Reader<&[u8]>) -> Result<Vec<String>> {
     let header = reader.byte_headers().map_err(|e| unreadable(&e))?;
     if header.is_empty() {
-        return Err(invalid("the file is empty; its first line must name the columns".to_owned()));
+        return Err(invalid(
+            "the file is empty; its first line must name the columns".to_owned(),
+        ));
     }
     header
         .iter()
@@ -79,7 +85,9 @@ impl CellProblem {
 
 fn parse_cell(cell: &[u8]) -> Result<f64, CellProblem> {
     let Ok(text) = str::from_utf8(cell) else {
-        return Err(CellProblem::NotUtf8(String::from_utf8_lossy(cell).into_owned()));
+        return Err(CellProblem::NotUtf8(
+            String::from_utf8_lossy(cell).into_owned(),
+        ));
     };
     let text = text.trim();
     if let Ok(number) = text.parse::<f64>() {
@@ -103,12 +111,20 @@ fn check_quotes(content: &[u8]) -> Result<()> {
     for &byte in content {
         match byte {
             b'\n' => line += 1,
-            b'"' => opened_at = if opened_at.is_some() { None } else { Some(line) },
+            b'"' => {
+                opened_at = if opened_at.is_some() {
+                    None
+                } else {
+                    Some(line)
+                }
+            }
             _ => {}
         }
     }
     match opened_at {
-        Some(line) => Err(invalid(format!("line {line}: a quote is opened and never closed"))),
+        Some(line) => Err(invalid(format!(
+            "line {line}: a quote is opened and never closed"
+        ))),
         None => Ok(()),
     }
 }
@@ -140,13 +156,20 @@ mod tests {
     use super::*;
 
     fn message(content: &[u8]) -> String {
-        read(content).expect_err("should be refused").message().to_owned()
+        read(content)
+            .expect_err("should be refused")
+            .message()
+            .to_owned()
     }
 
     #[test]
     fn reads_numbers_booleans_and_missing_values() {
-        let table = read(b"\xef\xbb\xbfa,\"b, c\"\n1, 2.5 \ntrue,NA\n-inf,\"3e2\"\r\n").expect("valid");
-        assert_eq!(table.names(), Some(&["a".to_owned(), "b, c".to_owned()][..]));
+        let table =
+            read(b"\xef\xbb\xbfa,\"b, c\"\n1, 2.5 \ntrue,NA\n-inf,\"3e2\"\r\n").expect("valid");
+        assert_eq!(
+            table.names(),
+            Some(&["a".to_owned(), "b, c".to_owned()][..])
+        );
         let values = table.into_values();
         assert_eq!(values.row(0).to_vec(), [1.0, 2.5]);
         assert_eq!(values[[1, 0]], 1.0);
@@ -160,11 +183,20 @@ mod tests {
             message(b"a,b\n1,2\n3,shop\n"),
             "line 3, column \"b\": \"shop\" is not a number; text columns are not supported"
         );
-        assert_eq!(message(b"a,b\n1,2\n3\n"), "line 3: 1 cells where the header has 2");
-        assert_eq!(message(b"a,b\n1,2\n3,\"4\n5,6\n"), "line 3: a quote is opened and never closed");
+        assert_eq!(
+            message(b"a,b\n1,2\n3\n"),
+            "line 3: 1 cells where the header has 2"
+        );
+        assert_eq!(
+            message(b"a,b\n1,2\n3,\"4\n5,6\n"),
+            "line 3: a quote is opened and never closed"
+        );
         assert!(message(b"a\n1\n\xff\xfe\n").contains("line 3, column \"a\""));
         assert!(message(b"\xff,b\n1,2\n").contains("line 1"));
-        assert_eq!(message(b""), "the file is empty; its first line must name the columns");
+        assert_eq!(
+            message(b""),
+            "the file is empty; its first line must name the columns"
+        );
         assert_eq!(message(b"a,b\n"), "the records have no rows");
     }
 }

@@ -31,7 +31,11 @@ impl Table {
     /// A table from row-major values. `names` are the columns' names, or `None` when they have none.
     ///
     /// Fails when the values do not divide into rows, when there are no columns or no rows, or more than [`MAX_CELLS`].
-    pub fn from_row_major(names: Option<Vec<String>>, n_columns: usize, values: Vec<f64>) -> Result<Self> {
+    pub fn from_row_major(
+        names: Option<Vec<String>>,
+        n_columns: usize,
+        values: Vec<f64>,
+    ) -> Result<Self> {
         let unreadable = |message: String| Error::new(Reason::InvalidRecords, message);
         if n_columns == 0 {
             return Err(unreadable("the records have no columns".to_owned()));
@@ -100,7 +104,9 @@ pub fn check_cells(n_rows: usize, n_columns: usize) -> Result<()> {
         Some(cells) if cells <= MAX_CELLS => Ok(()),
         _ => Err(Error::new(
             Reason::InvalidRecords,
-            format!("{n_rows} rows of {n_columns} columns are more than {MAX_CELLS} values; send fewer rows at a time"),
+            format!(
+                "{n_rows} rows of {n_columns} columns are more than {MAX_CELLS} values; send fewer rows at a time"
+            ),
         )),
     }
 }

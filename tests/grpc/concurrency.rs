@@ -6,7 +6,9 @@ use anomalyd::proto::v1::train_request::Detector;
 use anomalyd::proto::v1::{DeleteRunRequest, IsolationForest, TrainRequest};
 use tonic::Code;
 
-use crate::harness::{get_model, normal_rows, predict, refusal, scores, server, train, train_request, update, xy};
+use crate::harness::{
+    get_model, normal_rows, predict, refusal, scores, server, train, train_request, update, xy,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_updates_are_all_counted_once() {
@@ -14,7 +16,12 @@ async fn concurrent_updates_are_all_counted_once() {
     train(&mut client, "busy").await;
     let updates = (0..8).map(|seed| {
         let mut client = client.clone();
-        tokio::spawn(async move { update(&mut client, "busy", xy(normal_rows(10, seed))).await.expect("updates").version })
+        tokio::spawn(async move {
+            update(&mut client, "busy", xy(normal_rows(10, seed)))
+                .await
+                .expect("updates")
+                .version
+        })
     });
     let mut versions = Vec::new();
     for task in updates.collect::<Vec<_>>() {
@@ -22,7 +29,13 @@ async fn concurrent_updates_are_all_counted_once() {
     }
     versions.sort_unstable();
     assert_eq!(versions, (2..=9).collect::<Vec<u64>>());
-    assert_eq!(get_model(&mut client, "busy").await.expect("is there").n_rows, 580);
+    assert_eq!(
+        get_model(&mut client, "busy")
+            .await
+            .expect("is there")
+            .n_rows,
+        580
+    );
     server.stop().await;
 }
 
@@ -41,7 +54,13 @@ async fn concurrent_trainings_are_numbered_one_after_the_other() {
     }
     versions.sort_unstable();
     assert_eq!(versions, [1, 2, 3, 4, 5, 6]);
-    assert_eq!(get_model(&mut client, "new").await.expect("is there").version, 6);
+    assert_eq!(
+        get_model(&mut client, "new")
+            .await
+            .expect("is there")
+            .version,
+        6
+    );
     server.stop().await;
 }
 
@@ -54,19 +73,33 @@ async fn readers_see_one_version_or_another_and_never_a_mixture() {
         let mut client = client.clone();
         tokio::spawn(async move {
             for seed in 0..12 {
-                update(&mut client, "read", xy(normal_rows(200, seed))).await.expect("updates");
+                update(&mut client, "read", xy(normal_rows(200, seed)))
+                    .await
+                    .expect("updates");
             }
         })
     };
     let mut seen: HashMap<u64, (Vec<f64>, Option<f64>)> = HashMap::new();
     while !writer.is_finished() {
-        let answer = predict(&mut client, "read", probe.clone()).await.expect("there is always a version");
+        let answer = predict(&mut client, "read", probe.clone())
+            .await
+            .expect("there is always a version");
         let summary = answer.summary.expect("has a summary");
         let found = (answer.scores, summary.threshold);
-        assert_eq!(seen.entry(summary.version).or_insert_with(|| found.clone()), &found, "one version, one answer");
+        assert_eq!(
+            seen.entry(summary.version).or_insert_with(|| found.clone()),
+            &found,
+            "one version, one answer"
+        );
     }
     writer.await.expect("joins");
-    assert_eq!(get_model(&mut client, "read").await.expect("is there").version, 13);
+    assert_eq!(
+        get_model(&mut client, "read")
+            .await
+            .expect("is there")
+            .version,
+        13
+    );
     server.stop().await;
 }
 
@@ -86,32 +119,61 @@ async fn what_was_deleted_stays_deleted_whatever_was_under_way() {
         };
         let writers: Vec<_> = (0..4)
             .map(|writer| {
-                let (mut client, run_id, training) = (client.clone(), run_id.clone(), training.clone());
+                let (mut client, run_id, training) =
+                    (client.clone(), run_id.clone(), training.clone());
                 tokio::spawn(async move {
                     if writer % 2 == 0 {
                         let records = xy(normal_rows(400, writer));
-                        update(&mut client, &run_id, records).await.map(|model| model.version)
+                        update(&mut client, &run_id, records)
+                            .await
+                            .map(|model| model.version)
                     } else {
                         let trained = client.train(training).await;
-                        trained.map(|response| response.into_inner().model.expect("described").version)
+                        trained
+                            .map(|response| response.into_inner().model.expect("described").version)
                     }
                 })
             })
             .collect();
         tokio::time::sleep(std::time::Duration::from_millis(50 + round * 5)).await;
-        client.delete_run(DeleteRunRequest { run_id: run_id.clone() }).await.expect("deletes");
+        client
+            .delete_run(DeleteRunRequest {
+                run_id: run_id.clone(),
+            })
+            .await
+            .expect("deletes");
         for writer in writers {
             // it came before the deletion, or it was refused
             if let Err(status) = writer.await.expect("joins") {
                 let refused = refusal::<()>(Err(status));
-                let expected = [(Code::Aborted, "RUN_DELETED"), (Code::NotFound, "RUN_NOT_FOUND")];
-                assert!(expected.contains(&(refused.code, refused.reason.as_str())), "{refused:?}");
+                let expected = [
+                    (Code::Aborted, "RUN_DELETED"),
+                    (Code::NotFound, "RUN_NOT_FOUND"),
+                ];
+                assert!(
+                    expected.contains(&(refused.code, refused.reason.as_str())),
+                    "{refused:?}"
+                );
             }
         }
-        assert_eq!(refusal(get_model(&mut client, &run_id).await).code, Code::NotFound, "round {round}");
+        assert_eq!(
+            refusal(get_model(&mut client, &run_id).await).code,
+            Code::NotFound,
+            "round {round}"
+        );
     }
-    assert_eq!(std::fs::read_dir(folder.path().join("blobs")).expect("is there").count(), 0);
+    assert_eq!(
+        std::fs::read_dir(folder.path().join("blobs"))
+            .expect("is there")
+            .count(),
+        0
+    );
     train(&mut client, "after").await;
-    assert_eq!(scores(&mut client, "after", xy(vec![0.0, 5.0, 9.0, 9.0])).await.len(), 2);
+    assert_eq!(
+        scores(&mut client, "after", xy(vec![0.0, 5.0, 9.0, 9.0]))
+            .await
+            .len(),
+        2
+    );
     server.stop().await;
 }

@@ -13,10 +13,16 @@ use crate::harness::{
 /// A run id and a detector for each algorithm.
 pub(crate) fn all() -> [(&'static str, Detector); 4] {
     [
-        ("isolation_forest", Detector::IsolationForest(IsolationForest::default())),
+        (
+            "isolation_forest",
+            Detector::IsolationForest(IsolationForest::default()),
+        ),
         (
             "extended_forest",
-            Detector::IsolationForest(IsolationForest { ndim: Some(2), ..IsolationForest::default() }),
+            Detector::IsolationForest(IsolationForest {
+                ndim: Some(2),
+                ..IsolationForest::default()
+            }),
         ),
         ("gaussian", Detector::Gaussian(Gaussian::default())),
         ("z_score", Detector::ZScore(ZScore::default())),
@@ -38,7 +44,10 @@ async fn every_detector_and_scaler_finds_what_lies_far_away() {
             probe.extend([30.0, 5.0, 0.0, -40.0]);
             let found = scores(&mut client, name, xy(probe)).await;
             let most_normal = found[..20].iter().copied().fold(f64::MIN, f64::max);
-            assert!(found[20] > most_normal && found[21] > most_normal, "{name} {scaler:?}: {found:?}");
+            assert!(
+                found[20] > most_normal && found[21] > most_normal,
+                "{name} {scaler:?}: {found:?}"
+            );
         }
     }
     server.stop().await;
@@ -53,22 +62,51 @@ async fn the_threshold_is_the_quantile_or_what_was_given() {
             contamination: Some(0.02),
             ..train_request(name, xy(normal_rows(1000, 1)))
         };
-        let trained = harness::model(client.train(request.clone()).await.expect("trains").into_inner().model);
+        let trained = harness::model(
+            client
+                .train(request.clone())
+                .await
+                .expect("trains")
+                .into_inner()
+                .model,
+        );
         assert_eq!(trained.contamination, Some(0.02));
-        let found = trained.statistics.expect("has statistics").n_anomalies.expect("counted");
-        assert!((18..=20).contains(&found), "{name}: a fiftieth of 1000 rows, but for ties; got {found}");
+        let found = trained
+            .statistics
+            .expect("has statistics")
+            .n_anomalies
+            .expect("counted");
+        assert!(
+            (18..=20).contains(&found),
+            "{name}: a fiftieth of 1000 rows, but for ties; got {found}"
+        );
 
         let given = TrainRequest {
             contamination: None,
             threshold: Some(0.7),
             ..request.clone()
         };
-        let trained = harness::model(client.train(given.clone()).await.expect("trains").into_inner().model);
-        assert_eq!((trained.threshold, trained.contamination), (Some(0.7), None));
-        let updated = update(&mut client, name, xy(normal_rows(100, 2))).await.expect("updates");
+        let trained = harness::model(
+            client
+                .train(given.clone())
+                .await
+                .expect("trains")
+                .into_inner()
+                .model,
+        );
+        assert_eq!(
+            (trained.threshold, trained.contamination),
+            (Some(0.7), None)
+        );
+        let updated = update(&mut client, name, xy(normal_rows(100, 2)))
+            .await
+            .expect("updates");
         assert_eq!(updated.threshold, Some(0.7), "a given threshold stays");
 
-        let both = TrainRequest { contamination: Some(0.1), ..given };
+        let both = TrainRequest {
+            contamination: Some(0.1),
+            ..given
+        };
         assert_eq!(refusal(client.train(both).await).field, "threshold");
     }
     server.stop().await;
@@ -87,12 +125,26 @@ async fn gaussian_says_all_that_it_knows_of_a_row() {
             scaler: scaler.into(),
             ..train_request("gaussian", xy(training.clone()))
         };
-        let trained = harness::model(client.train(request).await.expect("trains").into_inner().model);
-        let moments = trained.statistics.and_then(|s| s.gaussian_moments).expect("has moments");
+        let trained = harness::model(
+            client
+                .train(request)
+                .await
+                .expect("trains")
+                .into_inner()
+                .model,
+        );
+        let moments = trained
+            .statistics
+            .and_then(|s| s.gaussian_moments)
+            .expect("has moments");
         close(&moments.mean, &[2.0, 10.0]);
         close(&moments.covariance, &[4.0, 0.0, 0.0, 1.0]);
 
-        let row = predict(&mut client, "gaussian", xy(vec![4.0, 12.0])).await.expect("predicts").rows[0].clone();
+        let row = predict(&mut client, "gaussian", xy(vec![4.0, 12.0]))
+            .await
+            .expect("predicts")
+            .rows[0]
+            .clone();
         let gaussian = row.gaussian.expect("has details");
         close(&row.z_scores, &[1.0, 2.0]);
         let log_density = -(std::f64::consts::TAU * 2.0).ln() - 2.5;
@@ -114,7 +166,10 @@ async fn gaussian_says_all_that_it_knows_of_a_row() {
 fn close(found: &[f64], expected: &[f64]) {
     assert_eq!(found.len(), expected.len());
     for (f, e) in found.iter().zip(expected) {
-        assert!((f - e).abs() <= 1e-9 * e.abs().max(1.0), "{found:?} is not {expected:?}");
+        assert!(
+            (f - e).abs() <= 1e-9 * e.abs().max(1.0),
+            "{found:?} is not {expected:?}"
+        );
     }
 }
 
@@ -130,14 +185,29 @@ async fn z_score_works_from_given_baselines_alone() {
         run_id: "baselines".to_owned(),
         detector: Some(Detector::ZScore(ZScore {
             multiplier: Some(2.0),
-            baselines: vec![baseline("temperature", 20.0, 5.0), baseline("load", 0.5, 0.1)],
+            baselines: vec![
+                baseline("temperature", 20.0, 5.0),
+                baseline("load", 0.5, 0.1),
+            ],
         })),
         ..TrainRequest::default()
     };
-    let trained = harness::model(client.train(request.clone()).await.expect("trains").into_inner().model);
+    let trained = harness::model(
+        client
+            .train(request.clone())
+            .await
+            .expect("trains")
+            .into_inner()
+            .model,
+    );
     assert_eq!((trained.threshold, trained.n_rows), (Some(2.0), 0));
-    let Some(model::Detector::ZScore(z_score)) = trained.detector else { panic!("a z_score model") };
-    assert_eq!((z_score.multiplier, z_score.baselines.len()), (Some(2.0), 2));
+    let Some(model::Detector::ZScore(z_score)) = trained.detector else {
+        panic!("a z_score model")
+    };
+    assert_eq!(
+        (z_score.multiplier, z_score.baselines.len()),
+        (Some(2.0), 2)
+    );
 
     let found = predict(
         &mut client,
@@ -149,9 +219,22 @@ async fn z_score_works_from_given_baselines_alone() {
     close(&found.scores, &[2.2, 1.9]);
     assert_eq!(found.is_anomaly, [true, false]);
 
-    let refused = refusal(update(&mut client, "baselines", matrix(&["temperature", "load"], vec![1.0, 2.0])).await);
-    assert_eq!((refused.code, refused.reason.as_str()), (Code::FailedPrecondition, "UPDATE_REFUSED"));
-    let with_records = TrainRequest { records: Some(xy(vec![1.0, 2.0])), ..request };
+    let refused = refusal(
+        update(
+            &mut client,
+            "baselines",
+            matrix(&["temperature", "load"], vec![1.0, 2.0]),
+        )
+        .await,
+    );
+    assert_eq!(
+        (refused.code, refused.reason.as_str()),
+        (Code::FailedPrecondition, "UPDATE_REFUSED")
+    );
+    let with_records = TrainRequest {
+        records: Some(xy(vec![1.0, 2.0])),
+        ..request
+    };
     assert_eq!(refusal(client.train(with_records).await).field, "records");
     server.stop().await;
 }
@@ -162,27 +245,62 @@ async fn labels_are_compared_with_and_never_trained_on() {
     let mut values = normal_rows(400, 1);
     values.extend([20.0, 25.0, -20.0, -15.0, 22.0, -12.0, -25.0, 30.0]);
     let plain = xy(values.clone());
-    let labelled: Vec<f64> =
-        values.chunks(2).enumerate().flat_map(|(i, row)| [row[0], f64::from(u8::from(i >= 400)), row[1]]).collect();
+    let labelled: Vec<f64> = values
+        .chunks(2)
+        .enumerate()
+        .flat_map(|(i, row)| [row[0], f64::from(u8::from(i >= 400)), row[1]])
+        .collect();
     let labelled = matrix(&["x", "bad", "y"], labelled);
 
-    let unlabelled = client.train(train_request("plain", plain.clone())).await.expect("trains");
+    let unlabelled = client
+        .train(train_request("plain", plain.clone()))
+        .await
+        .expect("trains");
     let request = TrainRequest {
         label_column: "bad".to_owned(),
         contamination: Some(0.1),
         ..train_request("labelled", labelled.clone())
     };
-    let trained = harness::model(client.train(request).await.expect("trains").into_inner().model);
-    assert_eq!((trained.feature_names.as_slice(), trained.label_column.as_str()), (&["x".to_owned(), "y".to_owned()][..], "bad"));
-    assert_eq!(trained.threshold, harness::model(unlabelled.into_inner().model).threshold);
-    let metrics = trained.statistics.and_then(|s| s.label_metrics).expect("has metrics");
-    assert_eq!((metrics.true_positives, metrics.false_negatives), (Some(4), Some(0)));
-    assert!(metrics.auroc > Some(0.999) && metrics.recall == Some(1.0), "{metrics:?}");
+    let trained = harness::model(
+        client
+            .train(request)
+            .await
+            .expect("trains")
+            .into_inner()
+            .model,
+    );
+    assert_eq!(
+        (
+            trained.feature_names.as_slice(),
+            trained.label_column.as_str()
+        ),
+        (&["x".to_owned(), "y".to_owned()][..], "bad")
+    );
+    assert_eq!(
+        trained.threshold,
+        harness::model(unlabelled.into_inner().model).threshold
+    );
+    let metrics = trained
+        .statistics
+        .and_then(|s| s.label_metrics)
+        .expect("has metrics");
+    assert_eq!(
+        (metrics.true_positives, metrics.false_negatives),
+        (Some(4), Some(0))
+    );
+    assert!(
+        metrics.auroc > Some(0.999) && metrics.recall == Some(1.0),
+        "{metrics:?}"
+    );
     let precision = 4.0 / (4.0 + metrics.false_positives.expect("counted") as f64);
     assert_eq!(metrics.precision, Some(precision));
 
     let expected = scores(&mut client, "plain", plain).await;
-    assert_eq!(scores(&mut client, "labelled", labelled).await, expected, "the label column is always allowed");
+    assert_eq!(
+        scores(&mut client, "labelled", labelled).await,
+        expected,
+        "the label column is always allowed"
+    );
     server.stop().await;
 }
 
@@ -199,8 +317,17 @@ async fn the_extended_forest_and_all_parameters_are_echoed_with_defaults_filled_
         })),
         ..train_request("echo", xy(normal_rows(200, 1)))
     };
-    let trained = harness::model(client.train(request).await.expect("trains").into_inner().model);
-    let Some(model::Detector::IsolationForest(forest)) = trained.detector else { panic!("a forest") };
+    let trained = harness::model(
+        client
+            .train(request)
+            .await
+            .expect("trains")
+            .into_inner()
+            .model,
+    );
+    let Some(model::Detector::IsolationForest(forest)) = trained.detector else {
+        panic!("a forest")
+    };
     assert_eq!(
         forest,
         IsolationForest {

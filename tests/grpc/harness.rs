@@ -8,8 +8,8 @@ use anomalyd::proto::v1::anomaly_service_client::AnomalyServiceClient;
 use anomalyd::proto::v1::predict_stream_request::Part;
 use anomalyd::proto::v1::records::Form;
 use anomalyd::proto::v1::{
-    GetModelRequest, Matrix, Model, PredictRequest, PredictResponse, PredictStreamEnd, PredictStreamHeader,
-    PredictStreamRequest, Records, TrainRequest, UpdateRequest,
+    GetModelRequest, Matrix, Model, PredictRequest, PredictResponse, PredictStreamEnd,
+    PredictStreamHeader, PredictStreamRequest, Records, TrainRequest, UpdateRequest,
 };
 use anomalyd::server::Application;
 use tempfile::TempDir;
@@ -30,7 +30,9 @@ pub(crate) struct Token(Option<MetadataValue<Ascii>>);
 impl tonic::service::Interceptor for Token {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if let Some(token) = &self.0 {
-            request.metadata_mut().insert("authorization", token.clone());
+            request
+                .metadata_mut()
+                .insert("authorization", token.clone());
         }
         Ok(request)
     }
@@ -63,9 +65,16 @@ impl Server {
             let shutdown = async {
                 asked_to_stop.await.ok();
             };
-            application.run_until_stopped(shutdown).await.expect("the server stops cleanly");
+            application
+                .run_until_stopped(shutdown)
+                .await
+                .expect("the server stops cleanly");
         });
-        Self { address, stop, stopped }
+        Self {
+            address,
+            stop,
+            stopped,
+        }
     }
 
     pub(crate) async fn stop(self) {
@@ -85,7 +94,8 @@ impl Server {
     }
 
     pub(crate) async fn channel(&self) -> Channel {
-        let endpoint = Channel::from_shared(format!("http://{}", self.address)).expect("a valid address");
+        let endpoint =
+            Channel::from_shared(format!("http://{}", self.address)).expect("a valid address");
         endpoint.connect().await.expect("the server accepts")
     }
 }
@@ -109,7 +119,10 @@ pub(crate) fn normal_rows(n: usize, seed: u64) -> Vec<f64> {
     };
     (0..n)
         .flat_map(|_| {
-            let (radius, angle) = ((-2.0 * (1.0 - uniform()).ln()).sqrt(), uniform() * std::f64::consts::TAU);
+            let (radius, angle) = (
+                (-2.0 * (1.0 - uniform()).ln()).sqrt(),
+                uniform() * std::f64::consts::TAU,
+            );
             [radius * angle.cos(), 5.0 + radius * angle.sin()]
         })
         .collect()
@@ -152,7 +165,10 @@ fn value(json: serde_json::Value) -> prost_types::Value {
             values: values.into_iter().map(value).collect(),
         }),
         Json::Object(fields) => Kind::StructValue(prost_types::Struct {
-            fields: fields.into_iter().map(|(name, field)| (name, value(field))).collect(),
+            fields: fields
+                .into_iter()
+                .map(|(name, field)| (name, value(field)))
+                .collect(),
         }),
     };
     prost_types::Value { kind: Some(kind) }
@@ -169,10 +185,21 @@ pub(crate) fn train_request(run_id: &str, records: Records) -> TrainRequest {
 /// Trains a forest on 500 normal rows of `x` and `y`.
 pub(crate) async fn train(client: &mut Client, run_id: &str) -> Model {
     let request = train_request(run_id, xy(normal_rows(500, 1)));
-    model(client.train(request).await.expect("trains").into_inner().model)
+    model(
+        client
+            .train(request)
+            .await
+            .expect("trains")
+            .into_inner()
+            .model,
+    )
 }
 
-pub(crate) async fn update(client: &mut Client, run_id: &str, records: Records) -> Result<Model, Status> {
+pub(crate) async fn update(
+    client: &mut Client,
+    run_id: &str,
+    records: Records,
+) -> Result<Model, Status> {
     let request = UpdateRequest {
         run_id: run_id.to_owned(),
         records: Some(records),
@@ -181,7 +208,11 @@ pub(crate) async fn update(client: &mut Client, run_id: &str, records: Records) 
     Ok(model(client.update(request).await?.into_inner().model))
 }
 
-pub(crate) async fn predict(client: &mut Client, run_id: &str, records: Records) -> Result<PredictResponse, Status> {
+pub(crate) async fn predict(
+    client: &mut Client,
+    run_id: &str,
+    records: Records,
+) -> Result<PredictResponse, Status> {
     let request = PredictRequest {
         run_id: run_id.to_owned(),
         records: Some(records),
@@ -192,7 +223,10 @@ pub(crate) async fn predict(client: &mut Client, run_id: &str, records: Records)
 
 /// The scores of at least two rows.
 pub(crate) async fn scores(client: &mut Client, run_id: &str, records: Records) -> Vec<f64> {
-    predict(client, run_id, records).await.expect("predicts").scores
+    predict(client, run_id, records)
+        .await
+        .expect("predicts")
+        .scores
 }
 
 pub(crate) async fn get_model(client: &mut Client, run_id: &str) -> Result<Model, Status> {
@@ -227,7 +261,9 @@ pub(crate) fn end(rows: Option<u64>) -> PredictStreamRequest {
 pub(crate) fn refusal<T: std::fmt::Debug>(outcome: Result<T, Status>) -> Refusal {
     let status = outcome.expect_err("should be refused");
     let details = status.get_error_details();
-    let info = details.error_info().unwrap_or_else(|| panic!("no ErrorInfo: {status:?}"));
+    let info = details
+        .error_info()
+        .unwrap_or_else(|| panic!("no ErrorInfo: {status:?}"));
     assert_eq!(info.domain, "anomalyd", "{status:?}");
     assert!(!status.message().is_empty(), "{status:?}");
     Refusal {

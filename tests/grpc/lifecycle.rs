@@ -1,12 +1,14 @@
 //! A run from its first training to its deletion, and across restarts.
 
 use anomalyd::proto::v1::predict_stream_request::Part;
-use anomalyd::proto::v1::{DeleteRunRequest, Detail, GetModelRequest, ListModelsRequest, PredictRequest, TrainRequest};
+use anomalyd::proto::v1::{
+    DeleteRunRequest, Detail, GetModelRequest, ListModelsRequest, PredictRequest, TrainRequest,
+};
 use tonic::Code;
 
 use crate::harness::{
-    self, Server, end, get_model, header, matrix, model, normal_rows, part, predict, refusal, scores, server, train,
-    train_request, update, xy,
+    self, Server, end, get_model, header, matrix, model, normal_rows, part, predict, refusal,
+    scores, server, train, train_request, update, xy,
 };
 
 #[tokio::test]
@@ -14,23 +16,40 @@ async fn the_whole_tour() {
     let (server, mut client, _folder) = server().await;
 
     let trained = train(&mut client, "tour").await;
-    assert_eq!((trained.version, trained.n_rows, trained.n_features), (1, 500, 2));
+    assert_eq!(
+        (trained.version, trained.n_rows, trained.n_features),
+        (1, 500, 2)
+    );
     assert_eq!(trained.detector_name, "isolation_forest");
     assert_eq!(trained.feature_names, ["x", "y"]);
     assert_eq!(trained.contamination, Some(0.1));
     let statistics = trained.statistics.clone().expect("has statistics");
     assert_eq!(statistics.n_calibration_rows, Some(500));
-    assert_eq!(statistics.n_anomalies, Some(50), "a tenth of the training rows score above the threshold");
+    assert_eq!(
+        statistics.n_anomalies,
+        Some(50),
+        "a tenth of the training rows score above the threshold"
+    );
 
-    let one = predict(&mut client, "tour", xy(vec![50.0, -50.0])).await.expect("predicts");
-    let row = one.rows.first().expect("one row in gives one readable row out");
+    let one = predict(&mut client, "tour", xy(vec![50.0, -50.0]))
+        .await
+        .expect("predicts");
+    let row = one
+        .rows
+        .first()
+        .expect("one row in gives one readable row out");
     assert_eq!((row.row, row.is_anomaly), (Some(0), Some(true)));
     assert!(row.score > trained.threshold);
 
-    let many = predict(&mut client, "tour", xy(vec![0.0, 5.0, 50.0, -50.0])).await.expect("predicts");
+    let many = predict(&mut client, "tour", xy(vec![0.0, 5.0, 50.0, -50.0]))
+        .await
+        .expect("predicts");
     assert_eq!(many.is_anomaly, [false, true]);
     let summary = many.summary.expect("has a summary");
-    assert_eq!((summary.version, summary.n_rows, summary.n_anomalies), (1, Some(2), Some(1)));
+    assert_eq!(
+        (summary.version, summary.n_rows, summary.n_anomalies),
+        (1, Some(2), Some(1))
+    );
     assert_eq!(summary.threshold, trained.threshold);
 
     let stream = tokio_stream::iter([
@@ -39,32 +58,69 @@ async fn the_whole_tour() {
         part(Part::Records(xy(vec![50.0, -50.0]))),
         end(Some(3)),
     ]);
-    let streamed = client.predict_stream(stream).await.expect("streams").into_inner();
-    assert_eq!(streamed.rows.iter().map(|row| row.row).collect::<Vec<_>>(), [Some(2)]);
-    assert_eq!(streamed.rows[0].score, row.score, "the transport has no influence");
+    let streamed = client
+        .predict_stream(stream)
+        .await
+        .expect("streams")
+        .into_inner();
+    assert_eq!(
+        streamed.rows.iter().map(|row| row.row).collect::<Vec<_>>(),
+        [Some(2)]
+    );
+    assert_eq!(
+        streamed.rows[0].score, row.score,
+        "the transport has no influence"
+    );
     assert_eq!(streamed.truncated, Some(false));
 
-    let updated = update(&mut client, "tour", xy(normal_rows(100, 2))).await.expect("updates");
+    let updated = update(&mut client, "tour", xy(normal_rows(100, 2)))
+        .await
+        .expect("updates");
     assert_eq!((updated.version, updated.n_rows), (2, 600));
-    let described = client.get_model(request("tour", 0)).await.expect("is there").into_inner();
-    assert_eq!((described.active_version, described.kept_versions.as_slice()), (2, &[1, 2][..]));
+    let described = client
+        .get_model(request("tour", 0))
+        .await
+        .expect("is there")
+        .into_inner();
+    assert_eq!(
+        (described.active_version, described.kept_versions.as_slice()),
+        (2, &[1, 2][..])
+    );
     assert_eq!(described.model, Some(updated.clone()));
-    let old = client.get_model(request("tour", 1)).await.expect("is kept").into_inner();
+    let old = client
+        .get_model(request("tour", 1))
+        .await
+        .expect("is kept")
+        .into_inner();
     assert_eq!(old.model, Some(trained));
 
-    let listed = client.list_models(ListModelsRequest::default()).await.expect("lists").into_inner();
+    let listed = client
+        .list_models(ListModelsRequest::default())
+        .await
+        .expect("lists")
+        .into_inner();
     assert_eq!(listed.models.len(), 1);
-    assert_eq!((listed.models[0].run_id.as_str(), listed.models[0].version), ("tour", 2));
+    assert_eq!(
+        (listed.models[0].run_id.as_str(), listed.models[0].version),
+        ("tour", 2)
+    );
     assert_eq!(listed.models[0].threshold, updated.threshold);
 
-    let deleted = client.delete_run(delete("tour")).await.expect("deletes").into_inner();
+    let deleted = client
+        .delete_run(delete("tour"))
+        .await
+        .expect("deletes")
+        .into_inner();
     assert_eq!(deleted.n_versions, Some(2));
     for refused in [
         refusal(predict(&mut client, "tour", xy(vec![0.0, 0.0])).await),
         refusal(get_model(&mut client, "tour").await),
         refusal(client.delete_run(delete("tour")).await),
     ] {
-        assert_eq!((refused.code, refused.reason.as_str()), (Code::NotFound, "RUN_NOT_FOUND"));
+        assert_eq!(
+            (refused.code, refused.reason.as_str()),
+            (Code::NotFound, "RUN_NOT_FOUND")
+        );
     }
     server.stop().await;
 }
@@ -75,7 +131,9 @@ async fn everything_acknowledged_is_there_after_a_restart() {
     let first = Server::start(folder.path()).await;
     let mut client = first.client("alice").await;
     train(&mut client, "kept").await;
-    let before = update(&mut client, "kept", xy(normal_rows(50, 2))).await.expect("updates");
+    let before = update(&mut client, "kept", xy(normal_rows(50, 2)))
+        .await
+        .expect("updates");
     train(&mut client, "gone").await;
     client.delete_run(delete("gone")).await.expect("deletes");
     let probe = xy(normal_rows(20, 3));
@@ -84,10 +142,22 @@ async fn everything_acknowledged_is_there_after_a_restart() {
 
     let second = Server::start(folder.path()).await;
     let mut client = second.client("alice").await;
-    assert_eq!(get_model(&mut client, "kept").await.expect("is there"), before);
-    assert_eq!(scores(&mut client, "kept", probe).await, scores_before, "same row, same answer");
-    assert_eq!(refusal(get_model(&mut client, "gone").await).code, Code::NotFound);
-    let again = update(&mut client, "kept", xy(normal_rows(50, 4))).await.expect("the reservoir is there too");
+    assert_eq!(
+        get_model(&mut client, "kept").await.expect("is there"),
+        before
+    );
+    assert_eq!(
+        scores(&mut client, "kept", probe).await,
+        scores_before,
+        "same row, same answer"
+    );
+    assert_eq!(
+        refusal(get_model(&mut client, "gone").await).code,
+        Code::NotFound
+    );
+    let again = update(&mut client, "kept", xy(normal_rows(50, 4)))
+        .await
+        .expect("the reservoir is there too");
     assert_eq!((again.version, again.n_rows), (3, 600));
     second.stop().await;
 }
@@ -98,14 +168,25 @@ async fn the_last_ten_versions_are_kept_and_the_files_of_older_ones_deleted() {
     for version in 1..=12 {
         assert_eq!(train(&mut client, "often").await.version, version);
     }
-    let described = client.get_model(request("often", 0)).await.expect("is there").into_inner();
+    let described = client
+        .get_model(request("often", 0))
+        .await
+        .expect("is there")
+        .into_inner();
     assert_eq!(described.kept_versions, (3..=12).collect::<Vec<u64>>());
     let refused = refusal(client.get_model(request("often", 2)).await);
-    assert_eq!((refused.code, refused.reason.as_str()), (Code::NotFound, "VERSION_NOT_FOUND"));
-    let blobs = std::fs::read_dir(folder.path().join("blobs")).expect("blobs are there").count();
+    assert_eq!(
+        (refused.code, refused.reason.as_str()),
+        (Code::NotFound, "VERSION_NOT_FOUND")
+    );
+    let blobs = std::fs::read_dir(folder.path().join("blobs"))
+        .expect("blobs are there")
+        .count();
     assert_eq!(blobs, 20, "a model and a reservoir for each kept version");
     client.delete_run(delete("often")).await.expect("deletes");
-    let blobs = std::fs::read_dir(folder.path().join("blobs")).expect("the folder stays").count();
+    let blobs = std::fs::read_dir(folder.path().join("blobs"))
+        .expect("the folder stays")
+        .count();
     assert_eq!(blobs, 0);
     server.stop().await;
 }
@@ -119,8 +200,15 @@ async fn runs_are_listed_page_by_page_in_order() {
     let mut listed = Vec::new();
     let mut page_token = String::new();
     loop {
-        let request = ListModelsRequest { page_size: 2, page_token };
-        let page = client.list_models(request).await.expect("lists").into_inner();
+        let request = ListModelsRequest {
+            page_size: 2,
+            page_token,
+        };
+        let page = client
+            .list_models(request)
+            .await
+            .expect("lists")
+            .into_inner();
         assert!(page.models.len() <= 2);
         listed.extend(page.models.into_iter().map(|model| model.run_id));
         page_token = page.next_page_token;
@@ -129,9 +217,19 @@ async fn runs_are_listed_page_by_page_in_order() {
         }
     }
     assert_eq!(listed, ["a", "a b", "b", "c", "ä"]);
-    let refused = client.list_models(ListModelsRequest { page_size: 0, page_token: "%".to_owned() }).await;
+    let refused = client
+        .list_models(ListModelsRequest {
+            page_size: 0,
+            page_token: "%".to_owned(),
+        })
+        .await;
     assert_eq!(refusal(refused).field, "page_token");
-    let refused = client.list_models(ListModelsRequest { page_size: 1001, page_token: String::new() }).await;
+    let refused = client
+        .list_models(ListModelsRequest {
+            page_size: 1001,
+            page_token: String::new(),
+        })
+        .await;
     assert_eq!(refusal(refused).field, "page_size");
     server.stop().await;
 }
@@ -143,11 +241,21 @@ async fn a_request_id_makes_retries_safe() {
         request_id: "once".to_owned(),
         ..train_request("retried", xy(normal_rows(50, 1)))
     };
-    let first = model(client.train(request.clone()).await.expect("trains").into_inner().model);
+    let first = model(
+        client
+            .train(request.clone())
+            .await
+            .expect("trains")
+            .into_inner()
+            .model,
+    );
     let (second, third) = {
         let (mut one, mut two) = (client.clone(), client.clone());
         let (second, third) = tokio::join!(one.train(request.clone()), two.train(request));
-        (second.expect("retries").into_inner().model, third.expect("retries").into_inner().model)
+        (
+            second.expect("retries").into_inner().model,
+            third.expect("retries").into_inner().model,
+        )
     };
     assert_eq!((second, third), (Some(first.clone()), Some(first)));
 
@@ -158,9 +266,16 @@ async fn a_request_id_makes_retries_safe() {
     };
     let (mut one, mut two) = (client.clone(), client.clone());
     let (one, two) = tokio::join!(one.update(update.clone()), two.update(update));
-    let (one, two) = (one.expect("updates").into_inner().model, two.expect("retries").into_inner().model);
+    let (one, two) = (
+        one.expect("updates").into_inner().model,
+        two.expect("retries").into_inner().model,
+    );
     assert_eq!(one, two);
-    assert_eq!(harness::model(one).n_rows, 100, "the rows were counted once");
+    assert_eq!(
+        harness::model(one).n_rows,
+        100,
+        "the rows were counted once"
+    );
     server.stop().await;
 }
 
@@ -171,22 +286,48 @@ async fn each_detail_answers_what_it_promises() {
     let ask = async |client: &mut harness::Client, detail: Detail| {
         let request = PredictRequest {
             run_id: "detail".to_owned(),
-            records: Some(matrix(&["y", "x"], vec![5.0, 0.0, -50.0, f64::NAN, f64::INFINITY, 0.0])),
+            records: Some(matrix(
+                &["y", "x"],
+                vec![5.0, 0.0, -50.0, f64::NAN, f64::INFINITY, 0.0],
+            )),
             detail: detail.into(),
             version: 0,
         };
-        client.predict(request).await.expect("predicts").into_inner()
+        client
+            .predict(request)
+            .await
+            .expect("predicts")
+            .into_inner()
     };
     let summary = ask(&mut client, Detail::Summary).await;
     assert!(summary.scores.is_empty() && summary.is_anomaly.is_empty() && summary.rows.is_empty());
     let counts = summary.summary.expect("has a summary");
-    assert_eq!((counts.n_missing_values, counts.n_infinite_values), (Some(1), Some(1)));
+    assert_eq!(
+        (counts.n_missing_values, counts.n_infinite_values),
+        (Some(1), Some(1))
+    );
     assert_eq!(counts.missing_features, ["x", "y"]);
     let scores = ask(&mut client, Detail::Scores).await;
-    assert_eq!((scores.scores.len(), scores.is_anomaly.len(), scores.rows.len()), (3, 3, 0));
+    assert_eq!(
+        (
+            scores.scores.len(),
+            scores.is_anomaly.len(),
+            scores.rows.len()
+        ),
+        (3, 3, 0)
+    );
     let anomalies = ask(&mut client, Detail::Anomalies).await;
-    let flagged: Vec<u64> = (0..3).filter(|&row| scores.is_anomaly[row as usize]).collect();
-    assert_eq!(anomalies.rows.iter().filter_map(|row| row.row).collect::<Vec<_>>(), flagged);
+    let flagged: Vec<u64> = (0..3)
+        .filter(|&row| scores.is_anomaly[row as usize])
+        .collect();
+    assert_eq!(
+        anomalies
+            .rows
+            .iter()
+            .filter_map(|row| row.row)
+            .collect::<Vec<_>>(),
+        flagged
+    );
     let full = ask(&mut client, Detail::Full).await;
     assert_eq!(full.rows.len(), 3);
     assert_eq!(full.rows[1].missing_features, ["x"]);

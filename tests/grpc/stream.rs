@@ -29,11 +29,23 @@ async fn results_are_bounded_and_the_answer_says_when_they_were_cut() {
         let mut messages = vec![part(Part::Header(header))];
         messages.extend((0..10).map(|chunk| part(Part::Records(xy(normal_rows(100, chunk))))));
         messages.push(end(None));
-        let answer = client.predict_stream(tokio_stream::iter(messages)).await.expect("streams").into_inner();
+        let answer = client
+            .predict_stream(tokio_stream::iter(messages))
+            .await
+            .expect("streams")
+            .into_inner();
         let listed = answer.scores.len() + answer.rows.len();
-        assert_eq!(answer.truncated, Some(truncated), "{detail:?} {max_results}");
+        assert_eq!(
+            answer.truncated,
+            Some(truncated),
+            "{detail:?} {max_results}"
+        );
         assert!(listed <= max_results as usize, "{detail:?} {listed}");
-        assert_eq!(truncated, listed == max_results as usize && max_results != 1000, "{detail:?} {listed}");
+        assert_eq!(
+            truncated,
+            listed == max_results as usize && max_results != 1000,
+            "{detail:?} {listed}"
+        );
         let summary = answer.summary.expect("has a summary");
         assert_eq!(summary.n_rows, Some(1000), "the summary is of all rows");
         assert!(summary.n_anomalies > Some(1));
@@ -58,18 +70,37 @@ async fn messages_out_of_order_are_refused() {
         ("wrong count", vec![start(), some(), end(Some(4))]),
     ] {
         let refused = refusal(client.predict_stream(tokio_stream::iter(messages)).await);
-        assert_eq!((refused.code, refused.reason.as_str()), (Code::InvalidArgument, "INVALID_STREAM"), "{what}");
+        assert_eq!(
+            (refused.code, refused.reason.as_str()),
+            (Code::InvalidArgument, "INVALID_STREAM"),
+            "{what}"
+        );
     }
     let bad_rows = rows(serde_json::json!([{"x": 1, "y": "two"}]));
     let messages = vec![start(), some(), part(Part::Records(bad_rows)), end(None)];
     let refused = refusal(client.predict_stream(tokio_stream::iter(messages)).await);
-    assert_eq!((refused.reason.as_str(), refused.field.as_str()), ("TEXT_VALUE", "records.rows[0].y"));
+    assert_eq!(
+        (refused.reason.as_str(), refused.field.as_str()),
+        ("TEXT_VALUE", "records.rows[0].y")
+    );
     for max_results in [0, 1_000_001] {
-        let header = PredictStreamHeader { max_results: Some(max_results), ..header("stream") };
-        let refused = refusal(client.predict_stream(tokio_stream::iter([part(Part::Header(header))])).await);
+        let header = PredictStreamHeader {
+            max_results: Some(max_results),
+            ..header("stream")
+        };
+        let refused = refusal(
+            client
+                .predict_stream(tokio_stream::iter([part(Part::Header(header))]))
+                .await,
+        );
         assert_eq!(refused.field, "header.max_results");
     }
-    let unknown = client.predict_stream(tokio_stream::iter([part(Part::Header(header("unknown"))), end(None)])).await;
+    let unknown = client
+        .predict_stream(tokio_stream::iter([
+            part(Part::Header(header("unknown"))),
+            end(None),
+        ]))
+        .await;
     assert_eq!(refusal(unknown).code, Code::NotFound);
     server.stop().await;
 }
@@ -79,7 +110,11 @@ async fn an_empty_stream_that_ends_properly_has_no_rows() {
     let (server, mut client, _folder) = server().await;
     train(&mut client, "stream").await;
     let messages = tokio_stream::iter([part(Part::Header(header("stream"))), end(Some(0))]);
-    let answer = client.predict_stream(messages).await.expect("streams").into_inner();
+    let answer = client
+        .predict_stream(messages)
+        .await
+        .expect("streams")
+        .into_inner();
     assert_eq!(answer.summary.expect("has a summary").n_rows, Some(0));
     server.stop().await;
 }
@@ -88,17 +123,31 @@ async fn an_empty_stream_that_ends_properly_has_no_rows() {
 async fn a_client_that_vanishes_leaves_nothing_behind() {
     let (server, mut client, folder) = server().await;
     let before = train(&mut client, "stream").await;
-    let files = || std::fs::read_dir(folder.path().join("blobs")).expect("is there").count();
+    let files = || {
+        std::fs::read_dir(folder.path().join("blobs"))
+            .expect("is there")
+            .count()
+    };
     let n_files = files();
     for _ in 0..20 {
         let endless = tokio_stream::iter([part(Part::Header(header("stream")))])
-            .chain(tokio_stream::iter((0..).map(|seed| part(Part::Records(xy(normal_rows(100, seed)))))))
+            .chain(tokio_stream::iter(
+                (0..).map(|seed| part(Part::Records(xy(normal_rows(100, seed))))),
+            ))
             .throttle(Duration::from_millis(1));
         let mut vanishing = client.clone();
         let call = vanishing.predict_stream(endless);
-        assert!(tokio::time::timeout(Duration::from_millis(20), call).await.is_err(), "it never ends");
+        assert!(
+            tokio::time::timeout(Duration::from_millis(20), call)
+                .await
+                .is_err(),
+            "it never ends"
+        );
     }
-    assert_eq!(get_model(&mut client, "stream").await.expect("is there"), before);
+    assert_eq!(
+        get_model(&mut client, "stream").await.expect("is there"),
+        before
+    );
     assert_eq!(files(), n_files);
     server.stop().await;
 }

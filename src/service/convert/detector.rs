@@ -1,18 +1,22 @@
 //! Detectors and their parameters.
 
 use crate::detector::isolation_forest::{MaxFeatures, MaxSamples};
-use crate::detector::{Baseline, DetectorParams, GaussianParams, IsolationForestParams, ZScoreParams};
+use crate::detector::{
+    Baseline, DetectorParams, GaussianParams, IsolationForestParams, ZScoreParams,
+};
 use crate::error::{Error, Reason, Result};
 use crate::features::Scaling;
 use crate::proto::v1::{self, train_request};
 
 /// The detector that a request asks for; isolation_forest when it names none.
-pub(in crate::service) fn params(detector: Option<train_request::Detector>) -> Result<DetectorParams> {
+pub(in crate::service) fn params(
+    detector: Option<train_request::Detector>,
+) -> Result<DetectorParams> {
     match detector {
         None => Ok(DetectorParams::default()),
-        Some(train_request::Detector::IsolationForest(forest)) => {
-            isolation_forest(&forest).map(DetectorParams::IsolationForest).map_err(|e| e.within("isolation_forest"))
-        }
+        Some(train_request::Detector::IsolationForest(forest)) => isolation_forest(&forest)
+            .map(DetectorParams::IsolationForest)
+            .map_err(|e| e.within("isolation_forest")),
         Some(train_request::Detector::Gaussian(gaussian)) => {
             let mut params = GaussianParams::default();
             if let Some(ridge) = gaussian.ridge {
@@ -20,9 +24,9 @@ pub(in crate::service) fn params(detector: Option<train_request::Detector>) -> R
             }
             Ok(DetectorParams::Gaussian(params))
         }
-        Some(train_request::Detector::ZScore(z_score)) => {
-            self::z_score(z_score).map(DetectorParams::ZScore).map_err(|e| e.within("z_score"))
-        }
+        Some(train_request::Detector::ZScore(z_score)) => self::z_score(z_score)
+            .map(DetectorParams::ZScore)
+            .map_err(|e| e.within("z_score")),
     }
 }
 
@@ -73,19 +77,26 @@ fn share(field: &str, value: f64) -> Result<Share> {
 }
 
 fn z_score(z_score: v1::ZScore) -> Result<ZScoreParams> {
-    let baselines = z_score.baselines.into_iter().enumerate().map(|(index, baseline)| {
-        let needed = |value: Option<f64>, field: &str| {
-            value.ok_or_else(|| {
-                Error::new(Reason::InvalidParameter, format!("the baseline of {:?} has no {field}", baseline.feature))
+    let baselines = z_score
+        .baselines
+        .into_iter()
+        .enumerate()
+        .map(|(index, baseline)| {
+            let needed = |value: Option<f64>, field: &str| {
+                value.ok_or_else(|| {
+                    Error::new(
+                        Reason::InvalidParameter,
+                        format!("the baseline of {:?} has no {field}", baseline.feature),
+                    )
                     .at(format!("baselines[{index}].{field}"))
+                })
+            };
+            Ok(Baseline {
+                mean: needed(baseline.mean, "mean")?,
+                std: needed(baseline.std, "std")?,
+                feature: baseline.feature,
             })
-        };
-        Ok(Baseline {
-            mean: needed(baseline.mean, "mean")?,
-            std: needed(baseline.std, "std")?,
-            feature: baseline.feature,
-        })
-    });
+        });
     Ok(ZScoreParams {
         multiplier: z_score.multiplier,
         baselines: baselines.collect::<Result<_>>()?,
@@ -101,7 +112,9 @@ pub(in crate::service) fn scaling(scaler: i32) -> Result<Option<Scaling>> {
         Ok(v1::Scaler::Robust) => Ok(Some(Scaling::Robust)),
         Err(_) => Err(Error::field(
             "scaler",
-            format!("{scaler} is no known scaler; give SCALER_NONE, SCALER_STANDARD or SCALER_ROBUST"),
+            format!(
+                "{scaler} is no known scaler; give SCALER_NONE, SCALER_STANDARD or SCALER_ROBUST"
+            ),
         )),
     }
 }
@@ -119,20 +132,22 @@ impl From<Scaling> for v1::Scaler {
 /// The parameters of a stored model, `n_rows` of which it was trained on and `n_features` of them.
 pub(super) fn answer(params: DetectorParams, threshold: f64) -> v1::model::Detector {
     match params {
-        DetectorParams::IsolationForest(forest) => v1::model::Detector::IsolationForest(v1::IsolationForest {
-            n_estimators: Some(u32::try_from(forest.n_estimators).unwrap_or(u32::MAX)),
-            max_samples: match forest.max_samples {
-                MaxSamples::Auto => None,
-                MaxSamples::Count(count) => Some(count as f64),
-                MaxSamples::Fraction(fraction) => Some(fraction),
-            },
-            max_features: Some(match forest.max_features {
-                MaxFeatures::Count(count) => count as f64,
-                MaxFeatures::Fraction(fraction) => fraction,
-            }),
-            random_state: Some(forest.random_state),
-            ndim: Some(u32::try_from(forest.ndim).unwrap_or(u32::MAX)),
-        }),
+        DetectorParams::IsolationForest(forest) => {
+            v1::model::Detector::IsolationForest(v1::IsolationForest {
+                n_estimators: Some(u32::try_from(forest.n_estimators).unwrap_or(u32::MAX)),
+                max_samples: match forest.max_samples {
+                    MaxSamples::Auto => None,
+                    MaxSamples::Count(count) => Some(count as f64),
+                    MaxSamples::Fraction(fraction) => Some(fraction),
+                },
+                max_features: Some(match forest.max_features {
+                    MaxFeatures::Count(count) => count as f64,
+                    MaxFeatures::Fraction(fraction) => fraction,
+                }),
+                random_state: Some(forest.random_state),
+                ndim: Some(u32::try_from(forest.ndim).unwrap_or(u32::MAX)),
+            })
+        }
         DetectorParams::Gaussian(gaussian) => v1::model::Detector::Gaussian(v1::Gaussian {
             ridge: Some(gaussian.ridge),
         }),

@@ -22,7 +22,10 @@ impl From<Described> for v1::Model {
         let model = &described.model;
         let schema = &model.features().schema;
         Self {
-            detector: Some(detector::answer(model.detector().params(), model.threshold().value)),
+            detector: Some(detector::answer(
+                model.detector().params(),
+                model.threshold().value,
+            )),
             scaler: v1::Scaler::from(model.scaling()).into(),
             feature_names: schema.features().to_vec(),
             label_column: schema.label_column().unwrap_or_default().to_owned(),
@@ -54,7 +57,8 @@ fn basic(run_id: &RunId, version: &VersionRecord) -> v1::Model {
         n_rows: version.n_rows,
         create_time: Some(Timestamp {
             seconds: version.created_ms.div_euclid(1000),
-            nanos: i32::try_from(version.created_ms.rem_euclid(1000) * 1_000_000).unwrap_or_default(),
+            nanos: i32::try_from(version.created_ms.rem_euclid(1000) * 1_000_000)
+                .unwrap_or_default(),
         }),
         size_bytes: version.model.size,
         ..v1::Model::default()
@@ -69,7 +73,7 @@ fn statistics(model: &Model) -> v1::TrainingStatistics {
         n_missing_values: Some(statistics.n_missing_values),
         n_infinite_values: Some(statistics.n_infinite_values),
         features: features(model, statistics),
-        label_metrics: statistics.label_metrics.clone().map(Into::into),
+        label_metrics: statistics.label_metrics.map(Into::into),
         gaussian_moments: gaussian_moments(model),
     }
 }
@@ -104,10 +108,15 @@ fn gaussian_moments(model: &Model) -> Option<v1::GaussianMoments> {
         Some(scale) => (scale.center().to_vec(), scale.spread().to_vec()),
         None => (vec![0.0; n], vec![1.0; n]),
     };
-    let mean = (0..n).map(|i| moments.mean()[i] * spread[i] + center[i]).collect();
+    let mean = (0..n)
+        .map(|i| moments.mean()[i] * spread[i] + center[i])
+        .collect();
     let covariance = if n <= MAX_COVARIANCE_FEATURES {
         let scaled = moments.covariance();
-        scaled.indexed_iter().map(|((i, j), &value)| value * spread[i] * spread[j]).collect()
+        scaled
+            .indexed_iter()
+            .map(|((i, j), &value)| value * spread[i] * spread[j])
+            .collect()
     } else {
         Vec::new()
     };

@@ -75,20 +75,30 @@ impl Answer {
         let threshold = self.scorer.model.threshold().value;
         let first = self.n_rows;
         self.n_rows += scored.scores.len() as u64;
-        self.n_anomalies += scored.scores.iter().filter(|&&score| score > threshold).count() as u64;
+        self.n_anomalies += scored
+            .scores
+            .iter()
+            .filter(|&&score| score > threshold)
+            .count() as u64;
         self.gaps.merge(&scored.gaps);
         match self.detail {
             Detail::Summary => {}
             Detail::Scores => self.add_scores(scored.scores, threshold),
             Detail::Anomalies => {
-                let flagged = (first..).zip(scored.scores).filter(|&(_, score)| score > threshold);
+                let flagged = (first..)
+                    .zip(scored.scores)
+                    .filter(|&(_, score)| score > threshold);
                 self.add_rows(flagged.map(|(row, score)| plain_row(row, score, threshold)));
             }
             Detail::Full => {
                 let names = self.scorer.model.clone();
                 let names = names.features().schema.features();
                 let rows = (first..).zip(scored.scores).zip(scored.details);
-                self.add_rows(rows.map(|((row, score), detail)| full_row(row, score, threshold, detail, names)));
+                self.add_rows(
+                    rows.map(|((row, score), detail)| {
+                        full_row(row, score, threshold, detail, names)
+                    }),
+                );
             }
         }
     }
@@ -99,7 +109,8 @@ impl Answer {
             scores.truncate(room);
             self.truncated = true;
         }
-        self.is_anomaly.extend(scores.iter().map(|&score| score > threshold));
+        self.is_anomaly
+            .extend(scores.iter().map(|&score| score > threshold));
         if self.scores.is_empty() {
             self.scores = scores;
         } else {
@@ -116,7 +127,10 @@ impl Answer {
     fn summary(&self) -> v1::PredictionSummary {
         let model = &self.scorer.model;
         let features = model.features().schema.features();
-        let missing = features.iter().zip(&self.gaps.features).filter(|(_, missing)| **missing);
+        let missing = features
+            .iter()
+            .zip(&self.gaps.features)
+            .filter(|(_, missing)| **missing);
         v1::PredictionSummary {
             run_id: self.scorer.run_id.as_str().to_owned(),
             version: self.scorer.version,
@@ -162,9 +176,19 @@ fn plain_row(row: u64, score: f64, threshold: f64) -> v1::RowPrediction {
     }
 }
 
-fn full_row(row: u64, score: f64, threshold: f64, detail: RowDetail, names: &[String]) -> v1::RowPrediction {
+fn full_row(
+    row: u64,
+    score: f64,
+    threshold: f64,
+    detail: RowDetail,
+    names: &[String],
+) -> v1::RowPrediction {
     v1::RowPrediction {
-        missing_features: detail.missing_features.into_iter().map(|feature| names[feature].clone()).collect(),
+        missing_features: detail
+            .missing_features
+            .into_iter()
+            .map(|feature| names[feature].clone())
+            .collect(),
         z_scores: detail.z_scores.unwrap_or_default(),
         gaussian: detail.gaussian.map(|gaussian| v1::GaussianRow {
             mahalanobis: Some(gaussian.mahalanobis),

@@ -42,21 +42,31 @@ fn read_matrix(matrix: Matrix) -> Result<Table> {
     let names = matrix.feature_names;
     let n_columns = match (names.len(), matrix.n_columns as usize) {
         (0, 0) => {
-            return Err(invalid("n_columns", "n_columns is needed when the columns have no names".to_owned()));
+            return Err(invalid(
+                "n_columns",
+                "n_columns is needed when the columns have no names".to_owned(),
+            ));
         }
         (0, given) => given,
         (named, 0) => named,
         (named, given) if named == given => named,
         (named, given) => {
-            return Err(invalid("n_columns", format!("n_columns is {given}, but there are {named} feature_names")));
+            return Err(invalid(
+                "n_columns",
+                format!("n_columns is {given}, but there are {named} feature_names"),
+            ));
         }
     };
     let values = match (matrix.values.is_empty(), matrix.values_f64le.is_empty()) {
         (false, false) => {
-            return Err(invalid("values_f64le", "values and values_f64le exclude each other; give one".to_owned()));
+            return Err(invalid(
+                "values_f64le",
+                "values and values_f64le exclude each other; give one".to_owned(),
+            ));
         }
         (_, true) => matrix.values,
-        (true, false) => le_bytes::decode(&matrix.values_f64le).map_err(|problem| invalid("values_f64le", problem))?,
+        (true, false) => le_bytes::decode(&matrix.values_f64le)
+            .map_err(|problem| invalid("values_f64le", problem))?,
     };
     Table::from_row_major((!names.is_empty()).then_some(names), n_columns, values)
 }
@@ -66,7 +76,10 @@ fn read_file(file: &File) -> Result<Table> {
         Ok(FileFormat::Unspecified | FileFormat::Csv) => csv::read(&file.content),
         Err(_) => Err(invalid(
             "format",
-            format!("{} is no known file format; give FILE_FORMAT_CSV", file.format),
+            format!(
+                "{} is no known file format; give FILE_FORMAT_CSV",
+                file.format
+            ),
         )),
     }
 }

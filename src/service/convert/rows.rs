@@ -13,7 +13,10 @@ use crate::table::{AbsentCell, Table, check_cells, shortened};
 /// The paths of errors start below the list, as in `[3].amount`.
 pub(super) fn read(list: ListValue) -> Result<Table> {
     match list.values.first().and_then(|value| value.kind.as_ref()) {
-        None if list.values.is_empty() => Err(Error::new(Reason::InvalidRecords, "the records have no rows")),
+        None if list.values.is_empty() => Err(Error::new(
+            Reason::InvalidRecords,
+            "the records have no rows",
+        )),
         Some(Kind::StructValue(_)) => read_objects(list.values),
         Some(Kind::ListValue(_)) => read_arrays(list.values),
         _ => Err(not_a_row(0, "an object or an array")),
@@ -35,12 +38,17 @@ fn read_arrays(rows: Vec<Value>) -> Result<Table> {
         } else if cells.len() != n_columns {
             return Err(Error::new(
                 Reason::InvalidRecords,
-                format!("row {index} has {} values, the first row has {n_columns}", cells.len()),
+                format!(
+                    "row {index} has {} values, the first row has {n_columns}",
+                    cells.len()
+                ),
             )
             .at(format!("[{index}]")));
         }
         for (column, cell) in cells.into_iter().enumerate() {
-            values.push(number(cell).map_err(|text| not_a_number(index, &format!("[{column}]"), &text))?);
+            values.push(
+                number(cell).map_err(|text| not_a_number(index, &format!("[{column}]"), &text))?,
+            );
         }
     }
     Table::from_row_major(None, n_columns, values)
@@ -66,7 +74,10 @@ fn read_objects(rows: Vec<Value>) -> Result<Table> {
         for (column, name) in names.iter().enumerate() {
             match fields.next_if(|(field, _)| field == name) {
                 Some((_, cell)) => {
-                    values.push(number(cell).map_err(|text| not_a_number(row, &format!(".{name}"), &text))?);
+                    values.push(
+                        number(cell)
+                            .map_err(|text| not_a_number(row, &format!(".{name}"), &text))?,
+                    );
                 }
                 None => {
                     values.push(f64::NAN);
@@ -83,7 +94,9 @@ fn union_of_names(objects: &[BTreeMap<String, Value>]) -> Vec<String> {
     let Some(first) = objects.first() else {
         return Vec::new();
     };
-    let alike = objects.iter().all(|object| object.len() == first.len() && object.keys().eq(first.keys()));
+    let alike = objects
+        .iter()
+        .all(|object| object.len() == first.len() && object.keys().eq(first.keys()));
     if alike {
         first.keys().cloned().collect()
     } else {
@@ -116,7 +129,11 @@ fn not_a_number(row: usize, path: &str, found: &str) -> Error {
 }
 
 fn not_a_row(index: usize, expected: &str) -> Error {
-    Error::new(Reason::InvalidRecords, format!("row {index} is not {expected}")).at(format!("[{index}]"))
+    Error::new(
+        Reason::InvalidRecords,
+        format!("row {index} is not {expected}"),
+    )
+    .at(format!("[{index}]"))
 }
 
 #[cfg(test)]
@@ -149,16 +166,26 @@ mod tests {
 
     fn refusal(json: serde_json::Value) -> (String, String) {
         let error = read_json(json).expect_err("should be refused");
-        (error.message().to_owned(), error.field_path().unwrap_or_default().to_owned())
+        (
+            error.message().to_owned(),
+            error.field_path().unwrap_or_default().to_owned(),
+        )
     }
 
     #[test]
     fn objects_become_columns_sorted_by_name_and_say_what_they_left_out() {
-        let table = read_json(serde_json::json!([{"b": 1, "a": true}, {"c": 3, "b": null}])).expect("valid");
-        assert_eq!(table.names(), Some(&["a".to_owned(), "b".to_owned(), "c".to_owned()][..]));
+        let table = read_json(serde_json::json!([{"b": 1, "a": true}, {"c": 3, "b": null}]))
+            .expect("valid");
+        assert_eq!(
+            table.names(),
+            Some(&["a".to_owned(), "b".to_owned(), "c".to_owned()][..])
+        );
         assert_eq!(table.absent(), Some(AbsentCell { row: 0, column: 2 }));
         let values = table.into_values();
-        assert_eq!((values[[0, 0]], values[[0, 1]], values[[1, 2]]), (1.0, 1.0, 3.0));
+        assert_eq!(
+            (values[[0, 0]], values[[0, 1]], values[[1, 2]]),
+            (1.0, 1.0, 3.0)
+        );
         assert!(values[[0, 2]].is_nan() && values[[1, 0]].is_nan() && values[[1, 1]].is_nan());
     }
 
@@ -175,7 +202,8 @@ mod tests {
         assert_eq!(
             refusal(serde_json::json!([{"shop": 1}, {"shop": "12"}])),
             (
-                "row 1, column \"shop\": \"12\" is not a number; text columns are not supported".to_owned(),
+                "row 1, column \"shop\": \"12\" is not a number; text columns are not supported"
+                    .to_owned(),
                 "[1].shop".to_owned()
             )
         );
@@ -184,13 +212,21 @@ mod tests {
         assert_eq!(refusal(serde_json::json!([{"a": 1}, [1]])).1, "[1]");
         assert_eq!(refusal(serde_json::json!([5])).1, "[0]");
         assert_eq!(refusal(serde_json::json!([])).0, "the records have no rows");
-        assert_eq!(refusal(serde_json::json!([{}])).0, "the records have no columns");
+        assert_eq!(
+            refusal(serde_json::json!([{}])).0,
+            "the records have no columns"
+        );
     }
 
     #[test]
     fn sparse_objects_cannot_take_more_memory_than_a_table_may() {
-        let rows: Vec<serde_json::Value> =
-            (0..6000).map(|i| serde_json::json!({ format!("column {i}"): 1 })).collect();
-        assert!(refusal(serde_json::Value::Array(rows)).0.contains("send fewer rows"));
+        let rows: Vec<serde_json::Value> = (0..6000)
+            .map(|i| serde_json::json!({ format!("column {i}"): 1 }))
+            .collect();
+        assert!(
+            refusal(serde_json::Value::Array(rows))
+                .0
+                .contains("send fewer rows")
+        );
     }
 }

@@ -17,7 +17,10 @@ pub(in crate::service) struct Training {
 
 impl Training {
     /// Checks a request. `reservoir_size` is how many raw rows the server keeps for updates.
-    pub(in crate::service) fn receive(request: TrainRequest, reservoir_size: usize) -> Result<Self> {
+    pub(in crate::service) fn receive(
+        request: TrainRequest,
+        reservoir_size: usize,
+    ) -> Result<Self> {
         Ok(Self {
             run_id: RunId::parse(request.run_id)?,
             request_id: RequestId::parse(request.request_id)?,

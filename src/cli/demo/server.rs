@@ -1,0 +1,61 @@
+//! The demo's own server: the real one, on a free port of the loopback interface, with its store in a temporary folder.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::cli::error::{Error, Result};
+use crate::config::{Config, Flags};
+use crate::server::{Application, ApplicationError};
+
+/// A server that runs until it is told to stop.
+pub(super) struct DemoServer {
+    /// Where it listens.
+    pub(super) address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<std::result::Result<(), ApplicationError>>,
+}
+
+impl DemoServer {
+    /// Starts a server whose store is in `folder`. Nothing of the environment's configuration has a say in it.
+    pub(super) async fn start(folder: &Path) -> Result<Self> {
+        let flags = Flags {
+            listen: Some("127.0.0.1:0".to_owned()),
+            data_dir: Some(folder.display().to_string()),
+            ..Flags::default()
+        };
+        let config = Config::load(&flags).map_err(|error| failed(&error))?;
+        let application = Application::build(config)
+            .await
+            .map_err(|error| failed(&error))?;
+        let address = application
+            .local_addr()
+            .ok_or_else(|| failed(&"it has no TCP address"))?;
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(application.run_until_stopped(async {
+            // a sender that is gone means the same
+            let _ = stopped.await;
+        }));
+        Ok(Self {
+            address,
+            stop,
+            running,
+        })
+    }
+
+    /// Stops the server, and waits until it has let go of its folder.
+    pub(super) async fn stop(self) -> Result<()> {
+        // a server that has stopped already says why below
+        let _ = self.stop.send(());
+        match self.running.await {
+            Ok(result) => result.map_err(|error| failed(&error)),
+            Err(error) => Err(failed(&error)),
+        }
+    }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> Error {
+    Error::failed(format!("the demo's server failed: {error}"))
+}

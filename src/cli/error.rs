@@ -1,0 +1,225 @@
+//! What can go wrong at the command line, and what to do about it.
+
+use std::io::{self, Write};
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use crate::error::Reason;
+
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// The command line asks for something that cannot be. Exit code 2, as clap's own errors.
+    Usage(String),
+    /// Anything else on this side, with advice where there is some.
+    Failed {
+        message: String,
+        hint: Option<String>,
+    },
+    /// The server's answer.
+    Status(Box<Status>),
+    /// The standard output is gone.
+    Output(io::Error),
+}
+
+impl Error {
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::Usage(message.into())
+    }
+
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self::Failed {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// The same failure, with advice.
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        match self {
+            Self::Failed { message, .. } => Self::Failed {
+                message,
+                hint: Some(hint.into()),
+            },
+            other => other,
+        }
+    }
+
+    /// The exit code, or `None` where leaving quietly is right: whoever read the output has seen enough.
+    pub(crate) fn exit_code(&self) -> Option<u8> {
+        match self {
+            Self::Usage(_) => Some(2),
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
+            _ => Some(1),
+        }
+    }
+
+    /// Writes the error and the advice, a line each.
+    pub(crate) fn report(&self, to: &mut dyn Write) -> io::Result<()> {
+        match self {
+            Self::Usage(message) => {
+                writeln!(to, "error: {message}")?;
+                writeln!(
+                    to,
+                    "  for the options of a command: anomalyd COMMAND --help"
+                )
+            }
+            Self::Failed { message, hint } => {
+                writeln!(to, "error: {message}")?;
+                match hint {
+                    Some(hint) => writeln!(to, "  {hint}"),
+                    None => Ok(()),
+                }
+            }
+            Self::Status(status) => report_status(status, to),
+            Self::Output(error) => writeln!(to, "error: cannot write the output: {error}"),
+        }
+    }
+}
+
+fn report_status(status: &Status, to: &mut dyn Write) -> io::Result<()> {
+    let details = status.get_error_details();
+    let reason = details.error_info().map(|info| info.reason.as_str());
+    let code = code_name(status.code());
+    // a status without a message still has to say something
+    let message = match status.message() {
+        "" => "the server gave no message",
+        message => message,
+    };
+    match reason {
+        Some(reason) if reason != code => writeln!(to, "error: {message} ({code}, {reason})")?,
+        _ => writeln!(to, "error: {message} ({code})")?,
+    }
+    for violation in details
+        .bad_request()
+        .iter()
+        .flat_map(|bad| &bad.field_violations)
+    {
+        if violation.description == message {
+            writeln!(to, "  at {}", violation.field)?;
+        } else {
+            writeln!(to, "  at {}: {}", violation.field, violation.description)?;
+        }
+    }
+    if let Some(delay) = details.retry_info().and_then(|retry| retry.retry_delay) {
+        writeln!(to, "  try again in {:.1} s", delay.as_secs_f64())?;
+    }
+    match advice(status.code(), reason) {
+        Some(advice) => writeln!(to, "  {advice}"),
+        None => Ok(()),
+    }
+}
+
+fn advice(code: Code, reason: Option<&str>) -> Option<&'static str> {
+    // an oversize message can reach us in tonic's own words, without a reason
+    if reason == Some(Reason::MessageTooLarge.name()) || code == Code::OutOfRange {
+        return Some(
+            "send a large file for scoring with `predict --stream`; for the other commands send fewer rows, or raise the \
+             server's message limit (see `anomalyd serve --help`)",
+        );
+    }
+    match code {
+        Code::Unauthenticated => {
+            Some("set ANOMALYD_TOKEN, or name a file that holds the token with --token-file")
+        }
+        Code::DeadlineExceeded => Some("give it more time with --timeout"),
+        Code::Unavailable => Some("the server is stopping, or the connection broke; try again"),
+        Code::Unimplemented => {
+            Some("the server does not know this call: is it anomalyd, of the same version?")
+        }
+        _ => None,
+    }
+}
+
+/// The name of a code as gRPC spells it.
+pub(crate) fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+impl From<Status> for Error {
+    fn from(status: Status) -> Self {
+        Self::Status(Box::new(status))
+    }
+}
+
+/// Only writing to the standard output may use this: every other file names its path.
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic_types::ErrorDetails;
+
+    fn text(error: &Error) -> String {
+        let mut to = Vec::new();
+        error.report(&mut to).expect("a vector takes everything");
+        String::from_utf8(to).expect("reports are text")
+    }
+
+    #[test]
+    fn bad_input_is_shown_with_its_field() {
+        let mut details = ErrorDetails::with_error_info("INVALID_FIELD", "anomalyd", []);
+        details.add_bad_request_violation("contamination", "must be in (0, 0.5], got 2");
+        let status =
+            Status::with_error_details(Code::InvalidArgument, "the request is wrong", details);
+        assert_eq!(
+            text(&status.into()),
+            "error: the request is wrong (INVALID_ARGUMENT, INVALID_FIELD)\n  at contamination: must be in (0, 0.5], got 2\n"
+        );
+    }
+
+    #[test]
+    fn an_unauthenticated_call_tells_where_the_token_goes() {
+        let error = Status::unauthenticated("no bearer token").into();
+        assert!(text(&error).contains("ANOMALYD_TOKEN"));
+        assert_eq!(error.exit_code(), Some(1));
+    }
+
+    #[test]
+    fn an_oversize_file_is_told_of_streaming() {
+        for status in [
+            Status::out_of_range("message length too large"),
+            Status::with_error_details(
+                Code::ResourceExhausted,
+                "too large",
+                ErrorDetails::with_error_info("MESSAGE_TOO_LARGE", "anomalyd", []),
+            ),
+        ] {
+            assert!(text(&status.into()).contains("--stream"));
+        }
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_failure_and_other_write_errors_are() {
+        let closed = Error::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!(closed.exit_code(), None);
+        let full = Error::from(io::Error::from(io::ErrorKind::StorageFull));
+        assert_eq!(full.exit_code(), Some(1));
+        assert_eq!(Error::usage("x").exit_code(), Some(2));
+    }
+}

@@ -1,0 +1,136 @@
+//! The command line: the server, and a client for people and scripts.
+//!
+//! Results go to the standard output, everything else to the standard error. Exit codes: 0 success, 1 failure, 2 usage,
+//! 130 interrupted.
+
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod connect;
+mod demo;
+mod error;
+mod health;
+mod input;
+mod models;
+mod output;
+mod params;
+mod predict;
+mod render;
+mod serve;
+mod stream;
+mod suggest;
+mod train;
+
+use error::{Error, Result};
+
+/// Anomaly detection over gRPC: learns what is normal in a table, and says which rows are not.
+#[derive(Debug, Parser)]
+#[command(
+    name = "anomalyd",
+    version,
+    after_help = "The client commands send the bearer token in the environment variable ANOMALYD_TOKEN, or in the file \
+                  of --token-file. It owns the runs that they make.\n\nTo see everything at work: anomalyd demo"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(Box<serve::ServeArgs>),
+    /// Learn from a CSV file, as the next version of a run
+    Train(Box<train::TrainArgs>),
+    /// Score the rows of a CSV file
+    Predict(Box<predict::PredictArgs>),
+    /// Learn from more rows, without the old ones, as the next version of a run
+    Update(Box<train::UpdateArgs>),
+    /// List your runs
+    Models(models::ModelsArgs),
+    /// Describe a run: parameters, features, statistics
+    Show(models::ShowArgs),
+    /// Delete a run with all its versions
+    Delete(models::DeleteArgs),
+    /// Ask whether the server is serving; for probes
+    Healthcheck(health::HealthcheckArgs),
+    /// Start a server of its own in a temporary folder, show what it can do, and clean up
+    Demo(demo::DemoArgs),
+}
+
+/// How results are shown.
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Format {
+    /// Print the answer as one line of JSON, with the field names of the protos
+    #[arg(long)]
+    json: bool,
+}
+
+/// Parses the arguments of the process and runs the command.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let mut out = BufWriter::new(io::stdout().lock());
+    let result = dispatch(cli.command, &mut out);
+    let flushed = out.flush().map_err(Error::from);
+    match result.and_then(|code| flushed.map(|()| code)) {
+        Ok(code) => code,
+        Err(error) => match error.exit_code() {
+            None => ExitCode::SUCCESS,
+            Some(code) => {
+                // a closed standard error leaves only the exit code to tell
+                let _ = error.report(&mut io::stderr().lock());
+                ExitCode::from(code)
+            }
+        },
+    }
+}
+
+fn dispatch(command: Command, out: &mut dyn Write) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::failed(format!("cannot start threads: {error}")))?;
+    let done = runtime.block_on(async {
+        match command {
+            Command::Serve(args) => args.run().await,
+            Command::Train(args) => args.run(out).await,
+            Command::Predict(args) => args.run(out).await,
+            Command::Update(args) => args.run(out).await,
+            Command::Models(args) => args.run(out).await,
+            Command::Show(args) => args.run(out).await,
+            Command::Delete(args) => args.run(out).await,
+            Command::Healthcheck(args) => args.run(out).await,
+            Command::Demo(args) => return args.run(out).await,
+        }
+        .map(|()| ExitCode::SUCCESS)
+    });
+    // a thread that still reads the standard input would hold the process
+    runtime.shutdown_background();
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_token_cannot_be_given_as_an_argument() {
+        for command in Cli::command().get_subcommands() {
+            assert!(
+                command
+                    .get_arguments()
+                    .all(|argument| argument.get_long() != Some("token")),
+                "{}",
+                command.get_name()
+            );
+        }
+    }
+}

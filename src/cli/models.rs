@@ -1,0 +1,154 @@
+//! `models`, `show` and `delete`.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use super::Format;
+use super::connect::{Client, Connection};
+use super::error::{Error, Result};
+use super::render::{json, model};
+use super::train::answered;
+use crate::proto::v1::{
+    DeleteRunRequest, GetModelRequest, ListModelsRequest, ListModelsResponse, Model,
+};
+
+const PAGE_SIZE: u32 = 1000;
+
+/// The arguments of `models`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ModelsArgs {
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// The arguments of `show`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ShowArgs {
+    /// The run to describe
+    run: String,
+    /// The version to describe; without it, the active one
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    version: u64,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// The arguments of `delete`.
+#[derive(Debug, clap::Args)]
+pub(super) struct DeleteArgs {
+    /// The run to delete, with all its versions
+    run: String,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl ModelsArgs {
+    pub(super) async fn run(&self, out: &mut dyn Write) -> Result<()> {
+        let models = list(&mut self.connection.client().await?).await?;
+        if self.format.json {
+            let response = ListModelsResponse {
+                models,
+                next_page_token: String::new(),
+            };
+            return json::write(out, "ListModelsResponse", &response);
+        }
+        model::write_list(out, &models)
+    }
+}
+
+/// The active version of every run, page after page.
+pub(super) async fn list(client: &mut Client) -> Result<Vec<Model>> {
+    let mut models = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let request = ListModelsRequest {
+            page_size: PAGE_SIZE,
+            page_token: page_token.clone(),
+        };
+        let page = client.list_models(request).await?.into_inner();
+        models.extend(page.models);
+        if page.next_page_token.is_empty() {
+            return Ok(models);
+        }
+        if page.next_page_token == page_token {
+            return Err(Error::failed(
+                "the server answered the same page token twice",
+            ));
+        }
+        page_token = page.next_page_token;
+    }
+}
+
+impl ShowArgs {
+    pub(super) async fn run(&self, out: &mut dyn Write) -> Result<()> {
+        let request = GetModelRequest {
+            run_id: self.run.clone(),
+            version: self.version,
+        };
+        let response = self
+            .connection
+            .client()
+            .await?
+            .get_model(request)
+            .await?
+            .into_inner();
+        if self.format.json {
+            return json::write(out, "GetModelResponse", &response);
+        }
+        let shown = answered(response.model.as_ref())?;
+        model::write_model(out, shown, response.active_version, &response.kept_versions)
+    }
+}
+
+impl DeleteArgs {
+    pub(super) async fn run(&self, out: &mut dyn Write) -> Result<()> {
+        if !self.yes && !confirmed(&self.run)? {
+            return Err(Error::failed("nothing was deleted"));
+        }
+        let request = DeleteRunRequest {
+            run_id: self.run.clone(),
+        };
+        let response = self
+            .connection
+            .client()
+            .await?
+            .delete_run(request)
+            .await?
+            .into_inner();
+        if self.format.json {
+            return json::write(out, "DeleteRunResponse", &response);
+        }
+        let versions = response.n_versions.unwrap_or(0);
+        writeln!(
+            out,
+            "run {:?} is deleted, with {versions} version(s)",
+            self.run
+        )?;
+        Ok(())
+    }
+}
+
+/// Asks at the terminal. Where there is none, nobody can answer, and --yes is needed.
+fn confirmed(run: &str) -> Result<bool> {
+    if !io::stdin().is_terminal() {
+        return Err(Error::usage(
+            "delete asks before it deletes; without a terminal, give --yes",
+        ));
+    }
+    let mut stderr = io::stderr().lock();
+    let asked = write!(stderr, "delete run {run:?} with all its versions? [y/N] ")
+        .and_then(|()| stderr.flush());
+    let mut answer = String::new();
+    asked
+        .and_then(|()| io::stdin().lock().read_line(&mut answer))
+        .map_err(|error| Error::failed(format!("cannot ask: {error}")))?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}

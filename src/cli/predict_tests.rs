@@ -1,0 +1,376 @@
+//! `predict` against a service in the same process, whose score of a row is its column `x`.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clap::Parser;
+use http::HeaderMap;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::super::connect::{self, Client};
+use super::super::error::Error;
+use super::*;
+use crate::proto::v1::anomaly_service_server::{AnomalyService, AnomalyServiceServer};
+use crate::proto::v1::predict_stream_request::Part;
+use crate::proto::v1::{
+    self as pb, PredictStreamHeader, PredictStreamRequest, PredictStreamResponse, records,
+};
+
+const THRESHOLD: f64 = 5.0;
+const ACTIVE_VERSION: u64 = 7;
+
+/// The header of a stream, and how many rows each of its messages had.
+type SeenStream = (PredictStreamHeader, Vec<usize>);
+
+#[derive(Clone, Default)]
+struct Fake {
+    /// The headers of the streams that were answered, with the rows of each message.
+    streams: Arc<Mutex<Vec<SeenStream>>>,
+}
+
+impl Fake {
+    fn streams(&self) -> Vec<SeenStream> {
+        self.streams
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+fn scores(records: Option<pb::Records>) -> Result<Vec<f64>, Status> {
+    let Some(records::Form::File(file)) = records.and_then(|records| records.form) else {
+        return Err(Status::invalid_argument("expected a file"));
+    };
+    let mut reader = csv::Reader::from_reader(&*file.content);
+    let header = reader
+        .headers()
+        .map_err(|e| Status::invalid_argument(e.to_string()))?
+        .clone();
+    if header.iter().any(|name| name == "text") {
+        return Err(Status::invalid_argument("text columns are refused"));
+    }
+    let x = header
+        .iter()
+        .position(|name| name == "x")
+        .ok_or_else(|| Status::invalid_argument("no x"))?;
+    reader
+        .records()
+        .map(|record| {
+            let record = record.map_err(|e| Status::invalid_argument(e.to_string()))?;
+            record[x]
+                .parse()
+                .map_err(|_| Status::invalid_argument("not a number"))
+        })
+        .collect()
+}
+
+fn summary(run_id: String, version: u64, scores: &[f64]) -> PredictionSummary {
+    PredictionSummary {
+        run_id,
+        version: if version == 0 {
+            ACTIVE_VERSION
+        } else {
+            version
+        },
+        threshold: Some(THRESHOLD),
+        n_rows: Some(scores.len() as u64),
+        n_anomalies: Some(scores.iter().filter(|&&score| score > THRESHOLD).count() as u64),
+        ..Default::default()
+    }
+}
+
+#[tonic::async_trait]
+impl AnomalyService for Fake {
+    async fn predict(
+        &self,
+        request: Request<PredictRequest>,
+    ) -> Result<Response<PredictResponse>, Status> {
+        let request = request.into_inner();
+        let mut scores = scores(request.records)?;
+        let summary = summary(request.run_id.clone(), request.version, &scores);
+        if request.run_id == "forgetful" {
+            scores.pop();
+        }
+        Ok(Response::new(PredictResponse {
+            summary: Some(summary),
+            is_anomaly: scores.iter().map(|&score| score > THRESHOLD).collect(),
+            scores,
+            rows: Vec::new(),
+        }))
+    }
+
+    async fn predict_stream(
+        &self,
+        request: Request<Streaming<PredictStreamRequest>>,
+    ) -> Result<Response<PredictStreamResponse>, Status> {
+        let mut stream = request.into_inner();
+        let Some(Part::Header(header)) = stream.message().await?.and_then(|message| message.part)
+        else {
+            return Err(Status::invalid_argument("expected a header"));
+        };
+        if header.run_id == "missing" {
+            return Err(Status::not_found("no such run"));
+        }
+        let (mut all, mut messages) = (Vec::new(), Vec::new());
+        loop {
+            match stream.message().await?.and_then(|message| message.part) {
+                Some(Part::Records(part)) => {
+                    let scores = scores(Some(part))?;
+                    messages.push(scores.len());
+                    all.extend(scores);
+                }
+                Some(Part::End(end)) if end.rows == Some(all.len() as u64) => break,
+                Some(_) => return Err(Status::invalid_argument("out of order, or miscounted")),
+                None => return Err(Status::invalid_argument("the stream has no end")),
+            }
+        }
+        let summary = summary(header.run_id.clone(), header.version, &all);
+        self.streams
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((header, messages));
+        Ok(Response::new(PredictStreamResponse {
+            summary: Some(summary),
+            is_anomaly: all.iter().map(|&score| score > THRESHOLD).collect(),
+            scores: all,
+            rows: Vec::new(),
+            truncated: Some(false),
+        }))
+    }
+
+    async fn train(
+        &self,
+        _: Request<pb::TrainRequest>,
+    ) -> Result<Response<pb::TrainResponse>, Status> {
+        Err(Status::unimplemented("not needed here"))
+    }
+    async fn update(
+        &self,
+        _: Request<pb::UpdateRequest>,
+    ) -> Result<Response<pb::UpdateResponse>, Status> {
+        Err(Status::unimplemented("not needed here"))
+    }
+    async fn list_models(
+        &self,
+        _: Request<pb::ListModelsRequest>,
+    ) -> Result<Response<pb::ListModelsResponse>, Status> {
+        Err(Status::unimplemented("not needed here"))
+    }
+    async fn get_model(
+        &self,
+        _: Request<pb::GetModelRequest>,
+    ) -> Result<Response<pb::GetModelResponse>, Status> {
+        Err(Status::unimplemented("not needed here"))
+    }
+    async fn delete_run(
+        &self,
+        _: Request<pb::DeleteRunRequest>,
+    ) -> Result<Response<pb::DeleteRunResponse>, Status> {
+        Err(Status::unimplemented("not needed here"))
+    }
+}
+
+/// A folder with an input, and what is needed to run `predict` on it.
+struct Case {
+    folder: tempfile::TempDir,
+    fake: Fake,
+}
+
+impl Case {
+    fn new(content: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("in.csv"), content).expect("writes");
+        Self {
+            folder,
+            fake: Fake::default(),
+        }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn args(&self, run: &str, options: &[&str]) -> PredictArgs {
+        #[derive(Parser)]
+        struct Predict {
+            #[command(flatten)]
+            args: PredictArgs,
+        }
+        let input = self.path("in.csv");
+        let words = ["predict", run, input.to_str().expect("a path of text")];
+        let out = self.path("out.csv");
+        let options = options.iter().map(|option| match *option {
+            "OUT" => out.to_str().expect("a path of text"),
+            option => option,
+        });
+        Predict::try_parse_from(words.into_iter().chain(options))
+            .expect("it parses")
+            .args
+    }
+
+    fn client(&self) -> Client {
+        let service = AnomalyServiceServer::new(self.fake.clone());
+        connect::client(connect::with_headers(service, HeaderMap::new()))
+    }
+
+    async fn whole(&self, run: &str, options: &[&str]) -> Result<String, Error> {
+        let args = self.args(run, options);
+        let content = input::read(&args.file)?;
+        let mut out = Vec::new();
+        args.whole(
+            &mut self.client(),
+            args.request(&content)?,
+            &content,
+            &mut out,
+        )
+        .await?;
+        Ok(String::from_utf8(out).expect("text"))
+    }
+
+    async fn streamed(
+        &self,
+        run: &str,
+        options: &[&str],
+        chunk: usize,
+        batch: usize,
+    ) -> Result<String, Error> {
+        let args = self.args(run, options);
+        let limits = |rows| Limits {
+            rows,
+            ..Limits::NONE
+        };
+        let upload = stream::Upload::open(&args)?.in_pieces(limits(chunk), limits(batch));
+        let mut out = Vec::new();
+        args.streamed(&mut self.client(), upload, &mut out).await?;
+        Ok(String::from_utf8(out).expect("text"))
+    }
+}
+
+/// Rows with a number, and a text with a line break and a quote in it.
+fn table(rows: usize) -> (String, String) {
+    let (mut input, mut expected) = (
+        "text,x\n".to_owned(),
+        "text,x,score,is_anomaly\n".to_owned(),
+    );
+    for row in 0..rows {
+        let score = row as f64;
+        let is_anomaly = u8::from(score > THRESHOLD);
+        input.push_str(&format!("\"a\n\"\"b\"\"\",{row}\n"));
+        expected.push_str(&format!("\"a\n\"\"b\"\"\",{row},{score:?},{is_anomaly}\n"));
+    }
+    (input, expected)
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).expect("the file is there")
+}
+
+#[tokio::test]
+async fn out_gives_every_row_its_score() {
+    let (input, expected) = table(12);
+    let case = Case::new(&input);
+    let shown = case
+        .whole("run", &["--drop", "text", "--out", "OUT"])
+        .await
+        .expect("scores");
+    assert_eq!(read(&case.path("out.csv")), expected);
+    assert!(shown.contains("6 of 12 (50.0%)"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_stream_with_out_gives_every_row_its_score_in_bounded_pieces() {
+    for rows in [1, 9, 10, 20, 25] {
+        let (input, expected) = table(rows);
+        let case = Case::new(&input);
+        let shown = case
+            .streamed(
+                "run",
+                &["--stream", "--drop", "text", "--out", "OUT"],
+                4,
+                10,
+            )
+            .await
+            .expect("scores");
+        assert_eq!(read(&case.path("out.csv")), expected);
+        assert!(shown.contains(&format!("of {rows} ")), "{shown}");
+
+        let streams = case.fake.streams();
+        assert_eq!(streams.len(), rows.div_ceil(10));
+        for (index, (header, messages)) in streams.iter().enumerate() {
+            // one version for the whole file, whatever becomes active meanwhile
+            assert_eq!(header.version, if index == 0 { 0 } else { ACTIVE_VERSION });
+            assert_eq!(header.detail(), Detail::Scores);
+            assert!(messages.iter().all(|&rows| rows <= 4) && messages.iter().sum::<usize>() <= 10);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_without_out_is_one_stream() {
+    let (input, _) = table(25);
+    let case = Case::new(&input);
+    let shown = case
+        .streamed("run", &["--stream", "--drop", "text", "--json"], 4, 10)
+        .await
+        .expect("scores");
+    let answer: serde_json::Value = serde_json::from_str(&shown).expect("one object");
+    assert_eq!(answer["summary"]["n_rows"], 25);
+    assert_eq!(answer["scores"][24], 24.0);
+    assert_eq!(answer["truncated"], false);
+    let streams = case.fake.streams();
+    assert_eq!(streams.len(), 1);
+    assert_eq!(streams[0].1.iter().sum::<usize>(), 25);
+    assert_eq!(streams[0].0.detail(), Detail::Anomalies);
+}
+
+#[tokio::test]
+async fn a_file_that_breaks_off_is_the_error_and_leaves_no_output() {
+    let case = Case::new("x,y\n1,2\n3,4\n5\n6,7\n");
+    let error = case
+        .streamed("run", &["--stream", "--out", "OUT"], 1, 10)
+        .await
+        .expect_err("a ragged row");
+    assert!(format!("{error:?}").contains("line: 4"), "{error:?}");
+    assert!(!case.path("out.csv").exists());
+    assert!(case.fake.streams().is_empty());
+}
+
+#[tokio::test]
+async fn the_servers_refusal_is_the_error() {
+    let case = Case::new(&format!("x\n{}", "1\n".repeat(1000)));
+    let error = case
+        .streamed("missing", &["--stream"], 1, 10)
+        .await
+        .expect_err("no such run");
+    assert!(
+        matches!(&error, Error::Status(status) if status.message() == "no such run"),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn scores_that_do_not_match_the_rows_are_never_written() {
+    let case = Case::new("x\n1\n2\n");
+    let error = case
+        .whole("forgetful", &["--out", "OUT"])
+        .await
+        .expect_err("a score is missing");
+    assert!(format!("{error:?}").contains("2 rows"), "{error:?}");
+    assert!(!case.path("out.csv").exists());
+}
+
+#[tokio::test]
+async fn the_most_anomalous_rows_are_shown_beside_their_cells() {
+    let case = Case::new("x,name\n1,one\n9,nine\n7,seven\n");
+    let shown = case.whole("run", &["--top", "2"]).await.expect("scores");
+    let nine = shown.find("nine").expect("the highest score");
+    let seven = shown.find("seven").expect("the second");
+    assert!(nine < seven && !shown.contains("one"), "{shown}");
+}
+
+#[test]
+fn a_file_without_rows_is_refused_before_it_is_sent() {
+    let case = Case::new("x,y\n");
+    let error = stream::Upload::open(&case.args("run", &["--stream"])).err();
+    assert!(format!("{error:?}").contains("no rows"), "{error:?}");
+}

@@ -1,0 +1,290 @@
+//! Models for people.
+
+use std::io::Write;
+
+use bytesize::ByteSize;
+
+use super::table;
+use crate::cli::error::Result;
+use crate::proto::v1::{GaussianMoments, LabelMetrics, Model, Scaler, TrainingStatistics, model};
+
+/// Writes what a training or an update has made, in short.
+pub(in crate::cli) fn write_trained(out: &mut dyn Write, model: &Model) -> Result<()> {
+    writeln!(
+        out,
+        "run {:?} is at version {}: {}, {} features, {} rows seen",
+        model.run_id, model.version, model.detector_name, model.n_features, model.n_rows
+    )?;
+    let mut facts = vec![("threshold", table::optional(model.threshold))];
+    if let Some(statistics) = &model.statistics {
+        add_counts(&mut facts, statistics);
+        if let Some(metrics) = &statistics.label_metrics {
+            add_metrics(&mut facts, metrics);
+        }
+    }
+    table::write_facts(out, &facts)
+}
+
+/// Writes all there is to say of a model.
+pub(in crate::cli) fn write_model(
+    out: &mut dyn Write,
+    model: &Model,
+    active: u64,
+    kept: &[u64],
+) -> Result<()> {
+    let kept: Vec<_> = kept.iter().map(u64::to_string).collect();
+    let mut facts = vec![
+        ("run", model.run_id.clone()),
+        ("version", model.version.to_string()),
+        ("active version", active.to_string()),
+        ("kept versions", kept.join(", ")),
+        ("detector", model.detector_name.clone()),
+        ("parameters", parameters(model)),
+        ("scaler", scaler(model.scaler()).to_owned()),
+        ("threshold", table::optional(model.threshold)),
+    ];
+    if let Some(contamination) = model.contamination {
+        facts.push(("contamination", table::number(contamination)));
+    }
+    if !model.label_column.is_empty() {
+        facts.push(("label column", model.label_column.clone()));
+    }
+    facts.push(("rows seen", model.n_rows.to_string()));
+    facts.push(("size", ByteSize(model.size_bytes).to_string()));
+    if let Some(time) = &model.create_time {
+        facts.push(("created", time.to_string()));
+    }
+    let Some(statistics) = &model.statistics else {
+        facts.push(("features", model.feature_names.join(", ")));
+        return table::write_facts(out, &facts);
+    };
+    add_counts(&mut facts, statistics);
+    if let Some(metrics) = &statistics.label_metrics {
+        add_metrics(&mut facts, metrics);
+    }
+    if let Some(GaussianMoments {
+        n_complete_rows: Some(rows),
+        ..
+    }) = &statistics.gaussian_moments
+    {
+        facts.push(("complete rows", rows.to_string()));
+    }
+    if statistics.features.is_empty() {
+        facts.push(("features", model.feature_names.join(", ")));
+        return table::write_facts(out, &facts);
+    }
+    table::write_facts(out, &facts)?;
+    write_features(out, statistics)
+}
+
+/// Writes the active versions of runs.
+pub(in crate::cli) fn write_list(out: &mut dyn Write, models: &[Model]) -> Result<()> {
+    if models.is_empty() {
+        writeln!(out, "no runs yet; `anomalyd train RUN FILE` makes one")?;
+        return Ok(());
+    }
+    let mut rows = table::table(
+        &[
+            "run",
+            "version",
+            "detector",
+            "features",
+            "rows seen",
+            "threshold",
+            "size",
+            "created",
+        ],
+        &["version", "features", "rows seen", "threshold", "size"],
+    );
+    for model in models {
+        rows.add_row([
+            table::clean(&model.run_id),
+            model.version.to_string(),
+            table::clean(&model.detector_name),
+            model.n_features.to_string(),
+            model.n_rows.to_string(),
+            table::optional(model.threshold),
+            ByteSize(model.size_bytes).to_string(),
+            model
+                .create_time
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), ToString::to_string),
+        ]);
+    }
+    table::write(out, &rows)
+}
+
+fn write_features(out: &mut dyn Write, statistics: &TrainingStatistics) -> Result<()> {
+    let mut rows = table::table(
+        &["feature", "values", "mean", "std", "min", "median", "max"],
+        &["values", "mean", "std", "min", "median", "max"],
+    );
+    for feature in &statistics.features {
+        rows.add_row([
+            table::clean(&feature.name),
+            feature
+                .n_values
+                .map_or_else(|| "-".to_owned(), |n| n.to_string()),
+            table::optional(feature.mean),
+            table::optional(feature.std),
+            table::optional(feature.min),
+            table::optional(feature.median),
+            table::optional(feature.max),
+        ]);
+    }
+    table::write(out, &rows)
+}
+
+fn add_counts(facts: &mut Vec<(&str, String)>, statistics: &TrainingStatistics) {
+    if let (Some(anomalies), Some(rows)) = (statistics.n_anomalies, statistics.n_calibration_rows) {
+        facts.push(("over threshold", table::share(anomalies, rows)));
+    }
+    for (name, count) in [
+        ("missing values", statistics.n_missing_values),
+        ("infinite values", statistics.n_infinite_values),
+    ] {
+        if let Some(count) = count.filter(|&count| count > 0) {
+            facts.push((name, count.to_string()));
+        }
+    }
+}
+
+fn add_metrics(facts: &mut Vec<(&str, String)>, metrics: &LabelMetrics) {
+    for (name, value) in [
+        ("AUROC", metrics.auroc),
+        ("average precision", metrics.average_precision),
+        ("precision", metrics.precision),
+        ("recall", metrics.recall),
+        ("F1", metrics.f1),
+    ] {
+        facts.push((
+            name,
+            value.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}")),
+        ));
+    }
+}
+
+fn parameters(model: &Model) -> String {
+    let given: Vec<(&str, Option<String>)> = match &model.detector {
+        None => return "-".to_owned(),
+        Some(model::Detector::IsolationForest(forest)) => vec![
+            ("n_estimators", forest.n_estimators.map(|n| n.to_string())),
+            ("max_samples", forest.max_samples.map(table::number)),
+            ("max_features", forest.max_features.map(table::number)),
+            ("random_state", forest.random_state.map(|n| n.to_string())),
+            ("ndim", forest.ndim.map(|n| n.to_string())),
+        ],
+        Some(model::Detector::Gaussian(gaussian)) => {
+            vec![("ridge", gaussian.ridge.map(table::number))]
+        }
+        Some(model::Detector::ZScore(z_score)) => {
+            let mut given = vec![("multiplier", z_score.multiplier.map(table::number))];
+            given.extend(z_score.baselines.iter().map(|baseline| {
+                let numbers = [baseline.mean, baseline.std].map(table::optional);
+                (
+                    "baseline",
+                    Some(format!("{}:{}", baseline.feature, numbers.join(":"))),
+                )
+            }));
+            given
+        }
+    };
+    let texts: Vec<_> = given
+        .into_iter()
+        .filter_map(|(name, value)| value.map(|value| format!("{name}={value}")))
+        .collect();
+    texts.join(", ")
+}
+
+fn scaler(scaler: Scaler) -> &'static str {
+    match scaler {
+        Scaler::Unspecified => "-",
+        Scaler::None => "none",
+        Scaler::Standard => "standard",
+        Scaler::Robust => "robust",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::v1::{Baseline, FeatureStatistics, IsolationForest, ZScore};
+
+    fn text(write: impl FnOnce(&mut dyn Write) -> Result<()>) -> String {
+        let mut out = Vec::new();
+        write(&mut out).expect("a vector takes everything");
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn a_model_is_shown_with_its_parameters_features_and_metrics() {
+        let model = Model {
+            run_id: "cards".into(),
+            version: 3,
+            detector_name: "isolation_forest".into(),
+            detector: Some(model::Detector::IsolationForest(IsolationForest {
+                n_estimators: Some(100),
+                random_state: Some(0),
+                ..Default::default()
+            })),
+            statistics: Some(TrainingStatistics {
+                n_anomalies: Some(5),
+                n_calibration_rows: Some(50),
+                features: vec![FeatureStatistics {
+                    name: "amount".into(),
+                    mean: Some(0.0),
+                    ..Default::default()
+                }],
+                label_metrics: Some(LabelMetrics {
+                    auroc: Some(0.9876),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let text = text(|out| write_model(out, &model, 3, &[2, 3]));
+        for expected in [
+            "n_estimators=100, random_state=0",
+            "2, 3",
+            "5 of 50 (10.0%)",
+            "0.988",
+            "amount",
+        ] {
+            assert!(text.contains(expected), "{expected} in {text}");
+        }
+    }
+
+    #[test]
+    fn baselines_are_shown_as_they_are_typed() {
+        let baseline = Baseline {
+            feature: "x".into(),
+            mean: Some(1.5),
+            std: Some(2.0),
+        };
+        let z_score = ZScore {
+            multiplier: Some(3.0),
+            baselines: vec![baseline],
+        };
+        let model = Model {
+            detector: Some(model::Detector::ZScore(z_score)),
+            ..Default::default()
+        };
+        assert_eq!(parameters(&model), "multiplier=3, baseline=x:1.5:2");
+    }
+
+    #[test]
+    fn an_empty_list_says_what_to_do() {
+        assert!(text(|out| write_list(out, &[])).contains("anomalyd train"));
+        let listed = text(|out| {
+            write_list(
+                out,
+                &[Model {
+                    run_id: "a\u{7}".into(),
+                    ..Default::default()
+                }],
+            )
+        });
+        assert!(!listed.contains('\u{7}'));
+    }
+}

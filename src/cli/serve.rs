@@ -1,0 +1,27 @@
+//! `serve`: the server, until it is told to stop.
+
+use std::fmt::Display;
+
+use super::error::{Error, Result};
+use crate::config::{Config, Flags};
+use crate::server::{Application, signal};
+
+/// The arguments of `serve`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ServeArgs {
+    #[command(flatten)]
+    flags: Flags,
+}
+
+impl ServeArgs {
+    pub(super) async fn run(self) -> Result<()> {
+        let config = Config::load(&self.flags).map_err(failed)?;
+        let stop = signal::stop_signal().map_err(failed)?;
+        let application = Application::build(config).await.map_err(failed)?;
+        application.run_until_stopped(stop).await.map_err(failed)
+    }
+}
+
+fn failed(error: impl Display) -> Error {
+    Error::failed(error.to_string())
+}

@@ -1,0 +1,252 @@
+//! `predict --stream`: a file of any size, in chunks that hold bounded memory.
+//!
+//! A stream's answer is bounded too. For `--out`, the file is therefore scored as several streams of at most
+//! [`MAX_RESULTS`] rows, all by the version that scored the first; a row's score does not depend on the rows beside it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use csv::ByteRecord;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::connect::Client;
+use super::error::{Error, Result};
+use super::input::{self, Chunks, Limits};
+use super::output::ScoredCsv;
+use super::predict::PredictArgs;
+use crate::proto::v1::predict_stream_request::Part;
+use crate::proto::v1::{
+    Detail, PredictStreamEnd, PredictStreamHeader, PredictStreamRequest, PredictStreamResponse,
+    PredictionSummary,
+};
+
+/// How many results to ask of one stream; the service's own default.
+const MAX_RESULTS: u32 = 100_000;
+
+/// How much one stream may hold when its rows are kept until their scores arrive.
+const BATCH: Limits = Limits {
+    rows: MAX_RESULTS as usize,
+    bytes: 64 << 20,
+};
+
+/// How much one message carries.
+pub(super) const CHUNK: Limits = Limits {
+    rows: usize::MAX,
+    bytes: 1 << 20,
+};
+
+/// How many chunks may wait for the network.
+const WAITING_CHUNKS: usize = 4;
+
+/// A file on its way.
+pub(super) struct Upload {
+    /// Away while a stream is under way.
+    chunks: Option<Chunks>,
+    path: PathBuf,
+    header: PredictStreamHeader,
+    progress: ProgressBar,
+    chunk: Limits,
+    batch: Limits,
+}
+
+impl Upload {
+    /// Opens the file. Fails when it has no rows.
+    pub(super) fn open(args: &PredictArgs) -> Result<Self> {
+        let (source, length) = input::open(&args.file)?;
+        let chunks = Chunks::new(source, &args.file, &args.drop, args.out.is_some())?;
+        if !chunks.has_next() {
+            return Err(input::no_rows(&args.file));
+        }
+        Ok(Self {
+            chunks: Some(chunks),
+            path: args.file.clone(),
+            header: PredictStreamHeader {
+                run_id: args.run.clone(),
+                version: args.version,
+                detail: Detail::Unspecified.into(),
+                max_results: Some(MAX_RESULTS),
+            },
+            progress: progress(length),
+            chunk: CHUNK,
+            batch: BATCH,
+        })
+    }
+
+    /// The same upload in smaller pieces.
+    #[cfg(test)]
+    pub(super) fn in_pieces(self, chunk: Limits, batch: Limits) -> Self {
+        Self {
+            chunk,
+            batch,
+            ..self
+        }
+    }
+
+    /// Scores the file as one stream.
+    pub(super) async fn answer(
+        mut self,
+        client: &mut Client,
+        detail: Detail,
+    ) -> Result<PredictStreamResponse> {
+        self.header.detail = detail.into();
+        self.batch = Limits::NONE;
+        let (response, _) = self.exchange(client).await?;
+        self.progress.finish_and_clear();
+        Ok(response)
+    }
+
+    /// Scores the file as as many streams as it takes, and writes every row with its score.
+    pub(super) async fn write(
+        mut self,
+        client: &mut Client,
+        path: &Path,
+    ) -> Result<PredictionSummary> {
+        self.header.detail = Detail::Scores.into();
+        let mut csv = match &self.chunks {
+            Some(chunks) => ScoredCsv::create(path, chunks.header())?,
+            None => return Err(input::no_rows(&self.path)),
+        };
+        let mut total: Option<PredictionSummary> = None;
+        while self.chunks.as_ref().is_some_and(Chunks::has_next) {
+            let (response, records) = self.exchange(client).await?;
+            csv.write_all(&records, &response.scores, &response.is_anomaly)?;
+            let part = response.summary.unwrap_or_default();
+            // another version may become active at any time
+            self.header.version = part.version;
+            total = Some(match total {
+                None => part,
+                Some(total) => joined(total, part),
+            });
+        }
+        csv.finish()?;
+        self.progress.finish_and_clear();
+        total.ok_or_else(|| input::no_rows(&self.path))
+    }
+
+    /// Sends one stream, of at most a batch, and waits for its answer.
+    async fn exchange(
+        &mut self,
+        client: &mut Client,
+    ) -> Result<(PredictStreamResponse, Vec<ByteRecord>)> {
+        let (to_server, from_file) = mpsc::channel(WAITING_CHUNKS);
+        let (fail, mut failed) = oneshot::channel();
+        let chunks = self
+            .chunks
+            .take()
+            .ok_or_else(|| input::no_rows(&self.path))?;
+        let pump = Pump {
+            chunks,
+            to_server,
+            progress: self.progress.clone(),
+            chunk: self.chunk,
+            batch: self.batch,
+        };
+        let header = self.header.clone();
+        let pumping = tokio::task::spawn_blocking(move || pump.run(header, fail));
+        let answer = client.predict_stream(ReceiverStream::new(from_file)).await;
+        // a file that broke off makes the server complain of the missing end, which is not what went wrong
+        if let Ok(error) = failed.try_recv() {
+            return Err(error);
+        }
+        // on an error the pump may still wait for its source, and is left to itself
+        let response = answer?.into_inner();
+        let pumped = pumping.await.map_err(|error| {
+            Error::failed(format!("reading {} failed: {error}", self.path.display()))
+        })?;
+        let (chunks, records) = pumped
+            .ok_or_else(|| Error::failed("the server answered before the stream had ended"))?;
+        self.chunks = Some(chunks);
+        Ok((response, records))
+    }
+}
+
+/// Reads the file on a thread of its own, because reading blocks.
+struct Pump {
+    chunks: Chunks,
+    to_server: mpsc::Sender<PredictStreamRequest>,
+    progress: ProgressBar,
+    chunk: Limits,
+    batch: Limits,
+}
+
+impl Pump {
+    /// Sends header, chunks and end. `None` when the file could not be read, which `fail` then knows before the stream
+    /// ends, or when the server wants no more.
+    fn run(
+        mut self,
+        header: PredictStreamHeader,
+        fail: oneshot::Sender<Error>,
+    ) -> Option<(Chunks, Vec<ByteRecord>)> {
+        self.send(Part::Header(header))?;
+        let mut records = Vec::new();
+        let mut left = self.batch;
+        let mut rows = 0u64;
+        while left.rows > 0 && left.bytes > 0 {
+            let limits = Limits {
+                rows: self.chunk.rows.min(left.rows),
+                bytes: self.chunk.bytes.min(left.bytes),
+            };
+            let chunk = match self.chunks.next(limits) {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                Err(error) => {
+                    // nobody waits for it only when the command is over already
+                    let _ = fail.send(error);
+                    return None;
+                }
+            };
+            left.rows = left.rows.saturating_sub(chunk.rows);
+            left.bytes = left.bytes.saturating_sub(chunk.content.len());
+            rows += chunk.rows as u64;
+            records.extend(chunk.records);
+            self.send(Part::Records(input::csv_records(chunk.content)))?;
+            self.progress.set_position(self.chunks.position());
+        }
+        self.send(Part::End(PredictStreamEnd { rows: Some(rows) }))?;
+        Some((self.chunks, records))
+    }
+
+    fn send(&self, part: Part) -> Option<()> {
+        self.to_server
+            .blocking_send(PredictStreamRequest { part: Some(part) })
+            .ok()
+    }
+}
+
+/// Adds up what two streams of one file answered.
+fn joined(mut total: PredictionSummary, part: PredictionSummary) -> PredictionSummary {
+    let sum = |a: Option<u64>, b: Option<u64>| Some(a?.saturating_add(b?));
+    total.n_rows = sum(total.n_rows, part.n_rows);
+    total.n_anomalies = sum(total.n_anomalies, part.n_anomalies);
+    total.n_missing_values = sum(total.n_missing_values, part.n_missing_values);
+    total.n_infinite_values = sum(total.n_infinite_values, part.n_infinite_values);
+    for feature in part.missing_features {
+        if !total.missing_features.contains(&feature) {
+            total.missing_features.push(feature);
+        }
+    }
+    total
+}
+
+/// A bar on the standard error, which shows only at a terminal.
+fn progress(length: Option<u64>) -> ProgressBar {
+    let (bar, template) = match length {
+        Some(length) => (
+            ProgressBar::new(length),
+            "{bar:32} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
+        ),
+        None => (
+            ProgressBar::new_spinner(),
+            "{spinner} {bytes}, {bytes_per_sec}",
+        ),
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    if !bar.is_hidden() {
+        bar.enable_steady_tick(Duration::from_millis(200));
+    }
+    bar
+}

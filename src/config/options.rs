@@ -1,0 +1,140 @@
+//! The options: their names, kinds, defaults and help, each stated once.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+
+use super::value::Value;
+use super::{ConfigError, Given, LogFormat, Origin};
+use crate::store::TokenKey;
+
+macro_rules! options {
+    ($($(#[doc = $doc:literal])+ $name:ident: $kind:ty = $default:literal, $value:literal, $env:literal;)*) => {
+        /// The options as given by flags and environment variables, unread.
+        #[derive(Debug, Clone, Default, clap::Args)]
+        #[command(next_help_heading = "Configuration")]
+        pub struct Flags {
+            /// A TOML file with options: the names below with underscores, such as `data_dir = "/var/lib/anomalyd"`.
+            #[arg(long, env = "ANOMALYD_CONFIG", value_name = "FILE")]
+            pub config: Option<PathBuf>,
+            $(
+                $(#[doc = $doc])+
+                #[arg(
+                    long,
+                    env = $env,
+                    value_name = $value,
+                    num_args = if $value == "BOOL" { 0..=1 } else { 1..=1 },
+                    default_missing_value = "true",
+                    require_equals = $value == "BOOL",
+                    hide_env_values = true,
+                    allow_hyphen_values = true,
+                )]
+                pub $name: Option<String>,
+            )*
+        }
+
+        /// The validated configuration.
+        #[derive(Debug, Clone)]
+        pub struct Config {
+            $($(#[doc = $doc])+ pub $name: $kind,)*
+        }
+
+        /// The names of all options that a file may hold.
+        pub(super) const NAMES: &[&str] = &[$(stringify!($name)),*];
+
+        /// The defaults, as text.
+        #[cfg(test)]
+        pub(super) const DEFAULTS: &[(&str, &str)] = &[$((stringify!($name), $default)),*];
+
+        impl Flags {
+            /// The options that were given.
+            pub(super) fn given(&self) -> impl Iterator<Item = (&'static str, &str)> {
+                [$((stringify!($name), self.$name.as_deref())),*]
+                    .into_iter()
+                    .filter_map(|(name, text)| Some((name, text?)))
+            }
+        }
+
+        impl Config {
+            /// Reads each option, or its default where it was not given.
+            pub(super) fn parse(given: &Given) -> Result<Self, ConfigError> {
+                Ok(Self {
+                    $($name: read(given, stringify!($name), $default)?,)*
+                })
+            }
+
+            /// Each option with its value, redacted.
+            pub(super) fn shown(&self) -> Vec<(&'static str, String)> {
+                vec![$((stringify!($name), self.$name.show())),*]
+            }
+        }
+    };
+}
+
+fn read<T: Value>(given: &Given, option: &'static str, default: &str) -> Result<T, ConfigError> {
+    let (text, origin) = match given.get(option) {
+        Some((text, origin)) => (text.as_str(), origin.clone()),
+        None => (default, Origin::Unsaid),
+    };
+    T::read(text).map_err(|problem| ConfigError::Value {
+        option,
+        origin,
+        problem,
+    })
+}
+
+options! {
+    /// TCP addresses to listen on, separated by commas. Empty for none. Port 0 picks a free one. Default: 127.0.0.1:50051
+    listen: Vec<SocketAddr> = "127.0.0.1:50051", "ADDRESSES", "ANOMALYD_LISTEN";
+    /// Unix socket to listen on too, readable and writable by its owner and group. Default: none
+    unix_socket: Option<PathBuf> = "", "PATH", "ANOMALYD_UNIX_SOCKET";
+    /// Folder that holds everything stored. Default: ./anomalyd-data
+    data_dir: PathBuf = "./anomalyd-data", "FOLDER", "ANOMALYD_DATA_DIR";
+    /// Serve requests without a token too; all of them share one owner. Default: false
+    allow_anonymous: bool = "false", "BOOL", "ANOMALYD_ALLOW_ANONYMOUS";
+    /// Key of the hash that tokens are stored by: 32 bytes in hexadecimal digits. Other users may see flags: prefer the environment
+    /// variable or `token_key_file`. Default: none, which makes one in the data folder
+    token_key: Option<TokenKey> = "", "HEX", "ANOMALYD_TOKEN_KEY";
+    /// File that holds `token_key`. Default: none
+    token_key_file: Option<PathBuf> = "", "FILE", "ANOMALYD_TOKEN_KEY_FILE";
+    /// Largest message that is received. Range 64KiB to 2GiB. Default: 64MiB
+    max_message_bytes: ByteSize = "64MiB", "SIZE", "ANOMALYD_MAX_MESSAGE_BYTES";
+    /// Bytes of request messages held at once, over all requests; more are refused until some are done. At least
+    /// `max_message_bytes`. Default: 1GiB
+    request_memory_bytes: ByteSize = "1GiB", "SIZE", "ANOMALYD_REQUEST_MEMORY_BYTES";
+    /// Requests in progress at once on one connection. At least 1. Default: 1000
+    max_concurrent_streams: u32 = "1000", "COUNT", "ANOMALYD_MAX_CONCURRENT_STREAMS";
+    /// Bytes that a client may send on one stream ahead of being read; a connection gets four times as much. Range 64KiB to
+    /// 256MiB. Default: 4MiB
+    stream_window_bytes: ByteSize = "4MiB", "SIZE", "ANOMALYD_STREAM_WINDOW_BYTES";
+    /// Age at which a connection is told to finish and come back, give or take a tenth, so that clients spread over
+    /// replicas. 0s for never. Default: 0s
+    max_connection_age: Duration = "0s", "DURATION", "ANOMALYD_MAX_CONNECTION_AGE";
+    /// Silence after which a connection is pinged. At least 1s. Default: 60s
+    keepalive_interval: Duration = "60s", "DURATION", "ANOMALYD_KEEPALIVE_INTERVAL";
+    /// How long a pinged connection has to answer before it is closed. At least 1s. Default: 20s
+    keepalive_timeout: Duration = "20s", "DURATION", "ANOMALYD_KEEPALIVE_TIMEOUT";
+    /// Threads that detectors run on. 0 for one a core. At most 1024. Default: 0
+    compute_threads: usize = "0", "COUNT", "ANOMALYD_COMPUTE_THREADS";
+    /// Requests that may wait for or use the compute threads at once; more are refused, and streams wait. At least 1.
+    /// Default: 64
+    compute_queue: usize = "64", "COUNT", "ANOMALYD_COMPUTE_QUEUE";
+    /// Memory for models that are ready to use. Default: 256MiB
+    model_cache_bytes: ByteSize = "256MiB", "SIZE", "ANOMALYD_MODEL_CACHE_BYTES";
+    /// Rows of the sample that each model keeps of what it was trained on. Range 2 to 10000000. Default: 10000
+    reservoir_size: usize = "10000", "ROWS", "ANOMALYD_RESERVOIR_SIZE";
+    /// How long to go on accepting after a stop was asked for and health says NOT_SERVING, so that load balancers see it.
+    /// Default: 0s
+    drain_delay: Duration = "0s", "DURATION", "ANOMALYD_DRAIN_DELAY";
+    /// How long requests in progress may take to finish after that. Default: 20s
+    drain_timeout: Duration = "20s", "DURATION", "ANOMALYD_DRAIN_TIMEOUT";
+    /// How log lines are written: text or json. Default: text
+    log_format: LogFormat = "text", "FORMAT", "ANOMALYD_LOG_FORMAT";
+    /// What is logged: a level (error, warn, info, debug, trace), or directives such as `info,anomalyd::server=debug`.
+    /// Default: info
+    log_level: String = "info", "FILTER", "ANOMALYD_LOG_LEVEL";
+    /// Serve gRPC reflection, which tells tools such as grpcurl what can be called. Default: true
+    reflection: bool = "true", "BOOL", "ANOMALYD_REFLECTION";
+}

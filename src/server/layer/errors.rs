@@ -1,0 +1,306 @@
+//! Makes every failure readable: whatever status leaves the server carries an `ErrorInfo` with the request's id.
+//!
+//! The transport below the handlers answers some requests itself, with a bare status: too large a message with
+//! OUT_OF_RANGE, one that cannot be decoded with INTERNAL, an unknown method with an empty UNIMPLEMENTED. Those become
+//! what a caller can act on. A panic becomes INTERNAL.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tonic::{Code, Status};
+use tower::Service;
+
+use crate::error::{Error, Reason};
+use crate::service::status::{code_name, with_reason, with_request_id};
+use crate::telemetry::RequestId;
+
+/// Makes every failure readable.
+#[derive(Clone)]
+pub(crate) struct Errors<S> {
+    inner: S,
+    max_message_bytes: usize,
+}
+
+impl<S> Errors<S> {
+    /// A layer around services that receive messages of up to `max_message_bytes`.
+    pub(crate) fn new(inner: S, max_message_bytes: usize) -> Self {
+        Self {
+            inner,
+            max_message_bytes,
+        }
+    }
+}
+
+/// What a repair needs to know of the request.
+#[derive(Clone)]
+struct Repair {
+    request_id: Option<RequestId>,
+    path: http::uri::PathAndQuery,
+    max_message_bytes: usize,
+}
+
+impl<S, A, B> Service<Request<A>> for Errors<S>
+where
+    S: Service<Request<A>, Response = Response<B>, Error = Infallible>,
+    B: Default,
+{
+    type Response = Response<Repaired<B>>;
+    type Error = Infallible;
+    type Future = Repairing<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<A>) -> Self::Future {
+        let repair = Repair {
+            request_id: request.extensions().get().cloned(),
+            path: request
+                .uri()
+                .path_and_query()
+                .cloned()
+                .unwrap_or_else(|| http::uri::PathAndQuery::from_static("/")),
+            max_message_bytes: self.max_message_bytes,
+        };
+        if !is_grpc(&request) {
+            return Repairing {
+                inner: None,
+                repair: Some(repair),
+            };
+        }
+        Repairing {
+            inner: Some(self.inner.call(request)),
+            repair: Some(repair),
+        }
+    }
+}
+
+fn is_grpc<B>(request: &Request<B>) -> bool {
+    let content_type = request.headers().get(CONTENT_TYPE);
+    request.method() == Method::POST
+        && content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+pin_project! {
+    /// A response that is made readable; without an inner one, the request was not gRPC.
+    pub(crate) struct Repairing<F> {
+        #[pin]
+        inner: Option<F>,
+        repair: Option<Repair>,
+    }
+}
+
+impl<F, B> Future for Repairing<F>
+where
+    F: Future<Output = Result<Response<B>, Infallible>>,
+    B: Default,
+{
+    type Output = Result<Response<Repaired<B>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let mut response = match this.inner.as_mut().as_pin_mut() {
+            Some(inner) => match catch_unwind(AssertUnwindSafe(|| inner.poll(cx))) {
+                Ok(poll) => {
+                    let Ok(response) = ready!(poll);
+                    response
+                }
+                Err(panic) => Status::from(panicked(&*panic)).into_http(),
+            },
+            None => {
+                let mut response = Response::new(B::default());
+                *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+                response
+            }
+        };
+        let repair = this.repair.take();
+        if let Some(repair) = &repair {
+            repair.apply(response.headers_mut());
+        }
+        Poll::Ready(Ok(response.map(|inner| Repaired {
+            inner,
+            repair,
+            is_done: false,
+        })))
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message");
+    Error::new(Reason::Internal, format!("a handler panicked: {text}"))
+}
+
+pin_project! {
+    /// A response body whose trailers are made readable.
+    #[derive(Default)]
+    pub(crate) struct Repaired<B> {
+        #[pin]
+        inner: B,
+        repair: Option<Repair>,
+        is_done: bool,
+    }
+}
+
+impl<B> Body for Repaired<B>
+where
+    B: Body<Data = Bytes, Error = Status>,
+{
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = self.project();
+        if *this.is_done {
+            return Poll::Ready(None);
+        }
+        let poll = catch_unwind(AssertUnwindSafe(|| this.inner.poll_frame(cx)));
+        let mut frame = match poll {
+            Ok(poll) => match ready!(poll) {
+                Some(Ok(frame)) => frame,
+                other => return Poll::Ready(other),
+            },
+            Err(panic) => {
+                *this.is_done = true;
+                let mut trailers = HeaderMap::new();
+                Status::from(panicked(&*panic)).add_header(&mut trailers)?;
+                Frame::trailers(trailers)
+            }
+        };
+        if let (Some(trailers), Some(repair)) = (frame.trailers_mut(), &this.repair) {
+            repair.apply(trailers);
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_done || self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Repair {
+    /// Makes the status in these headers or trailers readable, if there is one and it is a failure.
+    fn apply(&self, headers: &mut HeaderMap) {
+        match headers.get(Status::GRPC_STATUS) {
+            None => return,
+            Some(code) if code.as_bytes() == b"0" => return,
+            Some(_) => {}
+        }
+        let Some(mut status) = Status::from_header_map(headers) else {
+            return;
+        };
+        if status.details().is_empty() {
+            status = self.explain(&status);
+        }
+        let request_id = self.request_id.as_ref().map_or("", RequestId::as_str);
+        let readable = with_request_id(&status, request_id);
+
+        let mut fresh = HeaderMap::with_capacity(3);
+        if readable.add_header(&mut fresh).is_err() {
+            // what was there is still a valid status
+            return;
+        }
+        for name in [
+            Status::GRPC_STATUS,
+            Status::GRPC_MESSAGE,
+            Status::GRPC_STATUS_DETAILS,
+        ] {
+            headers.remove(&name);
+            if let Some(value) = fresh.remove(&name) {
+                headers.insert(name, value);
+            }
+        }
+    }
+
+    /// What a bare status of the transport means.
+    fn explain(&self, status: &Status) -> Status {
+        let message = status.message();
+        match status.code() {
+            Code::OutOfRange if message.contains("message length too large") => {
+                self.too_large(message)
+            }
+            Code::ResourceExhausted if message.starts_with("Error decompressing") => {
+                self.too_large(message)
+            }
+            Code::Internal if is_of_the_decoder(message) => Error::new(
+                Reason::UndecodableMessage,
+                format!("the message cannot be decoded: {}; send a message of the type that the method takes", decoder_text(message)),
+            )
+            .into(),
+            Code::Unimplemented if message.is_empty() => with_reason(
+                Code::Unimplemented,
+                "UNKNOWN_METHOD",
+                format!(
+                    "there is no method {}; gRPC reflection and the published protos list those there are",
+                    shorten(self.path.path())
+                ),
+            ),
+            Code::Internal | Code::Unknown => {
+                Error::new(Reason::Internal, format!("bare status: {message}")).into()
+            }
+            code => with_reason(code, code_name(code), message),
+        }
+    }
+
+    fn too_large(&self, message: &str) -> Status {
+        let found = message
+            .split_once("found ")
+            .and_then(|(_, rest)| rest.split_once(" bytes"))
+            .map_or_else(String::new, |(found, _)| format!(" of {found} bytes"));
+        Error::new(
+            Reason::MessageTooLarge,
+            format!(
+                "the message{found} is larger than the limit of {} bytes (`max_message_bytes`); send less at once, or in a stream",
+                self.max_message_bytes
+            ),
+        )
+        .into()
+    }
+}
+
+/// What the decoder of requests says of a client's bytes.
+fn is_of_the_decoder(message: &str) -> bool {
+    [
+        "failed to decode Protobuf message",
+        "protocol error:",
+        "Missing request message",
+        "Unexpected EOF decoding stream",
+        "Error decompressing",
+    ]
+    .iter()
+    .any(|start| message.starts_with(start))
+}
+
+/// What the decoder said, by its start and its end: between them, the path to a deeply nested field can be long.
+fn decoder_text(message: &str) -> String {
+    const EDGE: usize = 200;
+    if message.len() <= 2 * EDGE {
+        return message.to_owned();
+    }
+    let start = &message[..message.floor_char_boundary(EDGE)];
+    let end = &message[message.ceil_char_boundary(message.len() - EDGE)..];
+    format!("{start} ... {end}")
+}
+
+fn shorten(path: &str) -> &str {
+    &path[..path.floor_char_boundary(200)]
+}

@@ -1,0 +1,225 @@
+//! Names each request and says how it ended: its id in the extensions, the response and the span, and one log line.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tonic::{Code, Status};
+use tower::Service;
+use tracing::Span;
+
+use crate::service::status::code_name;
+use crate::telemetry::RequestId;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Names each request and logs its end.
+#[derive(Clone)]
+pub(crate) struct Observe<S> {
+    inner: S,
+}
+
+impl<S> Observe<S> {
+    pub(crate) fn new(inner: S) -> Self {
+        Self { inner }
+    }
+}
+
+impl<S, A, B> Service<Request<A>> for Observe<S>
+where
+    S: Service<Request<A>, Response = Response<B>, Error = Infallible>,
+{
+    type Response = Response<Observed<B>>;
+    type Error = Infallible;
+    type Future = Observing<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<A>) -> Self::Future {
+        let request_id = request
+            .headers()
+            .get(REQUEST_ID)
+            .and_then(RequestId::from_caller)
+            .unwrap_or_else(RequestId::generate);
+        let path = request.uri().path_and_query().cloned();
+        let span = tracing::info_span!(
+            parent: None,
+            "rpc",
+            rpc = rpc_name(path.as_ref()),
+            %request_id,
+            owner = tracing::field::Empty,
+        );
+        request.extensions_mut().insert(request_id.clone());
+        let inner = span.in_scope(|| self.inner.call(request));
+        Observing {
+            inner,
+            call: Some(Call {
+                span,
+                path,
+                request_id,
+                started: Instant::now(),
+                code: None,
+            }),
+        }
+    }
+}
+
+/// One request in progress; its end, however it comes, is logged when it is dropped.
+struct Call {
+    span: Span,
+    path: Option<PathAndQuery>,
+    request_id: RequestId,
+    started: Instant,
+    code: Option<Code>,
+}
+
+impl Call {
+    /// Remembers the status in these headers or trailers, if there is one.
+    fn look(&mut self, headers: &HeaderMap) {
+        if let Some(code) = headers.get(Status::GRPC_STATUS) {
+            self.code = Some(Code::from_bytes(code.as_bytes()));
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        // without a status, the client left or the connection broke
+        let code = self.code.unwrap_or(Code::Cancelled);
+        let _entered = self.span.enter();
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    code = code_name(code),
+                    milliseconds = self.started.elapsed().as_micros() as f64 / 1000.0,
+                    "done"
+                )
+            };
+        }
+        match code {
+            Code::Ok if is_read(rpc_name(self.path.as_ref())) => line!(debug),
+            Code::Internal | Code::Unknown | Code::DataLoss => line!(error),
+            Code::ResourceExhausted
+            | Code::Aborted
+            | Code::Unavailable
+            | Code::DeadlineExceeded => line!(warn),
+            _ => line!(info),
+        }
+    }
+}
+
+/// `package.Service/Method`, cut where it is longer than any name of ours.
+fn rpc_name(path: Option<&PathAndQuery>) -> &str {
+    let path = path.map_or("", PathAndQuery::path);
+    let path = path.strip_prefix('/').unwrap_or(path);
+    &path[..path.floor_char_boundary(200)]
+}
+
+/// Whether a method changes nothing, so that its success is worth no line at the usual level.
+fn is_read(rpc: &str) -> bool {
+    let method = rpc.rsplit('/').next().unwrap_or(rpc);
+    [
+        "Predict",
+        "List",
+        "Get",
+        "Watch",
+        "Check",
+        "Compare",
+        "Export",
+        "ServerReflection",
+    ]
+    .iter()
+    .any(|verb| method.starts_with(verb))
+}
+
+pin_project! {
+    /// A response that is watched.
+    pub(crate) struct Observing<F> {
+        #[pin]
+        inner: F,
+        call: Option<Call>,
+    }
+}
+
+impl<F, B> Future for Observing<F>
+where
+    F: Future<Output = Result<Response<B>, Infallible>>,
+{
+    type Output = Result<Response<Observed<B>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Ok(mut response) = ready!(match this.call {
+            Some(call) => {
+                let _entered = call.span.enter();
+                this.inner.poll(cx)
+            }
+            None => this.inner.poll(cx),
+        });
+        let mut call = this.call.take();
+        if let Some(call) = &mut call {
+            let headers = response.headers_mut();
+            call.look(headers);
+            headers.insert(REQUEST_ID, call.request_id.header());
+        }
+        Poll::Ready(Ok(response.map(|inner| Observed { inner, call })))
+    }
+}
+
+pin_project! {
+    /// A response body that is watched for its status.
+    pub(crate) struct Observed<B> {
+        #[pin]
+        inner: B,
+        call: Option<Call>,
+    }
+}
+
+impl<B> Body for Observed<B>
+where
+    B: Body<Data = Bytes, Error = Status>,
+{
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = self.project();
+        let Some(call) = this.call else {
+            return this.inner.poll_frame(cx);
+        };
+        let frame = {
+            let _entered = call.span.enter();
+            ready!(this.inner.poll_frame(cx))
+        };
+        match &frame {
+            Some(Ok(frame)) => {
+                if let Some(trailers) = frame.trailers_ref() {
+                    call.look(trailers);
+                }
+            }
+            Some(Err(status)) => call.code = Some(status.code()),
+            None => {}
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,212 @@
+//! The one place where an [`Error`] of the domain becomes the [`Status`] that a client sees, with its `google.rpc` details.
+
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::error::{Error, Kind, Reason};
+
+/// The domain of every `ErrorInfo`.
+pub const DOMAIN: &str = "anomalyd";
+
+/// How long a caller that was shed should wait before it tries again.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// The key of the request's id in the metadata of `ErrorInfo`.
+const REQUEST_ID: &str = "request_id";
+
+/// Long enough for any message that helps, short enough for the header limits of clients.
+const MAX_MESSAGE_BYTES: usize = 1024;
+
+impl From<Error> for Status {
+    /// What went wrong, without the request's id, which the server adds on the way out. Defects and damage are logged here
+    /// and say nothing of the inside.
+    fn from(error: Error) -> Self {
+        let reason = error.reason();
+        let message = match error.kind() {
+            Kind::Internal => {
+                log_defect(&error);
+                "internal error; the server's log has the details under the request id".to_owned()
+            }
+            Kind::DataLoss => {
+                log_defect(&error);
+                "what is stored is damaged; the server's log has the details under the request id"
+                    .to_owned()
+            }
+            _ => shorten(error.message()),
+        };
+
+        let mut details = ErrorDetails::with_error_info(reason.name(), DOMAIN, HashMap::new());
+        if let Some(field) = error.field_path() {
+            details.add_bad_request_violation(shorten(field), message.clone());
+        }
+        if reason == Reason::Overloaded {
+            details.set_retry_info(Some(RETRY_DELAY));
+        }
+        Self::with_error_details(code(error.kind()), message, details)
+    }
+}
+
+/// A status that no [`Reason`] of the domain stands for, such as those of the transport, with its `ErrorInfo`.
+pub fn with_reason(code: Code, reason: &str, message: impl Into<String>) -> Status {
+    let details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
+    Status::with_error_details(code, message, details)
+}
+
+/// The same status, with the request's id in the metadata of its `ErrorInfo`, if it has one.
+pub fn with_request_id(status: &Status, request_id: &str) -> Status {
+    let mut details = status.get_error_details();
+    if let Some(mut info) = details.error_info().cloned() {
+        info.metadata
+            .insert(REQUEST_ID.to_owned(), request_id.to_owned());
+        details.set_error_info(info.reason, info.domain, info.metadata);
+    }
+    Status::with_error_details_and_metadata(
+        status.code(),
+        status.message(),
+        details,
+        status.metadata().clone(),
+    )
+}
+
+/// The gRPC code of a class of errors.
+pub fn code(kind: Kind) -> Code {
+    match kind {
+        Kind::InvalidArgument => Code::InvalidArgument,
+        Kind::Unauthenticated => Code::Unauthenticated,
+        Kind::NotFound => Code::NotFound,
+        Kind::FailedPrecondition => Code::FailedPrecondition,
+        Kind::Aborted => Code::Aborted,
+        Kind::ResourceExhausted => Code::ResourceExhausted,
+        Kind::DeadlineExceeded => Code::DeadlineExceeded,
+        Kind::Cancelled => Code::Cancelled,
+        Kind::Unavailable => Code::Unavailable,
+        Kind::DataLoss => Code::DataLoss,
+        Kind::Internal => Code::Internal,
+    }
+}
+
+/// The stable UPPER_SNAKE name of a code.
+pub fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+fn log_defect(error: &Error) {
+    let mut causes = String::new();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let _ = write!(causes, ": {cause}");
+        source = cause.source();
+    }
+    tracing::error!(reason = error.reason().name(), "{error}{causes}");
+}
+
+fn shorten(text: &str) -> String {
+    if text.len() <= MAX_MESSAGE_BYTES {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(MAX_MESSAGE_BYTES);
+    format!("{}...", &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_field_is_named_in_bad_request() {
+        let error = Error::field("records.rows[3].amount", "is text; give a number");
+        let status = Status::from(error);
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert_eq!(status.message(), "is text; give a number");
+        let details = status.get_error_details();
+        let info = details.error_info().expect("error info");
+        assert_eq!(
+            (info.reason.as_str(), info.domain.as_str()),
+            ("INVALID_FIELD", "anomalyd")
+        );
+        let violations = &details.bad_request().expect("bad request").field_violations;
+        assert_eq!(violations[0].field, "records.rows[3].amount");
+        assert!(details.retry_info().is_none());
+    }
+
+    #[test]
+    fn defects_and_damage_say_nothing_of_the_inside() {
+        for reason in [Reason::Internal, Reason::DamagedArtifact] {
+            let cause = std::io::Error::other("/var/secret/path");
+            let status = Status::from(Error::new(reason, "sled page 7 is bad").because(cause));
+            assert_eq!(status.code(), code(reason.kind()));
+            let wire = format!("{status:?}");
+            assert!(!wire.contains("sled") && !wire.contains("secret"), "{wire}");
+            assert!(status.message().contains("request id"));
+            assert_eq!(
+                status
+                    .get_error_details()
+                    .error_info()
+                    .expect("info")
+                    .reason,
+                reason.name()
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_shed_says_when_to_retry() {
+        let status = Status::from(Error::new(Reason::Overloaded, "all permits are taken"));
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        let retry = status
+            .get_error_details()
+            .retry_info()
+            .cloned()
+            .expect("retry info");
+        assert_eq!(retry.retry_delay, Some(RETRY_DELAY));
+    }
+
+    #[test]
+    fn the_request_id_is_added_and_nothing_is_lost() {
+        let status = with_request_id(&Error::field("run_id", "is empty").into(), "r-1");
+        let details = status.get_error_details();
+        assert_eq!(
+            details.error_info().expect("info").metadata["request_id"],
+            "r-1"
+        );
+        assert_eq!(
+            details
+                .bad_request()
+                .expect("bad request")
+                .field_violations
+                .len(),
+            1
+        );
+        assert_eq!(status.message(), "is empty");
+    }
+
+    #[test]
+    fn long_messages_are_cut_between_characters() {
+        let status = Status::from(Error::field("f", "ä".repeat(5000)));
+        assert!(status.message().len() <= MAX_MESSAGE_BYTES + 3);
+        assert!(status.message().ends_with("ä..."));
+    }
+}

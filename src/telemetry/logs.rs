@@ -1,0 +1,115 @@
+//! Log lines on standard error, as text or JSON. Nothing in the crate hands a token to a log line.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt};
+
+use crate::config::{Config, LogFormat};
+
+/// Why logs could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up logs: {0}")]
+pub struct LogsError(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+/// Sends all log lines of the process to standard error, as the configuration says, and panics into them.
+///
+/// # Errors
+/// When the filter cannot be read, or logs were set up before.
+pub fn init(config: &Config) -> Result<(), LogsError> {
+    let ansi = std::io::stderr().is_terminal();
+    subscriber(config.log_format, &config.log_level, ansi, std::io::stderr)?
+        .try_init()
+        .map_err(|error| LogsError(error.into()))?;
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!(
+            location = panic.location().map(tracing::field::display),
+            "panic: {}",
+            panic.payload_as_str().unwrap_or("without a message")
+        );
+    }));
+    Ok(())
+}
+
+fn subscriber<W>(
+    format: LogFormat,
+    filter: &str,
+    ansi: bool,
+    writer: W,
+) -> Result<Box<dyn tracing::Subscriber + Send + Sync>, LogsError>
+where
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::builder()
+        .parse(filter)
+        .map_err(|error| LogsError(error.into()))?;
+    let builder = fmt().with_env_filter(filter).with_writer(writer);
+    Ok(match format {
+        LogFormat::Text => Box::new(builder.with_ansi(ansi).finish()),
+        LogFormat::Json => Box::new(
+            builder
+                .json()
+                .flatten_event(true)
+                .with_current_span(true)
+                .with_span_list(false)
+                .finish(),
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("lock").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: LogFormat, filter: &str) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber =
+            subscriber(format, filter, false, move || writer.clone()).expect("valid filter");
+        tracing::subscriber::with_default(subscriber, || {
+            let _span = tracing::info_span!("rpc", request_id = "r1").entered();
+            tracing::info!(rows = 3, "trained");
+            tracing::debug!("quiet");
+        });
+        let bytes = lines.0.lock().expect("lock").clone();
+        String::from_utf8(bytes).expect("utf-8")
+    }
+
+    #[test]
+    fn json_lines_carry_fields_and_the_span() {
+        let text = logged(LogFormat::Json, "info");
+        let line: serde_json::Value = serde_json::from_str(text.trim()).expect("one JSON line");
+        assert_eq!(line["message"], "trained");
+        assert_eq!(line["rows"], 3);
+        assert_eq!(line["span"]["request_id"], "r1");
+    }
+
+    #[test]
+    fn the_filter_decides_what_is_written() {
+        let text = logged(LogFormat::Text, "info");
+        assert!(
+            text.contains("trained") && text.contains("request_id=\"r1\""),
+            "{text}"
+        );
+        assert!(!text.contains("quiet"));
+        assert!(logged(LogFormat::Text, "debug").contains("quiet"));
+    }
+}
