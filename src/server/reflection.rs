@@ -27,6 +27,8 @@ pub(super) fn add_to(routes: Routes) -> Result<Routes, ServeError> {
         Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // no service's message has them in it, but the details of every error are made of them
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     let failed = |error: tonic_reflection::server::Error| ServeError::Reflection(error.to_string());
     Ok(routes
