@@ -5,6 +5,7 @@ use std::fmt::Display;
 use super::error::{Error, Result};
 use crate::config::{Config, Flags};
 use crate::server::{Application, signal};
+use crate::telemetry::logs;
 
 /// The arguments of `serve`.
 #[derive(Debug, clap::Args)]
@@ -16,6 +17,11 @@ pub(super) struct ServeArgs {
 impl ServeArgs {
     pub(super) async fn run(self) -> Result<()> {
         let config = Config::load(&self.flags).map_err(failed)?;
+        logs::init(&config).map_err(failed)?;
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), "starting");
+        for option in config.to_string().lines() {
+            tracing::debug!("{option}");
+        }
         let stop = signal::stop_signal().map_err(failed)?;
         let application = Application::build(config).await.map_err(failed)?;
         application.run_until_stopped(stop).await.map_err(failed)

@@ -1,0 +1,127 @@
+//! The program as a child process.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anomalyd::proto::v1::anomaly_service_client::AnomalyServiceClient;
+use tonic::Request;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+
+/// A server that has been spawned. It is killed when this is dropped.
+pub(crate) struct Process {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+}
+
+impl Process {
+    pub(crate) fn spawn(folder: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_anomalyd"))
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--drain-timeout",
+                "5s",
+                "--data-dir",
+            ])
+            .arg(folder)
+            .env_remove("ANOMALYD_CONFIG")
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        Self { child, stderr }
+    }
+
+    /// Waits until the server listens.
+    pub(crate) fn address(&mut self) -> SocketAddr {
+        let mut log = String::new();
+        loop {
+            let mut line = String::new();
+            let read = self.stderr.read_line(&mut line).expect("readable");
+            assert!(read > 0, "the server stopped before it listened:\n{log}");
+            if let Some((_, address)) = line.split_once("listening on ") {
+                let address = address.trim().trim_start_matches("http://");
+                return address
+                    .parse()
+                    .unwrap_or_else(|_| panic!("no address in {line:?}"));
+            }
+            log += &line;
+        }
+    }
+
+    /// SIGKILL, at once.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it ends");
+    }
+
+    /// SIGTERM; how it ended.
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .expect("kill runs")
+                .success()
+        );
+        self.exit()
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) fn exit(&mut self) -> ExitStatus {
+        const PATIENCE: Duration = Duration::from_secs(20);
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                return status;
+            }
+            assert!(start.elapsed() < PATIENCE, "it does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// What it wrote to its log after what was read, once it has ended.
+    pub(crate) fn rest_of_log(&mut self) -> String {
+        let mut rest = String::new();
+        self.stderr.read_to_string(&mut rest).expect("readable");
+        rest
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // it may have ended already
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+pub(crate) type Client = AnomalyServiceClient<InterceptedService<Channel, Token>>;
+
+/// Puts a token on every request.
+#[derive(Clone)]
+pub(crate) struct Token(MetadataValue<Ascii>);
+
+impl tonic::service::Interceptor for Token {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, tonic::Status> {
+        request
+            .metadata_mut()
+            .insert("authorization", self.0.clone());
+        Ok(request)
+    }
+}
+
+pub(crate) async fn client(address: SocketAddr, token: &str) -> Client {
+    let endpoint = Channel::from_shared(format!("http://{address}")).expect("a valid address");
+    let channel = endpoint.connect().await.expect("the server accepts");
+    let token = Token(format!("Bearer {token}").parse().expect("ascii"));
+    AnomalyServiceClient::with_interceptor(channel, token)
+}

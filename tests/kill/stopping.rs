@@ -1,0 +1,41 @@
+//! The end that was asked for, and the start that must not happen.
+
+use std::time::Duration;
+
+use crate::load::{self, Known};
+use crate::process::{self, Process};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_termination_under_load_drains_and_loses_nothing() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut known = Known::default();
+    for seed in 0..3 {
+        let mut server = Process::spawn(folder.path());
+        let address = server.address();
+        known
+            .check(&mut process::client(address, "alice").await, "run")
+            .await;
+        let client = process::client(address, "alice").await;
+        let writer = tokio::spawn(load::write(client, "run".to_owned(), known, seed));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let status = server.terminate();
+        assert!(status.success(), "{status}: {}", server.rest_of_log());
+        known = writer.await.expect("the client got sane answers");
+    }
+    let mut server = Process::spawn(folder.path());
+    let mut client = process::client(server.address(), "alice").await;
+    known.check(&mut client, "run").await;
+}
+
+#[test]
+fn a_second_server_on_the_same_folder_is_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut first = Process::spawn(folder.path());
+    first.address();
+    let mut second = Process::spawn(folder.path());
+    let status = second.exit();
+    let log = second.rest_of_log();
+    assert!(!status.success());
+    assert!(log.contains("another process"), "{log}");
+    assert!(first.terminate().success());
+}
