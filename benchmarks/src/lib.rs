@@ -1,37 +1,7 @@
-//! What the benchmark programs share: reading a matrix, timing, scoring in parallel.
+//! What the benchmark programs share.
 
-use std::error::Error;
-use std::path::Path;
-use std::time::Instant;
+pub mod bare;
+mod matrix;
+pub mod served;
 
-use anomalyd::detector::Detector;
-use ndarray::{Array2, ArrayView2, Axis};
-use rayon::prelude::*;
-
-/// How many rows a thread scores at a time.
-const BLOCK_ROWS: usize = 1024;
-
-/// Reads a file of little-endian doubles, row by row, into a matrix of this many columns.
-pub fn read_matrix(path: &Path, n_columns: usize) -> Result<Array2<f64>, Box<dyn Error>> {
-    let bytes = std::fs::read(path)?;
-    let values = anomalyd::le_bytes::decode::<f64>(&bytes)?;
-    let n_rows = values.len() / n_columns.max(1);
-    Ok(Array2::from_shape_vec((n_rows, n_columns), values)?)
-}
-
-/// Runs some work and says how many seconds it took.
-pub fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
-    let start = Instant::now();
-    let result = work();
-    (result, start.elapsed().as_secs_f64())
-}
-
-/// Scores all rows on rayon's current pool.
-pub fn score(detector: &impl Detector, rows: ArrayView2<'_, f64>) -> Vec<f64> {
-    let mut scores = vec![0.0; rows.nrows()];
-    scores
-        .par_chunks_mut(BLOCK_ROWS)
-        .zip(rows.axis_chunks_iter(Axis(0), BLOCK_ROWS))
-        .for_each(|(scores, rows)| detector.score_block(rows, scores));
-    scores
-}
+pub use matrix::{median, normal_rows, read_matrix, score, timed};
