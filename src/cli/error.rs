@@ -57,6 +57,30 @@ impl Error {
         }
     }
 
+    /// The same error of a file that was sent in pieces: the server counts lines within each.
+    pub(crate) fn in_pieces(self) -> Self {
+        const READING: [Reason; 2] = [Reason::InvalidRecords, Reason::TextValue];
+        match self {
+            Self::Status(status) => {
+                let details = status.get_error_details();
+                let reason = details.error_info().map(|info| info.reason.as_str());
+                if READING.iter().all(|reading| reason != Some(reading.name())) {
+                    return Self::Status(status);
+                }
+                let message = format!(
+                    "{}; lines are counted within one piece of the stream, not in the whole file",
+                    status.message()
+                );
+                Self::Status(Box::new(Status::with_error_details(
+                    status.code(),
+                    message,
+                    details,
+                )))
+            }
+            other => other,
+        }
+    }
+
     /// Writes the error and the advice, a line each.
     pub(crate) fn report(&self, to: &mut dyn Write) -> io::Result<()> {
         match self {
@@ -120,6 +144,9 @@ fn advice(code: Code, reason: Option<&str>) -> Option<&'static str> {
             "send a large file for scoring with `predict --stream`; for the other commands send fewer rows, or raise the \
              server's message limit (see `anomalyd serve --help`)",
         );
+    }
+    if reason == Some(Reason::TextValue.name()) {
+        return Some("leave a column of text out with --drop COLUMN");
     }
     match code {
         Code::Unauthenticated => {
@@ -212,6 +239,30 @@ mod tests {
         ] {
             assert!(text(&status.into()).contains("--stream"));
         }
+    }
+
+    #[test]
+    fn a_text_column_is_told_of_drop_and_lines_of_a_piece_are_called_so() {
+        let status = || {
+            Status::with_error_details(
+                Code::InvalidArgument,
+                "line 2: \"x\" is not a number",
+                ErrorDetails::with_error_info("TEXT_VALUE", "anomalyd", []),
+            )
+        };
+        let whole = text(&status().into());
+        assert!(
+            whole.contains("--drop") && !whole.contains("piece"),
+            "{whole}"
+        );
+        let piece = text(&Error::from(status()).in_pieces());
+        assert!(
+            piece.contains("--drop") && piece.contains("piece"),
+            "{piece}"
+        );
+
+        let other = text(&Error::from(Status::not_found("no run")).in_pieces());
+        assert!(!other.contains("piece"), "{other}");
     }
 
     #[test]

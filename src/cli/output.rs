@@ -32,9 +32,10 @@ impl ScoredCsv {
             }
         }
         let failed = |error: std::io::Error| cannot_write(path, &error);
-        let special = path
-            .metadata()
-            .is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
+        if path.is_dir() {
+            return Err(cannot_write(path, &"it is a folder"));
+        }
+        let special = path.metadata().is_ok_and(|metadata| !metadata.is_file());
         let (file, temporary) = if special {
             (
                 File::options().write(true).open(path).map_err(failed)?,
@@ -117,6 +118,9 @@ fn beside(path: &Path) -> std::io::Result<NamedTempFile> {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
+    if !folder.is_dir() {
+        return Err(std::io::Error::other("its folder does not exist"));
+    }
     let mut builder = tempfile::Builder::new();
     builder.prefix(".anomalyd-");
     #[cfg(unix)]
@@ -166,6 +170,14 @@ mod tests {
         let path = folder.path().join("out.csv");
         let error = ScoredCsv::create(&path, &ByteRecord::from(vec!["a", "score"])).err();
         assert!(format!("{error:?}").contains("score"));
-        assert!(ScoredCsv::create(&folder.path().join("no/out.csv"), &ByteRecord::new()).is_err());
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_named_before_any_work() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let error = ScoredCsv::create(&folder.path().join("no/out.csv"), &ByteRecord::new()).err();
+        assert!(format!("{error:?}").contains("does not exist"), "{error:?}");
+        let error = ScoredCsv::create(folder.path(), &ByteRecord::new()).err();
+        assert!(format!("{error:?}").contains("is a folder"), "{error:?}");
     }
 }

@@ -151,7 +151,9 @@ impl Upload {
             return Err(error);
         }
         // on an error the pump may still wait for its source, and is left to itself
-        let response = answer?.into_inner();
+        let response = answer
+            .map_err(|status| Error::from(status).in_pieces())?
+            .into_inner();
         let pumped = pumping.await.map_err(|error| {
             Error::failed(format!("reading {} failed: {error}", self.path.display()))
         })?;

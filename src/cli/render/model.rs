@@ -136,7 +136,10 @@ fn write_features(out: &mut dyn Write, statistics: &TrainingStatistics) -> Resul
 }
 
 fn add_counts(facts: &mut Vec<(&str, String)>, statistics: &TrainingStatistics) {
-    if let (Some(anomalies), Some(rows)) = (statistics.n_anomalies, statistics.n_calibration_rows) {
+    if let (Some(anomalies), Some(rows)) = (statistics.n_anomalies, statistics.n_calibration_rows)
+        // given baselines are held against no rows
+        && rows > 0
+    {
         facts.push(("over threshold", table::share(anomalies, rows)));
     }
     for (name, count) in [

@@ -8,10 +8,16 @@ use crate::cli::error::Result;
 
 /// An empty table with a header; columns named in `right` are aligned to the right.
 pub(in crate::cli) fn table(header: &[&str], right: &[&str]) -> Table {
+    // a terminal that tells no width, or hardly any, would leave a letter to a column
+    const LEAST_WIDTH: u16 = 40;
     let mut table = Table::new();
+    let arrangement = match table.width() {
+        Some(width) if width >= LEAST_WIDTH => ContentArrangement::Dynamic,
+        _ => ContentArrangement::Disabled,
+    };
     table
         .load_style(presets::UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_content_arrangement(arrangement)
         .set_header(header.iter().copied().map(clean));
     for (index, name) in header.iter().enumerate() {
         if right.contains(name)
@@ -45,14 +51,23 @@ pub(in crate::cli) fn number(v: f64) -> String {
         return v.to_string();
     }
     if !(1e-4..1e9).contains(&magnitude) {
-        return format!("{v:.4e}");
+        let text = format!("{v:.4e}");
+        return match text.split_once('e') {
+            Some((digits, exponent)) => format!("{}e{exponent}", without_zeros(digits)),
+            None => text,
+        };
     }
     let digits = (5 - magnitude.log10().floor() as i32).max(0) as usize;
-    let text = format!("{v:.digits$}");
-    if !text.contains('.') {
-        return text;
+    without_zeros(&format!("{v:.digits$}")).to_owned()
+}
+
+/// The text of a number without the zeros that end its fraction.
+fn without_zeros(text: &str) -> &str {
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        text
     }
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// A number that may be absent.
@@ -92,8 +107,9 @@ mod tests {
             (-12.345_678, "-12.3457"),
             (1_234_567.0, "1234567"),
             (100.0, "100"),
-            (1e12, "1.0000e12"),
-            (1e-7, "1.0000e-7"),
+            (1e12, "1e12"),
+            (1e-7, "1e-7"),
+            (-1.5e-9, "-1.5e-9"),
             (f64::NAN, "NaN"),
             (f64::INFINITY, "inf"),
         ];
