@@ -122,7 +122,7 @@ fn report_status(status: &Status, to: &mut dyn Write) -> io::Result<()> {
         .iter()
         .flat_map(|bad| &bad.field_violations)
     {
-        if violation.description == message {
+        if message.starts_with(&violation.description) {
             writeln!(to, "  at {}", violation.field)?;
         } else {
             writeln!(to, "  at {}: {}", violation.field, violation.description)?;
@@ -243,12 +243,11 @@ mod tests {
 
     #[test]
     fn a_text_column_is_told_of_drop_and_lines_of_a_piece_are_called_so() {
+        let message = "line 2: \"x\" is not a number";
         let status = || {
-            Status::with_error_details(
-                Code::InvalidArgument,
-                "line 2: \"x\" is not a number",
-                ErrorDetails::with_error_info("TEXT_VALUE", "anomalyd", []),
-            )
+            let mut details = ErrorDetails::with_error_info("TEXT_VALUE", "anomalyd", []);
+            details.add_bad_request_violation("records.file", message);
+            Status::with_error_details(Code::InvalidArgument, message, details)
         };
         let whole = text(&status().into());
         assert!(
@@ -260,6 +259,8 @@ mod tests {
             piece.contains("--drop") && piece.contains("piece"),
             "{piece}"
         );
+        // said once, although the field says it too
+        assert_eq!(piece.matches(message).count(), 1, "{piece}");
 
         let other = text(&Error::from(Status::not_found("no run")).in_pieces());
         assert!(!other.contains("piece"), "{other}");
