@@ -148,6 +148,13 @@ impl Error {
         self
     }
 
+    /// The same error with where it happened before its message, as in `message 3 of the stream: …`.
+    #[must_use]
+    pub fn during(mut self, place: &str) -> Self {
+        self.0.message = format!("{place}: {}", self.0.message);
+        self
+    }
+
     /// The same error with what caused it; the cause is logged, never sent.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {

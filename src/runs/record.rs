@@ -93,7 +93,8 @@ impl RunRecord {
             Error::new(
                 Reason::VersionNotFound,
                 format!(
-                    "run {run_id:?} has no version {version}; kept are {}",
+                    "run {:?} has no version {version}; kept are {}",
+                    run_id.as_str(),
                     kept.join(", ")
                 ),
             )

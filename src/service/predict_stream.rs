@@ -7,10 +7,10 @@ use tonic::Streaming;
 use super::convert::prediction::{Answer, Detail};
 use super::convert::records;
 use crate::compute::{Admission, Running};
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Kind, Reason, Result};
 use crate::pipeline::Scored;
 use crate::proto::v1::predict_stream_request::Part;
-use crate::proto::v1::{PredictStreamHeader, PredictStreamRequest, PredictStreamResponse};
+use crate::proto::v1::{PredictStreamHeader, PredictStreamRequest, PredictStreamResponse, Records};
 use crate::runs::{Caller, RunId, Runs, Scorer};
 use crate::store::Store;
 
@@ -20,7 +20,7 @@ const DEFAULT_MAX_RESULTS: usize = 100_000;
 /// The most results that a header may ask for: 8 MB of scores.
 const MAX_RESULTS: usize = 1_000_000;
 
-/// Scores a stream. While one table is scored the next one is received, and no more than these two are held.
+/// Scores a stream.
 pub(super) async fn score<S: Store>(
     runs: &Runs<S>,
     caller: Caller,
@@ -35,9 +35,7 @@ pub(super) async fn score<S: Store>(
             );
         }
     };
-    let (scorer, mut answer, with_details) = open(runs, caller, header).await?;
-
-    let mut running: Option<Running<Scored>> = None;
+    let mut feed = Feed::open(runs, caller, header).await?;
     let end = loop {
         let Some(message) = messages.message().await? else {
             return Err(out_of_order(
@@ -46,13 +44,7 @@ pub(super) async fn score<S: Store>(
             .into());
         };
         match message.part {
-            Some(Part::Records(records)) => {
-                let table = records::required(Some(records))?;
-                let next = scorer.submit(Admission::Wait, table, with_details).await?;
-                if let Some(previous) = running.replace(next) {
-                    answer.add(previous.await?);
-                }
-            }
+            Some(Part::Records(records)) => feed.push(records).await?,
             Some(Part::End(end)) => break end,
             Some(Part::Header(_)) => {
                 return Err(out_of_order("there must be one header, and it comes first").into());
@@ -62,12 +54,10 @@ pub(super) async fn score<S: Store>(
             }
         }
     };
-    if let Some(last) = running {
-        answer.add(last.await?);
-    }
     if messages.message().await?.is_some() {
         return Err(out_of_order("nothing may follow the end message").into());
     }
+    let answer = feed.finish().await?;
     match end.rows {
         Some(sent) if sent != answer.n_rows() => Err(out_of_order(&format!(
             "the end message says that {sent} rows were sent, but {} arrived",
@@ -78,31 +68,82 @@ pub(super) async fn score<S: Store>(
     }
 }
 
-async fn open<S: Store>(
-    runs: &Runs<S>,
-    caller: Caller,
-    header: PredictStreamHeader,
-) -> Result<(Scorer, Answer, bool)> {
-    let run_id = RunId::parse(header.run_id)?;
-    let detail = Detail::receive(header.detail, Detail::Anomalies)?;
-    let max_results = match header.max_results {
-        None => DEFAULT_MAX_RESULTS,
-        Some(given) if (1..=MAX_RESULTS).contains(&(given as usize)) => given as usize,
-        Some(given) => {
-            return Err(Error::field(
-                "header.max_results",
-                format!("max_results is {given}; it must be from 1 to {MAX_RESULTS}"),
-            ));
+/// Tables on their way to the answer. While one is scored the next one is received, and no more than these two are held.
+struct Feed {
+    scorer: Scorer,
+    answer: Answer,
+    with_details: bool,
+    /// How many rows have been received.
+    n_rows: u64,
+    /// The table that is being scored, and the index of its first row in the stream.
+    running: Option<(u64, Running<Scored>)>,
+}
+
+impl Feed {
+    async fn open<S: Store>(
+        runs: &Runs<S>,
+        caller: Caller,
+        header: PredictStreamHeader,
+    ) -> Result<Self> {
+        let run_id = RunId::parse(header.run_id)?;
+        let detail = Detail::receive(header.detail, Detail::Anomalies)?;
+        let max_results = match header.max_results {
+            None => DEFAULT_MAX_RESULTS,
+            Some(given) if (1..=MAX_RESULTS).contains(&(given as usize)) => given as usize,
+            Some(given) => {
+                return Err(Error::field(
+                    "header.max_results",
+                    format!("max_results is {given}; it must be from 1 to {MAX_RESULTS}"),
+                ));
+            }
+        };
+        let scorer = runs
+            .scorer(caller, run_id, super::anomaly::selector(header.version))
+            .await?;
+        Ok(Self {
+            answer: Answer::new(scorer.clone(), detail, max_results),
+            scorer,
+            with_details: detail == Detail::Full,
+            n_rows: 0,
+            running: None,
+        })
+    }
+
+    async fn push(&mut self, records: Records) -> Result<()> {
+        let first_row = self.n_rows;
+        let table = records::required(Some(records)).map_err(|error| located(error, first_row))?;
+        self.n_rows += table.n_rows() as u64;
+        let next = self
+            .scorer
+            .submit(Admission::Wait, table, self.with_details)
+            .await?;
+        let previous = self.running.replace((first_row, next));
+        self.take(previous).await
+    }
+
+    async fn finish(mut self) -> Result<Answer> {
+        let last = self.running.take();
+        self.take(last).await?;
+        Ok(self.answer)
+    }
+
+    async fn take(&mut self, scored: Option<(u64, Running<Scored>)>) -> Result<()> {
+        if let Some((first_row, running)) = scored {
+            self.answer
+                .add(running.await.map_err(|error| located(error, first_row))?);
         }
-    };
-    let scorer = runs
-        .scorer(caller, run_id, super::anomaly::selector(header.version))
-        .await?;
-    Ok((
-        scorer.clone(),
-        Answer::new(scorer, detail, max_results),
-        detail == Detail::Full,
-    ))
+        Ok(())
+    }
+}
+
+/// The error with where in the stream its records are: it counts rows within them.
+fn located(error: Error, first_row: u64) -> Error {
+    match error.kind() {
+        Kind::InvalidArgument => error.during(&format!(
+            "in the records from row {first_row} of the stream on"
+        )),
+        _ => error,
+    }
 }
 
 fn out_of_order(message: &str) -> Error {

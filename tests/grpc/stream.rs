@@ -83,6 +83,12 @@ async fn messages_out_of_order_are_refused() {
         (refused.reason.as_str(), refused.field.as_str()),
         ("TEXT_VALUE", "records.rows[0].y")
     );
+    assert!(
+        refused
+            .message
+            .starts_with("in the records from row 3 of the stream on: row 0"),
+        "{refused:?}"
+    );
     for max_results in [0, 1_000_001] {
         let header = PredictStreamHeader {
             max_results: Some(max_results),
