@@ -12,6 +12,12 @@ use crate::table::{Table, shortened};
 /// The most names that an error message lists.
 const MAX_NAMED: usize = 5;
 
+/// The longest name of a column, in bytes. Answers may repeat names row by row.
+const MAX_NAME_BYTES: usize = 256;
+
+/// The most columns of a training table: a model holds far more of each than a row does.
+const MAX_COLUMNS: usize = 1 << 16;
+
 /// The columns of the training table. Every column but the label is a feature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schema {
@@ -47,8 +53,16 @@ pub enum Purpose {
 impl Schema {
     /// The schema of a training table. Columns without names are called `f0`, `f1`, ….
     ///
-    /// Fails when names are empty or repeated, when the label column is not there, or when there is no other column.
+    /// Fails when names are empty, repeated or too long, when there are too many, when the label column is not there, or
+    /// when there is no other column.
     pub fn learn(table: &Table, label_column: Option<&str>) -> Result<Self> {
+        if table.n_columns() > MAX_COLUMNS {
+            let message = format!(
+                "the records have {} columns; at most {MAX_COLUMNS} can be learned",
+                table.n_columns()
+            );
+            return Err(Error::new(Reason::InvalidRecords, message).at("records"));
+        }
         let mut features = match table.names() {
             Some(names) => names.to_vec(),
             None => (0..table.n_columns())
@@ -261,6 +275,11 @@ fn check_names(names: &[String]) -> Result<()> {
     for (index, name) in names.iter().enumerate() {
         let problem = if name.is_empty() {
             format!("column {index} has an empty name; name every column or none")
+        } else if name.len() > MAX_NAME_BYTES {
+            format!(
+                "the name of column {index} has {} bytes; it must have at most {MAX_NAME_BYTES}",
+                name.len()
+            )
         } else if let Some(first) = seen.insert(name.as_str(), index) {
             format!(
                 "columns {first} and {index} are both named {}; names must be unique",

@@ -86,6 +86,17 @@ fn a_row_without_a_label_hides_no_row_without_a_feature() {
 }
 
 #[test]
+fn refuses_names_and_tables_that_answers_have_no_room_for() {
+    let longest = "x".repeat(256);
+    assert!(Schema::of_features(vec![longest.clone()]).is_ok());
+    let error = Schema::of_features(vec![longest + "x"]).expect_err("too long");
+    assert!(error.message().contains("257 bytes"), "{error}");
+    let wide = Table::from_row_major(None, 65_537, vec![0.0; 65_537]).expect("valid");
+    let error = Schema::learn(&wide, None).expect_err("too wide");
+    assert_eq!(error.field_path(), Some("records"));
+}
+
+#[test]
 fn refuses_repeated_and_empty_names() {
     for names in [["a", "a"], ["a", ""]] {
         assert!(Schema::learn(&table(&names, &[1.0, 2.0]), None).is_err());
