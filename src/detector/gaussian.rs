@@ -24,6 +24,9 @@ use crate::error::{Error, Reason, Result};
 /// The ridge when none is given.
 pub const DEFAULT_RIDGE: f64 = 1e-6;
 
+/// The most features: time and memory grow with the cube and the square of their number.
+pub const MAX_FEATURES: usize = 2048;
+
 /// How many rows are solved for at once: enough independent sums to keep the floating-point units busy.
 const LANES: usize = 16;
 
@@ -72,10 +75,17 @@ impl GaussianValidParams {
     /// Fits on those rows of `sample.observed` that are complete.
     ///
     /// # Errors
-    /// [`Reason::UnusableRows`] for fewer than two complete rows, for a column whose variance is not finite (as a
-    /// [`ColumnError`](super::ColumnError)), and where the ridge is too small for columns that depend on each other; what
-    /// `context` has to say.
+    /// [`Reason::UnusableRows`] for more than [`MAX_FEATURES`] columns, for fewer than two complete rows, for a column
+    /// whose variance is not finite (as a [`ColumnError`](super::ColumnError)), and where the ridge is too small for columns
+    /// that depend on each other; what `context` has to say.
     pub fn fit_rows(&self, sample: Sample<'_>, context: &Context) -> Result<Gaussian> {
+        let d = sample.observed.ncols();
+        if d > MAX_FEATURES {
+            let message = format!(
+                "the rows have {d} columns; a gaussian detector learns at most {MAX_FEATURES}, leave some out or take another detector"
+            );
+            return Err(Error::new(Reason::UnusableRows, message));
+        }
         Gaussian::from_moments(self, Moments::of(sample.observed, context)?, context)
     }
 }

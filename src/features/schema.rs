@@ -12,6 +12,12 @@ use crate::table::{Table, shortened};
 /// The most names that an error message lists.
 const MAX_NAMED: usize = 5;
 
+/// The longest name of a column, in bytes. Answers may repeat names row by row.
+const MAX_NAME_BYTES: usize = 256;
+
+/// The most columns of a training table: a model holds far more of each than a row does.
+const MAX_COLUMNS: usize = 1 << 16;
+
 /// The columns of the training table. Every column but the label is a feature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schema {
@@ -47,8 +53,16 @@ pub enum Purpose {
 impl Schema {
     /// The schema of a training table. Columns without names are called `f0`, `f1`, ….
     ///
-    /// Fails when names are empty or repeated, when the label column is not there, or when there is no other column.
+    /// Fails when names are empty, repeated or too long, when there are too many, when the label column is not there, or
+    /// when there is no other column.
     pub fn learn(table: &Table, label_column: Option<&str>) -> Result<Self> {
+        if table.n_columns() > MAX_COLUMNS {
+            let message = format!(
+                "the records have {} columns; at most {MAX_COLUMNS} can be learned",
+                table.n_columns()
+            );
+            return Err(Error::new(Reason::InvalidRecords, message).at("records"));
+        }
         let mut features = match table.names() {
             Some(names) => names.to_vec(),
             None => (0..table.n_columns())
@@ -130,17 +144,19 @@ impl Schema {
             None => self.by_position(table.n_columns())?,
             Some(names) => self.by_name(names)?,
         };
-        if let (Purpose::Score, Some(cell), Some(names)) = (purpose, table.absent(), table.names())
+        if purpose == Purpose::Score
+            && let Some(names) = table.names()
+            && let Some(cell) = table
+                .absent()
+                .iter()
+                .find(|cell| self.label_column() != Some(&names[cell.column]))
         {
-            let name = &names[cell.column];
-            if self.label_column() != Some(name) {
-                return Err(mismatch(format!(
-                    "row {} has no value for {}; give null where a value is missing",
-                    cell.row,
-                    shortened(name)
-                ))
-                .at(format!("records.rows[{}]", cell.row)));
-            }
+            return Err(mismatch(format!(
+                "row {} has no value for {}; give null where a value is missing",
+                cell.row,
+                shortened(&names[cell.column])
+            ))
+            .at(format!("records.rows[{}]", cell.row)));
         }
         let labels = match (purpose, order.label, &self.label) {
             (Purpose::Learn, Some(index), Some(label)) => Some(labels_of(
@@ -259,6 +275,11 @@ fn check_names(names: &[String]) -> Result<()> {
     for (index, name) in names.iter().enumerate() {
         let problem = if name.is_empty() {
             format!("column {index} has an empty name; name every column or none")
+        } else if name.len() > MAX_NAME_BYTES {
+            format!(
+                "the name of column {index} has {} bytes; it must have at most {MAX_NAME_BYTES}",
+                name.len()
+            )
         } else if let Some(first) = seen.insert(name.as_str(), index) {
             format!(
                 "columns {first} and {index} are both named {}; names must be unique",
@@ -316,83 +337,4 @@ fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn table(names: &[&str], values: &[f64]) -> Table {
-        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        let n_columns = names.len();
-        Table::from_row_major(Some(names), n_columns, values.to_vec()).expect("valid table")
-    }
-
-    fn schema(names: &[&str], label: Option<&str>) -> Schema {
-        Schema::learn(&table(names, &vec![0.0; names.len()]), label).expect("valid schema")
-    }
-
-    #[test]
-    fn matches_named_columns_in_any_order_and_drops_the_label_when_scoring() {
-        let schema = schema(&["b", "bad", "a"], Some("bad"));
-        assert_eq!(schema.features(), ["b", "a"]);
-        let shuffled = table(&["a", "bad", "b"], &[1.0, 7.0, 2.0]);
-        let scored = schema
-            .align(shuffled.clone(), Purpose::Score)
-            .expect("label values are not looked at");
-        assert_eq!(scored.features.row(0).to_vec(), [2.0, 1.0]);
-        assert!(scored.labels.is_none());
-        let refused = schema
-            .align(shuffled, Purpose::Learn)
-            .expect_err("7 is not a label");
-        assert!(refused.message().contains("\"bad\" holds 7"), "{refused}");
-        let unlabelled = schema
-            .align(table(&["a", "b"], &[1.0, 2.0]), Purpose::Learn)
-            .expect("labels are optional");
-        assert!(unlabelled.labels.is_none());
-    }
-
-    #[test]
-    fn matches_unnamed_columns_by_position_with_or_without_the_label() {
-        let schema = schema(&["b", "bad", "a"], Some("bad"));
-        let unnamed = |values: &[f64]| {
-            Table::from_row_major(None, values.len(), values.to_vec()).expect("valid")
-        };
-        let with = schema
-            .align(unnamed(&[1.0, 0.0, 2.0]), Purpose::Learn)
-            .expect("aligned");
-        assert_eq!(with.features.row(0).to_vec(), [1.0, 2.0]);
-        assert_eq!(with.labels, Some(vec![Some(false)]));
-        let without = schema
-            .align(unnamed(&[1.0, 2.0]), Purpose::Score)
-            .expect("aligned");
-        assert_eq!(without.features.row(0).to_vec(), [1.0, 2.0]);
-        assert!(schema.align(unnamed(&[1.0]), Purpose::Score).is_err());
-    }
-
-    #[test]
-    fn names_what_is_missing_unknown_and_nearest() {
-        let error = schema(&["amount", "hour"], None)
-            .align(table(&["amout", "hour"], &[1.0, 2.0]), Purpose::Score)
-            .expect_err("misspelt");
-        assert_eq!(
-            error.message(),
-            "missing feature \"amount\" (given: \"amout\"); unknown feature \"amout\" (nearest known: \"amount\")"
-        );
-        let error = Schema::learn(&table(&["x", "label"], &[1.0, 0.0]), Some("lable"))
-            .expect_err("misspelt");
-        assert_eq!(
-            error.message(),
-            "there is no label column \"lable\"; nearest is \"label\""
-        );
-    }
-
-    #[test]
-    fn refuses_repeated_and_empty_names() {
-        for names in [["a", "a"], ["a", ""]] {
-            assert!(Schema::learn(&table(&names, &[1.0, 2.0]), None).is_err());
-            assert!(
-                schema(&["a", "b"], None)
-                    .align(table(&names, &[1.0, 2.0]), Purpose::Score)
-                    .is_err()
-            );
-        }
-    }
-}
+mod tests;

@@ -9,7 +9,7 @@ use super::{Caller, Described, Loaded, RequestId, RunId, Runs};
 use crate::compute::Admission;
 use crate::error::Result;
 use crate::pipeline::artifact;
-use crate::store::{Store, key};
+use crate::store::{Store, StoreError, key};
 use crate::table::Table;
 
 /// How often an update that lost against a training is applied again.
@@ -38,11 +38,16 @@ impl<S: Store> Runs<S> {
             if let Some(described) = self.made_before(&caller, &write).await? {
                 return Ok(described);
             }
-            let loaded = self
-                .load(&caller, &write.run_id, VersionSelector::Active)
-                .await?;
-            let base = Base::Version(loaded.version.version);
-            let prepared = self.updated(&caller, loaded, table.clone()).await?;
+            let prepared = match self.prepared(&caller, &write, &table).await {
+                Ok(Some(prepared)) => prepared,
+                Ok(None) => continue,
+                Err(error) => {
+                    // a run that was deleted meanwhile explains whatever is missing
+                    write.ticket.check()?;
+                    return Err(error);
+                }
+            };
+            let (prepared, base) = prepared;
             if let Outcome::Stored(described) = self.commit(&write, prepared, base).await? {
                 return Ok(*described);
             }
@@ -50,13 +55,33 @@ impl<S: Store> Runs<S> {
         Err(conflict())
     }
 
-    async fn updated(&self, caller: &Caller, loaded: Loaded, table: Table) -> Result<Prepared> {
-        let reservoir = match &loaded.version.reservoir {
-            Some(blob) => Some(self.store.get_blob(blob).await?),
+    /// The active version with the rows learned, and what it was made from. `None` when that was collected meanwhile.
+    async fn prepared(
+        &self,
+        caller: &Caller,
+        write: &Write,
+        table: &Table,
+    ) -> Result<Option<(Prepared, Base)>> {
+        let Loaded { version, model, .. } = self
+            .load(caller, &write.run_id, VersionSelector::Active)
+            .await?;
+        let reservoir = match &version.reservoir {
             None => None,
+            Some(blob) => match self.store.get_blob(blob).await {
+                Ok(bytes) => Some(bytes),
+                Err(error @ StoreError::BlobNotFound) => {
+                    let active = self.record(caller, &write.run_id).await?.active;
+                    return match active == version.version {
+                        true => Err(error.into()),
+                        false => Ok(None),
+                    };
+                }
+                Err(error) => return Err(error.into()),
+            },
         };
-        let model = loaded.model;
-        self.compute
+        let table = table.clone();
+        let prepared = self
+            .compute
             .run(Admission::Refuse, caller.deadline, move |context| {
                 let n_features = model.features().n_features();
                 let reservoir = reservoir
@@ -64,6 +89,110 @@ impl<S: Store> Runs<S> {
                     .transpose()?;
                 Prepared::encode(model.update(reservoir, table, context)?)
             })
+            .await?;
+        Ok(Some((prepared, Base::Version(version.version))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::compute::Compute;
+    use crate::error::Reason;
+    use crate::pipeline::TrainSpec;
+    use crate::store::{
+        BlobName, BlobRef, EmbeddedStore, Entry, Pointer, Revision, StoreOptions, Swap,
+    };
+
+    /// A store whose reads of blobs can be held up.
+    struct HeldUp {
+        inner: EmbeddedStore,
+        holds: AtomicBool,
+        reached: Notify,
+        go: Notify,
+    }
+
+    impl Store for HeldUp {
+        async fn put_blob(&self, bytes: Vec<u8>) -> Result<BlobRef, StoreError> {
+            self.inner.put_blob(bytes).await
+        }
+        async fn get_blob(&self, blob: &BlobRef) -> Result<Vec<u8>, StoreError> {
+            if self.holds.load(Ordering::SeqCst) {
+                self.reached.notify_one();
+                self.go.notified().await;
+            }
+            self.inner.get_blob(blob).await
+        }
+        async fn delete_blob(&self, name: BlobName) -> Result<(), StoreError> {
+            self.inner.delete_blob(name).await
+        }
+        async fn list_blobs(&self) -> Result<Vec<BlobName>, StoreError> {
+            self.inner.list_blobs().await
+        }
+        async fn get_pointer(&self, key: &[u8]) -> Result<Option<Pointer>, StoreError> {
+            self.inner.get_pointer(key).await
+        }
+        async fn swap_pointer(
+            &self,
+            key: &[u8],
+            expected: Option<Revision>,
+            value: Option<Vec<u8>>,
+        ) -> Result<Swap, StoreError> {
+            self.inner.swap_pointer(key, expected, value).await
+        }
+        async fn scan(
+            &self,
+            prefix: &[u8],
+            after: Option<&[u8]>,
+            limit: usize,
+        ) -> Result<Vec<Entry>, StoreError> {
+            self.inner.scan(prefix, after, limit).await
+        }
+    }
+
+    #[tokio::test]
+    async fn an_update_whose_run_is_deleted_before_it_reads_the_reservoir_says_so() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let inner = EmbeddedStore::open(folder.path(), StoreOptions::default()).expect("opens");
+        let caller = Caller {
+            owner: inner.token_hasher().anonymous(),
+            deadline: None,
+        };
+        let store = HeldUp {
+            inner,
+            holds: AtomicBool::new(false),
+            reached: Notify::new(),
+            go: Notify::new(),
+        };
+        let compute = Compute::new(1, 4).expect("threads");
+        let runs = Runs::open(store, compute, 1 << 20).await.expect("opens");
+        let run_id = RunId::parse("run").expect("valid");
+        let table = Table::from_row_major(None, 1, vec![1.0, 2.0, 4.0]).expect("valid");
+        let spec = TrainSpec {
+            detector: Default::default(),
+            contamination: None,
+            threshold: None,
+            scaling: None,
+            label_column: None,
+            reservoir_size: 10,
+        };
+        runs.train(caller, run_id.clone(), None, spec, Some(table.clone()))
             .await
+            .expect("trains");
+
+        runs.store.holds.store(true, Ordering::SeqCst);
+        let update = tokio::spawn({
+            let (runs, run_id) = (Arc::clone(&runs), run_id.clone());
+            async move { runs.update(caller, run_id, None, table).await }
+        });
+        runs.store.reached.notified().await;
+        runs.delete(caller, run_id).await.expect("is there");
+        runs.store.go.notify_one();
+        let error = update.await.expect("joined").expect_err("was deleted");
+        assert_eq!(error.reason(), Reason::RunDeleted);
     }
 }

@@ -41,13 +41,26 @@ impl From<Error> for Status {
         };
 
         let mut details = ErrorDetails::with_error_info(reason.name(), DOMAIN, HashMap::new());
-        if let Some(field) = error.field_path() {
+        if let Some(field) = error.field_path().or(usual_field(reason)) {
             details.add_bad_request_violation(shorten(field), message.clone());
         }
         if reason == Reason::Overloaded {
             details.set_retry_info(Some(RETRY_DELAY));
         }
         Self::with_error_details(code(error.kind()), message, details)
+    }
+}
+
+/// The field that a reason is about where the error knows no closer one: those who find fault with rows do not always know
+/// which request they came in.
+fn usual_field(reason: Reason) -> Option<&'static str> {
+    match reason {
+        Reason::UnusableRows
+        | Reason::InvalidRecords
+        | Reason::TextValue
+        | Reason::SchemaMismatch => Some("records"),
+        Reason::InvalidStream => Some("part"),
+        _ => None,
     }
 }
 
@@ -150,6 +163,19 @@ mod tests {
         let violations = &details.bad_request().expect("bad request").field_violations;
         assert_eq!(violations[0].field, "records.rows[3].amount");
         assert!(details.retry_info().is_none());
+    }
+
+    #[test]
+    fn bad_rows_are_bad_requests_also_where_no_closer_field_is_known() {
+        let cases = [
+            (Reason::UnusableRows, "records"),
+            (Reason::InvalidStream, "part"),
+        ];
+        for (reason, field) in cases {
+            let details = Status::from(Error::new(reason, "no")).get_error_details();
+            let violations = &details.bad_request().expect("bad request").field_violations;
+            assert_eq!(violations[0].field, field);
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub const MAX_CELLS: usize = 1 << 25;
 pub struct Table {
     names: Option<Vec<String>>,
     values: Array2<f64>,
-    absent: Option<AbsentCell>,
+    absent: Vec<AbsentCell>,
 }
 
 /// A cell whose row did not mention its column at all.
@@ -56,13 +56,13 @@ impl Table {
         Ok(Self {
             names,
             values,
-            absent: None,
+            absent: Vec::new(),
         })
     }
 
-    /// The same table, with the first cell whose row did not mention its column.
+    /// The same table, with the first cell of each column whose row did not mention the column.
     #[must_use]
-    pub fn with_absent(mut self, absent: Option<AbsentCell>) -> Self {
+    pub fn with_absent(mut self, absent: Vec<AbsentCell>) -> Self {
         self.absent = absent;
         self
     }
@@ -72,9 +72,9 @@ impl Table {
         self.names.as_deref()
     }
 
-    /// The first cell whose row did not mention its column, if there is one.
-    pub fn absent(&self) -> Option<AbsentCell> {
-        self.absent
+    /// The first cell of each column whose row did not mention the column, in the order of the rows.
+    pub fn absent(&self) -> &[AbsentCell] {
+        &self.absent
     }
 
     /// The number of rows, at least 1.

@@ -281,3 +281,11 @@ fn hostile() -> impl Strategy<Value = f64> {
         ]),
     ]
 }
+
+#[test]
+fn more_columns_than_their_covariance_has_room_for_are_refused() {
+    // the covariance of so many would take 2 TB
+    let error = fit_with(DEFAULT_RIDGE, &Array2::zeros((2, 500_000))).expect_err("too wide");
+    assert_eq!(error.reason(), Reason::UnusableRows);
+    assert!(error.message().contains("at most 2048"), "{error}");
+}

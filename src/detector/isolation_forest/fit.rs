@@ -14,17 +14,20 @@ use super::perfect::{self, PerfectTrees};
 use super::plane::PlaneSplitter;
 use super::population::Population;
 use super::random::tree_rng;
-use super::{IsolationForest, IsolationForestValidParams, Trees};
+use super::{IsolationForest, IsolationForestParams, IsolationForestValidParams, Trees};
 use crate::context::Context;
 use crate::detector::{History, Sample};
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
+
+/// The most bytes that the trees of a forest may take. Parameters are small, and the forest that they ask for is not.
+const MAX_BYTES: u64 = 1 << 30;
 
 impl IsolationForestValidParams {
     /// Grows a forest on a population of the new rows and of the `seen` rows that `history` stands for, n x d each. Trees
     /// grow in parallel on rayon's current pool; their number of threads changes nothing.
     ///
     /// Fails where there are fewer than 2 rows or no features, where `max_features` or `ndim` exceeds the number of features,
-    /// or where the caller has left.
+    /// where the trees could take more than 1 GiB, or where the caller has left.
     pub fn fit_rows(
         &self,
         history: Option<History<'_>>,
@@ -33,6 +36,7 @@ impl IsolationForestValidParams {
     ) -> Result<IsolationForest> {
         let params = self.params();
         let population = Population::new(history.as_ref(), &sample, params)?;
+        check_size(params, population.n_subsample())?;
         let fit = ForestFit {
             n_tree_features: self.n_tree_features(population.n_features())?,
             random_state: params.random_state,
@@ -48,6 +52,30 @@ impl IsolationForestValidParams {
             trees,
         })
     }
+}
+
+/// Fails where trees of so many rows could take more than [`MAX_BYTES`]. To be called before any of it is taken.
+fn check_size(params: &IsolationForestParams, n_subsample: usize) -> Result<()> {
+    const NODE_BYTES: u64 = 16;
+    const TERM_BYTES: u64 = 8;
+    let n_branches = n_subsample as u64;
+    let terms = match params.ndim as u64 {
+        1 => 0,
+        ndim => n_branches.saturating_mul(ndim).saturating_mul(TERM_BYTES),
+    };
+    let tree = (2 * NODE_BYTES)
+        .saturating_mul(n_branches)
+        .saturating_add(terms);
+    let bytes = tree.saturating_mul(params.n_estimators as u64);
+    if bytes <= MAX_BYTES {
+        return Ok(());
+    }
+    let message = format!(
+        "{} trees of {n_subsample} rows with ndim {} may take {bytes} bytes, and at most {MAX_BYTES} are allowed; lower \
+         n_estimators, max_samples or ndim",
+        params.n_estimators, params.ndim
+    );
+    Err(Error::new(Reason::InvalidParameter, message).at("n_estimators"))
 }
 
 impl<D: Data<Elem = f64>, T> Fit<ArrayBase<D, Ix2>, T, Error> for IsolationForestValidParams {

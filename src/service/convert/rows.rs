@@ -67,7 +67,8 @@ fn read_objects(rows: Vec<Value>) -> Result<Table> {
     check_cells(n_rows, names.len())?;
 
     let mut values = Vec::with_capacity(n_rows * names.len());
-    let mut absent = None;
+    let mut absent = Vec::new();
+    let mut is_absent = vec![false; names.len()];
     for (row, object) in objects.into_iter().enumerate() {
         // both are sorted by bytes, so one walk along the names meets every field
         let mut fields = object.into_iter().peekable();
@@ -81,7 +82,9 @@ fn read_objects(rows: Vec<Value>) -> Result<Table> {
                 }
                 None => {
                     values.push(f64::NAN);
-                    absent = absent.or(Some(AbsentCell { row, column }));
+                    if !std::mem::replace(&mut is_absent[column], true) {
+                        absent.push(AbsentCell { row, column });
+                    }
                 }
             }
         }
@@ -180,7 +183,8 @@ mod tests {
             table.names(),
             Some(&["a".to_owned(), "b".to_owned(), "c".to_owned()][..])
         );
-        assert_eq!(table.absent(), Some(AbsentCell { row: 0, column: 2 }));
+        let absent = [(0, 2), (1, 0)].map(|(row, column)| AbsentCell { row, column });
+        assert_eq!(table.absent(), absent);
         let values = table.into_values();
         assert_eq!(
             (values[[0, 0]], values[[0, 1]], values[[1, 2]]),
@@ -193,7 +197,7 @@ mod tests {
     fn arrays_become_columns_without_names() {
         let table = read_json(serde_json::json!([[1, 2], [null, false]])).expect("valid");
         assert_eq!(table.names(), None);
-        assert_eq!(table.absent(), None);
+        assert!(table.absent().is_empty());
         assert_eq!(table.into_values().row(0).to_vec(), [1.0, 2.0]);
     }
 

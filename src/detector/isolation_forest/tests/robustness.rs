@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::super::*;
-use super::{cloud, decode, encode, fit, layouts, scores};
+use super::{cloud, decode, encode, fit, layouts, sample, scores};
 
 #[test]
 fn damaged_forests_are_refused() {
@@ -173,5 +173,32 @@ fn duplicates_score_one_half() {
         for score in scores(&forest, rows.view()) {
             assert!((score - 0.5).abs() < 1e-6, "{score}");
         }
+    }
+}
+
+#[test]
+fn forests_that_no_machine_has_room_for_are_refused_before_they_are_grown() {
+    let rows = cloud(20_000, 40, 1);
+    let cases = [
+        (10_000, 1.0, 1, Reason::InvalidParameter),
+        (10_000, 0.02, 40, Reason::InvalidParameter),
+        (100, 1.0, 40, Reason::Cancelled),
+    ];
+    for (n_estimators, fraction, ndim, expected) in cases {
+        let params = IsolationForestParams {
+            n_estimators,
+            max_samples: MaxSamples::Fraction(fraction),
+            ndim,
+            ..IsolationForestParams::default()
+        };
+        // nobody waits for the one that has room
+        let context = Context::new();
+        context.cancel();
+        let error = params
+            .check_ref()
+            .expect("each parameter alone is in range")
+            .fit_rows(None, sample(&rows), &context)
+            .expect_err("not grown");
+        assert_eq!(error.reason(), expected, "{error}");
     }
 }
