@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Reason, Result};
 use crate::features::Label;
+use crate::table::MAX_CELLS;
 
 /// A sample of at most `capacity` rows, each row ever seen being in it with the same probability (Vitter 1985, algorithm R).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,10 +27,11 @@ pub struct Reservoir {
 const UNKNOWN: u8 = 2;
 
 impl Reservoir {
-    /// An empty reservoir for `capacity` rows of `n_features` values.
+    /// An empty reservoir for `capacity` rows of `n_features` values, for fewer where they would not fit a table: updates fill
+    /// it far beyond what one request could hold.
     pub fn new(capacity: usize, n_features: usize, random_state: u64) -> Self {
         Self {
-            capacity: capacity.max(1),
+            capacity: capacity.min(MAX_CELLS / n_features.max(1)).max(1),
             n_features,
             seen: 0,
             rows: Vec::new(),
@@ -162,6 +164,13 @@ mod tests {
         {
             assert_eq!(label, Some((row[0] as usize / 2).is_multiple_of(3)));
         }
+    }
+
+    #[test]
+    fn wide_rows_cannot_take_more_memory_than_a_table_may() {
+        assert_eq!(Reservoir::new(10_000, MAX_CELLS / 2, 0).capacity, 2);
+        assert_eq!(Reservoir::new(10_000, 10, 0).capacity, 10_000);
+        assert_eq!(Reservoir::new(10_000, usize::MAX, 0).capacity, 1);
     }
 
     #[test]

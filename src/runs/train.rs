@@ -6,7 +6,7 @@ use super::commit::{Base, Outcome, Prepared, Write};
 use super::get::VersionSelector;
 use super::{Caller, Described, RequestId, RunId, Runs};
 use crate::compute::Admission;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Kind, Reason, Result};
 use crate::pipeline::TrainSpec;
 use crate::store::{Store, key};
 use crate::table::Table;
@@ -66,9 +66,17 @@ impl<S: Store> Runs<S> {
         match made {
             Some(version) => {
                 let selector = VersionSelector::Number(version);
-                self.describe(*caller, write.run_id.clone(), selector)
-                    .await
-                    .map(Some)
+                let described = self.describe(*caller, write.run_id.clone(), selector).await;
+                match described {
+                    // the run may have been deleted and trained anew meanwhile, with another version of this number
+                    Ok(described) => {
+                        let id = write.request_id.as_ref().map(RequestId::as_str);
+                        let made_it = described.version.request_id.as_deref() == id;
+                        Ok(made_it.then_some(described))
+                    }
+                    Err(error) if error.kind() == Kind::NotFound => Ok(None),
+                    Err(error) => Err(error),
+                }
             }
             None => Ok(None),
         }
