@@ -1,6 +1,7 @@
 //! The one error type of the domain. An error states its [`Reason`] once; the kind, and from it the status that a client
 //! sees, follow from the reason.
 
+use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -101,6 +102,8 @@ reasons! {
     WriteConflict = "WRITE_CONFLICT", Aborted;
     /// The message is larger than the server accepts.
     MessageTooLarge = "MESSAGE_TOO_LARGE", ResourceExhausted;
+    /// The answer would be larger than the server sends.
+    AnswerTooLarge = "ANSWER_TOO_LARGE", ResourceExhausted;
     /// All permits for work are taken.
     Overloaded = "OVERLOADED", ResourceExhausted;
     /// The deadline passed before the work was done.
@@ -202,4 +205,25 @@ impl From<linfa::Error> for Error {
     fn from(error: linfa::Error) -> Self {
         Self::new(Reason::UnusableRows, error.to_string())
     }
+}
+
+/// An error and its causes in one line, for logs.
+pub fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// What a panic said.
+pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("a panic without a message")
 }

@@ -76,7 +76,10 @@ const ROOMS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("cli", &["config", "error", "proto", "server", "telemetry"]),
+    (
+        "cli",
+        &["config", "error", "proto", "server", "service", "telemetry"],
+    ),
     ("main", &["cli"]),
     ("lib", &[]),
 ];

@@ -6,6 +6,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::error::Reason;
+use crate::service::status::code_name;
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -158,29 +159,6 @@ fn advice(code: Code, reason: Option<&str>) -> Option<&'static str> {
             Some("the server does not know this call: is it anomalyd, of the same version?")
         }
         _ => None,
-    }
-}
-
-/// The name of a code as gRPC spells it.
-pub(crate) fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 

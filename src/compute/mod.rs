@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tracing::Span;
 
 use crate::context::Context;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Reason, Result, panic_message};
 
 /// What to do when all permits are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,11 +138,7 @@ impl Drop for CancelOnDrop {
 }
 
 fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
-    let text = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_default();
+    let text = panic_message(panic);
     Error::new(Reason::Internal, format!("a computation panicked: {text}"))
 }
 

@@ -106,9 +106,9 @@ options! {
     request_memory_bytes: ByteSize = "1GiB", "SIZE", "ANOMALYD_REQUEST_MEMORY_BYTES";
     /// Requests in progress at once on one connection. At least 1. Default: 1000
     max_concurrent_streams: u32 = "1000", "COUNT", "ANOMALYD_MAX_CONCURRENT_STREAMS";
-    /// Bytes that a client may send on one stream ahead of being read; a connection gets four times as much. Range 64KiB to
-    /// 256MiB. Default: 4MiB
-    stream_window_bytes: ByteSize = "4MiB", "SIZE", "ANOMALYD_STREAM_WINDOW_BYTES";
+    /// Bytes that a client may send on one stream ahead of being read; a connection gets 16 times as much. Range 64KiB to
+    /// 64MiB. Default: 1MiB
+    stream_window_bytes: ByteSize = "1MiB", "SIZE", "ANOMALYD_STREAM_WINDOW_BYTES";
     /// Age at which a connection is told to finish and come back, give or take a tenth, so that clients spread over
     /// replicas. 0s for never. Default: 0s
     max_connection_age: Duration = "0s", "DURATION", "ANOMALYD_MAX_CONNECTION_AGE";

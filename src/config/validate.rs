@@ -32,7 +32,7 @@ impl Config {
             "stream_window_bytes",
             self.stream_window_bytes.as_u64(),
             64 * KIB,
-            256 * MIB,
+            64 * MIB,
         )?;
         if self.request_memory_bytes < self.max_message_bytes {
             return Err(ConfigError::value(

@@ -21,7 +21,7 @@ pub fn labels_of(column: impl IntoIterator<Item = f64>, name: &str) -> Result<Ve
                      for a normal row, and missing where unknown"
                 ),
             )
-            .at(format!("records[{row}]"))),
+            .at("records")),
         })
         .collect()
 }

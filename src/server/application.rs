@@ -9,7 +9,7 @@ use tonic::service::Routes;
 use super::{Bound, ServeError, Server, bytes};
 use crate::compute::Compute;
 use crate::config::Config;
-use crate::error::Error;
+use crate::error::{Error, chain};
 use crate::proto::v1::anomaly_service_server::AnomalyServiceServer;
 use crate::runs::Runs;
 use crate::service::AnomalyGrpc;
@@ -102,15 +102,4 @@ impl Application {
         tokio::task::spawn_blocking(move || drop(runs)).await.ok();
         failure.map_or(Ok(()), |error| Err(error.into()))
     }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text += &format!(": {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -29,8 +29,9 @@ const MAX_FRAME_BYTES: u32 = 64 * 1024;
 /// What may wait to be sent on one stream.
 const MAX_SEND_BUFFER_BYTES: usize = 1024 * 1024;
 
-/// A connection's flow-control window, in windows of one stream.
-const STREAMS_A_WINDOW: u32 = 4;
+/// A connection's flow-control window, in windows of one stream. h2 breaks a connection off when its small unread frames
+/// have cost half of this window, each up to 256 bytes: one stream alone must run out of its own window before that.
+const STREAMS_A_WINDOW: u32 = 16;
 
 /// A client that has connected and does not say its preface is let go after this.
 const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -86,12 +86,13 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
             .runs
             .scorer(caller, run_id, selector(request.version))
             .await?;
+        let mut answer = Answer::new(scorer.clone(), detail, usize::MAX);
+        let with_details = answer.wants_details(table.n_rows())?;
         let scored = scorer
-            .submit(Admission::Refuse, table, detail == Detail::Full)
+            .submit(Admission::Refuse, table, with_details)
             .await?
             .await?;
-        let mut answer = Answer::new(scorer, detail, usize::MAX);
-        answer.add(scored);
+        answer.add(scored)?;
         Ok(Response::new(answer.into()))
     }
 

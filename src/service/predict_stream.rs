@@ -72,7 +72,6 @@ pub(super) async fn score<S: Store>(
 struct Feed {
     scorer: Scorer,
     answer: Answer,
-    with_details: bool,
     /// How many rows have been received.
     n_rows: u64,
     /// The table that is being scored, and the index of its first row in the stream.
@@ -103,7 +102,6 @@ impl Feed {
         Ok(Self {
             answer: Answer::new(scorer.clone(), detail, max_results),
             scorer,
-            with_details: detail == Detail::Full,
             n_rows: 0,
             running: None,
         })
@@ -113,9 +111,10 @@ impl Feed {
         let first_row = self.n_rows;
         let table = records::required(Some(records)).map_err(|error| located(error, first_row))?;
         self.n_rows += table.n_rows() as u64;
+        let with_details = self.answer.wants_details(table.n_rows())?;
         let next = self
             .scorer
-            .submit(Admission::Wait, table, self.with_details)
+            .submit(Admission::Wait, table, with_details)
             .await?;
         let previous = self.running.replace((first_row, next));
         self.take(previous).await
@@ -129,8 +128,8 @@ impl Feed {
 
     async fn take(&mut self, scored: Option<(u64, Running<Scored>)>) -> Result<()> {
         if let Some((first_row, running)) = scored {
-            self.answer
-                .add(running.await.map_err(|error| located(error, first_row))?);
+            let scored = running.await.map_err(|error| located(error, first_row))?;
+            self.answer.add(scored)?;
         }
         Ok(())
     }

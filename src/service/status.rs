@@ -1,14 +1,12 @@
 //! The one place where an [`Error`] of the domain becomes the [`Status`] that a client sees, with its `google.rpc` details.
 
 use std::collections::HashMap;
-use std::error::Error as StdError;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::error::{Error, Kind, Reason};
+use crate::error::{Error, Kind, Reason, chain};
 
 /// The domain of every `ErrorInfo`.
 pub const DOMAIN: &str = "anomalyd";
@@ -127,13 +125,7 @@ pub fn code_name(code: Code) -> &'static str {
 }
 
 fn log_defect(error: &Error) {
-    let mut causes = String::new();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let _ = write!(causes, ": {cause}");
-        source = cause.source();
-    }
-    tracing::error!(reason = error.reason().name(), "{error}{causes}");
+    tracing::error!(reason = error.reason().name(), "{}", chain(error));
 }
 
 fn shorten(text: &str) -> String {

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::files::{self, TEMPORARY};
 use super::{BlobName, BlobRef, StoreError};
+use crate::error::chain;
 
 /// How much is hashed and written at a time, so that the bytes are still in the processor's cache.
 const CHUNK: usize = 256 * 1024;
@@ -124,7 +125,7 @@ impl Drop for Unclaimed {
             && let Err(error) = self.folder.delete(blob.name)
         {
             tracing::warn!(
-                error = error.chain(),
+                error = chain(&error),
                 "a blob that nobody claimed is left behind"
             );
         }

@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::watch;
 
 use super::StoreError;
+use crate::error::chain;
 
 /// How far the writes are durable, and who waits for it.
 #[derive(Debug)]
@@ -115,7 +116,7 @@ impl Committer {
                 Ok(Ok(())) => self
                     .progress
                     .send_modify(|progress| progress.durable = number),
-                Ok(Err(error)) => return self.fail(&error.chain()),
+                Ok(Err(error)) => return self.fail(&chain(&error)),
                 Err(_) => return self.fail("the flush panicked"),
             }
         }

@@ -1,6 +1,5 @@
 //! Opening a sled 0.34.7 database with the guards that make it safe against crashes.
 
-use std::any::Any;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{StoreError, files};
+use crate::error::panic_message;
 
 /// How long to wait for a database that this process has just closed: its last threads hold its file for a moment.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -119,12 +119,4 @@ fn damaged(what: &'static str, how: &str) -> StoreError {
         what: "the database",
         how: format!("cannot {what}: {how}"),
     }
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("a panic without a message")
 }

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::committer::Committer;
 use super::sled_open::{self, guarded};
 use super::{Entry, MAX_KEY_BYTES, MAX_RECORD_BYTES, Pointer, Revision, StoreError};
+use crate::error::chain;
 
 /// How many revisions each opening of the store has for itself, so that none is ever given twice, whatever a crash
 /// undid. 2^40 writes take years, and 2^24 openings remain.
@@ -178,7 +179,7 @@ impl SledRecords {
             }
             Err(error) => {
                 // sled's errors in writing stay, and what it has written is unknown
-                let cause = error.chain();
+                let cause = chain(&error);
                 self.committer.fail(&cause);
                 let cause = cause.into();
                 Err(StoreError::Unknown { cause })

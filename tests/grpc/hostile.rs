@@ -3,8 +3,8 @@
 use anomalyd::proto::v1::records::Form;
 use anomalyd::proto::v1::train_request::Detector;
 use anomalyd::proto::v1::{
-    Baseline, File, Gaussian, IsolationForest, ListModelsRequest, Matrix, PredictRequest, Records,
-    TrainRequest, ZScore,
+    Baseline, Detail, File, Gaussian, IsolationForest, ListModelsRequest, Matrix, PredictRequest,
+    Records, TrainRequest, ZScore,
 };
 use serde_json::json;
 use tonic::Code;
@@ -467,6 +467,40 @@ async fn extreme_but_valid_rows_get_sane_models() {
         refused.reason == "UNUSABLE_ROWS" && refused.message.contains("\"x\""),
         "{refused:?}"
     );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_would_be_huge_is_refused() {
+    let (server, mut client, _folder) = server().await;
+    let long = "x".repeat(250);
+    let names = [long.clone() + "1", long + "2"];
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let request = train_request("long", matrix(&names, normal_rows(20, 1)));
+    client.train(request).await.expect("trains");
+    let request = |n: usize, detail: Detail| PredictRequest {
+        run_id: "long".to_owned(),
+        records: Some(matrix(&names, vec![NAN; 2 * n])),
+        detail: detail.into(),
+        version: 0,
+    };
+    let full = client
+        .predict(request(1000, Detail::Full))
+        .await
+        .expect("answers");
+    assert_eq!(full.into_inner().rows.len(), 1000);
+    for n in [150_000, 500_000] {
+        let refused = refusal(client.predict(request(n, Detail::Full)).await);
+        assert_eq!(
+            (refused.code, refused.reason.as_str()),
+            (Code::ResourceExhausted, "ANSWER_TOO_LARGE"),
+            "{refused:?}"
+        );
+        client
+            .predict(request(n, Detail::Scores))
+            .await
+            .expect("less detail is fine");
+    }
     server.stop().await;
 }
 

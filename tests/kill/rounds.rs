@@ -17,7 +17,10 @@ const RUNS: [&str; 2] = ["first", "second"];
 const SHARED: &str = "shared";
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::print_stdout, reason = "shown when the test fails, to repeat it")]
+#[expect(
+    clippy::print_stdout,
+    reason = "shown when the test fails, to repeat it"
+)]
 async fn a_kill_loses_nothing_that_was_acknowledged() {
     let rounds: u64 = setting("KILL_ROUNDS").unwrap_or(50);
     let seed: u64 = setting("KILL_SEED").unwrap_or_else(rand::random);

@@ -19,7 +19,7 @@ use pin_project_lite::pin_project;
 use tonic::{Code, Status};
 use tower::Service;
 
-use crate::error::{Error, Reason};
+use crate::error::{Error, Reason, panic_message};
 use crate::service::status::{code_name, with_reason, with_request_id};
 use crate::telemetry::RequestId;
 
@@ -135,11 +135,7 @@ where
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Error {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("without a message");
+    let text = panic_message(panic);
     Error::new(Reason::Internal, format!("a handler panicked: {text}"))
 }
 

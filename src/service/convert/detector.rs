@@ -7,6 +7,7 @@ use crate::detector::{
 use crate::error::{Error, Reason, Result};
 use crate::features::Scaling;
 use crate::proto::v1::{self, train_request};
+use crate::table::shortened;
 
 /// The detector that a request asks for; isolation_forest when it names none.
 pub(in crate::service) fn params(
@@ -70,7 +71,9 @@ fn share(field: &str, value: f64) -> Result<Share> {
     } else {
         Err(Error::new(
             Reason::InvalidParameter,
-            format!("{field} is {value}; it must be a fraction in (0, 1] or a whole number from 2"),
+            format!(
+                "{field} is {value:?}; it must be a fraction in (0, 1] or a whole number from 2"
+            ),
         )
         .at(field))
     }
@@ -86,7 +89,10 @@ fn z_score(z_score: v1::ZScore) -> Result<ZScoreParams> {
                 value.ok_or_else(|| {
                     Error::new(
                         Reason::InvalidParameter,
-                        format!("the baseline of {:?} has no {field}", baseline.feature),
+                        format!(
+                            "the baseline of {} has no {field}",
+                            shortened(&baseline.feature)
+                        ),
                     )
                     .at(format!("baselines[{index}].{field}"))
                 })

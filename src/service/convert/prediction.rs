@@ -1,10 +1,13 @@
 //! Predictions, gathered from scored tables: one for a unary request, any number along a stream.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
 use crate::features::Gaps;
 use crate::pipeline::{RowDetail, Scored};
 use crate::proto::v1;
 use crate::runs::Scorer;
+
+/// The most bytes that an answer may list: names of missing features can multiply a small request.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// How much an answer says of each row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +49,8 @@ pub(in crate::service) struct Answer {
     is_anomaly: Vec<bool>,
     rows: Vec<v1::RowPrediction>,
     truncated: bool,
+    /// About how many bytes the lists take.
+    n_bytes: usize,
 }
 
 impl Answer {
@@ -62,6 +67,7 @@ impl Answer {
             is_anomaly: Vec::new(),
             rows: Vec::new(),
             truncated: false,
+            n_bytes: 0,
         }
     }
 
@@ -71,7 +77,9 @@ impl Answer {
     }
 
     /// Adds the rows of a scored table, in their order.
-    pub(in crate::service) fn add(&mut self, scored: Scored) {
+    ///
+    /// Fails when the answer would be larger than the server sends.
+    pub(in crate::service) fn add(&mut self, scored: Scored) -> Result<()> {
         let threshold = self.scorer.model.threshold().value;
         let first = self.n_rows;
         self.n_rows += scored.scores.len() as u64;
@@ -88,19 +96,44 @@ impl Answer {
                 let flagged = (first..)
                     .zip(scored.scores)
                     .filter(|&(_, score)| score > threshold);
-                self.add_rows(flagged.map(|(row, score)| plain_row(row, score, threshold)));
+                self.add_rows(flagged.map(|(row, score)| plain_row(row, score, threshold)))?;
             }
             Detail::Full => {
                 let names = self.scorer.model.clone();
                 let names = names.features().schema.features();
                 let rows = (first..).zip(scored.scores).zip(scored.details);
-                self.add_rows(
-                    rows.map(|((row, score), detail)| {
-                        full_row(row, score, threshold, detail, names)
-                    }),
-                );
+                let rows = rows
+                    .map(|((row, score), detail)| full_row(row, score, threshold, detail, names));
+                self.add_rows(rows)?;
+                // rows that there was no room for came without details
+                self.truncated |= (self.rows.len() as u64) < self.n_rows;
             }
         }
+        Ok(())
+    }
+
+    /// Whether the details of the next rows are needed.
+    ///
+    /// Fails when they would make the answer larger than the server sends: before they are computed.
+    pub(in crate::service) fn wants_details(&self, n_rows: usize) -> Result<bool> {
+        let room = self.max_results - self.rows.len();
+        if self.detail != Detail::Full || room == 0 {
+            return Ok(false);
+        }
+        let more = n_rows.min(room) * size_of::<v1::RowPrediction>();
+        self.check_size(self.n_bytes + more).map(|()| true)
+    }
+
+    fn check_size(&self, n_bytes: usize) -> Result<()> {
+        if n_bytes <= MAX_ANSWER_BYTES {
+            return Ok(());
+        }
+        Err(Error::new(
+            Reason::AnswerTooLarge,
+            format!(
+                "the answer would list more than {MAX_ANSWER_BYTES} bytes; ask for less detail, or send fewer rows"
+            ),
+        ))
     }
 
     fn add_scores(&mut self, mut scores: Vec<f64>, threshold: f64) {
@@ -118,10 +151,15 @@ impl Answer {
         }
     }
 
-    fn add_rows(&mut self, mut rows: impl Iterator<Item = v1::RowPrediction>) {
+    fn add_rows(&mut self, mut rows: impl Iterator<Item = v1::RowPrediction>) -> Result<()> {
         let room = self.max_results - self.rows.len();
-        self.rows.extend(rows.by_ref().take(room));
+        for row in rows.by_ref().take(room) {
+            self.n_bytes += n_bytes(&row);
+            self.check_size(self.n_bytes)?;
+            self.rows.push(row);
+        }
         self.truncated |= rows.next().is_some();
+        Ok(())
     }
 
     fn summary(&self) -> v1::PredictionSummary {
@@ -165,6 +203,16 @@ impl From<Answer> for v1::PredictStreamResponse {
             truncated: Some(answer.truncated),
         }
     }
+}
+
+/// About how many bytes a row takes in memory, and at most on the wire.
+fn n_bytes(row: &v1::RowPrediction) -> usize {
+    let names: usize = row
+        .missing_features
+        .iter()
+        .map(|name| size_of::<String>() + name.len())
+        .sum();
+    size_of::<v1::RowPrediction>() + names + size_of_val(row.z_scores.as_slice())
 }
 
 fn plain_row(row: u64, score: f64, threshold: f64) -> v1::RowPrediction {
