@@ -126,10 +126,17 @@ impl TrainSpec {
             rows: imputed.view(),
             observed: observed.view(),
         };
-        let detector = self
-            .detector
-            .fit(sample, context)
-            .map_err(|error| name_column(error, &names))?;
+        // sampling is one long walk over the rows, which another thread need not wait for
+        let mut reservoir = Reservoir::new(
+            self.reservoir_size,
+            features.n_features(),
+            self.detector.random_state(),
+        );
+        let (detector, ()) = rayon::join(
+            || self.detector.fit(sample, context),
+            || reservoir.offer(&rows.raw, rows.labels.as_deref()),
+        );
+        let detector = detector.map_err(|error| name_column(error, &names))?;
 
         let mut model = Model {
             features,
@@ -147,12 +154,6 @@ impl TrainSpec {
         let scores = model.score_rows(rows.raw.view(), context)?;
         model.adopt(calibrate(rule, &scores, None, rows.labels.as_deref())?);
 
-        let mut reservoir = Reservoir::new(
-            self.reservoir_size,
-            model.features.n_features(),
-            self.detector.random_state(),
-        );
-        reservoir.offer(&rows.raw, rows.labels.as_deref());
         Ok(Fitted {
             model,
             reservoir: Some(reservoir),

@@ -1,6 +1,7 @@
 //! The moments of each feature on its own.
 
 use ndarray::ArrayView2;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{BLOCK_ROWS, MAX_ROWS, Mean, corrected, damaged, is_mean, is_square};
@@ -60,10 +61,15 @@ impl FeatureMoments {
         let (Some(values), 1..) = (rows.as_slice(), self.n_features()) else {
             return Ok(());
         };
-        for block in values.chunks(BLOCK_ROWS * self.n_features()) {
-            self.merge(&Self::of_block(block, self.n_features()))?;
-        }
-        Ok(())
+        let n_features = self.n_features();
+        let blocks = values
+            .par_chunks(BLOCK_ROWS * n_features)
+            .map(|block| Self::of_block(block, n_features));
+        // merged in their order, so that the threads have no influence
+        blocks
+            .collect::<Vec<_>>()
+            .iter()
+            .try_for_each(|block| self.merge(block))
     }
 
     /// Adds what other moments have seen.
