@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use quick_cache::sync::Cache;
 use tokio_util::task::TaskTracker;
 
 use crate::compute::Compute;
 use crate::error::Result;
 use crate::pipeline::Model;
-use crate::store::{self, Owner, Store, key};
+use crate::store::{self, Owner, Revision, Store, key};
 
 mod cache;
 mod commit;
@@ -36,6 +37,9 @@ use writers::Writers;
 /// How many versions of a run are kept.
 pub const KEPT_VERSIONS: usize = 10;
 
+/// How many decoded records are held, each of a few kilobytes. Decoding one takes longer than scoring a row.
+const CACHED_RECORDS: usize = 1000;
+
 /// Who asks, and for how long they wait.
 #[derive(Debug, Clone, Copy)]
 pub struct Caller {
@@ -51,6 +55,8 @@ pub struct Runs<S> {
     store: S,
     compute: Compute,
     models: ModelCache,
+    /// Decoded records. A revision is never given twice, so nothing ever has to be invalidated.
+    records: Cache<Revision, Arc<RunRecord>>,
     writers: Arc<Writers>,
     commits: TaskTracker,
 }
@@ -84,6 +90,7 @@ impl<S: Store> Runs<S> {
             store,
             compute,
             models: ModelCache::new(model_cache_bytes),
+            records: Cache::new(CACHED_RECORDS),
             writers: Arc::new(Writers::default()),
             commits: TaskTracker::new(),
         }))
@@ -100,12 +107,10 @@ impl<S: Store> Runs<S> {
         &self.store
     }
 
-    async fn record(&self, caller: &Caller, run_id: &RunId) -> Result<RunRecord> {
+    async fn record(&self, caller: &Caller, run_id: &RunId) -> Result<Arc<RunRecord>> {
         let key = key::run_key(caller.owner, run_id.as_str());
-        match self.store.get_pointer(&key).await? {
-            Some(pointer) => RunRecord::decode(&pointer.value),
-            None => Err(run_id.not_found()),
-        }
+        let pointer = self.store.get_pointer(&key).await?.ok_or_else(|| run_id.not_found())?;
+        self.records.get_or_insert_with(&pointer.revision, || RunRecord::decode(&pointer.value).map(Arc::new))
     }
 
     /// The version of a run that is asked for, with its model.
@@ -142,7 +147,7 @@ impl<S: Store> Runs<S> {
 
 /// One version of a run and its model.
 struct Loaded {
-    record: RunRecord,
+    record: Arc<RunRecord>,
     version: VersionRecord,
     model: Arc<Model>,
 }
