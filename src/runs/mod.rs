@@ -109,8 +109,14 @@ impl<S: Store> Runs<S> {
 
     async fn record(&self, caller: &Caller, run_id: &RunId) -> Result<Arc<RunRecord>> {
         let key = key::run_key(caller.owner, run_id.as_str());
-        let pointer = self.store.get_pointer(&key).await?.ok_or_else(|| run_id.not_found())?;
-        self.records.get_or_insert_with(&pointer.revision, || RunRecord::decode(&pointer.value).map(Arc::new))
+        let pointer = self
+            .store
+            .get_pointer(&key)
+            .await?
+            .ok_or_else(|| run_id.not_found())?;
+        self.records.get_or_insert_with(&pointer.revision, || {
+            RunRecord::decode(&pointer.value).map(Arc::new)
+        })
     }
 
     /// The version of a run that is asked for, with its model.
