@@ -86,7 +86,7 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
             .runs
             .scorer(caller, run_id, selector(request.version))
             .await?;
-        let mut answer = Answer::new(scorer.clone(), detail, usize::MAX);
+        let mut answer = Answer::new(scorer.clone(), detail, None);
         let with_details = answer.wants_details(table.n_rows())?;
         let scored = scorer
             .submit(Admission::Refuse, table, with_details)

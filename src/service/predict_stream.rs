@@ -100,7 +100,7 @@ impl Feed {
             .scorer(caller, run_id, super::anomaly::selector(header.version))
             .await?;
         Ok(Self {
-            answer: Answer::new(scorer.clone(), detail, max_results),
+            answer: Answer::new(scorer.clone(), detail, Some(max_results)),
             scorer,
             n_rows: 0,
             running: None,

@@ -41,7 +41,7 @@ impl Detail {
 pub(in crate::service) struct Answer {
     scorer: Scorer,
     detail: Detail,
-    max_results: usize,
+    max_results: Option<usize>,
     n_rows: u64,
     n_anomalies: u64,
     gaps: Gaps,
@@ -54,8 +54,12 @@ pub(in crate::service) struct Answer {
 }
 
 impl Answer {
-    /// An answer without rows yet, which lists at most `max_results` of them.
-    pub(in crate::service) fn new(scorer: Scorer, detail: Detail, max_results: usize) -> Self {
+    /// An answer without rows yet. It lists at most `max_results` of them and cuts the rest; `None` lists all or fails.
+    pub(in crate::service) fn new(
+        scorer: Scorer,
+        detail: Detail,
+        max_results: Option<usize>,
+    ) -> Self {
         Self {
             scorer,
             detail,
@@ -114,30 +118,29 @@ impl Answer {
 
     /// Whether the details of the next rows are needed.
     ///
-    /// Fails when they would make the answer larger than the server sends: before they are computed.
+    /// Fails when they would make the answer larger than the server sends, and it may not be cut: before they are computed.
     pub(in crate::service) fn wants_details(&self, n_rows: usize) -> Result<bool> {
-        let room = self.max_results - self.rows.len();
-        if self.detail != Detail::Full || room == 0 {
+        if self.detail != Detail::Full || self.room(self.rows.len()) == 0 {
             return Ok(false);
         }
-        let more = n_rows.min(room) * size_of::<v1::RowPrediction>();
-        self.check_size(self.n_bytes + more).map(|()| true)
+        let more = n_rows.saturating_mul(size_of::<v1::RowPrediction>());
+        if self.max_results.is_none() && more > MAX_ANSWER_BYTES {
+            return Err(too_large());
+        }
+        Ok(true)
     }
 
-    fn check_size(&self, n_bytes: usize) -> Result<()> {
-        if n_bytes <= MAX_ANSWER_BYTES {
-            return Ok(());
+    /// How many more results may be listed after these. None after a cut, so that what is listed has no holes.
+    fn room(&self, n_listed: usize) -> usize {
+        match self.max_results {
+            _ if self.truncated => 0,
+            Some(most) => most - n_listed,
+            None => usize::MAX,
         }
-        Err(Error::new(
-            Reason::AnswerTooLarge,
-            format!(
-                "the answer would list more than {MAX_ANSWER_BYTES} bytes; ask for less detail, or send fewer rows"
-            ),
-        ))
     }
 
     fn add_scores(&mut self, mut scores: Vec<f64>, threshold: f64) {
-        let room = self.max_results - self.scores.len();
+        let room = self.room(self.scores.len());
         if scores.len() > room {
             scores.truncate(room);
             self.truncated = true;
@@ -152,10 +155,17 @@ impl Answer {
     }
 
     fn add_rows(&mut self, mut rows: impl Iterator<Item = v1::RowPrediction>) -> Result<()> {
-        let room = self.max_results - self.rows.len();
+        let room = self.room(self.rows.len());
         for row in rows.by_ref().take(room) {
             self.n_bytes += n_bytes(&row);
-            self.check_size(self.n_bytes)?;
+            if self.n_bytes > MAX_ANSWER_BYTES {
+                self.truncated = true;
+                return if self.max_results.is_some() {
+                    Ok(())
+                } else {
+                    Err(too_large())
+                };
+            }
             self.rows.push(row);
         }
         self.truncated |= rows.next().is_some();
@@ -203,6 +213,15 @@ impl From<Answer> for v1::PredictStreamResponse {
             truncated: Some(answer.truncated),
         }
     }
+}
+
+fn too_large() -> Error {
+    Error::new(
+        Reason::AnswerTooLarge,
+        format!(
+            "the answer would list more than {MAX_ANSWER_BYTES} bytes; ask for less detail, or send fewer rows"
+        ),
+    )
 }
 
 /// About how many bytes a row takes in memory, and at most on the wire.
