@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod detectors;
+mod extremes;
 mod forms;
 mod harness;
 mod hostile;
