@@ -24,6 +24,7 @@ pub mod proto;
 pub mod runs;
 pub mod server;
 pub mod service;
+pub mod statistics;
 pub mod store;
 pub mod table;
 pub mod telemetry;

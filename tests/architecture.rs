@@ -11,11 +11,22 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("le_bytes", &[]),
     ("proto", &[]),
     ("table", &["error"]),
-    ("calibration", &["error"]),
-    ("detector", &["context", "error", "le_bytes"]),
+    ("statistics", &["context", "error", "le_bytes"]),
+    ("calibration", &["error", "statistics"]),
+    (
+        "detector",
+        &["calibration", "context", "error", "le_bytes", "statistics"],
+    ),
     (
         "features",
-        &["calibration", "detector", "error", "le_bytes", "table"],
+        &[
+            "calibration",
+            "detector",
+            "error",
+            "le_bytes",
+            "statistics",
+            "table",
+        ],
     ),
     (
         "pipeline",
@@ -26,6 +37,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "error",
             "features",
             "le_bytes",
+            "statistics",
             "table",
         ],
     ),

@@ -1,7 +1,6 @@
 //! From scores to decisions: quantiles, thresholds, and how decisions compare with known labels.
 
 pub mod label_metrics;
-pub mod quantile;
 pub mod threshold;
 
 pub use label_metrics::LabelMetrics;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::quantile::{quantile, weighted_quantile};
 use crate::error::{Error, Reason, Result};
+use crate::statistics::quantile::{quantile, weighted_quantile};
 
 /// The share of rows to flag when none is given, as in PyOD.
 pub const DEFAULT_CONTAMINATION: f64 = 0.1;

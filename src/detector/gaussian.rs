@@ -9,17 +9,18 @@
 use std::f64::consts::PI;
 
 use linfa::ParamGuard;
-use linfa::dataset::DatasetBase;
-use linfa::traits::Fit;
 use linfa_linalg::cholesky::CholeskyInplace;
-use ndarray::{Array2, ArrayBase, ArrayView2, Data, Ix2};
+use ndarray::{Array2, ArrayView2};
 use ref_cast::{RefCastCustom, ref_cast_custom};
 use serde::{Deserialize, Serialize};
 
-use super::moments::{Moments, triangle};
-use super::{Detector, Sample, check_n_features, is_constant, scale, z_score};
+use super::method::linfa_fit;
+use super::{
+    Detector, History, Learned, Method, Sample, check_n_features, is_constant, scale, z_score,
+};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
+use crate::statistics::moments::{Moments, triangle};
 
 /// The ridge when none is given.
 pub const DEFAULT_RIDGE: f64 = 1e-6;
@@ -90,18 +91,7 @@ impl GaussianValidParams {
     }
 }
 
-impl<D: Data<Elem = f64>, T> Fit<ArrayBase<D, Ix2>, T, Error> for GaussianValidParams {
-    type Object = Gaussian;
-
-    fn fit(&self, dataset: &DatasetBase<ArrayBase<D, Ix2>, T>) -> Result<Gaussian> {
-        let rows = dataset.records.view();
-        let sample = Sample {
-            rows,
-            observed: rows,
-        };
-        self.fit_rows(sample, &Context::new())
-    }
-}
+linfa_fit!(GaussianValidParams => Gaussian);
 
 /// A fitted multivariate Gaussian.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -193,38 +183,9 @@ impl Gaussian {
         })
     }
 
-    /// The model of all rows learned from so far and those complete rows of `sample.observed`: the moments are merged
-    /// exactly, and equal those of a fit on the union.
-    ///
-    /// # Errors
-    /// As [`GaussianValidParams::fit_rows`]; [`Reason::SchemaMismatch`] for another number of columns.
-    pub fn update(&self, sample: Sample<'_>, context: &Context) -> Result<Self> {
-        check_n_features(sample.observed, self.moments.n_features())?;
-        let mut moments = self.moments.clone();
-        moments.merge(&Moments::of(sample.observed, context)?)?;
-        Self::from_moments(self.params.check_ref()?, moments, context)
-    }
-
-    /// The parameters.
-    pub fn params(&self) -> &GaussianParams {
-        &self.params
-    }
-
     /// The moments of the complete rows.
     pub fn moments(&self) -> &Moments {
         &self.moments
-    }
-
-    /// The z-score of each feature of a row.
-    ///
-    /// # Panics
-    /// If the row has another number of features.
-    pub fn z_scores(&self, row: &[f64]) -> Vec<f64> {
-        assert_eq!(row.len(), self.std.len(), "number of features");
-        row.iter()
-            .enumerate()
-            .map(|(i, &x)| z_score(x, self.mean(i), self.std[i]))
-            .collect()
     }
 
     /// The distance and the density of a row of d finite values.
@@ -248,32 +209,6 @@ impl Gaussian {
             density: log_density.exp(),
             normalized_density: (-0.5 * squared).exp(),
         }
-    }
-
-    /// The bytes that the model takes in memory.
-    pub fn size_bytes(&self) -> usize {
-        size_of::<Self>() + self.moments.size_bytes() + 8 * (self.std.len() + self.factor.len())
-    }
-
-    /// Checks a model that was read from outside.
-    ///
-    /// # Errors
-    /// [`Reason::DamagedArtifact`] when its parts do not fit together.
-    pub fn validate(&self) -> Result<()> {
-        self.moments.validate()?;
-        let d = self.moments.n_features();
-        let fits = self.params.check_ref().is_ok()
-            && self.moments.n() >= 2
-            && self.std.len() == d
-            && self.factor.len() == triangle(d)
-            && self.std.iter().all(|std| std.is_normal() && *std > 0.0)
-            && self.factor.iter().all(|x| x.is_finite())
-            && self.diagonal().all(|x| x.is_normal() && x > 0.0);
-        if !fits {
-            let message = "the parts of the gaussian detector do not fit together";
-            return Err(Error::new(Reason::DamagedArtifact, message));
-        }
-        Ok(())
     }
 
     fn mean(&self, i: usize) -> (f64, f64) {
@@ -348,6 +283,64 @@ impl Detector for Gaussian {
         {
             self.distances::<1>(row, &mut solution, score);
         }
+    }
+
+    fn size_bytes(&self) -> usize {
+        size_of::<Self>() + self.moments.size_bytes() + 8 * (self.std.len() + self.factor.len())
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.moments.validate()?;
+        let d = self.moments.n_features();
+        let fits = self.params.check_ref().is_ok()
+            && self.moments.n() >= 2
+            && self.std.len() == d
+            && self.factor.len() == triangle(d)
+            && self.std.iter().all(|std| std.is_normal() && *std > 0.0)
+            && self.factor.iter().all(|x| x.is_finite())
+            && self.diagonal().all(|x| x.is_normal() && x > 0.0);
+        if !fits {
+            let message = "the parts of the gaussian detector do not fit together";
+            return Err(Error::new(Reason::DamagedArtifact, message));
+        }
+        Ok(())
+    }
+
+    fn z_scores(&self, row: &[f64]) -> Option<Vec<f64>> {
+        assert_eq!(row.len(), self.std.len(), "number of features");
+        let z = |(i, &x): (usize, &f64)| z_score(x, self.mean(i), self.std[i]);
+        Some(row.iter().enumerate().map(z).collect())
+    }
+}
+
+impl Method for Gaussian {
+    type Params = GaussianParams;
+
+    const NAME: &'static str = "gaussian";
+
+    fn fit(
+        params: &GaussianValidParams,
+        sample: Sample<'_>,
+        context: &Context,
+    ) -> Result<Learned<Self>> {
+        params.fit_rows(sample, context).map(Learned::plain)
+    }
+
+    /// The moments are merged exactly, and equal those of a fit on the union.
+    fn update(
+        &self,
+        _: History<'_>,
+        sample: Sample<'_>,
+        context: &Context,
+    ) -> Result<Learned<Self>> {
+        check_n_features(sample.observed, self.moments.n_features())?;
+        let mut moments = self.moments.clone();
+        moments.merge(&Moments::of(sample.observed, context)?)?;
+        Self::from_moments(self.params.check_ref()?, moments, context).map(Learned::plain)
+    }
+
+    fn params(&self) -> &GaussianParams {
+        &self.params
     }
 }
 

@@ -7,16 +7,16 @@
 use std::collections::HashSet;
 
 use linfa::ParamGuard;
-use linfa::dataset::DatasetBase;
-use linfa::traits::Fit;
-use ndarray::{ArrayBase, ArrayView2, Data, Ix2};
+use ndarray::ArrayView2;
 use ref_cast::{RefCastCustom, ref_cast_custom};
 use serde::{Deserialize, Serialize};
 
-use super::moments::FeatureMoments;
-use super::{ColumnError, Detector, Sample, check_n_features, scale, z_score};
+use super::method::linfa_fit;
+use super::{Detector, History, Learned, Method, Sample, check_n_features, scale, z_score};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
+use crate::statistics::ColumnError;
+use crate::statistics::moments::FeatureMoments;
 
 /// The multiplier, which is the threshold, when neither one nor a contamination is given.
 pub const DEFAULT_MULTIPLIER: f64 = 3.0;
@@ -130,18 +130,7 @@ impl ZScoreValidParams {
     }
 }
 
-impl<D: Data<Elem = f64>, T> Fit<ArrayBase<D, Ix2>, T, Error> for ZScoreValidParams {
-    type Object = ZScore;
-
-    fn fit(&self, dataset: &DatasetBase<ArrayBase<D, Ix2>, T>) -> Result<ZScore> {
-        let rows = dataset.records.view();
-        let sample = Sample {
-            rows,
-            observed: rows,
-        };
-        self.fit_rows(sample, &Context::new())
-    }
-}
+linfa_fit!(ZScoreValidParams => ZScore);
 
 /// A fitted z-score detector.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -190,46 +179,33 @@ impl ZScore {
         }
     }
 
-    /// The model of all values learned from so far and those in `sample.observed`: the moments are merged exactly.
-    ///
-    /// # Errors
-    /// [`Reason::UpdateRefused`] when baselines were given; [`Reason::SchemaMismatch`] for another number of columns; a
-    /// [`ColumnError`] where a variance is not finite; what `context` has to say.
-    pub fn update(&self, sample: Sample<'_>, context: &Context) -> Result<Self> {
-        let Some(moments) = &self.moments else {
-            let message = "the model was given its baselines and learns nothing; train the run again, with other baselines or with records";
-            return Err(Error::new(Reason::UpdateRefused, message));
-        };
-        check_n_features(sample.observed, self.mean.len())?;
-        context.check()?;
-        let mut moments = moments.clone();
-        moments.merge(&FeatureMoments::of(sample.observed)?)?;
-        Ok(Self::learned(self.params.clone(), moments))
-    }
-
-    /// The parameters.
-    pub fn params(&self) -> &ZScoreParams {
-        &self.params
-    }
-
-    /// The z-score of each feature of a row.
-    ///
-    /// # Panics
-    /// If the row has another number of features.
-    pub fn z_scores(&self, row: &[f64]) -> Vec<f64> {
-        assert_eq!(row.len(), self.mean.len(), "number of features");
-        self.z(row).collect()
-    }
-
     fn z(&self, row: &[f64]) -> impl Iterator<Item = f64> {
         let means = self.mean.iter().copied().zip(self.mean_low.iter().copied());
         row.iter()
             .zip(means.zip(&self.std))
             .map(|(&x, (mean, &std))| z_score(x, mean, std))
     }
+}
 
-    /// The bytes that the model takes in memory.
-    pub fn size_bytes(&self) -> usize {
+impl Detector for ZScore {
+    fn n_features(&self) -> usize {
+        self.mean.len()
+    }
+
+    fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
+        let d = self.mean.len();
+        assert_eq!(rows.dim(), (scores.len(), d), "shape of the rows");
+        let rows = rows.as_standard_layout();
+        let (Some(values), 1..) = (rows.as_slice(), d) else {
+            scores.fill(0.0);
+            return;
+        };
+        for (row, score) in values.chunks_exact(d).zip(scores) {
+            *score = self.z(row).fold(0.0, |largest, z| z.abs().max(largest));
+        }
+    }
+
+    fn size_bytes(&self) -> usize {
         let baselines = self.params.baselines.iter();
         let names: usize = baselines
             .map(|baseline| size_of::<Baseline>() + baseline.feature.len())
@@ -238,11 +214,7 @@ impl ZScore {
         size_of::<Self>() + names + moments + 24 * self.mean.len()
     }
 
-    /// Checks a model that was read from outside.
-    ///
-    /// # Errors
-    /// [`Reason::DamagedArtifact`] when its parts do not fit together.
-    pub fn validate(&self) -> Result<()> {
+    fn validate(&self) -> Result<()> {
         let n_features = match &self.moments {
             Some(moments) => {
                 moments.validate()?;
@@ -267,24 +239,46 @@ impl ZScore {
         }
         Ok(())
     }
+
+    fn z_scores(&self, row: &[f64]) -> Option<Vec<f64>> {
+        assert_eq!(row.len(), self.mean.len(), "number of features");
+        Some(self.z(row).collect())
+    }
 }
 
-impl Detector for ZScore {
-    fn n_features(&self) -> usize {
-        self.mean.len()
+impl Method for ZScore {
+    type Params = ZScoreParams;
+
+    const NAME: &'static str = "z_score";
+
+    fn fit(
+        params: &ZScoreValidParams,
+        sample: Sample<'_>,
+        context: &Context,
+    ) -> Result<Learned<Self>> {
+        params.fit_rows(sample, context).map(Learned::plain)
     }
 
-    fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
-        let d = self.mean.len();
-        assert_eq!(rows.dim(), (scores.len(), d), "shape of the rows");
-        let rows = rows.as_standard_layout();
-        let (Some(values), 1..) = (rows.as_slice(), d) else {
-            scores.fill(0.0);
-            return;
+    /// The moments are merged exactly. Refused when baselines were given.
+    fn update(
+        &self,
+        _: History<'_>,
+        sample: Sample<'_>,
+        context: &Context,
+    ) -> Result<Learned<Self>> {
+        let Some(moments) = &self.moments else {
+            let message = "the model was given its baselines and learns nothing; train the run again, with other baselines or with records";
+            return Err(Error::new(Reason::UpdateRefused, message));
         };
-        for (row, score) in values.chunks_exact(d).zip(scores) {
-            *score = self.z(row).fold(0.0, |largest, z| z.abs().max(largest));
-        }
+        check_n_features(sample.observed, self.mean.len())?;
+        context.check()?;
+        let mut moments = moments.clone();
+        moments.merge(&FeatureMoments::of(sample.observed)?)?;
+        Ok(Learned::plain(Self::learned(self.params.clone(), moments)))
+    }
+
+    fn params(&self) -> &ZScoreParams {
+        &self.params
     }
 }
 

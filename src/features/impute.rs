@@ -4,8 +4,8 @@ use ndarray::{Array2, ArrayView2, Axis, CowArray, Ix2};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::calibration::quantile::median;
 use crate::error::{Error, Reason, Result};
+use crate::statistics::quantile::median;
 
 /// The value that stands in for a missing one, feature by feature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

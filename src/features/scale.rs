@@ -4,9 +4,9 @@ use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::calibration::quantile::quantile;
-use crate::detector::moments::FeatureMoments;
 use crate::error::{Error, Reason, Result};
+use crate::statistics::moments::FeatureMoments;
+use crate::statistics::quantile::quantile;
 
 /// The ways to scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

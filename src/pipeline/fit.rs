@@ -9,14 +9,15 @@ use super::reservoir::Reservoir;
 use crate::calibration::threshold::check_contamination;
 use crate::calibration::{DEFAULT_CONTAMINATION, Threshold};
 use crate::context::Context;
-use crate::detector::moments::FeatureMoments;
 use crate::detector::z_score::DEFAULT_MULTIPLIER;
-use crate::detector::{DetectorParams, FittedDetector, Sample, ZScore, ZScoreParams, name_column};
+use crate::detector::{DetectorParams, FittedDetector, Sample, ZScore, ZScoreParams};
 use crate::error::{Error, Reason, Result};
 use crate::features::schema::Purpose;
 use crate::features::{
     Features, Gaps, Imputer, Label, Scale, Scaling, Schema, infinite_to_missing,
 };
+use crate::statistics::moments::FeatureMoments;
+use crate::statistics::name_column;
 use crate::table::Table;
 
 /// The fewest rows that anything can be learned from.
@@ -125,6 +126,7 @@ impl TrainSpec {
         let sample = Sample {
             rows: imputed.view(),
             observed: observed.view(),
+            labels: None,
         };
         // sampling is one long walk over the rows, which another thread need not wait for
         let mut reservoir = Reservoir::new(
@@ -136,12 +138,12 @@ impl TrainSpec {
             || self.detector.fit(sample, context),
             || reservoir.offer(&rows.raw, rows.labels.as_deref()),
         );
-        let detector = detector.map_err(|error| name_column(error, &names))?;
+        let learned = detector.map_err(|error| name_column(error, &names))?;
 
         let mut model = Model {
             features,
             scaling,
-            detector,
+            detector: learned.detector,
             threshold: Threshold::given(0.0)?,
             statistics: Statistics {
                 n_rows: rows.raw.nrows() as u64,
@@ -151,7 +153,10 @@ impl TrainSpec {
                 ..Statistics::default()
             },
         };
-        let scores = model.score_rows(rows.raw.view(), context)?;
+        let scores = match learned.calibration_scores {
+            Some(scores) => scores,
+            None => model.score_rows(rows.raw.view(), context)?,
+        };
         model.adopt(calibrate(rule, &scores, None, rows.labels.as_deref())?);
 
         Ok(Fitted {

@@ -4,10 +4,10 @@ use ndarray::ArrayView1;
 use serde::{Deserialize, Serialize};
 
 use crate::calibration::{LabelMetrics, Threshold};
-use crate::detector::moments::FeatureMoments;
 use crate::detector::{FittedDetector, GaussianRow};
 use crate::error::{Error, Reason, Result};
 use crate::features::{Features, Scaling};
+use crate::statistics::moments::FeatureMoments;
 
 /// One fitted version of a run. Immutable; holds no clock reading, so the same data and seed give the same bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -130,7 +130,7 @@ impl Model {
         });
         RowDetail {
             missing_features,
-            z_scores: self.detector.z_scores(&row),
+            z_scores: self.detector.as_detector().z_scores(&row),
             gaussian,
         }
     }

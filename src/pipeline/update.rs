@@ -7,9 +7,10 @@ use super::model::{Model, Statistics};
 use super::reservoir::Reservoir;
 use crate::calibration::ThresholdSource;
 use crate::context::Context;
-use crate::detector::{History, Sample, name_column};
+use crate::detector::{History, Sample};
 use crate::error::{Error, Reason, Result};
 use crate::features::Label;
+use crate::statistics::name_column;
 use crate::table::Table;
 
 impl Model {
@@ -39,13 +40,15 @@ impl Model {
         let imputed = self.features.transform(rows.raw.view());
         let history = History {
             rows: old.view(),
+            labels: None,
             seen: reservoir.seen(),
         };
         let sample = Sample {
             rows: imputed.view(),
             observed: observed.view(),
+            labels: None,
         };
-        let detector = self
+        let learned = self
             .detector
             .update(history, sample, context)
             .map_err(|error| name_column(error, names))?;
@@ -59,7 +62,7 @@ impl Model {
         let mut model = Self {
             features: self.features.clone(),
             scaling: self.scaling,
-            detector,
+            detector: learned.detector,
             threshold: self.threshold,
             statistics: Statistics {
                 n_rows: self.statistics.n_rows + rows.raw.nrows() as u64,
@@ -70,8 +73,14 @@ impl Model {
             },
         };
 
-        let mut scores = model.score_rows(old_raw, context)?;
-        scores.extend(model.score_rows(rows.raw.view(), context)?);
+        let scores = match learned.calibration_scores {
+            Some(scores) => scores,
+            None => {
+                let mut scores = model.score_rows(old_raw, context)?;
+                scores.extend(model.score_rows(rows.raw.view(), context)?);
+                scores
+            }
+        };
         let weight = reservoir.seen() as f64 / reservoir.n_rows().max(1) as f64;
         let mut weights = vec![weight; reservoir.n_rows()];
         weights.resize(scores.len(), 1.0);

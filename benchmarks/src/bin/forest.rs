@@ -46,10 +46,7 @@ struct Arguments {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let rows = read_matrix(&arguments.file, arguments.n_columns)?;
-    let sample = Sample {
-        rows: rows.view(),
-        observed: rows.view(),
-    };
+    let sample = Sample::complete(rows.view());
     let params = IsolationForestParams {
         n_estimators: arguments.n_estimators,
         max_samples: MaxSamples::Count(arguments.max_samples),

@@ -1,3 +1,4 @@
+use linfa::traits::Fit as _;
 use ndarray::{Axis, array, concatenate, s};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -5,10 +6,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn sample(rows: &Array2<f64>) -> Sample<'_> {
-    Sample {
-        rows: rows.view(),
-        observed: rows.view(),
-    }
+    Sample::complete(rows.view())
 }
 
 fn fit_with(ridge: f64, rows: &Array2<f64>) -> Result<Gaussian> {
@@ -73,7 +71,7 @@ fn agrees_with_scipy() {
         mean.mahalanobis < 1e-12 && mean.normalized_density == 1.0,
         "{mean:?}"
     );
-    let z = model.z_scores(&[2.0, 7.0]);
+    let z = model.z_scores(&[2.0, 7.0]).expect("has them");
     assert!((z[0] - -1.2 / 3.7f64.sqrt()).abs() < 1e-12, "{z:?}");
 }
 
@@ -144,7 +142,7 @@ fn updates_of_another_width_are_refused() {
     let model = fit(&table(10, 3, 0.0, 5));
     let other = table(10, 2, 0.0, 5);
     let error = model
-        .update(sample(&other), &Context::new())
+        .update(History::none(), sample(&other), &Context::new())
         .expect_err("refused");
     assert_eq!(error.reason(), Reason::SchemaMismatch);
 }
@@ -207,7 +205,7 @@ proptest! {
         let rows = table(n + m, d, offset, seed);
         let (first, second) = rows.view().split_at(Axis(0), n);
         let (first, second) = (first.to_owned(), second.to_owned());
-        let updated = fit(&first).update(sample(&second), &Context::new()).expect("a model");
+        let updated = fit(&first).update(History::none(), sample(&second), &Context::new()).expect("a model").detector;
         let whole = fit(&rows);
         assert_close(&score(&updated, rows.view()), &score(&whole, rows.view()))?;
         assert_close(updated.std.as_slice(), whole.std.as_slice())?;
@@ -260,7 +258,7 @@ proptest! {
                     prop_assert!(found.mahalanobis.is_finite() && found.mahalanobis >= 0.0, "{found:?}");
                     prop_assert!(found.log_density.is_finite() && !found.density.is_nan(), "{found:?}");
                     prop_assert!((0.0..=1.0).contains(&found.normalized_density), "{found:?}");
-                    prop_assert!(model.z_scores(probe).iter().all(|z| z.is_finite()));
+                    prop_assert!(model.z_scores(probe).expect("has them").iter().all(|z| z.is_finite()));
                 }
                 prop_assert!(score(&model, matrix(&probes).view()).iter().all(|s| s.is_finite()));
             }

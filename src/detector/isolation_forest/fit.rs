@@ -1,8 +1,5 @@
 //! Fitting a forest: its trees grow in parallel, each on a random stream of its own.
 
-use linfa::DatasetBase;
-use linfa::traits::Fit;
-use ndarray::{ArrayBase, Data, Ix2};
 use rayon::prelude::*;
 
 use super::compact::{self, CompactTrees};
@@ -16,6 +13,7 @@ use super::population::Population;
 use super::random::tree_rng;
 use super::{IsolationForest, IsolationForestParams, IsolationForestValidParams, Trees};
 use crate::context::Context;
+use crate::detector::method::linfa_fit;
 use crate::detector::{History, Sample};
 use crate::error::{Error, Reason, Result};
 
@@ -78,19 +76,7 @@ fn check_size(params: &IsolationForestParams, n_subsample: usize) -> Result<()> 
     Err(Error::new(Reason::InvalidParameter, message).at("n_estimators"))
 }
 
-impl<D: Data<Elem = f64>, T> Fit<ArrayBase<D, Ix2>, T, Error> for IsolationForestValidParams {
-    type Object = IsolationForest;
-
-    /// Fits without history and without a deadline.
-    fn fit(&self, dataset: &DatasetBase<ArrayBase<D, Ix2>, T>) -> Result<IsolationForest> {
-        let rows = dataset.records.view();
-        let sample = Sample {
-            rows,
-            observed: rows,
-        };
-        self.fit_rows(None, sample, &Context::new())
-    }
-}
+linfa_fit!(IsolationForestValidParams => IsolationForest);
 
 /// What all trees of a fit share.
 struct ForestFit<'a> {

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 pub use params::{IsolationForestParams, IsolationForestValidParams, MaxFeatures, MaxSamples};
 
-use super::{Detector, History, Sample};
+use super::{Detector, History, Learned, Method, Sample, check_n_features};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
 use frame::Frame;
@@ -86,72 +86,6 @@ impl TryFrom<UncheckedForest> for IsolationForest {
     }
 }
 
-impl IsolationForest {
-    /// Grows all trees anew, from the same parameters, on a population in which `history` stands for all rows seen before.
-    /// The cost does not depend on how many those were.
-    ///
-    /// Fails where the rows have other features than the forest, or the caller has left.
-    pub fn update(
-        &self,
-        history: History<'_>,
-        sample: Sample<'_>,
-        context: &Context,
-    ) -> Result<Self> {
-        if sample.rows.ncols() != self.n_features() {
-            return Err(Error::new(
-                Reason::SchemaMismatch,
-                format!(
-                    "the new rows have {} features, the forest has {}",
-                    sample.rows.ncols(),
-                    self.n_features()
-                ),
-            ));
-        }
-        self.params
-            .check_ref()?
-            .fit_rows(Some(history), sample, context)
-    }
-
-    /// The parameters that the forest was grown with.
-    pub fn params(&self) -> &IsolationForestParams {
-        &self.params
-    }
-
-    /// Checks everything that scoring relies on: lengths, features, children, numbers. Deserialising has done so already.
-    pub fn validate(&self) -> Result<()> {
-        let damaged = |what: &str| {
-            Error::new(
-                Reason::DamagedArtifact,
-                format!("damaged isolation forest: {what}"),
-            )
-        };
-        let n_trees = match self.params.check_ref() {
-            Ok(params) => params.params().n_estimators,
-            Err(error) => return Err(damaged(error.message())),
-        };
-        if self.n_subsample < 2 {
-            return Err(damaged("its trees were grown on fewer than 2 rows"));
-        }
-        let n_features = self.n_features();
-        let fault = self.frame.fault().or_else(|| match &self.trees {
-            Trees::Perfect(trees) => trees.fault(n_trees, n_features),
-            Trees::Compact(trees) => trees.fault(n_trees, n_features),
-            Trees::Extended(trees) => trees.fault(n_trees, n_features),
-        });
-        fault.map_or(Ok(()), |fault| Err(damaged(fault)))
-    }
-
-    /// The memory that the forest holds, in bytes.
-    pub fn size_bytes(&self) -> usize {
-        let trees = match &self.trees {
-            Trees::Perfect(trees) => trees.size_bytes(),
-            Trees::Compact(trees) => trees.size_bytes(),
-            Trees::Extended(trees) => trees.size_bytes(),
-        };
-        size_of::<Self>() + self.frame.size_bytes() + trees
-    }
-}
-
 impl Detector for IsolationForest {
     fn n_features(&self) -> usize {
         self.frame.n_features()
@@ -182,6 +116,74 @@ impl Detector for IsolationForest {
                 scores.iter_mut().for_each(|sum| *sum = score(*sum));
             }
         }
+    }
+
+    fn validate(&self) -> Result<()> {
+        let damaged = |what: &str| {
+            Error::new(
+                Reason::DamagedArtifact,
+                format!("damaged isolation forest: {what}"),
+            )
+        };
+        let n_trees = match self.params.check_ref() {
+            Ok(params) => params.params().n_estimators,
+            Err(error) => return Err(damaged(error.message())),
+        };
+        if self.n_subsample < 2 {
+            return Err(damaged("its trees were grown on fewer than 2 rows"));
+        }
+        let n_features = self.n_features();
+        let fault = self.frame.fault().or_else(|| match &self.trees {
+            Trees::Perfect(trees) => trees.fault(n_trees, n_features),
+            Trees::Compact(trees) => trees.fault(n_trees, n_features),
+            Trees::Extended(trees) => trees.fault(n_trees, n_features),
+        });
+        fault.map_or(Ok(()), |fault| Err(damaged(fault)))
+    }
+
+    fn size_bytes(&self) -> usize {
+        let trees = match &self.trees {
+            Trees::Perfect(trees) => trees.size_bytes(),
+            Trees::Compact(trees) => trees.size_bytes(),
+            Trees::Extended(trees) => trees.size_bytes(),
+        };
+        size_of::<Self>() + self.frame.size_bytes() + trees
+    }
+}
+
+impl Method for IsolationForest {
+    type Params = IsolationForestParams;
+
+    const NAME: &'static str = "isolation_forest";
+
+    fn random_state(params: &IsolationForestParams) -> u64 {
+        params.random_state
+    }
+
+    fn fit(
+        params: &IsolationForestValidParams,
+        sample: Sample<'_>,
+        context: &Context,
+    ) -> Result<Learned<Self>> {
+        params.fit_rows(None, sample, context).map(Learned::plain)
+    }
+
+    /// Grows all trees anew, on a population in which `history` stands for all rows seen before.
+    fn update(
+        &self,
+        history: History<'_>,
+        sample: Sample<'_>,
+        context: &Context,
+    ) -> Result<Learned<Self>> {
+        check_n_features(sample.rows, self.n_features())?;
+        let params = self.params.check_ref()?;
+        params
+            .fit_rows(Some(history), sample, context)
+            .map(Learned::plain)
+    }
+
+    fn params(&self) -> &IsolationForestParams {
+        &self.params
     }
 }
 

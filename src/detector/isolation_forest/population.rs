@@ -28,7 +28,7 @@ impl<'a> Population<'a> {
     ) -> Result<Self> {
         let new = sample.rows.view();
         let (history, seen) = match history {
-            Some(History { rows, seen }) if rows.nrows() > 0 => {
+            Some(History { rows, seen, .. }) if rows.nrows() > 0 => {
                 (rows.view(), (*seen).max(rows.nrows() as u64))
             }
             _ => (new.slice_move(ndarray::s![..0, ..]), 0),

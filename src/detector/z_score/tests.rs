@@ -1,3 +1,4 @@
+use linfa::traits::Fit as _;
 use ndarray::{Array2, Axis, array};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -5,10 +6,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn sample(rows: &Array2<f64>) -> Sample<'_> {
-    Sample {
-        rows: rows.view(),
-        observed: rows.view(),
-    }
+    Sample::complete(rows.view())
 }
 
 fn try_fit(rows: &Array2<f64>) -> Result<ZScore> {
@@ -46,7 +44,7 @@ fn given(baselines: Vec<Baseline>) -> ZScoreParams {
 fn the_score_is_the_largest_absolute_z_score() {
     let rows = array![[1.0, 10.0], [2.0, f64::NAN], [3.0, 30.0]];
     let model = fit(&rows);
-    assert_eq!(model.z_scores(&[5.0, 20.0]), [3.0, 0.0]);
+    assert_eq!(model.z_scores(&[5.0, 20.0]), Some(vec![3.0, 0.0]));
     assert_eq!(
         score(
             &model,
@@ -65,7 +63,7 @@ fn given_baselines_need_no_rows_and_learn_nothing() {
     model.validate().expect("valid");
     let rows = array![[1.0, 2.0], [3.0, 4.0]];
     let error = model
-        .update(sample(&rows), &Context::new())
+        .update(History::none(), sample(&rows), &Context::new())
         .expect_err("refused");
     assert_eq!(error.reason(), Reason::UpdateRefused);
     let checked = params.check().expect("valid");
@@ -140,7 +138,7 @@ fn unusable_rows_are_refused() {
         array![[1.0, 1e300], [2.0, -1e300]],
     ] {
         let error = try_fit(&rows).expect_err("unusable");
-        let error = super::super::name_column(error, &["a".into(), "b".into()]);
+        let error = crate::statistics::name_column(error, &["a".into(), "b".into()]);
         assert!(error.message().starts_with("column \"b\""), "{error}");
     }
 }
@@ -201,7 +199,7 @@ proptest! {
         let rows = Array2::from(rows);
         let (first, second) = rows.view().split_at(Axis(0), cut);
         let (first, second) = (first.to_owned(), second.to_owned());
-        let updated = fit(&first).update(sample(&second), &Context::new()).expect("a model");
+        let updated = fit(&first).update(History::none(), sample(&second), &Context::new()).expect("a model").detector;
         let whole = fit(&rows);
         for (a, b) in score(&updated, rows.view()).iter().zip(score(&whole, rows.view())) {
             prop_assert!((a - b).abs() <= 1e-9 * b.max(1.0), "{a} {b}");

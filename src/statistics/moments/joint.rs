@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{BLOCK_ROWS, MAX_ROWS, Mean, corrected, damaged, is_mean, is_square};
 use crate::context::Context;
-use crate::detector::ColumnError;
 use crate::error::Result;
+use crate::statistics::ColumnError;
 
 /// The moments of all features together, over the rows that are complete.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -133,7 +133,7 @@ impl Moments {
     }
 
     /// What rounding took from each mean.
-    pub(in crate::detector) fn mean_low(&self) -> &[f64] {
+    pub(crate) fn mean_low(&self) -> &[f64] {
         &self.mean_low
     }
 
@@ -234,6 +234,6 @@ impl Moments {
 }
 
 /// The number of entries in the lower triangle of a matrix of `d` rows, diagonal included; also where its row `d` starts.
-pub(in crate::detector) fn triangle(d: usize) -> usize {
+pub(crate) fn triangle(d: usize) -> usize {
     d * (d + 1) / 2
 }

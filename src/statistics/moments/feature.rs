@@ -5,8 +5,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{BLOCK_ROWS, MAX_ROWS, Mean, corrected, damaged, is_mean, is_square};
-use crate::detector::ColumnError;
 use crate::error::Result;
+use crate::statistics::ColumnError;
 
 /// The moments of each feature on its own, over the values that are present in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -121,7 +121,7 @@ impl FeatureMoments {
     }
 
     /// What rounding took from each mean.
-    pub(in crate::detector) fn mean_low(&self) -> &[f64] {
+    pub(crate) fn mean_low(&self) -> &[f64] {
         &self.mean_low
     }
 

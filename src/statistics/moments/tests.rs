@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::context::Context;
-use crate::detector::{ColumnError, name_column};
+use crate::statistics::{ColumnError, name_column};
 
 fn learn(rows: &Array2<f64>) -> Moments {
     Moments::of(rows.view(), &Context::new()).expect("moments")

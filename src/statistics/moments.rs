@@ -10,7 +10,7 @@ mod joint;
 
 pub use feature::FeatureMoments;
 pub use joint::Moments;
-pub(super) use joint::triangle;
+pub(crate) use joint::triangle;
 
 use crate::error::{Error, Reason};
 

@@ -1,0 +1,239 @@
+//! What every detector is: how it learns, how it scores, and what it learns from.
+
+use linfa::ParamGuard;
+use ndarray::ArrayView2;
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+
+/// The rows that a detector learns from, after imputation and scaling.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample<'a> {
+    /// The rows, n x d, all finite: missing values are imputed.
+    pub rows: ArrayView2<'a, f64>,
+    /// The same rows with NaN where a value was missing. May be the very same matrix where none was.
+    pub observed: ArrayView2<'a, f64>,
+    /// Whether each row is an anomaly: n labels for a supervised detector, none for any other.
+    pub labels: Option<&'a [bool]>,
+}
+
+impl<'a> Sample<'a> {
+    /// Rows in which nothing was missing, without labels.
+    pub fn complete(rows: ArrayView2<'a, f64>) -> Self {
+        Self {
+            rows,
+            observed: rows,
+            labels: None,
+        }
+    }
+}
+
+/// What stands for the rows that a detector has learned from before.
+#[derive(Debug, Clone, Copy)]
+pub struct History<'a> {
+    /// A uniform sample of all rows seen before, imputed and scaled, all finite.
+    pub rows: ArrayView2<'a, f64>,
+    /// Whether each of them is an anomaly: for a supervised detector, none for any other.
+    pub labels: Option<&'a [bool]>,
+    /// How many rows were seen before.
+    pub seen: u64,
+}
+
+impl History<'_> {
+    /// No row at all, for tests of detectors that learn exactly and look at none.
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        History {
+            rows: ArrayView2::from_shape((0, 0), &[]).expect("no rows"),
+            labels: None,
+            seen: 0,
+        }
+    }
+
+    /// How many of the rows seen before each row of the sample stands for, at least 1; 1 without any.
+    pub fn weight(&self) -> f64 {
+        (self.seen as f64 / self.rows.nrows().max(1) as f64).max(1.0)
+    }
+}
+
+/// A detector, and what its learning says of the rows that it learned from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Learned<D> {
+    /// The detector.
+    pub detector: D,
+    /// Honest scores of the rows it learned from, those of the history before those of the sample: such as each row would get
+    /// had it not been learned from. `None` where scoring the rows gives that.
+    pub calibration_scores: Option<Vec<f64>>,
+}
+
+impl<D> Learned<D> {
+    /// A detector for which a row that it has learned from is a row like any other.
+    pub fn plain(detector: D) -> Self {
+        Self {
+            detector,
+            calibration_scores: None,
+        }
+    }
+
+    /// The same with the detector in another form.
+    pub fn map<E>(self, form: impl FnOnce(D) -> E) -> Learned<E> {
+        Learned {
+            detector: form(self.detector),
+            calibration_scores: self.calibration_scores,
+        }
+    }
+}
+
+/// A fitted detector.
+pub trait Detector: Send + Sync {
+    /// The number of features of the rows it scores.
+    fn n_features(&self) -> usize;
+
+    /// Scores a block of rows on the calling thread. Higher is more anomalous. A row's score depends on that row alone.
+    ///
+    /// `rows` is n x [`n_features`](Self::n_features) in standard layout with finite values; `scores` has length n.
+    fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]);
+
+    /// The bytes that the detector takes in memory.
+    fn size_bytes(&self) -> usize;
+
+    /// Checks a detector that was read from outside; only then may it score.
+    ///
+    /// # Errors
+    /// [`Reason::DamagedArtifact`](crate::error::Reason::DamagedArtifact) when its parts do not fit together.
+    fn validate(&self) -> Result<()>;
+
+    /// The z-score of each feature of a row, for the detectors that have them.
+    ///
+    /// # Panics
+    /// If the row has another number of features.
+    fn z_scores(&self, _row: &[f64]) -> Option<Vec<f64>> {
+        None
+    }
+
+    /// How much each feature contributed to the fit, not negative and 1 in sum, for the detectors that know it.
+    fn feature_importances(&self) -> Option<Vec<f64>> {
+        None
+    }
+}
+
+/// How the features reach a detector when a request does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DefaultScaling {
+    /// As they are.
+    None,
+    /// Less the mean, divided by the standard deviation.
+    Standard,
+    /// As they are, because the detector brings its own scale; another one is refused.
+    Own,
+}
+
+/// A way to learn a detector of one kind.
+pub trait Method: Detector + Sized {
+    /// The parameters.
+    type Params: ParamGuard<Error = Error> + Clone;
+
+    /// The name of the detector, as in the field of a request that holds its parameters.
+    const NAME: &'static str;
+
+    /// Whether it learns from labels.
+    const SUPERVISED: bool = false;
+
+    /// How the features reach it when a request does not say.
+    const SCALING: DefaultScaling = DefaultScaling::None;
+
+    /// The seed of its random choices; 0 for one that makes none.
+    fn random_state(_params: &Self::Params) -> u64 {
+        0
+    }
+
+    /// Learns from a sample, in parallel on rayon's current pool; the number of threads changes nothing.
+    ///
+    /// # Errors
+    /// [`Reason::UnusableRows`](crate::error::Reason::UnusableRows) where nothing can be learned from the rows,
+    /// [`Reason::InvalidParameter`](crate::error::Reason::InvalidParameter) where a parameter does not suit them, and what
+    /// `context` has to say.
+    fn fit(
+        params: &<Self::Params as ParamGuard>::Checked,
+        sample: Sample<'_>,
+        context: &Context,
+    ) -> Result<Learned<Self>>;
+
+    /// A detector that has learned from the sample, too. The cost does not grow with the number of rows seen before.
+    ///
+    /// # Errors
+    /// [`Reason::UpdateRefused`](crate::error::Reason::UpdateRefused) when the detector does not learn; otherwise as
+    /// [`fit`](Self::fit).
+    fn update(
+        &self,
+        history: History<'_>,
+        sample: Sample<'_>,
+        context: &Context,
+    ) -> Result<Learned<Self>>;
+
+    /// The parameters that the detector was fitted with, with every default filled in.
+    fn params(&self) -> &Self::Params;
+}
+
+/// Makes checked parameters fit as linfa's do: without history, and with a context that never ends.
+macro_rules! linfa_fit {
+    ($params:ty => $fitted:ty) => {
+        impl<D, T>
+            ::linfa::traits::Fit<::ndarray::ArrayBase<D, ::ndarray::Ix2>, T, $crate::error::Error>
+            for $params
+        where
+            D: ::ndarray::Data<Elem = f64>,
+        {
+            type Object = $fitted;
+
+            fn fit(
+                &self,
+                dataset: &::linfa::DatasetBase<::ndarray::ArrayBase<D, ::ndarray::Ix2>, T>,
+            ) -> $crate::error::Result<$fitted> {
+                let sample = $crate::detector::Sample::complete(dataset.records.view());
+                let learned = <$fitted as $crate::detector::Method>::fit(
+                    self,
+                    sample,
+                    &$crate::context::Context::new(),
+                )?;
+                Ok(learned.detector)
+            }
+        }
+    };
+    ($params:ty => $fitted:ty, supervised) => {
+        impl<D, L>
+            ::linfa::traits::Fit<
+                ::ndarray::ArrayBase<D, ::ndarray::Ix2>,
+                ::ndarray::ArrayBase<L, ::ndarray::Ix1>,
+                $crate::error::Error,
+            > for $params
+        where
+            D: ::ndarray::Data<Elem = f64>,
+            L: ::ndarray::Data<Elem = bool>,
+        {
+            type Object = $fitted;
+
+            fn fit(
+                &self,
+                dataset: &::linfa::DatasetBase<
+                    ::ndarray::ArrayBase<D, ::ndarray::Ix2>,
+                    ::ndarray::ArrayBase<L, ::ndarray::Ix1>,
+                >,
+            ) -> $crate::error::Result<$fitted> {
+                let labels = dataset.targets.to_vec();
+                let sample = $crate::detector::Sample {
+                    labels: Some(&labels),
+                    ..$crate::detector::Sample::complete(dataset.records.view())
+                };
+                let learned = <$fitted as $crate::detector::Method>::fit(
+                    self,
+                    sample,
+                    &$crate::context::Context::new(),
+                )?;
+                Ok(learned.detector)
+            }
+        }
+    };
+}
+
+pub(super) use linfa_fit;

@@ -1,0 +1,7 @@
+//! What is known of numbers: moments, quantiles, and what can be wrong with a column of them.
+
+pub mod column_error;
+pub mod moments;
+pub mod quantile;
+
+pub use column_error::{ColumnError, name_column};
