@@ -16,11 +16,13 @@ use crate::error::{Error, Reason, Result};
 pub mod gaussian;
 pub mod isolation_forest;
 mod method;
+pub mod one_class_svm;
 pub mod z_score;
 
 pub use gaussian::{Gaussian, GaussianParams, GaussianRow};
 pub use isolation_forest::{IsolationForest, IsolationForestParams};
 pub use method::{DefaultScaling, Detector, History, Learned, Method, Sample};
+pub use one_class_svm::{OneClassSvm, OneClassSvmParams};
 pub use z_score::{Baseline, ZScore, ZScoreParams};
 
 macro_rules! detectors {
@@ -123,6 +125,8 @@ detectors! {
     Gaussian,
     /// Z-score.
     ZScore,
+    /// One-class SVM.
+    OneClassSvm,
 }
 
 impl Default for DetectorParams {
