@@ -15,11 +15,16 @@ use crate::error::{Error, Reason, Result};
 
 pub mod gaussian;
 pub mod isolation_forest;
+pub mod knn;
+pub mod local_outlier_factor;
 mod method;
+mod neighbors;
 pub mod z_score;
 
 pub use gaussian::{Gaussian, GaussianParams, GaussianRow};
 pub use isolation_forest::{IsolationForest, IsolationForestParams};
+pub use knn::{Knn, KnnMethod, KnnParams};
+pub use local_outlier_factor::{LocalOutlierFactor, LocalOutlierFactorParams};
 pub use method::{DefaultScaling, Detector, History, Learned, Method, Sample};
 pub use z_score::{Baseline, ZScore, ZScoreParams};
 
@@ -123,6 +128,10 @@ detectors! {
     Gaussian,
     /// Z-score.
     ZScore,
+    /// Local outlier factor.
+    LocalOutlierFactor,
+    /// Distance to the nearest rows.
+    Knn,
 }
 
 impl Default for DetectorParams {
