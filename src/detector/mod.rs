@@ -15,12 +15,17 @@ use crate::error::{Error, Reason, Result};
 
 pub mod gaussian;
 pub mod isolation_forest;
+pub mod knn;
+pub mod local_outlier_factor;
 mod method;
 pub mod one_class_svm;
+mod neighbors;
 pub mod z_score;
 
 pub use gaussian::{Gaussian, GaussianParams, GaussianRow};
 pub use isolation_forest::{IsolationForest, IsolationForestParams};
+pub use knn::{Knn, KnnMethod, KnnParams};
+pub use local_outlier_factor::{LocalOutlierFactor, LocalOutlierFactorParams};
 pub use method::{DefaultScaling, Detector, History, Learned, Method, Sample};
 pub use one_class_svm::{OneClassSvm, OneClassSvmParams};
 pub use z_score::{Baseline, ZScore, ZScoreParams};
@@ -127,6 +132,10 @@ detectors! {
     ZScore,
     /// One-class SVM.
     OneClassSvm,
+    /// Local outlier factor.
+    LocalOutlierFactor,
+    /// Distance to the nearest rows.
+    Knn,
 }
 
 impl Default for DetectorParams {
