@@ -13,14 +13,18 @@ use serde::{Deserialize, Serialize};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
 
+pub mod class_weight;
 pub mod gaussian;
 pub mod isolation_forest;
 mod method;
+pub mod random_forest;
 pub mod z_score;
 
+pub use class_weight::ClassWeight;
 pub use gaussian::{Gaussian, GaussianParams, GaussianRow};
 pub use isolation_forest::{IsolationForest, IsolationForestParams};
 pub use method::{DefaultScaling, Detector, History, Learned, Method, Sample};
+pub use random_forest::{RandomForest, RandomForestParams};
 pub use z_score::{Baseline, ZScore, ZScoreParams};
 
 macro_rules! detectors {
@@ -123,6 +127,8 @@ detectors! {
     Gaussian,
     /// Z-score.
     ZScore,
+    /// Random forest.
+    RandomForest,
 }
 
 impl Default for DetectorParams {
