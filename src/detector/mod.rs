@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
 
+pub mod class_weight;
 pub mod gaussian;
 pub mod isolation_forest;
 pub mod knn;
@@ -20,14 +21,17 @@ pub mod local_outlier_factor;
 mod method;
 pub mod one_class_svm;
 mod neighbors;
+pub mod random_forest;
 pub mod z_score;
 
+pub use class_weight::ClassWeight;
 pub use gaussian::{Gaussian, GaussianParams, GaussianRow};
 pub use isolation_forest::{IsolationForest, IsolationForestParams};
 pub use knn::{Knn, KnnMethod, KnnParams};
 pub use local_outlier_factor::{LocalOutlierFactor, LocalOutlierFactorParams};
 pub use method::{DefaultScaling, Detector, History, Learned, Method, Sample};
 pub use one_class_svm::{OneClassSvm, OneClassSvmParams};
+pub use random_forest::{RandomForest, RandomForestParams};
 pub use z_score::{Baseline, ZScore, ZScoreParams};
 
 macro_rules! detectors {
@@ -136,6 +140,8 @@ detectors! {
     LocalOutlierFactor,
     /// Distance to the nearest rows.
     Knn,
+    /// Random forest.
+    RandomForest,
 }
 
 impl Default for DetectorParams {
