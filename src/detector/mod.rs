@@ -13,13 +13,17 @@ use serde::{Deserialize, Serialize};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
 
+pub mod auto;
 pub mod gaussian;
 pub mod isolation_forest;
+pub mod lesinn;
 mod method;
 pub mod z_score;
 
+pub use auto::{Auto, AutoParams};
 pub use gaussian::{Gaussian, GaussianParams, GaussianRow};
 pub use isolation_forest::{IsolationForest, IsolationForestParams};
+pub use lesinn::{Lesinn, LesinnMetric, LesinnParams};
 pub use method::{DefaultScaling, Detector, History, Learned, Method, Sample};
 pub use z_score::{Baseline, ZScore, ZScoreParams};
 
@@ -123,6 +127,10 @@ detectors! {
     Gaussian,
     /// Z-score.
     ZScore,
+    /// Mean distance to the nearest rows of many small samples.
+    Lesinn,
+    /// What suits without a choice: lesinn on two scalings.
+    Auto,
 }
 
 impl Default for DetectorParams {
