@@ -18,6 +18,10 @@ pub mod gaussian;
 pub mod isolation_forest;
 pub mod knn;
 pub mod local_outlier_factor;
+pub mod auto;
+pub mod gaussian;
+pub mod isolation_forest;
+pub mod lesinn;
 mod method;
 pub mod one_class_svm;
 mod neighbors;
@@ -29,6 +33,10 @@ pub use gaussian::{Gaussian, GaussianParams, GaussianRow};
 pub use isolation_forest::{IsolationForest, IsolationForestParams};
 pub use knn::{Knn, KnnMethod, KnnParams};
 pub use local_outlier_factor::{LocalOutlierFactor, LocalOutlierFactorParams};
+pub use auto::{Auto, AutoParams};
+pub use gaussian::{Gaussian, GaussianParams, GaussianRow};
+pub use isolation_forest::{IsolationForest, IsolationForestParams};
+pub use lesinn::{Lesinn, LesinnMetric, LesinnParams};
 pub use method::{DefaultScaling, Detector, History, Learned, Method, Sample};
 pub use one_class_svm::{OneClassSvm, OneClassSvmParams};
 pub use random_forest::{RandomForest, RandomForestParams};
@@ -142,6 +150,10 @@ detectors! {
     Knn,
     /// Random forest.
     RandomForest,
+    /// Mean distance to the nearest rows of many small samples.
+    Lesinn,
+    /// What suits without a choice: lesinn on two scalings.
+    Auto,
 }
 
 impl Default for DetectorParams {
