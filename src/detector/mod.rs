@@ -13,14 +13,20 @@ use serde::{Deserialize, Serialize};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
 
+pub mod class_weight;
 pub mod gaussian;
 pub mod isolation_forest;
+pub mod logistic_regression;
 mod method;
+pub mod pca;
 pub mod z_score;
 
+pub use class_weight::ClassWeight;
 pub use gaussian::{Gaussian, GaussianParams, GaussianRow};
 pub use isolation_forest::{IsolationForest, IsolationForestParams};
+pub use logistic_regression::{LogisticRegression, LogisticRegressionParams};
 pub use method::{DefaultScaling, Detector, History, Learned, Method, Sample};
+pub use pca::{Pca, PcaParams};
 pub use z_score::{Baseline, ZScore, ZScoreParams};
 
 macro_rules! detectors {
@@ -123,6 +129,10 @@ detectors! {
     Gaussian,
     /// Z-score.
     ZScore,
+    /// Principal components.
+    Pca,
+    /// Logistic regression.
+    LogisticRegression,
 }
 
 impl Default for DetectorParams {
