@@ -26,6 +26,9 @@ mod method;
 pub mod one_class_svm;
 mod neighbors;
 pub mod random_forest;
+pub mod logistic_regression;
+mod method;
+pub mod pca;
 pub mod z_score;
 
 pub use class_weight::ClassWeight;
@@ -40,6 +43,9 @@ pub use lesinn::{Lesinn, LesinnMetric, LesinnParams};
 pub use method::{DefaultScaling, Detector, History, Learned, Method, Sample};
 pub use one_class_svm::{OneClassSvm, OneClassSvmParams};
 pub use random_forest::{RandomForest, RandomForestParams};
+pub use logistic_regression::{LogisticRegression, LogisticRegressionParams};
+pub use method::{DefaultScaling, Detector, History, Learned, Method, Sample};
+pub use pca::{Pca, PcaParams};
 pub use z_score::{Baseline, ZScore, ZScoreParams};
 
 macro_rules! detectors {
@@ -154,6 +160,10 @@ detectors! {
     Lesinn,
     /// What suits without a choice: lesinn on two scalings.
     Auto,
+    /// Principal components.
+    Pca,
+    /// Logistic regression.
+    LogisticRegression,
 }
 
 impl Default for DetectorParams {
