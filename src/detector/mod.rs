@@ -13,12 +13,16 @@ use serde::{Deserialize, Serialize};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
 
+pub mod ecod;
 pub mod gaussian;
+pub mod hbos;
 pub mod isolation_forest;
 mod method;
 pub mod z_score;
 
+pub use ecod::{Ecod, EcodParams};
 pub use gaussian::{Gaussian, GaussianParams, GaussianRow};
+pub use hbos::{Hbos, HbosParams, NBins};
 pub use isolation_forest::{IsolationForest, IsolationForestParams};
 pub use method::{DefaultScaling, Detector, History, Learned, Method, Sample};
 pub use z_score::{Baseline, ZScore, ZScoreParams};
@@ -123,6 +127,10 @@ detectors! {
     Gaussian,
     /// Z-score.
     ZScore,
+    /// Histograms.
+    Hbos,
+    /// Empirical cumulative distributions.
+    Ecod,
 }
 
 impl Default for DetectorParams {
