@@ -244,7 +244,7 @@ mod tests {
             detector: Some(model::Detector::ZScore(z_score)),
             ..Default::default()
         };
-        assert_eq!(parameters(&model), "multiplier=3, baseline=x:1.5:2");
+        assert_eq!(parameters::of(&model), "multiplier=3, baseline=x:1.5:2");
     }
 
     #[test]
