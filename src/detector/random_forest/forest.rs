@@ -6,12 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::cuts::{Cuts, code};
 use super::tree::Trees;
-use super::walk;
+use super::walk::{self, Walks};
 use crate::context::Context;
 use crate::error::Result;
 
 /// How many rows are walked down a tree before the next one's turn.
-pub(super) const BLOCK: usize = 128;
+const BLOCK: usize = 1024;
+
+/// The most codes of a block, so that they stay near the processor.
+const MAX_CODES: usize = 1 << 16;
 
 /// Fewer rows than these are walked down all trees one by one.
 const FEW: usize = 8;
@@ -29,33 +32,37 @@ pub(super) struct Forest {
 impl Forest {
     /// The sum of each row's scores in all trees. The order of the additions is that of the trees, whatever the block.
     pub(super) fn sum_block(&self, rows: ArrayView2<'_, f64>, sums: &mut [f64]) {
-        let n_slots = self.cuts.n_slots();
+        // leaves look at the code of slot 0, which a forest without splits does not have
+        let width = self.cuts.n_slots().max(1);
+        let block = (MAX_CODES / width).clamp(FEW, BLOCK);
         let mut codes = Vec::new();
-        let blocks = rows.axis_chunks_iter(Axis(0), BLOCK);
-        for (rows, sums) in blocks.zip(sums.chunks_mut(BLOCK)) {
+        let mut walks = Walks::default();
+        for (rows, sums) in rows
+            .axis_chunks_iter(Axis(0), block)
+            .zip(sums.chunks_mut(block))
+        {
+            codes.resize(rows.nrows() * width, 0);
+            self.encode(rows, width, &mut codes);
             if rows.nrows() < FEW {
-                // leaves look at the code of slot 0, which a forest without splits does not have
-                codes.resize(n_slots.max(1), 0);
-                for (row, sum) in rows.outer_iter().zip(sums) {
-                    for (slot, out) in codes.iter_mut().enumerate().take(n_slots) {
-                        let x = row[self.cuts.features()[slot] as usize];
-                        *out = code(self.cuts.of_slot(slot), x) as u16;
-                    }
-                    *sum = walk::sum_row(&self.trees, &codes);
+                for (codes, sum) in codes.chunks_exact(width).zip(sums) {
+                    *sum = walk::sum_row(&self.trees, codes);
                 }
             } else {
-                codes.resize(n_slots.max(1) * BLOCK, 0);
-                for (slot, codes) in codes.chunks_exact_mut(BLOCK).enumerate().take(n_slots) {
-                    let cuts = self.cuts.of_slot(slot);
-                    let column = rows.column(self.cuts.features()[slot] as usize);
-                    for (out, &x) in codes.iter_mut().zip(column) {
-                        *out = code(cuts, x) as u16;
-                    }
-                }
                 sums.fill(0.0);
                 for index in 0..self.trees.n_trees() {
-                    walk::add_block(self.trees.tree(index), &codes, sums);
+                    walks.add_tree(self.trees.tree(index), &codes, width, sums);
                 }
+            }
+        }
+    }
+
+    /// The codes of the rows, row by row.
+    fn encode(&self, rows: ArrayView2<'_, f64>, width: usize, codes: &mut [u16]) {
+        for (slot, &feature) in self.cuts.features().iter().enumerate() {
+            let cuts = self.cuts.of_slot(slot);
+            let codes = codes[slot..].iter_mut().step_by(width);
+            for (out, &x) in codes.zip(rows.column(feature as usize)) {
+                *out = code(cuts, x) as u16;
             }
         }
     }

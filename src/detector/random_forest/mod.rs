@@ -30,7 +30,7 @@ pub use params::{MAX_DEPTH, MaxFeatures, RandomForestParams, RandomForestValidPa
 use super::{Detector, History, Learned, Method, Sample};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
-use forest::{BLOCK, Forest};
+use forest::Forest;
 
 /// A fitted random forest. Scores are probabilities, in [0, 1].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
