@@ -2,15 +2,11 @@
 //!
 //! Eight samples lie side by side, one a lane, so that the nearest rows of each are found without looking across lanes. The
 //! portable code and that for AVX2 are the same source with the same order of operations, and so are the scores, bit for bit.
-#![allow(unsafe_code)]
 
 use super::params::LesinnMetric;
-
-/// How many samples lie side by side.
-pub(super) const LANES: usize = 8;
-
-/// One number of each of [`LANES`] samples.
-pub(super) type Lane = [f32; LANES];
+#[cfg(target_arch = "x86_64")]
+use super::simd::Avx2;
+use super::simd::{LANES, Lane, Portable, Simd};
 
 /// How many rows share a look at a member.
 pub(super) const TILE: usize = 4;
@@ -65,44 +61,35 @@ impl Kernel<'_> {
         }
     }
 
-    #[cfg(target_arch = "x86_64")]
     fn add(&self, scratch: &mut Scratch) {
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has AVX2.
-            unsafe { self.add_avx2(scratch) };
-        } else {
-            self.add_portable(scratch);
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx2) = Avx2::detect() {
+            return avx2.run(
+                #[inline(always)]
+                |avx2| self.add_with(avx2, scratch),
+            );
         }
-    }
-
-    #[cfg(not(target_arch = "x86_64"))]
-    fn add(&self, scratch: &mut Scratch) {
-        self.add_portable(scratch);
-    }
-
-    /// # Safety
-    ///
-    /// The processor has AVX2.
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
-    unsafe fn add_avx2(&self, scratch: &mut Scratch) {
-        self.add_portable(scratch);
+        self.add_with(Portable, scratch);
     }
 
     /// Inlined into the code for each set of instructions.
     #[inline(always)]
-    fn add_portable(&self, scratch: &mut Scratch) {
+    fn add_with<S: Simd>(&self, simd: S, scratch: &mut Scratch) {
         match (self.metric, self.n_neighbors + 1 == USUAL) {
-            (LesinnMetric::Manhattan, true) => self.add_groups::<false, USUAL>(scratch),
-            (LesinnMetric::Manhattan, false) => self.add_groups::<false, 0>(scratch),
-            (LesinnMetric::Euclidean, true) => self.add_groups::<true, USUAL>(scratch),
-            (LesinnMetric::Euclidean, false) => self.add_groups::<true, 0>(scratch),
+            (LesinnMetric::Manhattan, true) => self.add_groups::<S, false, USUAL>(simd, scratch),
+            (LesinnMetric::Manhattan, false) => self.add_groups::<S, false, 0>(simd, scratch),
+            (LesinnMetric::Euclidean, true) => self.add_groups::<S, true, USUAL>(simd, scratch),
+            (LesinnMetric::Euclidean, false) => self.add_groups::<S, true, 0>(simd, scratch),
         }
     }
 
     /// Adds what each sample says of each row to the sums. `LEAST` is `n_neighbors + 1`, or 0 for any number.
     #[inline(always)]
-    fn add_groups<const SQUARED: bool, const LEAST: usize>(&self, scratch: &mut Scratch) {
+    fn add_groups<S: Simd, const SQUARED: bool, const LEAST: usize>(
+        &self,
+        simd: S,
+        scratch: &mut Scratch,
+    ) {
         let d = self.n_features;
         let n_least = if LEAST == 0 {
             self.n_neighbors + 1
@@ -118,19 +105,19 @@ impl Kernel<'_> {
             let tiles = tiles.as_chunks::<TILE>().0;
             let (pairs, odd) = members.split_at(self.n_members / PAIR * PAIR * d);
             for pair in pairs.chunks_exact(PAIR * d) {
-                sweep::<TILE, PAIR, SQUARED, LEAST>(pair, tiles, least, d, n_least);
+                sweep::<S, TILE, PAIR, SQUARED, LEAST>(simd, pair, tiles, least, d, n_least);
             }
             for member in odd.chunks_exact(d) {
-                sweep::<TILE, 1, SQUARED, LEAST>(member, tiles, least, d, n_least);
+                sweep::<S, TILE, 1, SQUARED, LEAST>(simd, member, tiles, least, d, n_least);
             }
             let singles = singles.as_chunks::<1>().0;
             let least = least_of_singles;
             let (octets, odd) = members.split_at(self.n_members / OCTET * OCTET * d);
             for octet in octets.chunks_exact(OCTET * d) {
-                sweep::<1, OCTET, SQUARED, LEAST>(octet, singles, least, d, n_least);
+                sweep::<S, 1, OCTET, SQUARED, LEAST>(simd, octet, singles, least, d, n_least);
             }
             for member in odd.chunks_exact(d) {
-                sweep::<1, 1, SQUARED, LEAST>(member, singles, least, d, n_least);
+                sweep::<S, 1, 1, SQUARED, LEAST>(simd, member, singles, least, d, n_least);
             }
             let n_lanes = (self.n_samples - group * LANES).min(LANES);
             let live: [f64; LANES] =
@@ -148,7 +135,8 @@ impl Kernel<'_> {
 
 /// Notes the distances of tiles of `R` rows to `J` members. Each of a tile's rows has `n_least` lanes of least distances.
 #[inline(always)]
-fn sweep<const R: usize, const J: usize, const SQUARED: bool, const LEAST: usize>(
+fn sweep<S: Simd, const R: usize, const J: usize, const SQUARED: bool, const LEAST: usize>(
+    simd: S,
     members: &[Lane],
     tiles: &[[f32; R]],
     least: &mut [Lane],
@@ -156,14 +144,16 @@ fn sweep<const R: usize, const J: usize, const SQUARED: bool, const LEAST: usize
     n_least: usize,
 ) {
     let n_least = if LEAST == 0 { n_least } else { LEAST };
-    for (tile, least) in tiles
-        .chunks_exact(d)
-        .zip(least.chunks_exact_mut(R * n_least))
-    {
-        let distances = distances::<R, J, SQUARED>(members, tile, d);
+    let tiles = tiles.chunks_exact(d);
+    for (tile, least) in tiles.zip(least.chunks_exact_mut(R * n_least)) {
+        let distances = distances::<S, R, J, SQUARED>(simd, members, tile, d);
         for (least, distances) in least.chunks_exact_mut(n_least).zip(distances) {
-            for distance in distances {
-                insert(least, distance);
+            if LEAST == 0 {
+                for distance in distances {
+                    insert(simd, least, distance);
+                }
+            } else {
+                insert_all::<S, J, LEAST>(simd, least, distances);
             }
         }
     }
@@ -171,36 +161,44 @@ fn sweep<const R: usize, const J: usize, const SQUARED: bool, const LEAST: usize
 
 /// The distances, or their squares, of `R` rows to `J` members of each lane's sample.
 #[inline(always)]
-fn distances<const R: usize, const J: usize, const SQUARED: bool>(
+fn distances<S: Simd, const R: usize, const J: usize, const SQUARED: bool>(
+    simd: S,
     members: &[Lane],
     tile: &[[f32; R]],
     d: usize,
-) -> [[Lane; J]; R] {
-    let mut totals = [[[0.0; LANES]; J]; R];
+) -> [[S::V; J]; R] {
+    let mut totals = [[simd.splat(0.0); J]; R];
     for first in (0..d).step_by(FEATURES) {
         let n = FEATURES.min(d - first);
         let tile = &tile[first..first + n];
-        let members: [&[Lane]; J] = std::array::from_fn(|j| &members[j * d + first..][..n]);
-        let mut sums = [[[0.0; LANES]; J]; R];
+        let mut rest = &members[first..];
+        let mut columns = [&members[..0]; J];
+        for column in &mut columns {
+            *column = &rest[..n];
+            rest = rest.get(d..).unwrap_or_default();
+        }
+        let mut sums = [[simd.splat(0.0); J]; R];
         for i in 0..n {
+            let mut member = [simd.splat(0.0); J];
+            for j in 0..J {
+                member[j] = simd.load(&columns[j][i]);
+            }
             for r in 0..R {
+                let x = simd.splat(tile[i][r]);
                 for j in 0..J {
-                    for lane in 0..LANES {
-                        let difference = members[j][i][lane] - tile[i][r];
-                        sums[r][j][lane] += if SQUARED {
-                            difference * difference
-                        } else {
-                            difference.abs()
-                        };
-                    }
+                    let difference = simd.sub(member[j], x);
+                    let term = if SQUARED {
+                        simd.mul(difference, difference)
+                    } else {
+                        simd.abs(difference)
+                    };
+                    sums[r][j] = simd.add(sums[r][j], term);
                 }
             }
         }
         for r in 0..R {
             for j in 0..J {
-                for lane in 0..LANES {
-                    totals[r][j][lane] += sums[r][j][lane];
-                }
+                totals[r][j] = simd.add(totals[r][j], sums[r][j]);
             }
         }
     }
@@ -209,14 +207,32 @@ fn distances<const R: usize, const J: usize, const SQUARED: bool>(
 
 /// Puts a distance of each lane into the lane's least ones, which ascend; the largest drops out.
 #[inline(always)]
-fn insert(least: &mut [Lane], mut distance: Lane) {
-    for kept in least {
-        for lane in 0..LANES {
-            // comparisons as one instruction each: no distance is NaN
-            let (a, b) = (kept[lane], distance[lane]);
-            kept[lane] = if a < b { a } else { b };
-            distance[lane] = if a < b { b } else { a };
+fn insert<S: Simd>(simd: S, least: &mut [Lane], mut distance: S::V) {
+    for place in least {
+        let kept = simd.load(place);
+        simd.store(simd.min(kept, distance), place);
+        distance = simd.max(kept, distance);
+    }
+}
+
+/// The same for `J` distances and a number of least ones that fits the registers.
+#[inline(always)]
+fn insert_all<S: Simd, const J: usize, const LEAST: usize>(
+    simd: S,
+    least: &mut [Lane],
+    distances: [S::V; J],
+) {
+    let mut kept = [simd.splat(0.0); LEAST];
+    for (kept, place) in kept.iter_mut().zip(&*least) {
+        *kept = simd.load(place);
+    }
+    for mut distance in distances {
+        for kept in &mut kept {
+            (*kept, distance) = (simd.min(*kept, distance), simd.max(*kept, distance));
         }
+    }
+    for (&kept, place) in kept.iter().zip(least) {
+        simd.store(kept, place);
     }
 }
 

@@ -12,6 +12,7 @@ mod params;
 pub(super) mod random;
 mod references;
 mod reservoirs;
+mod simd;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::frame::LIMIT;
-use super::kernel::{LANES, Lane};
+use super::simd::{LANES, Lane};
 use crate::error::{Error, Reason, Result};
 
 /// The most bytes that the members may take.
