@@ -19,6 +19,7 @@ pub mod isolation_forest;
 pub mod logistic_regression;
 mod method;
 pub mod pca;
+mod row_order;
 pub mod z_score;
 
 pub use class_weight::ClassWeight;
