@@ -67,7 +67,11 @@ fn agrees_with_numpy() {
     let model = fit(&rows);
     assert_close(
         model.eigenvalues(),
-        &[10.740907631191739, 0.7700949703792983, 0.0009973984289664262],
+        &[
+            10.740907631191739,
+            0.7700949703792983,
+            0.0009973984289664262,
+        ],
     );
     let probe = array![[2.0, 7.0, 0.3]];
     assert_close(&score(&model, probe.view()), &[941.7303030302141]);
