@@ -7,7 +7,7 @@ use ref_cast::{RefCastCustom, ref_cast_custom};
 use serde::{Deserialize, Serialize};
 
 use super::method::linfa_fit;
-use super::neighbors::check_n_neighbors;
+use super::neighbors::{Index, Neighbor, Union, check_n_neighbors, damaged};
 use super::{DefaultScaling, Detector, History, Learned, Method, Sample};
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -73,28 +73,91 @@ impl KnnValidParams {
 
 linfa_fit!(KnnValidParams => Knn);
 
-/// A fitted detector.
+/// A fitted detector by the distance to the nearest rows.
+///
+/// The score of a new row is its distance to the rows that were learned; one that is among them meets itself at distance 0, as in
+/// PyOD's `decision_function`. The calibration scores are those of each row among all others, PyOD's `decision_scores_`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Knn {
     params: KnnParams,
-    n_features: usize,
+    index: Index,
+}
+
+impl KnnMethod {
+    /// The score of a row with these nearest rows, nearest first.
+    fn score(self, found: &[Neighbor]) -> f64 {
+        match self {
+            Self::Largest => found.last().map_or(0.0, Neighbor::distance),
+            Self::Mean => {
+                let weighted = |it: &Neighbor| f64::from(it.copies) * it.distance();
+                found.iter().map(weighted).sum::<f64>() / n_rows(found) as f64
+            }
+            Self::Median => {
+                let last = n_rows(found).saturating_sub(1);
+                0.5 * (nth(found, last / 2) + nth(found, last.div_ceil(2)))
+            }
+        }
+    }
+}
+
+/// How many rows these are.
+fn n_rows(found: &[Neighbor]) -> usize {
+    found.iter().map(|it| it.copies as usize).sum()
+}
+
+/// The distance to the nth of these rows from 0.
+fn nth(found: &[Neighbor], mut n: usize) -> f64 {
+    for it in found {
+        match n.checked_sub(it.copies as usize) {
+            Some(rest) => n = rest,
+            None => return it.distance(),
+        }
+    }
+    0.0
+}
+
+impl Knn {
+    fn learn(
+        params: &KnnParams,
+        parts: &[ArrayView2<'_, f64>],
+        context: &Context,
+    ) -> Result<(Self, Vec<f64>)> {
+        let (index, point_of_row) = Index::learn(parts, context)?;
+        let mut scores = vec![0.0; index.n_points()];
+        let n_neighbors = index.n_neighbors(params.n_neighbors);
+        index.leave_one_out(n_neighbors, 1, &mut scores, context, |found, score| {
+            score[0] = params.method.score(found);
+        })?;
+        let scores = point_of_row.iter().map(|&i| scores[i as usize]).collect();
+        let params = params.clone();
+        Ok((Self { params, index }, scores))
+    }
 }
 
 impl Detector for Knn {
     fn n_features(&self) -> usize {
-        self.n_features
+        self.index.n_features()
     }
 
-    fn score_block(&self, _rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
-        scores.fill(0.0);
+    fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
+        let n_neighbors = self.index.n_neighbors(self.params.n_neighbors);
+        let mut scores = scores.iter_mut();
+        self.index.nearest(n_neighbors, rows, |found| {
+            if let Some(score) = scores.next() {
+                *score = self.params.method.score(found);
+            }
+        });
     }
 
     fn size_bytes(&self) -> usize {
-        size_of::<Self>()
+        size_of::<Self>() + self.index.size_bytes()
     }
 
     fn validate(&self) -> Result<()> {
-        Ok(())
+        if self.params.check_ref().is_err() {
+            return Err(damaged("the parameters are out of range"));
+        }
+        self.index.validate()
     }
 }
 
@@ -110,23 +173,34 @@ impl Method for Knn {
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<Learned<Self>> {
-        context.check()?;
-        Ok(Learned::plain(Self {
-            params: params.0.clone(),
-            n_features: sample.rows.ncols(),
-        }))
+        let (detector, scores) = Self::learn(&params.0, &[sample.rows], context)?;
+        Ok(Learned {
+            detector,
+            calibration_scores: Some(scores),
+        })
     }
 
+    /// Learns anew from the history's rows and from a uniform draw of the new rows at the same rate: all of them while the
+    /// history is all rows seen. Calibration scores come for all new rows; those that were not drawn are scored as new ones.
     fn update(
         &self,
-        _: History<'_>,
+        history: History<'_>,
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<Learned<Self>> {
-        Self::fit(self.params.check_ref()?, sample, context)
+        let union = Union::new(self.n_features(), &history, &sample)?;
+        let (detector, scores) = Self::learn(&self.params, &union.parts(), context)?;
+        let scores = union.scores(scores, &detector, context)?;
+        Ok(Learned {
+            detector,
+            calibration_scores: Some(scores),
+        })
     }
 
     fn params(&self) -> &KnnParams {
         &self.params
     }
 }
+
+#[cfg(test)]
+mod tests;
