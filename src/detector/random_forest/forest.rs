@@ -1,0 +1,102 @@
+//! Trees with the thresholds that they are on, and how they score rows.
+
+use ndarray::{ArrayView2, Axis};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::cuts::{Cuts, code};
+use super::tree::Trees;
+use super::walk::{self, Walks};
+use crate::context::Context;
+use crate::error::Result;
+
+/// How many rows are walked down a tree before the next one's turn.
+const BLOCK: usize = 1024;
+
+/// The most codes of a block, so that they stay near the processor.
+const MAX_CODES: usize = 1 << 16;
+
+/// Fewer rows than these are walked down all trees one by one.
+const FEW: usize = 8;
+
+/// How many rows are scored between looks at the caller's patience.
+const BATCH: usize = 1024;
+
+/// Trees and their thresholds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Forest {
+    pub(super) cuts: Cuts,
+    pub(super) trees: Trees,
+}
+
+impl Forest {
+    /// The sum of each row's scores in all trees. The order of the additions is that of the trees, whatever the block.
+    pub(super) fn sum_block(&self, rows: ArrayView2<'_, f64>, sums: &mut [f64]) {
+        // leaves look at the code of slot 0, which a forest without splits does not have
+        let width = self.cuts.n_slots().max(1);
+        let block = (MAX_CODES / width).clamp(FEW, BLOCK);
+        let mut codes = Vec::new();
+        let mut walks = Walks::default();
+        for (rows, sums) in rows
+            .axis_chunks_iter(Axis(0), block)
+            .zip(sums.chunks_mut(block))
+        {
+            codes.resize(rows.nrows() * width, 0);
+            self.encode(rows, width, &mut codes);
+            if rows.nrows() < FEW {
+                for (codes, sum) in codes.chunks_exact(width).zip(sums) {
+                    *sum = walk::sum_row(&self.trees, codes);
+                }
+            } else {
+                sums.fill(0.0);
+                for index in 0..self.trees.n_trees() {
+                    walks.add_tree(self.trees.tree(index), &codes, width, sums);
+                }
+            }
+        }
+    }
+
+    /// The codes of the rows, row by row.
+    fn encode(&self, rows: ArrayView2<'_, f64>, width: usize, codes: &mut [u16]) {
+        for (slot, &feature) in self.cuts.features().iter().enumerate() {
+            let cuts = self.cuts.of_slot(slot);
+            let codes = codes[slot..].iter_mut().step_by(width);
+            for (out, &x) in codes.zip(rows.column(feature as usize)) {
+                *out = code(cuts, x) as u16;
+            }
+        }
+    }
+
+    /// The same for many rows, in parallel.
+    pub(super) fn sums(&self, rows: ArrayView2<'_, f64>, context: &Context) -> Result<Vec<f64>> {
+        let mut sums = vec![0.0; rows.nrows()];
+        rows.axis_chunks_iter(Axis(0), BATCH)
+            .into_par_iter()
+            .zip(sums.par_chunks_mut(BATCH))
+            .try_for_each(|(rows, sums)| -> Result<()> {
+                context.check()?;
+                self.sum_block(rows, sums);
+                Ok(())
+            })?;
+        Ok(sums)
+    }
+
+    /// How much each feature lowers the impurity, 1 in sum where there is a split: the mean over all trees with splits.
+    pub(super) fn importances(&self, n_features: usize) -> Vec<f64> {
+        let mut importances = vec![0.0; n_features];
+        for index in 0..self.trees.n_trees() {
+            let tree = self.trees.tree(index);
+            for (node, &value) in tree.nodes.iter().zip(tree.values) {
+                if !node.is_leaf() {
+                    let feature = self.cuts.features()[usize::from(node.slot)];
+                    importances[feature as usize] += f64::from(value);
+                }
+            }
+        }
+        let sum: f64 = importances.iter().sum();
+        if sum > 0.0 {
+            importances.iter_mut().for_each(|x| *x /= sum);
+        }
+        importances
+    }
+}
