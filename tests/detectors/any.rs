@@ -11,10 +11,14 @@ use crate::fixtures::params;
 /// The detectors whose fit makes random choices.
 pub(crate) const SEEDED: [&str; 4] = ["isolation_forest", "random_forest", "lesinn", "auto"];
 
-/// Every detector with its defaults, and some with other parameters that take another path. Forests are small.
-pub(crate) fn all() -> Vec<DetectorParams> {
+/// Every detector with its defaults, and some with other parameters that take another path, all of which suit rows of so many
+/// columns. Forests are small.
+pub(crate) fn all(n_columns: usize) -> Vec<DetectorParams> {
     let others = [
-        ("isolation_forest", json!({"n_estimators": 10, "ndim": 2})),
+        (
+            "isolation_forest",
+            json!({"n_estimators": 10, "ndim": n_columns.min(2)}),
+        ),
         (
             "isolation_forest",
             json!({"n_estimators": 5, "max_features": {"fraction": 0.5}}),

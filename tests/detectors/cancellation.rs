@@ -19,7 +19,7 @@ fn nothing_is_fitted_for_a_caller_who_has_left() {
     let rows = normal_rows(50, 3, 1);
     let context = Context::new();
     context.cancel();
-    for params in all() {
+    for params in all(rows.ncols()) {
         let error = try_fit(&params, &rows, &context).expect_err("cancelled");
         assert_eq!(error.reason(), Reason::Cancelled, "{params:?}: {error}");
     }

@@ -129,7 +129,7 @@ fn check(name: &str, params: &DetectorParams, rows: &Array2<f64>) {
 #[test]
 fn hostile_tables_give_an_error_or_finite_scores() {
     for (name, rows) in tables() {
-        for params in all() {
+        for params in all(rows.ncols()) {
             check(name, &params, &rows);
         }
     }
@@ -141,7 +141,7 @@ fn tame_tables_are_learned() {
         ("one column", normal_rows(40, 1, 2)),
         ("a large offset", normal_rows(40, 3, 1) + 1e9),
     ] {
-        for params in all() {
+        for params in all(rows.ncols()) {
             let learned = try_fit(&params, &rows, &Context::new());
             assert!(learned.is_ok(), "{params:?} on {name}: {learned:?}");
         }
@@ -188,7 +188,7 @@ fn more_components_and_features_than_columns_are_refused() {
 #[test]
 fn supervised_detectors_need_labels_of_both_classes() {
     let rows = normal_rows(10, 2, 1);
-    for params in all().into_iter().filter(DetectorParams::is_supervised) {
+    for params in all(2).into_iter().filter(DetectorParams::is_supervised) {
         for (name, labels) in [
             ("none", None),
             ("normal rows alone", Some([false; 10])),
