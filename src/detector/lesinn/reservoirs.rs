@@ -54,11 +54,6 @@ impl Reservoirs {
         }
     }
 
-    /// How many rows were seen.
-    pub(super) fn seen(&self) -> u64 {
-        self.seen
-    }
-
     /// How many rows each sample holds.
     pub(super) fn n_members(&self) -> usize {
         self.seen.min(self.capacity as u64) as usize
