@@ -241,7 +241,11 @@ impl Method for LogisticRegression {
         let mut sources = vec![source(sample.rows.view(), sample.labels, 1.0)?];
         if history.rows.nrows() > 0 {
             check_n_features(history.rows, self.n_features())?;
-            sources.push(source(history.rows.view(), history.labels, history.weight())?);
+            sources.push(source(
+                history.rows.view(),
+                history.labels,
+                history.weight(),
+            )?);
         }
         Self::learn(self.params.check_ref()?, Some(self), &sources, context).map(Learned::plain)
     }

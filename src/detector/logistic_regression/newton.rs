@@ -86,7 +86,7 @@ pub(super) fn minimize(
             break;
         }
         let step = if dense {
-            dense_step(&state.sums)
+            dense_step(&state.sums, context)?
         } else {
             let forcing = (norm / first_norm).sqrt().min(0.1);
             conjugate_step(design, &state, forcing, context)?
@@ -97,15 +97,20 @@ pub(super) fn minimize(
         let last = dense && norm <= stop.tol && length <= near;
         n_iter += 1;
         match search(design, &state, &step, context)? {
-            Some(next) => state = next,
+            Some(next) => {
+                let decrease = state.sums.loss - next.sums.loss;
+                let stalled = decrease <= ROUNDING && next.gradient_norm() > 0.5 * norm;
+                state = next;
+                if last || stalled {
+                    converged = norm <= stop.tol;
+                    break;
+                }
+            }
+            // rounding hides what is left
             None => {
-                converged = last || norm <= tight;
+                converged = norm <= stop.tol;
                 break;
             }
-        }
-        if last {
-            converged = true;
-            break;
         }
     }
     Ok(Solution {
@@ -186,10 +191,11 @@ fn evaluate(design: &Design, point: Vec<f64>, context: &Context) -> Result<State
 }
 
 /// Newton's step by a Cholesky factor, with as much of a ridge as it takes.
-fn dense_step(sums: &Sums) -> Vec<f64> {
+fn dense_step(sums: &Sums, context: &Context) -> Result<Vec<f64>> {
     let n = sums.gradient.len();
     let mut ridge = 0.0;
     loop {
+        context.check()?;
         let mut factor = sums.hessian.clone();
         let largest = (0..n).fold(f64::MIN_POSITIVE, |a, i| a.max(factor[i * (i + 1) / 2 + i]));
         for i in 0..n {
@@ -198,12 +204,12 @@ fn dense_step(sums: &Sums) -> Vec<f64> {
         }
         let step = sums.gradient.iter().map(|x| -x).collect();
         if ridge > 1e10 {
-            return step;
+            return Ok(step);
         }
-        match cholesky(&mut factor, n) {
-            true => return solve(&factor, step),
-            false => ridge = (ridge * 100.0).max(1e-12),
+        if cholesky(&mut factor, n) {
+            return Ok(solve(&factor, step));
         }
+        ridge = (ridge * 100.0).max(1e-12);
     }
 }
 
