@@ -36,7 +36,7 @@ const MAX_DEVIATION: f64 = 1e100;
 const LANES: usize = 8;
 
 /// How many multiplications the moments take between two looks at the context.
-const MULTIPLICATIONS: usize = 1 << 28;
+const MULTIPLICATIONS: usize = 1 << 27;
 
 /// The most parts whose moments are taken side by side, and the bytes they may take together.
 const MAX_PARTS: usize = 16;
@@ -173,8 +173,10 @@ impl Pca {
             let message = "the rows are all equal, or nearly so; rows that differ are needed";
             return Err(Error::new(Reason::UnusableRows, message));
         }
+        context.check()?;
         let matrix = Array2::from_shape_fn((d, d), |(i, j)| moments.comoment(i, j) / largest);
         let eigen = eigen::eigen(matrix, context)?;
+        context.check()?;
         let first = eigen.values[0];
         let keep = params.n_components.unwrap_or(d).min(d);
         let kept = eigen.values[..keep]

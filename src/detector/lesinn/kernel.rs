@@ -47,39 +47,34 @@ pub(super) struct Scratch {
 impl Kernel<'_> {
     /// Writes the mean distance of each row of a block, whose coordinates are in the scratch.
     pub(super) fn score(&self, scratch: &mut Scratch, scores: &mut [f64]) {
-        let n_rows = scores.len();
-        assert_eq!(scratch.coordinates.len(), n_rows * self.n_features);
-        scratch.sums.clear();
-        scratch.sums.resize(n_rows, [0.0; LANES]);
-        scratch
-            .least
-            .resize(n_rows * (self.n_neighbors + 1), [0.0; LANES]);
-        self.add(scratch);
-        let n_distances = (self.n_samples * self.n_neighbors) as f64;
-        for (score, sums) in scores.iter_mut().zip(&scratch.sums) {
-            *score = sums.iter().sum::<f64>() / n_distances;
-        }
-    }
-
-    fn add(&self, scratch: &mut Scratch) {
         #[cfg(target_arch = "x86_64")]
         if let Some(avx2) = Avx2::detect() {
             return avx2.run(
                 #[inline(always)]
-                |avx2| self.add_with(avx2, scratch),
+                |avx2| self.score_with(avx2, scratch, scores),
             );
         }
-        self.add_with(Portable, scratch);
+        self.score_with(Portable, scratch, scores);
     }
 
     /// Inlined into the code for each set of instructions.
     #[inline(always)]
-    fn add_with<S: Simd>(&self, simd: S, scratch: &mut Scratch) {
+    pub(super) fn score_with<S: Simd>(&self, simd: S, scratch: &mut Scratch, scores: &mut [f64]) {
+        let n_rows = scores.len();
+        assert_eq!(scratch.coordinates.len(), n_rows * self.n_features);
+        scratch.sums.clear();
+        scratch.sums.resize(n_rows, [0.0; LANES]);
+        let n_least = n_rows * (self.n_neighbors + 1);
+        scratch.least.resize(n_least, [0.0; LANES]);
         match (self.metric, self.n_neighbors + 1 == USUAL) {
             (LesinnMetric::Manhattan, true) => self.add_groups::<S, false, USUAL>(simd, scratch),
             (LesinnMetric::Manhattan, false) => self.add_groups::<S, false, 0>(simd, scratch),
             (LesinnMetric::Euclidean, true) => self.add_groups::<S, true, USUAL>(simd, scratch),
             (LesinnMetric::Euclidean, false) => self.add_groups::<S, true, 0>(simd, scratch),
+        }
+        let n_distances = (self.n_samples * self.n_neighbors) as f64;
+        for (score, sums) in scores.iter_mut().zip(&scratch.sums) {
+            *score = sums.iter().sum::<f64>() / n_distances;
         }
     }
 

@@ -94,20 +94,47 @@ impl LesinnValidParams {
 impl Lesinn {
     /// Shows rows, n x d, to the samples.
     pub(super) fn learn(&mut self, rows: ArrayView2<'_, f64>, context: &Context) -> Result<()> {
-        let arrivals = self.reservoirs.offer(rows.nrows(), context)?;
-        let n_members = self.reservoirs.n_members();
+        let n_members = self.reservoirs.n_members_after(rows.nrows());
         references::check_size(self.params.n_estimators, n_members, rows.ncols())?;
         self.references.grow(n_members);
-        for (sample, arrivals) in arrivals.iter().enumerate() {
-            context.check()?;
-            let places = arrivals.iter().enumerate();
-            for (place, &row) in places.filter(|&(_, &row)| row != Reservoirs::KEPT) {
-                let mut member = self.references.member_mut(sample, place);
-                self.frame
-                    .coordinates(rows.row(row), |i, x| member.set(i, x as f32));
-            }
+        let frame = &self.frame;
+        let groups = self.references.groups_mut();
+        self.reservoirs
+            .offer(rows.nrows(), groups, context, |group, lane, arrivals| {
+                let places = arrivals.iter().enumerate();
+                for (place, &row) in places.filter(|&(_, &row)| row != Reservoirs::KEPT) {
+                    frame.coordinates(rows.row(row), |i, x| group.set(lane, place, i, x as f32));
+                }
+            })
+    }
+
+    fn kernel(&self) -> Kernel<'_> {
+        let n_members = self.reservoirs.n_members();
+        Kernel {
+            members: self.references.lanes(),
+            n_members,
+            n_features: self.n_features(),
+            n_samples: self.params.n_estimators,
+            n_neighbors: self.params.n_neighbors.min(n_members - 1),
+            metric: self.params.metric,
         }
-        Ok(())
+    }
+
+    /// Writes the coordinates of a block of rows in the order in which the kernel reads them.
+    fn prepare(&self, rows: ArrayView2<'_, f64>, coordinates: &mut Vec<f32>) {
+        let (n, d) = rows.dim();
+        coordinates.resize(n * d, 0.0);
+        let n_tiled = n / TILE * TILE;
+        for (row, values) in rows.outer_iter().enumerate() {
+            let (start, step) = if row < n_tiled {
+                (row / TILE * TILE * d + row % TILE, TILE)
+            } else {
+                (row * d, 1)
+            };
+            let place = &mut coordinates[start..];
+            self.frame
+                .coordinates(values, |i, x| place[i * step] = x as f32);
+        }
     }
 
     /// The scale of the distances.
@@ -124,31 +151,12 @@ impl Detector for Lesinn {
     fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
         let d = self.n_features();
         assert_eq!(rows.dim(), (scores.len(), d), "shape of the rows");
-        let n_members = self.reservoirs.n_members();
-        let kernel = Kernel {
-            members: self.references.lanes(),
-            n_members,
-            n_features: d,
-            n_samples: self.params.n_estimators,
-            n_neighbors: self.params.n_neighbors.min(n_members - 1),
-            metric: self.params.metric,
-        };
+        let kernel = self.kernel();
         let block = (BLOCK_VALUES / d).clamp(MIN_BLOCK, BLOCK);
         let mut scratch = Scratch::default();
         let blocks = rows.axis_chunks_iter(Axis(0), block);
         for (rows, scores) in blocks.zip(scores.chunks_mut(block)) {
-            scratch.coordinates.resize(scores.len() * d, 0.0);
-            let n_tiled = scores.len() / TILE * TILE;
-            for (row, values) in rows.outer_iter().enumerate() {
-                let (start, step) = if row < n_tiled {
-                    (row / TILE * TILE * d + row % TILE, TILE)
-                } else {
-                    (row * d, 1)
-                };
-                let place = &mut scratch.coordinates[start..];
-                self.frame
-                    .coordinates(values, |i, x| place[i * step] = x as f32);
-            }
+            self.prepare(rows, &mut scratch.coordinates);
             kernel.score(&mut scratch, scores);
         }
     }

@@ -20,12 +20,16 @@ pub(super) struct References {
     values: Vec<f32>,
 }
 
-/// The coordinates of one member of one sample.
-pub(super) struct MemberMut<'a>(&'a mut [f32]);
+/// The members of a group of [`LANES`] samples.
+pub(super) struct GroupMut<'a> {
+    n_features: usize,
+    values: &'a mut [f32],
+}
 
-impl MemberMut<'_> {
-    pub(super) fn set(&mut self, feature: usize, x: f32) {
-        self.0[feature * LANES] = x;
+impl GroupMut<'_> {
+    /// Sets a coordinate of the member at a place of the sample with this number in the group.
+    pub(super) fn set(&mut self, lane: usize, place: usize, feature: usize, x: f32) {
+        self.values[(place * self.n_features + feature) * LANES + lane] = x;
     }
 }
 
@@ -74,10 +78,13 @@ impl References {
         self.values = values;
     }
 
-    pub(super) fn member_mut(&mut self, sample: usize, place: usize) -> MemberMut<'_> {
-        let (group, lane) = (sample / LANES, sample % LANES);
-        let start = (group * self.n_members + place) * self.n_features * LANES + lane;
-        MemberMut(&mut self.values[start..])
+    /// The members of each group of [`LANES`] samples.
+    pub(super) fn groups_mut(&mut self) -> Vec<GroupMut<'_>> {
+        let n_features = self.n_features;
+        self.values
+            .chunks_exact_mut((self.n_members * n_features * LANES).max(1))
+            .map(|values| GroupMut { n_features, values })
+            .collect()
     }
 
     /// n_groups x n_members x n_features lanes.

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::random::{Stream, stream_state};
+use super::simd::LANES;
 use crate::context::Context;
 use crate::error::Result;
 
@@ -54,54 +55,52 @@ impl Reservoirs {
         }
     }
 
-    /// How many rows were seen.
-    pub(super) fn seen(&self) -> u64 {
-        self.seen
-    }
-
     /// How many rows each sample holds.
     pub(super) fn n_members(&self) -> usize {
         self.seen.min(self.capacity as u64) as usize
     }
 
-    /// Shows `n_rows` more rows to every sample, in parallel on rayon's current pool.
+    /// How many it will hold after so many more rows.
+    pub(super) fn n_members_after(&self, n_rows: usize) -> usize {
+        let seen = self.seen.saturating_add(n_rows as u64);
+        seen.min(self.capacity as u64) as usize
+    }
+
+    /// Shows `n_rows` more rows to every sample, in parallel on rayon's current pool. For each sample `take` gets its group
+    /// of [`LANES`] samples, its number in the group, and what became of it.
     ///
     /// # Errors
     /// What `context` has to say; the samples must not be used then.
-    pub(super) fn offer(&mut self, n_rows: usize, context: &Context) -> Result<Vec<Arrivals>> {
+    pub(super) fn offer<G: Send>(
+        &mut self,
+        n_rows: usize,
+        groups: Vec<G>,
+        context: &Context,
+        take: impl Fn(&mut G, usize, &Arrivals) + Sync,
+    ) -> Result<()> {
         let (capacity, before) = (self.capacity, self.seen);
-        let after = before.saturating_add(n_rows as u64);
-        self.seen = after;
-        let n_members = self.n_members();
+        let n_members = self.n_members_after(n_rows);
+        self.seen = before.saturating_add(n_rows as u64);
+        let offer = Offer {
+            capacity,
+            before,
+            after: self.seen,
+            n_members,
+        };
         self.streams
-            .par_iter_mut()
-            .zip(&mut self.thresholds)
-            .zip(&mut self.next)
-            .map(|((stream, threshold), next)| {
-                let mut stream = Stream(stream);
-                let mut arrivals = vec![Self::KEPT; n_members];
-                let free = (before.min(capacity as u64) as usize)..n_members;
-                for (row, place) in free.enumerate() {
-                    arrivals[place] = row;
+            .par_chunks_mut(LANES)
+            .zip(self.thresholds.par_chunks_mut(LANES))
+            .zip(self.next.par_chunks_mut(LANES))
+            .zip(groups)
+            .try_for_each(|(((streams, thresholds), next), mut group)| {
+                let samples = streams.iter_mut().zip(thresholds).zip(next);
+                for (lane, ((stream, threshold), next)) in samples.enumerate() {
+                    context.check()?;
+                    let arrivals = offer.to(stream, threshold, next, context)?;
+                    take(&mut group, lane, &arrivals);
                 }
-                if after < capacity as u64 {
-                    return Ok(arrivals);
-                }
-                if before < capacity as u64 {
-                    *next = pass_over(capacity as u64, threshold, capacity, &mut stream);
-                }
-                let mut taken = 0;
-                while *next < after {
-                    if taken % PATIENCE == 0 {
-                        context.check()?;
-                    }
-                    taken += 1;
-                    arrivals[stream.below(capacity)] = (*next - before) as usize;
-                    *next = pass_over(next.saturating_add(1), threshold, capacity, &mut stream);
-                }
-                Ok(arrivals)
+                Ok(())
             })
-            .collect()
     }
 
     pub(super) fn size_bytes(&self) -> usize {
@@ -116,6 +115,48 @@ impl Reservoirs {
             && self.seen >= 2
             && self.thresholds.iter().all(|w| (0.0..=1.0).contains(w))
             && self.next.iter().all(|&next| next >= self.seen)
+    }
+}
+
+/// Rows that come to every sample.
+struct Offer {
+    capacity: usize,
+    /// How many rows came before, and how many there are with these.
+    before: u64,
+    after: u64,
+    /// How many rows each sample then holds.
+    n_members: usize,
+}
+
+impl Offer {
+    fn to(
+        &self,
+        stream: &mut u64,
+        threshold: &mut f64,
+        next: &mut u64,
+        context: &Context,
+    ) -> Result<Arrivals> {
+        let mut stream = Stream(stream);
+        let capacity = self.capacity as u64;
+        let mut arrivals = vec![Reservoirs::KEPT; self.n_members];
+        let first_free = self.before.min(capacity) as usize;
+        for (row, place) in arrivals[first_free..].iter_mut().enumerate() {
+            *place = row;
+        }
+        if self.before < capacity && capacity <= self.after {
+            *next = pass_over(capacity, threshold, self.capacity, &mut stream);
+        }
+        let mut patience = PATIENCE;
+        while capacity <= self.after && *next < self.after {
+            patience -= 1;
+            if patience == 0 {
+                context.check()?;
+                patience = PATIENCE;
+            }
+            arrivals[stream.below(self.capacity)] = (*next - self.before) as usize;
+            *next = pass_over(*next + 1, threshold, self.capacity, &mut stream);
+        }
+        Ok(arrivals)
     }
 }
 

@@ -19,6 +19,11 @@ pub(super) const MAX_VALUE: f64 = 1e150;
 /// The smallest unit of a feature: far below it, a coefficient could not be held in a double.
 const MIN_UNIT: f64 = 1e-100;
 
+/// The most values and rows of a block, so that two copies of it stay in the processor's second cache while there are few
+/// features, and so that it takes little time where there are many.
+const BLOCK_VALUES: usize = 1 << 15;
+const MAX_BLOCK_ROWS: usize = 128;
+
 /// The most bytes that the blocks may take.
 const MAX_BYTES: usize = 1 << 30;
 
@@ -163,8 +168,7 @@ fn lay_out(
         weight,
     } = source;
     let d = rows.ncols();
-    // so that two copies of a block stay in the processor's second cache
-    let most = if d <= 256 { 128 } else { 64 };
+    let most = (BLOCK_VALUES / d.max(1) / LANES * LANES).clamp(LANES, MAX_BLOCK_ROWS);
     let order = content_order(rows, |i| labels[i], context)?;
     for (anomaly, class) in [(false, weights.normal), (true, weights.anomaly)] {
         let split = order.partition_point(|&i| !labels[i]);

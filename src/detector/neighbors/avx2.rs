@@ -2,11 +2,11 @@
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::{
-    _CMP_LE_OQ, _mm256_cmp_ps, _mm256_fnmadd_ps, _mm256_loadu_ps, _mm256_movemask_ps,
-    _mm256_set1_ps, _mm256_setzero_ps,
+    __m256, _CMP_LE_OQ, _mm256_cmp_ps, _mm256_fnmadd_ps, _mm256_loadu_ps, _mm256_movemask_ps,
+    _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
 };
 
-use super::kernel::Kernel;
+use super::kernel::{Kernel, STRIP};
 use super::{Neighbor, Search};
 use crate::context::Context;
 use crate::error::Result;
@@ -50,53 +50,64 @@ fn batch(
 
 impl Kernel for Avx2 {
     #[inline(always)]
-    fn strip<const L: usize>(
-        self,
-        lanes: &[f32],
-        halves: &[f32],
-        query: &[f32],
-        threshold: f32,
-    ) -> u64 {
-        assert!(
-            L <= 64 && halves.len() >= L && lanes.len() / L >= query.len(),
-            "a whole strip"
-        );
-        // SAFETY: there is no Avx2 where the processor lacks it or FMA; the lengths are checked.
-        unsafe { strip::<L>(lanes.as_ptr(), halves.as_ptr(), query, threshold) }
+    fn sums(self, lanes: &[f32], halves: &[f32; STRIP], query: &[f32]) -> [f32; STRIP] {
+        // SAFETY: there is no Avx2 where the processor lacks it or FMA.
+        unsafe { sums(lanes, halves, query) }
+    }
+
+    #[inline(always)]
+    fn filter(self, lanes: &[f32], halves: &[f32; STRIP], query: &[f32], threshold: f32) -> u64 {
+        // SAFETY: there is no Avx2 where the processor lacks it or FMA.
+        unsafe { filter(lanes, halves, query, threshold) }
     }
 }
 
-/// # Safety
-///
-/// The processor has AVX2 and FMA. `L` is a multiple of 8 and at most 64; there are `L` halves, and `L` lanes for each value
-/// of the query.
+/// The vectors that hold a number for each point of a strip.
+const VECTORS: usize = STRIP / 8;
+
 #[target_feature(enable = "avx2,fma")]
 #[inline]
-unsafe fn strip<const L: usize>(
-    mut lanes: *const f32,
-    halves: *const f32,
-    query: &[f32],
-    threshold: f32,
-) -> u64 {
-    let mut sums = [_mm256_setzero_ps(); 8];
-    for (eight, sum) in sums.iter_mut().enumerate().take(L / 8) {
-        // SAFETY: there are L halves.
-        *sum = unsafe { _mm256_loadu_ps(halves.add(8 * eight)) };
+fn vectors(lanes: &[f32], halves: &[f32; STRIP], query: &[f32]) -> [__m256; VECTORS] {
+    let mut sums = [_mm256_setzero_ps(); VECTORS];
+    for (sum, eight) in sums.iter_mut().zip(halves.as_chunks::<8>().0) {
+        *sum = load(eight);
     }
-    for &q in query {
+    for (lanes, &q) in lanes.as_chunks::<STRIP>().0.iter().zip(query) {
         let q = _mm256_set1_ps(q);
-        for (eight, sum) in sums.iter_mut().enumerate().take(L / 8) {
-            // SAFETY: there are L lanes for each value of the query.
-            *sum = _mm256_fnmadd_ps(q, unsafe { _mm256_loadu_ps(lanes.add(8 * eight)) }, *sum);
+        for (sum, eight) in sums.iter_mut().zip(lanes.as_chunks::<8>().0) {
+            *sum = _mm256_fnmadd_ps(q, load(eight), *sum);
         }
-        // SAFETY: at most one past the end of the lanes.
-        lanes = unsafe { lanes.add(L) };
     }
+    sums
+}
+
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+fn load(eight: &[f32; 8]) -> __m256 {
+    // SAFETY: there are eight floats.
+    unsafe { _mm256_loadu_ps(eight.as_ptr()) }
+}
+
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+fn sums(lanes: &[f32], halves: &[f32; STRIP], query: &[f32]) -> [f32; STRIP] {
+    let mut sums = [0.0; STRIP];
+    let vectors = vectors(lanes, halves, query);
+    for (eight, vector) in sums.as_chunks_mut::<8>().0.iter_mut().zip(vectors) {
+        // SAFETY: there is room for eight floats.
+        unsafe { _mm256_storeu_ps(eight.as_mut_ptr(), vector) };
+    }
+    sums
+}
+
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+fn filter(lanes: &[f32], halves: &[f32; STRIP], query: &[f32], threshold: f32) -> u64 {
     let threshold = _mm256_set1_ps(threshold);
     let mut mask = 0;
-    for (eight, &sum) in sums.iter().enumerate().take(L / 8) {
+    for (i, sum) in vectors(lanes, halves, query).into_iter().enumerate() {
         let le = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(sum, threshold));
-        mask |= u64::from(le as u8) << (8 * eight);
+        mask |= u64::from(le as u8) << (8 * i);
     }
     mask
 }

@@ -1,15 +1,12 @@
 //! Looking at all points, for many features, where boxes keep little away: blocks of points small enough for the cache are
 //! compared with a batch of queries. The nearest block comes first, so that the others can be skipped or filtered.
 
-use super::blocks::{Blocks, Centred, Query};
-use super::kernel::{Kernel, LONG};
+use super::blocks::{BLOCK, Blocks, Centred, Query};
+use super::kernel::Kernel;
 use super::nearest::Nearest;
 use super::points::Points;
 use crate::context::Context;
 use crate::error::Result;
-
-/// The points of a block.
-pub(super) const BLOCK: usize = 4 * LONG;
 
 /// The most queries that are searched for together.
 pub(super) const BATCH: usize = 16;
@@ -17,13 +14,13 @@ pub(super) const BATCH: usize = 16;
 /// A derivative of [`Points`]; sound by construction.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Brute {
-    blocks: Blocks<LONG>,
+    blocks: Blocks,
 }
 
 impl Brute {
     pub(super) fn new(points: &Points) -> Self {
         Self {
-            blocks: Blocks::new(points, BLOCK),
+            blocks: Blocks::new(points),
         }
     }
 
@@ -45,10 +42,11 @@ impl Brute {
         let mut homes = [0; BATCH];
         for ((query, best), home) in queries.iter().zip(&mut *best).zip(&mut homes) {
             *home = match query.own {
-                Some(position) => self.blocks.of(position),
+                Some(position) => position / BLOCK,
                 None => self.blocks.nearest(query.row),
             };
             best.clear();
+            centred.clear();
             self.blocks
                 .scan(kernel, *home, points, *query, centred, best);
         }
@@ -56,6 +54,7 @@ impl Brute {
             context.check()?;
             for ((query, best), &home) in queries.iter().zip(&mut *best).zip(&homes) {
                 if block != home {
+                    centred.clear();
                     self.blocks
                         .scan(kernel, block, points, *query, centred, best);
                 }

@@ -1,13 +1,13 @@
-//! A wide tree of bounding boxes over blocks of points in the order of a kd-tree: each node has up to eight children, whose
+//! A wide tree of bounding boxes over strips of points in the order of a kd-tree: each node has up to eight children, whose
 //! distances from a query are bounded from below all at once. For few features.
 
 use super::blocks::{Blocks, Centred, Query};
-use super::kernel::{Kernel, SHORT};
+use super::kernel::{Kernel, STRIP};
 use super::nearest::Nearest;
 use super::points::Points;
 
 /// The points of a leaf.
-pub(super) const LEAF: usize = SHORT;
+pub(super) const LEAF: usize = STRIP;
 
 /// The children of a node.
 const WIDTH: usize = 8;
@@ -15,8 +15,8 @@ const WIDTH: usize = 8;
 /// A derivative of [`Points`]; sound by construction.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct KdTree {
-    blocks: Blocks<SHORT>,
-    /// The nodes whose children are the blocks, then their parents, and so on up to the root alone.
+    blocks: Blocks,
+    /// The nodes whose children are the strips, then their parents, and so on up to the root alone.
     levels: Vec<Level>,
 }
 
@@ -31,11 +31,11 @@ struct Level {
 /// The box of no child.
 const NOTHING: [[f64; WIDTH]; 2] = [[f64::INFINITY; WIDTH], [f64::NEG_INFINITY; WIDTH]];
 
-/// A node or a block that remains to be visited.
+/// A node or a strip that remains to be visited.
 #[derive(Debug, Clone, Copy)]
 struct Pending {
     bound: f64,
-    /// 0 for a block, otherwise one more than the index of the node's level.
+    /// 0 for a strip, otherwise one more than the index of the node's level.
     height: u32,
     index: u32,
 }
@@ -66,8 +66,8 @@ impl Level {
 impl KdTree {
     pub(super) fn new(points: &Points) -> Self {
         let d = points.n_features();
-        let blocks = Blocks::new(points, LEAF);
-        let mut first = Level::new(blocks.len(), d);
+        let blocks = Blocks::new(points);
+        let mut first = Level::new(points.len().div_ceil(LEAF), d);
         for (position, point) in points.values().chunks_exact(d).enumerate() {
             for (feature, &x) in point.iter().enumerate() {
                 first.hold(d, position / LEAF, feature, x, x);
@@ -108,9 +108,11 @@ impl KdTree {
         let slack = 1.0 + (2 * d + 16) as f64 * f64::EPSILON;
         let Scratch { centred, pending } = scratch;
         best.clear();
-        let home = query.own.map(|position| self.blocks.of(position));
+        centred.clear();
+        let home = query.own.map(|position| position / LEAF);
         if let Some(home) = home {
-            self.blocks.scan(kernel, home, points, query, centred, best);
+            self.blocks
+                .scan_strip(kernel, home, points, query, centred, best);
         }
         pending.clear();
         pending.push(Pending {
@@ -126,30 +128,32 @@ impl KdTree {
             if next.height == 0 {
                 if home != Some(index) {
                     self.blocks
-                        .scan(kernel, index, points, query, centred, best);
+                        .scan_strip(kernel, index, points, query, centred, best);
                 }
                 continue;
             }
             let level = &self.levels[next.height as usize - 1];
             let bounds = lower_bounds(&level.boxes[index * d..(index + 1) * d], query.row);
-            let children = (index * WIDTH)..level.n_children.min((index + 1) * WIDTH);
+            let limit = best.bound() * slack;
+            let n_children = WIDTH.min(level.n_children - index * WIDTH);
             let first = pending.len();
-            for (child, &bound) in children.zip(&bounds) {
-                if bound > best.bound() * slack {
-                    continue;
-                }
-                let mut place = pending.len();
-                while place > first && pending[place - 1].bound < bound {
+            let mut near = (0..n_children).fold(0_u32, |near, child| {
+                near | u32::from(bounds[child] <= limit) << child
+            });
+            while near != 0 {
+                let child = near.trailing_zeros() as usize;
+                near &= near - 1;
+                pending.push(Pending {
+                    bound: bounds[child],
+                    height: next.height - 1,
+                    index: (index * WIDTH + child) as u32,
+                });
+                // the nearest last, to be visited first
+                let mut place = pending.len() - 1;
+                while place > first && pending[place - 1].bound < pending[place].bound {
+                    pending.swap(place - 1, place);
                     place -= 1;
                 }
-                pending.insert(
-                    place,
-                    Pending {
-                        bound,
-                        height: next.height - 1,
-                        index: child as u32,
-                    },
-                );
             }
         }
     }

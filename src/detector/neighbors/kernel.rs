@@ -1,22 +1,16 @@
 //! The arithmetic of a search: exact distances in doubles, and a filter in floats that never loses a point.
 
-/// Strips of points as long as this suit single queries, that end after few strips.
-pub(super) const SHORT: usize = 32;
-
-/// Strips of points as long as this keep the arithmetic units of one core busy.
-pub(super) const LONG: usize = 64;
+/// The points of a strip: sums enough to keep the arithmetic units busy, and a bit of a `u64` for each.
+pub(super) const STRIP: usize = 64;
 
 /// What a search is compiled for.
 pub(super) trait Kernel: Copy {
-    /// Compares `h - q . p` with the threshold for each of the `L` points p of a strip, at most 64, and sets a bit where it is
-    /// not greater. `lanes` holds the first coordinate of all points, then the second, and so on; `halves` holds each h.
-    fn strip<const L: usize>(
-        self,
-        lanes: &[f32],
-        halves: &[f32],
-        query: &[f32],
-        threshold: f32,
-    ) -> u64;
+    /// `h - q . p` for each point p of a strip. `lanes` holds the first coordinate of all points, then the second, and so on;
+    /// `halves` holds each h.
+    fn sums(self, lanes: &[f32], halves: &[f32; STRIP], query: &[f32]) -> [f32; STRIP];
+
+    /// A bit for each of the same sums, set where it is not greater than the threshold.
+    fn filter(self, lanes: &[f32], halves: &[f32; STRIP], query: &[f32], threshold: f32) -> u64;
 }
 
 /// For any processor.
@@ -25,20 +19,19 @@ pub(super) struct Portable;
 
 impl Kernel for Portable {
     #[inline(always)]
-    fn strip<const L: usize>(
-        self,
-        lanes: &[f32],
-        halves: &[f32],
-        query: &[f32],
-        threshold: f32,
-    ) -> u64 {
-        let mut sums = [0.0; L];
-        sums.copy_from_slice(&halves[..L]);
-        for (lanes, q) in lanes.chunks_exact(L).zip(query) {
+    fn sums(self, lanes: &[f32], halves: &[f32; STRIP], query: &[f32]) -> [f32; STRIP] {
+        let mut sums = *halves;
+        for (lanes, q) in lanes.as_chunks::<STRIP>().0.iter().zip(query) {
             for (sum, p) in sums.iter_mut().zip(lanes) {
                 *sum -= p * q;
             }
         }
+        sums
+    }
+
+    #[inline(always)]
+    fn filter(self, lanes: &[f32], halves: &[f32; STRIP], query: &[f32], threshold: f32) -> u64 {
+        let sums = self.sums(lanes, halves, query);
         let bits = sums.iter().enumerate();
         bits.fold(0, |mask, (lane, &sum)| {
             mask | u64::from(sum <= threshold) << lane

@@ -121,7 +121,7 @@ impl Index {
         }
         let leaf = match n_features {
             ..=MAX_TREE_FEATURES => kd_tree::LEAF,
-            _ => brute::BLOCK,
+            _ => blocks::BLOCK,
         };
         let (points, point_of_row) = Points::learn(parts, leaf, context)?;
         context.check()?;

@@ -25,6 +25,9 @@ impl Neighbor {
     }
 }
 
+/// Up to so many points, one is put in its place by comparing it with them one after the other.
+const FEW: usize = 64;
+
 /// The fewest nearest points that are together as many rows as wanted, nearest first.
 #[derive(Debug)]
 pub(super) struct Nearest {
@@ -41,7 +44,7 @@ impl Nearest {
             wanted,
             n_rows: 0,
             bound: f64::INFINITY,
-            found: Vec::with_capacity(wanted + 1),
+            found: Vec::new(),
         }
     }
 
@@ -58,21 +61,36 @@ impl Nearest {
         self.bound
     }
 
+    /// The number of rows that are wanted.
+    #[inline]
+    pub(super) fn wanted(&self) -> usize {
+        self.wanted
+    }
+
+    /// Lowers the bound to a squared distance within which there are as many rows as wanted.
+    #[inline]
+    pub(super) fn limit(&mut self, bound: f64) {
+        self.bound = self.bound.min(bound);
+    }
+
     /// Takes a point that is near enough in; each point may be offered once.
     #[inline]
     pub(super) fn offer(&mut self, candidate: Neighbor) {
         if candidate.squared > self.bound || candidate.copies == 0 {
             return;
         }
-        let mut place = self.found.len();
-        if place > 64 {
-            place = self.found.partition_point(|it| it.precedes(&candidate));
+        let place = self.found.len();
+        if place > FEW {
+            let place = self.found.partition_point(|it| it.precedes(&candidate));
+            self.found.insert(place, candidate);
         } else {
+            self.found.push(candidate);
+            let mut place = place;
             while place > 0 && candidate.precedes(&self.found[place - 1]) {
+                self.found.swap(place - 1, place);
                 place -= 1;
             }
         }
-        self.found.insert(place, candidate);
         self.n_rows += candidate.copies as usize;
         while let Some(last) = self.found.last() {
             let without = self.n_rows - last.copies as usize;

@@ -88,6 +88,16 @@ impl Points {
         Ok((points, point_of_row))
     }
 
+    /// Points as they may be read.
+    #[cfg(test)]
+    pub(super) fn of(n_features: usize, values: Vec<f64>, copies: Vec<u32>) -> Self {
+        Self {
+            n_features,
+            values,
+            copies,
+        }
+    }
+
     /// The number of coordinates of each point.
     pub(super) fn n_features(&self) -> usize {
         self.n_features

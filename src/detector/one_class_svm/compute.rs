@@ -1,35 +1,38 @@
 //! Kernel values of many pairs of rows: one row with many, or weighted sums over many for each of some rows.
 //!
-//! All is written once, in lanes, and compiled twice on x86-64: for any processor, where a fused multiply-add is a call, and
-//! for those with AVX2 and FMA. Both do the same operations, and give the same values bit for bit.
+//! Everything is written once, for whatever lanes, and compiled twice on x86-64. A fused multiply-add is a call where the
+//! processor may lack one, so that the portable form is exact there but slow.
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "x86_64")]
+use super::lanes::Avx2;
+use super::lanes::{Lanes, Portable};
 use super::points::{LANES, Points};
-use super::similarity::{Lanes, Similarity};
+use super::similarity::Similarity;
 
-/// Blocks that one row is compared with at once.
+/// Blocks of points that one row is compared with at once.
 const BLOCKS: usize = 4;
 
-/// Rows that one block is compared with at once.
+/// Rows that one block of points is compared with at once.
 pub(super) const ROWS: usize = 4;
 
-/// Features that are summed before the sum is added to that of those before, which bounds the rounding error of many.
+/// Features that are summed before their sum is added to that of those before, which bounds the rounding error of many.
 const FEATURES: usize = 256;
 
-/// The kernel of a row with each of the points, with those that fill the last block up, too.
+/// The kernel of a row with each point of some whole blocks of d features.
 ///
 /// # Panics
-/// If the row has another number of features, or there are not as many values as padded points.
-pub(super) fn kernel_row<S: Similarity>(kernel: S, points: &Points, row: &[f32], out: &mut [f32]) {
-    assert_eq!(row.len(), points.d(), "number of features");
-    assert_eq!(out.len(), points.n_padded(), "a value for each point");
+/// If there is not a value for each point.
+pub(super) fn kernel_row<S: Similarity>(kernel: S, blocks: &[f32], row: &[f32], out: &mut [f32]) {
+    assert_eq!(blocks.len(), out.len() * row.len(), "a value for each");
+    assert!(out.len().is_multiple_of(LANES), "whole blocks");
     #[cfg(target_arch = "x86_64")]
     if has_fma() {
         // SAFETY: the processor has AVX2 and FMA.
-        unsafe { avx2::kernel_row(kernel, points, row, out) };
+        unsafe { avx2::kernel_row(kernel, blocks, row, out) };
         return;
     }
-    portable::kernel_row(kernel, points, row, out);
+    row_in::<S, Portable>(kernel, blocks, row, out);
 }
 
 /// For each of the rows, at most [`ROWS`] one after the other, the sum of its kernels with the points, each times its
@@ -53,10 +56,25 @@ pub(super) fn weighted_sums<S: Similarity>(
         unsafe { avx2::weighted_sums(kernel, points, coefficients, rows, sums) };
         return;
     }
-    portable::weighted_sums(kernel, points, coefficients, rows, sums);
+    sums_in::<S, Portable>(kernel, points, coefficients, rows, sums);
 }
 
-/// Whether the faster of the two is for this processor.
+/// The kernel of each point with itself.
+pub(super) fn diagonal<S: Similarity>(kernel: S, points: &Points) -> Vec<f32> {
+    let mut out = vec![S::OF_ITSELF.unwrap_or(0.0); points.n_padded()];
+    if S::OF_ITSELF.is_none() {
+        #[cfg(target_arch = "x86_64")]
+        if has_fma() {
+            // SAFETY: the processor has AVX2 and FMA.
+            unsafe { avx2::diagonal(kernel, points, &mut out) };
+            return out;
+        }
+        diagonal_in::<S, Portable>(kernel, points, &mut out);
+    }
+    out
+}
+
+/// Whether the processor is one of those that the faster forms are for.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn has_fma() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
@@ -65,16 +83,16 @@ pub(super) fn has_fma() -> bool {
 /// For processors with AVX2 and FMA.
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
-    use super::{Points, Similarity, portable};
+    use super::{Avx2, Points, Similarity, diagonal_in, row_in, sums_in};
 
     #[target_feature(enable = "avx2,fma")]
     pub(super) fn kernel_row<S: Similarity>(
         kernel: S,
-        points: &Points,
+        blocks: &[f32],
         row: &[f32],
         out: &mut [f32],
     ) {
-        portable::kernel_row(kernel, points, row, out);
+        row_in::<S, Avx2>(kernel, blocks, row, out);
     }
 
     #[target_feature(enable = "avx2,fma")]
@@ -85,141 +103,158 @@ mod avx2 {
         rows: &[f32],
         sums: &mut [f64],
     ) {
-        portable::weighted_sums(kernel, points, coefficients, rows, sums);
+        sums_in::<S, Avx2>(kernel, points, coefficients, rows, sums);
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn diagonal<S: Similarity>(kernel: S, points: &Points, out: &mut [f32]) {
+        diagonal_in::<S, Avx2>(kernel, points, out);
     }
 }
 
-/// For any processor.
-pub(super) mod portable {
-    use super::{BLOCKS, FEATURES, LANES, Lanes, Points, ROWS, Similarity};
-
-    #[inline(always)]
-    pub(in super::super) fn kernel_row<S: Similarity>(
-        kernel: S,
-        points: &Points,
-        row: &[f32],
-        out: &mut [f32],
-    ) {
-        let d = points.d();
-        let size = (LANES * d).max(1);
-        let mut groups = points.values().chunks_exact(BLOCKS * size);
-        let mut outs = out.chunks_exact_mut(BLOCKS * LANES);
-        for (blocks, out) in groups.by_ref().zip(outs.by_ref()) {
-            let values = kernels::<S, BLOCKS, 1>(kernel, blocks, d, row);
-            for (out, lanes) in out.chunks_exact_mut(LANES).zip(&values[0]) {
-                out.copy_from_slice(lanes);
-            }
-        }
-        let rest = outs.into_remainder().chunks_exact_mut(LANES);
-        for (block, out) in groups.remainder().chunks_exact(size).zip(rest) {
-            out.copy_from_slice(&kernels::<S, 1, 1>(kernel, block, d, row)[0][0]);
+#[inline(always)]
+pub(super) fn row_in<S: Similarity, L: Lanes>(
+    kernel: S,
+    blocks: &[f32],
+    row: &[f32],
+    out: &mut [f32],
+) {
+    let d = row.len();
+    let blocks = blocks.as_chunks::<LANES>().0;
+    let mut groups = blocks.chunks_exact((BLOCKS * d).max(1));
+    let mut outs = out.chunks_exact_mut(BLOCKS * LANES);
+    for (group, out) in groups.by_ref().zip(outs.by_ref()) {
+        let values = kernels::<S, L, BLOCKS, 1>(kernel, group, row);
+        for (out, lanes) in out.chunks_exact_mut(LANES).zip(values[0]) {
+            out.copy_from_slice(&lanes.to_array());
         }
     }
+    let rest = outs.into_remainder().chunks_exact_mut(LANES);
+    for (block, out) in groups.remainder().chunks_exact(d.max(1)).zip(rest) {
+        let values = kernels::<S, L, 1, 1>(kernel, block, row);
+        out.copy_from_slice(&values[0][0].to_array());
+    }
+}
 
-    #[inline(always)]
-    pub(in super::super) fn weighted_sums<S: Similarity>(
-        kernel: S,
-        points: &Points,
-        coefficients: &[f64],
-        rows: &[f32],
-        sums: &mut [f64],
-    ) {
-        let d = points.d();
-        let size = (LANES * d).max(1);
-        if sums.len() == ROWS {
-            let mut lanes = [[0.0; LANES]; ROWS];
-            let blocks = points.values().chunks_exact(size);
-            for (block, coefficients) in blocks.zip(coefficients.chunks_exact(LANES)) {
-                let values = kernels::<S, 1, ROWS>(kernel, block, d, rows);
-                for r in 0..ROWS {
-                    add(&mut lanes[r], coefficients, &values[r][0]);
-                }
-            }
+#[inline(always)]
+pub(super) fn sums_in<S: Similarity, L: Lanes>(
+    kernel: S,
+    points: &Points,
+    coefficients: &[f64],
+    rows: &[f32],
+    sums: &mut [f64],
+) {
+    let d = points.d().max(1);
+    let blocks = points.values().as_chunks::<LANES>().0;
+    let coefficients = coefficients.as_chunks::<LANES>().0;
+    if sums.len() == ROWS {
+        let mut lanes = [L::no_sums(); ROWS];
+        for (block, coefficients) in blocks.chunks_exact(d).zip(coefficients) {
+            let values = kernels::<S, L, 1, ROWS>(kernel, block, rows);
             for r in 0..ROWS {
-                sums[r] = total(&lanes[r]);
+                lanes[r] = values[r][0].add_products(coefficients, lanes[r]);
             }
-            return;
         }
-        for (row, sum) in rows.chunks_exact(d.max(1)).zip(sums) {
-            let mut lanes = [0.0; LANES];
-            let mut groups = points.values().chunks_exact(BLOCKS * size);
-            let mut of_groups = coefficients.chunks_exact(BLOCKS * LANES);
-            for (blocks, coefficients) in groups.by_ref().zip(of_groups.by_ref()) {
-                let values = kernels::<S, BLOCKS, 1>(kernel, blocks, d, row);
-                for b in 0..BLOCKS {
-                    add(
-                        &mut lanes,
-                        &coefficients[b * LANES..][..LANES],
-                        &values[0][b],
-                    );
-                }
-            }
-            let rest = of_groups.remainder().chunks_exact(LANES);
-            for (block, coefficients) in groups.remainder().chunks_exact(size).zip(rest) {
-                let values = kernels::<S, 1, 1>(kernel, block, d, row);
-                add(&mut lanes, coefficients, &values[0][0]);
-            }
-            *sum = total(&lanes);
+        for r in 0..ROWS {
+            sums[r] = L::total(lanes[r]);
         }
+        return;
     }
-
-    /// The kernels of each of `R` rows with `B` blocks of points.
-    #[inline(always)]
-    fn kernels<S: Similarity, const B: usize, const R: usize>(
-        kernel: S,
-        blocks: &[f32],
-        d: usize,
-        rows: &[f32],
-    ) -> [[Lanes; B]; R] {
-        let blocks: [&[f32]; B] =
-            std::array::from_fn(|b| &blocks[b * d * LANES..(b + 1) * d * LANES]);
-        let rows: [&[f32]; R] = std::array::from_fn(|r| &rows[r * d..(r + 1) * d]);
-        let mut totals = [[[0.0; LANES]; B]; R];
-        let mut from = 0;
-        while from < d {
-            let to = (from + FEATURES).min(d);
-            let mut sums = [[[0.0; LANES]; B]; R];
-            for j in from..to {
-                for r in 0..R {
-                    let y = rows[r][j];
-                    for b in 0..B {
-                        let x = &blocks[b][j * LANES..(j + 1) * LANES];
-                        for l in 0..LANES {
-                            sums[r][b][l] = S::add(sums[r][b][l], x[l], y);
-                        }
-                    }
-                }
+    for (row, sum) in rows.chunks_exact(d).zip(sums) {
+        let mut lanes = L::no_sums();
+        let mut groups = blocks.chunks_exact(BLOCKS * d);
+        let mut of_groups = coefficients.chunks_exact(BLOCKS);
+        for (group, coefficients) in groups.by_ref().zip(of_groups.by_ref()) {
+            let values = kernels::<S, L, BLOCKS, 1>(kernel, group, row);
+            for b in 0..BLOCKS {
+                lanes = values[0][b].add_products(&coefficients[b], lanes);
             }
-            for r in 0..R {
-                for b in 0..B {
-                    for l in 0..LANES {
-                        totals[r][b][l] += sums[r][b][l];
-                    }
-                }
-            }
-            from = to;
         }
+        let rest = groups.remainder().chunks_exact(d);
+        for (block, coefficients) in rest.zip(of_groups.remainder()) {
+            let values = kernels::<S, L, 1, 1>(kernel, block, row);
+            lanes = values[0][0].add_products(coefficients, lanes);
+        }
+        *sum = L::total(lanes);
+    }
+}
+
+#[inline(always)]
+fn diagonal_in<S: Similarity, L: Lanes>(kernel: S, points: &Points, out: &mut [f32]) {
+    let blocks = points.values().as_chunks::<LANES>().0;
+    let outs = out.chunks_exact_mut(LANES);
+    for (block, out) in blocks.chunks_exact(points.d().max(1)).zip(outs) {
+        let mut total = L::splat(0.0);
+        for features in block.chunks(FEATURES) {
+            let mut sums = L::splat(0.0);
+            for &x in features {
+                sums = S::add(sums, L::from_array(x), L::from_array(x));
+            }
+            total = total.plus(sums);
+        }
+        out.copy_from_slice(&kernel.finish(total).to_array());
+    }
+}
+
+/// The kernels of each of `R` rows with `B` blocks of points.
+#[inline(always)]
+fn kernels<S: Similarity, L: Lanes, const B: usize, const R: usize>(
+    kernel: S,
+    blocks: &[[f32; LANES]],
+    rows: &[f32],
+) -> [[L; B]; R] {
+    let d = rows.len() / R;
+    assert_eq!(blocks.len(), B * d, "whole blocks");
+    if d <= FEATURES {
+        let mut values = sums_of::<S, L, B, R>(blocks, rows, d, 0, d);
         for r in 0..R {
             for b in 0..B {
-                totals[r][b] = kernel.finish(totals[r][b]);
+                values[r][b] = kernel.finish(values[r][b]);
             }
         }
-        totals
+        return values;
     }
-
-    #[inline(always)]
-    fn add(sums: &mut [f64; LANES], coefficients: &[f64], values: &Lanes) {
-        for l in 0..LANES {
-            sums[l] = coefficients[l].mul_add(f64::from(values[l]), sums[l]);
+    let mut totals = [[L::splat(0.0); B]; R];
+    for from in (0..d).step_by(FEATURES) {
+        let to = (from + FEATURES).min(d);
+        let sums = sums_of::<S, L, B, R>(blocks, rows, d, from, to);
+        for r in 0..R {
+            for b in 0..B {
+                totals[r][b] = totals[r][b].plus(sums[r][b]);
+            }
         }
     }
-
-    #[inline(always)]
-    fn total(sums: &[f64; LANES]) -> f64 {
-        let mut halves = [0.0; LANES / 2];
-        for l in 0..LANES / 2 {
-            halves[l] = sums[l] + sums[l + LANES / 2];
+    for r in 0..R {
+        for b in 0..B {
+            totals[r][b] = kernel.finish(totals[r][b]);
         }
-        (halves[0] + halves[2]) + (halves[1] + halves[3])
     }
+    totals
+}
+
+/// The sums over some of the features.
+#[inline(always)]
+fn sums_of<S: Similarity, L: Lanes, const B: usize, const R: usize>(
+    blocks: &[[f32; LANES]],
+    rows: &[f32],
+    d: usize,
+    from: usize,
+    to: usize,
+) -> [[L; B]; R] {
+    let mut sums = [[L::splat(0.0); B]; R];
+    let blocks: [&[[f32; LANES]]; B] = std::array::from_fn(|b| &blocks[b * d + from..b * d + to]);
+    let rows: [&[f32]; R] = std::array::from_fn(|r| &rows[r * d + from..r * d + to]);
+    for j in 0..to - from {
+        let mut x = [L::splat(0.0); B];
+        for b in 0..B {
+            x[b] = L::from_array(blocks[b][j]);
+        }
+        for r in 0..R {
+            let y = L::splat(rows[r][j]);
+            for b in 0..B {
+                sums[r][b] = S::add(sums[r][b], x[b], y);
+            }
+        }
+    }
+    sums
 }

@@ -115,14 +115,14 @@ impl Frame {
         };
         if params.kernel == Kernel::Rbf {
             frame.centre = rows.means(context)?;
-            frame.scale = (gamma * std::f64::consts::LOG2_E).sqrt();
+            frame.scale = gamma.sqrt() * std::f64::consts::LOG2_E.sqrt();
             let points = frame.points(rows, context)?;
             return Ok((frame, points));
         }
         // the origin stays, and the scale is a power of two: the products of rows are what they were
         let largest = rows.largest(context)?;
         frame.scale = if largest > 0.0 {
-            (-largest.log2().ceil()).exp2()
+            (-largest.log2().ceil()).min(1000.0).exp2()
         } else {
             1.0
         };

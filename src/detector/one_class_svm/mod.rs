@@ -8,6 +8,7 @@
 
 mod compute;
 mod frame;
+mod lanes;
 mod params;
 mod points;
 mod rows;

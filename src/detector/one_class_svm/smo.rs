@@ -1,8 +1,10 @@
 //! Sequential minimal optimisation on few rows, whose whole kernel matrix has room (Fan, Chen and Lin, "Working Set
 //! Selection Using Second Order Information for Training SVM", 2005).
 
-use super::compute::kernel_row;
-use super::points::Points;
+use rayon::prelude::*;
+
+use super::compute::{diagonal, kernel_row};
+use super::points::{LANES, Points};
 use super::similarity::Similarity;
 use super::steps::{partner, step};
 use crate::context::Context;
@@ -10,6 +12,9 @@ use crate::error::Result;
 
 /// How many multiply-adds are done between two checks of the context, about.
 const CHECKED: usize = 1 << 24;
+
+/// How many multiply-adds of a row of the kernel matrix are worth a task of their own.
+const SHARED: usize = 1 << 19;
 
 /// The part of a problem that is on some of its rows, all others being left as they are.
 pub(super) struct Part {
@@ -19,8 +24,6 @@ pub(super) struct Part {
     pub(super) caps: Vec<f64>,
     /// The gradient of the whole problem at each row.
     pub(super) gradient: Vec<f64>,
-    /// The kernel of each row with itself.
-    pub(super) diagonal: Vec<f32>,
 }
 
 /// The kernel matrix of a part, computed row by row as needed. Its memory is kept for the next part; pages that were never
@@ -47,15 +50,23 @@ impl Matrix {
         self.row.resize(points.d(), 0.0);
     }
 
-    fn need<S: Similarity>(&mut self, kernel: S, points: &Points, i: usize) -> bool {
-        let new = !self.known[i];
-        if new {
+    fn need<S: Similarity>(&mut self, kernel: S, points: &Points, i: usize) {
+        if !self.known[i] {
             points.get(i, &mut self.row);
             let values = &mut self.values[i * self.n..][..self.n];
-            kernel_row(kernel, points, &self.row, values);
+            let d = points.d();
+            let share = (SHARED / d.max(1)).next_multiple_of(LANES);
+            if self.n < 2 * share {
+                kernel_row(kernel, points.values(), &self.row, values);
+            } else {
+                let blocks = points.values().par_chunks(share * d);
+                let row = &self.row;
+                blocks
+                    .zip(values.par_chunks_mut(share))
+                    .for_each(|(blocks, values)| kernel_row(kernel, blocks, row, values));
+            }
             self.known[i] = true;
         }
-        new
     }
 
     fn row(&self, i: usize) -> &[f32] {
@@ -78,7 +89,7 @@ impl Part {
         matrix.reset(points);
         let n = points.n_padded();
         self.gradient.resize(n, 0.0);
-        self.diagonal.resize(n, 0.0);
+        let diagonal = diagonal(kernel, points);
         let mut may_give = vec![0.0; n];
         let mut taking = vec![f64::INFINITY; n];
         for (i, (&alpha, &cap)) in self.alpha.iter().zip(&self.caps).enumerate() {
@@ -86,23 +97,21 @@ impl Part {
         }
         let zeros = vec![0.0; n];
         let (mut i, mut least) = step(&mut self.gradient, 0.0, &zeros, &zeros, &taking);
-        let mut work = CHECKED;
+        let checked = CHECKED / (n * points.d().max(8)).max(1) + 1;
         for steps in 0..most_steps {
-            if work >= CHECKED {
+            if steps % checked == 0 {
                 context.check()?;
-                work = 0;
             }
-            work += 2 * n;
             if least == f64::INFINITY {
                 return Ok(steps);
             }
-            work += usize::from(matrix.need(kernel, points, i)) * n * points.d().max(8);
-            let own = self.diagonal[i];
+            matrix.need(kernel, points, i);
+            let own = diagonal[i];
             let found = partner(
                 (&self.gradient, least),
                 &may_give,
                 (matrix.row(i), own),
-                &self.diagonal,
+                &diagonal,
             );
             let Some(j) = found.index else {
                 return Ok(steps);
@@ -110,9 +119,9 @@ impl Part {
             if f64::from(found.gap) < tol {
                 return Ok(steps);
             }
-            work += usize::from(matrix.need(kernel, points, j)) * n * points.d().max(8);
+            matrix.need(kernel, points, j);
             let (plus, minus) = (matrix.row(i), matrix.row(j));
-            let curvature = f64::from(own) + f64::from(self.diagonal[j]) - 2.0 * f64::from(plus[j]);
+            let curvature = f64::from(own) + f64::from(diagonal[j]) - 2.0 * f64::from(plus[j]);
             let wanted = (self.gradient[j] - least) / curvature.max(1e-12);
             let (room, stock) = (self.caps[i] - self.alpha[i], self.alpha[j]);
             let moved = wanted.min(room).min(stock);

@@ -9,7 +9,7 @@
 use rayon::prelude::*;
 
 use super::compute::{ROWS, weighted_sums};
-use super::points::{LANES, Points};
+use super::points::Points;
 use super::similarity::Similarity;
 use super::smo::{Matrix, Part};
 use crate::context::Context;
@@ -27,9 +27,8 @@ const FEW: usize = 512;
 /// The tolerance of the solution of a sample, as a fraction of the sum of the coefficients.
 const SAMPLE_TOL: f64 = 1e-4;
 
-/// The tolerance is no finer than this fraction of the sum of the coefficients, which the rounding errors of a gradient are
-/// well below.
-const MIN_TOL: f64 = 1e-11;
+/// The tolerance is no finer than this fraction of the sum of the coefficients: kernel values are rounded to f32.
+const MIN_TOL: f64 = 1e-8;
 
 /// How many multiply-adds are done between two checks of the context, about.
 const CHECKED: usize = 1 << 24;
@@ -70,7 +69,6 @@ impl<S: Similarity> Problem<'_, S> {
         let n = self.points.n();
         let mut alpha = self.start(matrix)?;
         let mut gradient = self.gradient_of(&alpha)?;
-        let diagonal = self.diagonal();
         let tol = self.tol.max(MIN_TOL * self.sum);
         let mut steps_left = (100 * n).max(10_000_000);
         loop {
@@ -86,7 +84,6 @@ impl<S: Similarity> Problem<'_, S> {
                 alpha: at(&alpha),
                 caps: at(self.caps),
                 gradient: at(&gradient),
-                diagonal: rows.iter().map(|&i| diagonal[i as usize]).collect(),
             };
             let part_tol = (0.1 * gap).max(0.9 * tol);
             let steps = part.solve(
@@ -170,19 +167,23 @@ impl<S: Similarity> Problem<'_, S> {
 
     /// For each row the sum of its kernels with some rows, each times a coefficient.
     fn sums(&self, terms: &[(u32, f64)]) -> Result<Vec<f64>> {
+        self.context.check()?;
         let (rows, mut coefficients): (Vec<u32>, Vec<f64>) = terms.iter().copied().unzip();
         let support = self.points.pick(&rows);
         coefficients.resize(support.n_padded(), 0.0);
         let d = self.points.d();
-        let pairs = (CHECKED / d.max(8)).max(1);
-        let block = (pairs / support.n_padded().max(1)).clamp(1, 1024) * ROWS;
+        let block = CHECKED / d.max(8) / support.n_padded().max(1);
+        let (block, together) = match block / ROWS {
+            0 => (1, 1),
+            groups => (groups.min(1024) * ROWS, ROWS),
+        };
         let mut sums = vec![0.0; self.points.n()];
         sums.par_chunks_mut(block).enumerate().try_for_each_init(
-            || vec![0.0; ROWS * d],
+            || vec![0.0; together * d],
             |buffer, (index, sums)| {
                 self.context.check()?;
-                for (group, sums) in sums.chunks_mut(ROWS).enumerate() {
-                    let first = index * block + group * ROWS;
+                for (group, sums) in sums.chunks_mut(together).enumerate() {
+                    let first = index * block + group * together;
                     let buffer = &mut buffer[..sums.len() * d];
                     for (k, row) in buffer.chunks_exact_mut(d).enumerate() {
                         self.points.get(first + k, row);
@@ -193,27 +194,6 @@ impl<S: Similarity> Problem<'_, S> {
             },
         )?;
         Ok(sums)
-    }
-
-    /// The kernel of each row with itself.
-    fn diagonal(&self) -> Vec<f32> {
-        let d = self.points.d();
-        let mut diagonal = vec![0.0; self.points.n_padded()];
-        for (block, diagonal) in self
-            .points
-            .values()
-            .chunks_exact(LANES * d)
-            .zip(diagonal.chunks_exact_mut(LANES))
-        {
-            let mut sums = [0.0; LANES];
-            for x in block.chunks_exact(LANES) {
-                for l in 0..LANES {
-                    sums[l] = S::add(sums[l], x[l], x[l]);
-                }
-            }
-            diagonal.copy_from_slice(&self.kernel.finish(sums));
-        }
-        diagonal
     }
 
     /// The least gradient of the rows that may take more, and the largest of those that may give some away.

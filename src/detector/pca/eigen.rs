@@ -96,6 +96,7 @@ pub(super) fn eigen(matrix: Array2<f64>, context: &Context) -> Result<Eigen> {
         }
     }
     apply(&mut panels, &rotations, context)?;
+    context.check()?;
     Ok(sorted(&diagonal, &panels))
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use ndarray::s;
 use rayon::prelude::*;
 
-use super::cuts::{Cuts, MAX_CUTS, code};
+use super::cuts::{Cuts, MAX_CUTS, encode};
 use super::rows::Rows;
 use crate::context::Context;
 use crate::error::Result;
@@ -106,11 +106,11 @@ impl Column {
         } else {
             learn_cuts(column, labels)
         };
-        let codes = if cuts.is_empty() {
-            Vec::new()
-        } else {
-            column.iter().map(|&x| code(&cuts, x) as u8).collect()
-        };
+        let mut codes = Vec::new();
+        if !cuts.is_empty() {
+            codes.reserve_exact(column.len());
+            encode(&cuts, column.iter().copied(), |code| codes.push(code as u8));
+        }
         Self {
             feature,
             cuts,

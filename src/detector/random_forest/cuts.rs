@@ -47,6 +47,12 @@ impl Cuts {
         self.values.len()
     }
 
+    /// The most thresholds of any slot.
+    pub(super) fn most(&self) -> usize {
+        let count = |slot| self.of_slot(slot).len();
+        (0..self.n_slots()).map(count).max().unwrap_or(0)
+    }
+
     /// The feature of each slot.
     pub(super) fn features(&self) -> &[u32] {
         &self.features
@@ -112,20 +118,42 @@ impl Cuts {
     }
 }
 
-/// The code of a value: how many of the thresholds are below it. The same for every NaN.
+/// How many searches go on at a time, so that their look-ups overlap.
+const LANES: usize = 8;
+
+/// Gives the code of each value: how many of the thresholds are below it.
 #[inline]
-pub(super) fn code(cuts: &[f64], x: f64) -> usize {
-    let mut base = 0;
+pub(super) fn encode(cuts: &[f64], values: impl Iterator<Item = f64>, mut put: impl FnMut(u16)) {
+    let mut values = values.fuse();
+    loop {
+        let mut lanes = [0.0; LANES];
+        let mut n = 0;
+        for (lane, value) in lanes.iter_mut().zip(&mut values) {
+            *lane = value;
+            n += 1;
+        }
+        search(cuts, &lanes)[..n].iter().for_each(|&code| put(code));
+        if n < LANES {
+            return;
+        }
+    }
+}
+
+/// The codes of some values, by binary searches without branches that depend on a value.
+#[inline]
+fn search(cuts: &[f64], values: &[f64; LANES]) -> [u16; LANES] {
+    let mut bases = [0; LANES];
     let mut size = cuts.len();
-    // without branches that depend on the value, so that searches for many values overlap
     while size > 1 {
         let half = size / 2;
-        base = if cuts[base + half - 1] < x {
-            base + half
-        } else {
-            base
-        };
+        for (base, &value) in bases.iter_mut().zip(values) {
+            let is_below = cuts[*base + half - 1] < value;
+            *base += half * usize::from(is_below);
+        }
         size -= half;
     }
-    base + usize::from(size == 1 && cuts[base] < x)
+    std::array::from_fn(|lane| {
+        let is_below = cuts.get(bases[lane]).is_some_and(|&cut| cut < values[lane]);
+        bases[lane] as u16 + u16::from(is_below)
+    })
 }

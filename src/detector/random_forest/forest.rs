@@ -4,9 +4,9 @@ use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::cuts::{Cuts, code};
+use super::cuts::{Cuts, encode};
 use super::tree::Trees;
-use super::walk::{self, Walks};
+use super::walk::{self, CHUNK, Code, Walks};
 use crate::context::Context;
 use crate::error::Result;
 
@@ -14,7 +14,7 @@ use crate::error::Result;
 const BLOCK: usize = 1024;
 
 /// The most codes of a block, so that they stay near the processor.
-const MAX_CODES: usize = 1 << 16;
+const MAX_CODES: usize = 1 << 17;
 
 /// Fewer rows than these are walked down all trees one by one.
 const FEW: usize = 8;
@@ -32,38 +32,50 @@ pub(super) struct Forest {
 impl Forest {
     /// The sum of each row's scores in all trees. The order of the additions is that of the trees, whatever the block.
     pub(super) fn sum_block(&self, rows: ArrayView2<'_, f64>, sums: &mut [f64]) {
+        if self.cuts.most() <= usize::from(u8::MAX) {
+            self.sum_coded::<u8>(rows, sums);
+        } else {
+            self.sum_coded::<u16>(rows, sums);
+        }
+    }
+
+    fn sum_coded<C: Code>(&self, rows: ArrayView2<'_, f64>, sums: &mut [f64]) {
         // leaves look at the code of slot 0, which a forest without splits does not have
-        let width = self.cuts.n_slots().max(1);
-        let block = (MAX_CODES / width).clamp(FEW, BLOCK);
-        let mut codes = Vec::new();
+        let n_slots = self.cuts.n_slots().max(1);
+        if rows.nrows() < FEW {
+            let mut codes = vec![C::default(); n_slots];
+            for (row, sum) in rows.axis_chunks_iter(Axis(0), 1).zip(sums) {
+                self.encode(row, 1, &mut codes);
+                *sum = walk::sum_row(&self.trees, &codes);
+            }
+            return;
+        }
+        let block = (MAX_CODES / n_slots / CHUNK * CHUNK).clamp(CHUNK, BLOCK);
+        let mut codes = vec![C::default(); n_slots * block];
         let mut walks = Walks::default();
         for (rows, sums) in rows
             .axis_chunks_iter(Axis(0), block)
             .zip(sums.chunks_mut(block))
         {
-            codes.resize(rows.nrows() * width, 0);
-            self.encode(rows, width, &mut codes);
-            if rows.nrows() < FEW {
-                for (codes, sum) in codes.chunks_exact(width).zip(sums) {
-                    *sum = walk::sum_row(&self.trees, codes);
-                }
-            } else {
-                sums.fill(0.0);
-                for index in 0..self.trees.n_trees() {
-                    walks.add_tree(self.trees.tree(index), &codes, width, sums);
-                }
+            self.encode(rows, block, &mut codes);
+            sums.fill(0.0);
+            for index in 0..self.trees.n_trees() {
+                walks.add_tree(self.trees.tree(index), &codes, block, sums);
             }
         }
     }
 
-    /// The codes of the rows, row by row.
-    fn encode(&self, rows: ArrayView2<'_, f64>, width: usize, codes: &mut [u16]) {
-        for (slot, &feature) in self.cuts.features().iter().enumerate() {
-            let cuts = self.cuts.of_slot(slot);
-            let codes = codes[slot..].iter_mut().step_by(width);
-            for (out, &x) in codes.zip(rows.column(feature as usize)) {
-                *out = code(cuts, x) as u16;
-            }
+    /// The codes of the rows, slot by slot, `stride` for each.
+    fn encode<C: Code>(&self, rows: ArrayView2<'_, f64>, stride: usize, codes: &mut [C]) {
+        let slots = self.cuts.features().iter().enumerate();
+        for ((slot, &feature), codes) in slots.zip(codes.chunks_exact_mut(stride)) {
+            let mut codes = codes.iter_mut();
+            let column = rows.column(feature as usize);
+            encode(self.cuts.of_slot(slot), column.iter().copied(), |code| {
+                if let Some(out) = codes.next() {
+                    *out = C::new(code);
+                }
+            });
         }
     }
 

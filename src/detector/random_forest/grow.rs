@@ -65,7 +65,7 @@ impl Grower {
         let root = self.draw(growth, &mut rng)?;
         let n_slots = growth.bins.cuts.n_slots();
         self.splitter.candidates.reset(n_slots, growth.n_features);
-        let mut tree = Tree::leaf();
+        let mut tree = Tree::leaf(self.bag.len());
         let mut n_counted = 0;
         self.open.clear();
         self.open.push(root);
@@ -78,6 +78,7 @@ impl Grower {
             }
         }
         tree.normalise();
+        tree.reorder();
         Ok(tree)
     }
 
@@ -163,7 +164,8 @@ impl Grower {
                 column[row as usize] > split.code
             });
         let decrease = (split.purity - purity(weights)).max(0.0);
-        let left = tree.split(open.node, split.slot, split.code, decrease);
+        let sizes = [middle - open.bag.0, open.bag.1 - middle];
+        let left = tree.split(open.node, (split.slot, split.code), decrease, sizes);
         let child = |node, bag, out, counts| Open {
             node,
             depth: open.depth + 1,

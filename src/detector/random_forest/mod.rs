@@ -5,6 +5,8 @@
 //! weighted share of anomalies in the row's leaf. Thresholds lie between at most 256 bins of each feature, learned from the
 //! rows; below as many distinct values they are those of an exact search.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 mod bag;
 mod bins;
 mod cuts;
