@@ -147,7 +147,7 @@ fn check_threads(name: &str, params: &DetectorParams, rows: &Array2<f64>, pools:
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_detector_keeps_its_promises((rows, new_rows) in tables()) {
