@@ -53,8 +53,8 @@ linfa_fit!(AutoValidParams => Auto);
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Auto {
     params: AutoParams,
-    balanced: Lesinn,
-    logarithmic: Lesinn,
+    balanced: Box<Lesinn>,
+    logarithmic: Box<Lesinn>,
     covariance: Option<Covariance>,
     /// The distribution of the scores of each view, in this order.
     ranks: Vec<TailRank>,
@@ -220,7 +220,8 @@ impl Method for Auto {
                 random_state: stream_state(params.random_state, number),
                 ..LesinnParams::default()
             };
-            member.check_ref()?.fit_rows(form, sample.rows, context)
+            let lesinn = member.check_ref()?.fit_rows(form, sample.rows, context)?;
+            Result::Ok(Box::new(lesinn))
         };
         let mut auto = Self {
             balanced: lesinn(Form::Balanced, 0)?,

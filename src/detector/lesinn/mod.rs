@@ -103,8 +103,10 @@ impl Lesinn {
             .offer(rows.nrows(), groups, context, |group, lane, arrivals| {
                 let places = arrivals.iter().enumerate();
                 for (place, &row) in places.filter(|&(_, &row)| row != Reservoirs::KEPT) {
+                    context.check()?;
                     frame.coordinates(rows.row(row), |i, x| group.set(lane, place, i, x as f32));
                 }
+                Ok(())
             })
     }
 

@@ -337,6 +337,7 @@ fn every_row_is_in_a_sample_with_the_same_probability_update_after_update() {
                 let new = group[lane].iter_mut().zip(arrivals);
                 new.filter(|(_, row)| **row != Reservoirs::KEPT)
                     .for_each(|(place, row)| *place = seen + row);
+                Ok(())
             })
             .expect("goes on");
         seen += part;
