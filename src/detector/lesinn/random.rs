@@ -76,3 +76,6 @@ pub(in crate::detector) fn log_1p(x: f64) -> f64 {
     let below = if small { 2.0 + x } else { fraction + 1.0 };
     exponent * std::f64::consts::LN_2 + ratio_log(above / below)
 }
+
+#[cfg(test)]
+mod tests;

@@ -171,3 +171,6 @@ fn pass_over(first: u64, threshold: &mut f64, capacity: usize, stream: &mut Stre
         NEVER
     }
 }
+
+#[cfg(test)]
+mod tests;
