@@ -147,8 +147,7 @@ fn search(
     context: &Context,
 ) -> Result<Option<State>> {
     let slope = dot(&state.sums.gradient, step);
-    // also where it is NaN
-    if !(slope < 0.0) {
+    if slope.is_nan() || slope >= 0.0 {
         return Ok(None);
     }
     let mut length = 1.0;
@@ -307,8 +306,7 @@ fn conjugate_step(
         )?;
         add(&mut curved, &product(&design.penalties, &direction));
         let curvature = dot(&direction, &curved);
-        // also where it is NaN
-        if !(curvature > 0.0) {
+        if curvature.is_nan() || curvature <= 0.0 {
             break;
         }
         let length = energy / curvature;

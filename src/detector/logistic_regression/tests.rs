@@ -135,7 +135,8 @@ const KNOWN_GIVEN: [f64; 4] = [
 #[test]
 fn parameters_are_checked() {
     let good = LogisticRegressionParams::default();
-    let wrong: [(fn(&mut LogisticRegressionParams), &str); 6] = [
+    type Change = fn(&mut LogisticRegressionParams);
+    let wrong: [(Change, &str); 6] = [
         (|p| p.c = 0.0, "c"),
         (|p| p.c = f64::INFINITY, "c"),
         (|p| p.tol = 0.0, "tol"),
