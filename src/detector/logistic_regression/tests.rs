@@ -135,7 +135,8 @@ const KNOWN_GIVEN: [f64; 4] = [
 #[test]
 fn parameters_are_checked() {
     let good = LogisticRegressionParams::default();
-    let wrong: [(fn(&mut LogisticRegressionParams), &str); 6] = [
+    type Change = fn(&mut LogisticRegressionParams);
+    let wrong: [(Change, &str); 6] = [
         (|p| p.c = 0.0, "c"),
         (|p| p.c = f64::INFINITY, "c"),
         (|p| p.tol = 0.0, "tol"),
@@ -249,16 +250,29 @@ fn too_few_iterations_still_give_a_model() {
 }
 
 #[test]
-fn conjugate_gradients_come_to_the_same_minimum() {
-    let (rows, labels) = table(200, newton::MAX_DENSE, 1.0, 5);
-    let zeros = Array2::zeros((200, 3));
-    let wider = concatenate![Axis(1), rows, zeros];
-    let (dense, sparse) = (fit(&rows, &labels), fit(&wider, &labels));
-    assert!(dense.converged() && sparse.converged());
-    let found = &sparse.coefficients()[..newton::MAX_DENSE];
-    assert_close(found, dense.coefficients(), 1e-6);
-    assert_eq!(sparse.coefficients()[newton::MAX_DENSE..], [0.0; 3]);
-    assert_close(&[sparse.intercept()], &[dense.intercept()], 1e-6);
+fn all_ways_to_a_step_come_to_the_same_minimum() {
+    let (mut rows, labels) = table(200, newton::MAX_DENSE, 1.0, 5);
+    for correlated in [false, true] {
+        if correlated {
+            // conjugate gradients take long here, and a factor takes over
+            let common = rows.slice(s![.., 1..2]).to_owned();
+            rows = rows * 1e-2 + common;
+        }
+        let zeros = Array2::zeros((200, 3));
+        let wider = concatenate![Axis(1), rows, zeros];
+        let (narrow, wide) = (fit(&rows, &labels), fit(&wider, &labels));
+        assert!(narrow.converged() && wide.converged());
+        let found = &wide.coefficients()[..newton::MAX_DENSE];
+        assert_close(found, narrow.coefficients(), 1e-6);
+        assert_eq!(wide.coefficients()[newton::MAX_DENSE..], [0.0; 3]);
+        assert_close(&[wide.intercept()], &[narrow.intercept()], 1e-6);
+
+        // features that are 0 change nothing but the way
+        let few = rows.slice(s![.., ..60]).to_owned();
+        let padded = concatenate![Axis(1), few, Array2::zeros((200, 400))];
+        let (dense, padded) = (fit(&few, &labels), fit(&padded, &labels));
+        assert_close(&padded.coefficients()[..60], dense.coefficients(), 1e-6);
+    }
 }
 
 #[test]
