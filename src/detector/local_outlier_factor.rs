@@ -1,5 +1,7 @@
 //! Local outlier factor (Breunig, Kriegel, Ng and Sander, "LOF: Identifying Density-Based Local Outliers", SIGMOD 2000).
 
+use std::ops::RangeInclusive;
+
 use linfa::ParamGuard;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
@@ -18,8 +20,11 @@ pub const DEFAULT_NEIGHBORS: usize = 20;
 /// Added to each mean reachability distance, as in scikit-learn: where more rows are equal than there are neighbours, it is 0.
 const LEAST_REACH: f64 = 1e-10;
 
-/// The distances and the densities that there can be. Nothing that is computed of them overflows.
-const RANGE: std::ops::RangeInclusive<f64> = 0.0..=1e160;
+/// The distances that there can be: a little more than those of the largest coordinates of the most features.
+const DISTANCES: RangeInclusive<f64> = 0.0..=1e155;
+
+/// The densities that there can be: a little more than those of equal rows. With these, no score overflows.
+const DENSITIES: RangeInclusive<f64> = 0.0..=1.0001 / LEAST_REACH;
 
 /// The parameters of [`LocalOutlierFactor`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -178,8 +183,8 @@ impl Detector for LocalOutlierFactor {
         let fits = self.params.check_ref().is_ok()
             && self.k_distances.len() == n
             && self.densities.len() == n
-            && self.k_distances.iter().all(|it| RANGE.contains(it))
-            && self.densities.iter().all(|it| RANGE.contains(it));
+            && self.k_distances.iter().all(|it| DISTANCES.contains(it))
+            && self.densities.iter().all(|it| DENSITIES.contains(it));
         if !fits {
             return Err(damaged("its densities do not fit its points"));
         }

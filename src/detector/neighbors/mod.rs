@@ -17,6 +17,8 @@ mod points;
 mod union;
 
 #[cfg(test)]
+pub(super) mod contract;
+#[cfg(test)]
 mod tests;
 
 use ndarray::ArrayView2;
