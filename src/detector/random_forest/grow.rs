@@ -77,7 +77,6 @@ impl Grower {
                 check_nodes(growth.n_nodes.fetch_add(added, Ordering::Relaxed) + added)?;
             }
         }
-        tree.normalise();
         tree.reorder();
         Ok(tree)
     }
@@ -150,7 +149,7 @@ impl Grower {
         let weights = open.counts.weigh(rule.weights);
         let Some(split) = split else {
             let score = (weights.1 / (weights.0 + weights.1)) as f32;
-            tree.set_leaf(open.node, score);
+            tree.set_score(open.node, score);
             growth.out_of_bag.add(out, score);
             return Ok(());
         };

@@ -40,8 +40,8 @@ pub(super) fn join(old: &Cuts, new: &Cuts, sources: &[Source<'_>]) -> Forest {
     let mut trees = Trees::with_capacity(sources.len(), n_nodes);
     for source in sources {
         match source {
-            Source::Grown(tree) => trees.push(new.moved(tree.nodes()), tree.values()),
-            Source::Kept(tree) => trees.push(old.moved(tree.nodes), tree.values.iter().copied()),
+            Source::Grown(tree) => trees.push(new.moved(tree.nodes()), tree.shares()),
+            Source::Kept(tree) => trees.push(old.moved(tree.nodes), tree.shares.iter().copied()),
         }
     }
     Forest { cuts, trees }
@@ -65,7 +65,7 @@ impl<'a> Places<'a> {
     }
 
     fn index(&self, node: &Node) -> usize {
-        self.cuts.start(usize::from(node.slot)) + usize::from(node.code)
+        self.cuts.start(node.slot()) + usize::from(node.code())
     }
 
     fn name(&mut self, node: &Node) {
@@ -97,11 +97,7 @@ impl<'a> Places<'a> {
                 return *node;
             }
             let (slot, code) = self.places[self.index(node)];
-            Node {
-                slot,
-                code,
-                ..*node
-            }
+            Node::split(node.child(), slot, code)
         })
     }
 }
