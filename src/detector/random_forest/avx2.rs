@@ -35,12 +35,7 @@ type Outcomes = [[u8; CHUNK]; N_FIRST];
 
 /// Walks the rows down the first nodes, given a sound tree and a block with `stride` codes for each of its slots. False, and
 /// nothing done, where the processor lacks AVX2.
-pub(super) fn descend(
-    tree: TreeView<'_>,
-    codes: &[u8],
-    stride: usize,
-    places: &mut [u8],
-) -> bool {
+pub(super) fn descend(tree: TreeView<'_>, codes: &[u8], stride: usize, places: &mut [u8]) -> bool {
     if !is_x86_feature_detected!("avx2") || !stride.is_multiple_of(CHUNK) {
         return false;
     }

@@ -68,11 +68,7 @@ impl Bins {
 }
 
 /// The values of some features, column by column.
-fn gather(
-    rows: &Rows<'_>,
-    features: Range<usize>,
-    context: &Context,
-) -> Result<Vec<Vec<f64>>> {
+fn gather(rows: &Rows<'_>, features: Range<usize>, context: &Context) -> Result<Vec<Vec<f64>>> {
     const BLOCK: usize = 1 << 16;
     let mut columns = vec![Vec::with_capacity(rows.n_rows()); features.len()];
     for part in [rows.history, rows.sample] {
@@ -157,7 +153,12 @@ fn learn_cuts(column: &[f64], labels: &[bool]) -> Vec<f64> {
 
 /// The values of one class in order, at most [`MAX_SORTED`] of them.
 fn sorted(column: &[f64], labels: &[bool], class: bool) -> Vec<f64> {
-    let of_class = || column.iter().zip(labels).filter(|&(_, &label)| label == class);
+    let of_class = || {
+        column
+            .iter()
+            .zip(labels)
+            .filter(|&(_, &label)| label == class)
+    };
     let n = labels.iter().filter(|&&label| label == class).count();
     let step = n.div_ceil(MAX_SORTED).max(1);
     let mut values: Vec<f64> = of_class().step_by(step).map(|(&x, _)| x).collect();
@@ -195,9 +196,5 @@ fn merge([normal, anomalous]: [Vec<f64>; 2]) -> Vec<Run> {
 /// The middle between two values `a < b`: at least `a` and below `b`.
 pub(super) fn between(a: f64, b: f64) -> f64 {
     let middle = 0.5 * a + 0.5 * b;
-    if a <= middle && middle < b {
-        middle
-    } else {
-        a
-    }
+    if a <= middle && middle < b { middle } else { a }
 }

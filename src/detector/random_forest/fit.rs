@@ -104,18 +104,20 @@ fn grow_all(growth: &Growth<'_>, numbers: &[usize]) -> Result<Vec<Tree>> {
         .clamp(1, numbers.len().max(1));
     let next = AtomicUsize::new(0);
     let trees: Mutex<Vec<(usize, Tree)>> = Mutex::new(Vec::with_capacity(numbers.len()));
-    (0..n_growers).into_par_iter().try_for_each(|_| -> Result<()> {
-        let mut grower = Grower::default();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(&number) = numbers.get(index) else {
-                return Ok(());
-            };
-            let tree = grower.grow(growth, number)?;
-            let mut trees = trees.lock().unwrap_or_else(|poison| poison.into_inner());
-            trees.push((index, tree));
-        }
-    })?;
+    (0..n_growers)
+        .into_par_iter()
+        .try_for_each(|_| -> Result<()> {
+            let mut grower = Grower::default();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(&number) = numbers.get(index) else {
+                    return Ok(());
+                };
+                let tree = grower.grow(growth, number)?;
+                let mut trees = trees.lock().unwrap_or_else(|poison| poison.into_inner());
+                trees.push((index, tree));
+            }
+        })?;
     let mut trees = trees
         .into_inner()
         .unwrap_or_else(|poison| poison.into_inner());

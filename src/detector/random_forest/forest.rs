@@ -39,7 +39,7 @@ impl Forest {
         }
     }
 
-    fn sum_coded<C: Code>(&self, rows: ArrayView2<'_, f64>, sums: &mut [f64]) {
+    pub(super) fn sum_coded<C: Code>(&self, rows: ArrayView2<'_, f64>, sums: &mut [f64]) {
         // leaves look at the code of slot 0, which a forest without splits does not have
         let n_slots = self.cuts.n_slots().max(1);
         if rows.nrows() < FEW {

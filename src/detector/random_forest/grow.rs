@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::bag::{Draw, OutOfBag, TreeRng, tree_rng};
 use super::bins::Bins;
 use super::split::{Counts, Drawn, Rule, Splitter, purity};
-use super::tree::{Tree, MAX_NODES};
+use super::tree::{MAX_NODES, Tree};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
 
@@ -175,10 +175,18 @@ impl Grower {
         };
         let right_counts = open.counts.without(split.left);
         let (bag, out) = (open.bag, open.out);
-        self.open
-            .push(child(left + 1, (middle, bag.1), (out_middle, out.1), right_counts));
-        self.open
-            .push(child(left, (bag.0, middle), (out.0, out_middle), split.left));
+        self.open.push(child(
+            left + 1,
+            (middle, bag.1),
+            (out_middle, out.1),
+            right_counts,
+        ));
+        self.open.push(child(
+            left,
+            (bag.0, middle),
+            (out.0, out_middle),
+            split.left,
+        ));
         Ok(())
     }
 }

@@ -20,8 +20,7 @@ pub(super) trait Code: Copy + Default + Into<u16> {
 
     /// Walks rows down the first nodes of a tree, many at once, where that can be done: the place of each row in `places`. The
     /// codes are laid out slot by slot, `stride` for each, a multiple of [`CHUNK`] that no row exceeds.
-    fn descend(tree: TreeView<'_>, codes: &[Self], stride: usize, places: &mut [u8])
-    -> bool;
+    fn descend(tree: TreeView<'_>, codes: &[Self], stride: usize, places: &mut [u8]) -> bool;
 }
 
 impl Code for u8 {
@@ -54,7 +53,9 @@ impl Code for u16 {
 /// Where a row goes from a node; it stays at a leaf.
 #[inline(always)]
 fn next(place: u32, node: Node, code: impl Into<u16>) -> u32 {
-    let child = node.child().wrapping_add(u32::from(code.into() > node.code()));
+    let child = node
+        .child()
+        .wrapping_add(u32::from(code.into() > node.code()));
     if node.is_leaf() { place } else { child }
 }
 
