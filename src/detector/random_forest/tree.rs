@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::cuts::Cuts;
 use crate::le_bytes::{self, LeNumber};
 
-/// The most nodes of a forest: with what is needed to join them they stay below 1 GiB.
-pub(super) const MAX_NODES: usize = 1 << 25;
+/// The most nodes of a forest: as they grow and as they are joined they take 20 bytes each, and stay below 1 GiB.
+pub(super) const MAX_NODES: usize = 50_000_000;
 
 /// The code of a leaf, which no value's exceeds.
 const LEAF: u16 = u16::MAX;
@@ -88,7 +88,7 @@ impl LeNumber for Node {
 
 /// One tree, being grown, on thresholds that it does not hold. The root is node 0.
 #[derive(Debug)]
-pub(super) struct Tree {
+pub(super) struct GrowingTree {
     nodes: Vec<Node>,
     /// How much each node lowers the impurity.
     gains: Vec<f64>,
@@ -96,7 +96,15 @@ pub(super) struct Tree {
     sizes: Vec<u32>,
 }
 
-impl Tree {
+/// One tree, on thresholds that it does not hold.
+#[derive(Debug)]
+pub(super) struct Tree {
+    pub(super) nodes: Vec<Node>,
+    /// The share of each node that splits in the whole decrease of impurity.
+    pub(super) shares: Vec<f32>,
+}
+
+impl GrowingTree {
     /// A tree without splits, of so many rows.
     pub(super) fn leaf(size: usize) -> Self {
         Self {
@@ -104,10 +112,6 @@ impl Tree {
             gains: vec![0.0],
             sizes: vec![size as u32],
         }
-    }
-
-    pub(super) fn nodes(&self) -> &[Node] {
-        &self.nodes
     }
 
     pub(super) fn n_nodes(&self) -> usize {
@@ -136,7 +140,7 @@ impl Tree {
     }
 
     /// Numbers the nodes anew, so that those which most rows reach come first; parents stay before their children.
-    pub(super) fn reorder(&mut self) {
+    pub(super) fn finish(self) -> Tree {
         let is_split = |&node: &usize| !self.nodes[node].is_leaf();
         let mut splits: Vec<usize> = (0..self.nodes.len()).filter(is_split).collect();
         splits.sort_unstable_by_key(|&node| (Reverse(self.sizes[node]), node));
@@ -153,26 +157,22 @@ impl Tree {
             leaf if leaf.is_leaf() => leaf,
             node => Node::split(places[node.child() as usize], node.slot, node.code),
         };
-        let nodes = order.iter().map(moved).collect();
-        self.gains = order.iter().map(|&node| self.gains[node]).collect();
-        self.sizes = order.iter().map(|&node| self.sizes[node]).collect();
-        self.nodes = nodes;
-    }
-
-    /// The share of each node that splits in the whole decrease of impurity.
-    pub(super) fn shares(&self) -> impl Iterator<Item = f32> {
         let sum: f64 = self.gains.iter().sum();
-        let share = move |gain: f64| {
+        let share = |&node: &usize| {
             if sum > 0.0 {
-                (gain / sum).min(1.0) as f32
+                (self.gains[node] / sum).min(1.0) as f32
             } else {
                 0.0
             }
         };
-        let splits = self.nodes.iter().zip(&self.gains);
-        splits
-            .filter(|(node, _)| !node.is_leaf())
-            .map(move |(_, &gain)| share(gain))
+        Tree {
+            nodes: order.iter().map(moved).collect(),
+            shares: order
+                .iter()
+                .filter(|node| is_split(node))
+                .map(share)
+                .collect(),
+        }
     }
 }
 
@@ -212,13 +212,9 @@ impl Trees {
     }
 
     /// Appends a tree, with the share of each node that splits.
-    pub(super) fn push(
-        &mut self,
-        nodes: impl Iterator<Item = Node>,
-        shares: impl Iterator<Item = f32>,
-    ) {
+    pub(super) fn push(&mut self, nodes: impl Iterator<Item = Node>, shares: &[f32]) {
         self.nodes.extend(nodes);
-        self.shares.extend(shares);
+        self.shares.extend_from_slice(shares);
         self.ends.push(self.nodes.len() as u64);
         self.share_ends.push(self.shares.len() as u64);
     }

@@ -7,7 +7,7 @@ use super::super::bag::{Draw, tree_rng};
 use super::super::bins::Bins;
 use super::super::cuts::{Cuts, MAX_CUTS, encode};
 use super::super::rows::Rows;
-use super::super::split::{Counts, Drawn, Rule, Splitter, purity};
+use super::super::split::{Counts, Drawn, Rule, Splitter, Task, purity};
 use super::*;
 
 fn learn_bins(rows: &Array2<f64>, labels: &[bool], model: &Cuts) -> Bins {
@@ -173,8 +173,9 @@ proptest! {
         let mut splitter = Splitter::default();
         splitter.candidates.reset(bins.cuts.n_slots(), 3);
         let mut n_constant = 0;
+        let task = Task { bins: &bins, rule: &rule, bag: &bag, total };
         let found = splitter
-            .split(&bins, &bag, total, &rule, &mut n_constant, &mut tree_rng(seed, 0, 0), |_| Ok(()))
+            .split(task, &mut n_constant, &mut tree_rng(seed, 0, 0), |_| Ok(()))
             .expect("not cancelled");
         let mut best = f64::NEG_INFINITY;
         for slot in 0..bins.cuts.n_slots() {
