@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::error::Result;
 
 /// How many rows are walked down a tree before the next one's turn.
-const BLOCK: usize = 4096;
+pub(super) const BLOCK: usize = 4096;
 
 /// The most codes of a block, so that they stay near the processor.
 const MAX_CODES: usize = 1 << 17;
