@@ -228,28 +228,19 @@ fn kernels<S: Similarity, L: Lanes, const B: usize, const R: usize>(
 ) -> [[L; B]; R] {
     let d = rows.len() / R;
     assert_eq!(blocks.len(), B * d, "whole blocks");
-    if d <= FEATURES {
-        let mut values = sums_of::<S, L, B, R>(blocks, rows, d, 0, d);
-        for r in 0..R {
-            for b in 0..B {
-                values[r][b] = kernel.finish(values[r][b]);
-            }
-        }
-        return values;
-    }
-    let mut totals = [[L::splat(0.0); B]; R];
-    for from in (0..d).step_by(FEATURES) {
+    let mut totals = sums_of::<S, L, B, R>(blocks, rows, d, 0, d.min(FEATURES));
+    for from in (FEATURES..d).step_by(FEATURES) {
         let to = (from + FEATURES).min(d);
         let sums = sums_of::<S, L, B, R>(blocks, rows, d, from, to);
-        for r in 0..R {
-            for b in 0..B {
-                totals[r][b] = totals[r][b].plus(sums[r][b]);
+        for (totals, sums) in totals.iter_mut().zip(sums) {
+            for (total, sum) in totals.iter_mut().zip(sums) {
+                *total = total.plus(sum);
             }
         }
     }
-    for r in 0..R {
-        for b in 0..B {
-            totals[r][b] = kernel.finish(totals[r][b]);
+    for values in &mut totals {
+        for value in values {
+            *value = kernel.finish(*value);
         }
     }
     totals

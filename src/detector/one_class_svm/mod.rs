@@ -5,6 +5,10 @@
 //! of a row x is `rho - sum_i alpha_i k(x_i, x)`, the negative of scikit-learn's `decision_function`: above 0 outside the
 //! boundary. A row of weight w counts as w copies of it, of which each has a coefficient from 0 to 1; all coefficients together
 //! are nu times the weights.
+//!
+//! Kernels are computed on f32, after the rows were centred in f64 for the rbf kernel; the others keep the origin. Copies of a
+//! row are one row with the sum of their weights, and the rows are sorted, so that their order changes nothing. The problem of
+//! the sigmoid kernel has several solutions; which one is found may differ from that of another solver.
 
 mod compute;
 mod frame;

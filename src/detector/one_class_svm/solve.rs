@@ -3,8 +3,9 @@
 //!
 //! Decomposition (Joachims, "Making Large-Scale SVM Learning Practical", 1999): the rows that violate the optimality
 //! conditions the most are solved for while all others stay, and the gradient of all rows follows, until none violates them.
-//! It starts from the solution of a fourth of the rows, found in the same way: those with the largest caps' worth of the
-//! least gradient under it get their caps.
+//!
+//! Nearly all coefficients are 0 or at their caps in the end, and the solution of a fourth of the rows, found in the same
+//! way, tells most of them: the rows that it finds least dense get their caps until the sum is used up.
 
 use rayon::prelude::*;
 
