@@ -1,0 +1,113 @@
+//! The histogram of one feature, and what its bins score.
+
+use super::params::{HbosParams, MAX_N_BINS, NBins};
+use crate::context::Context;
+use crate::error::Result;
+use crate::statistics::rank_summary::RankSummary;
+
+/// The histogram of one feature.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Histogram {
+    /// The edges of the bins, ascending: one more than there are bins.
+    pub(super) edges: Vec<f64>,
+    /// The score of a value in each bin, and last that of a value far outside.
+    pub(super) scores: Vec<f64>,
+}
+
+impl Histogram {
+    /// The histogram of a feature that has values.
+    pub(super) fn new(ranks: &RankSummary, params: &HbosParams, context: &Context) -> Result<Self> {
+        let range = ranks.range().unwrap_or_default();
+        let n_bins = match params.n_bins {
+            NBins::Count(count) => count as usize,
+            NBins::Auto => auto_bins(ranks, context)?,
+        };
+        let edges = distinct_edges(range, n_bins);
+        let n = ranks.n() as f64;
+        let mut scores: Vec<f64> = counts(ranks, &edges)
+            .zip(edges.windows(2))
+            .map(|(count, edge)| {
+                let density = count / (edge[1] - edge[0]) / n;
+                // a bin may be too narrow for a finite density
+                -(density.min(f64::MAX) + params.alpha).log2()
+            })
+            .collect();
+        scores.push(scores.iter().copied().fold(f64::MIN, f64::max));
+        Ok(Self { edges, scores })
+    }
+}
+
+/// How many values lie in each bin: in all but the last one without its right edge, as `numpy.histogram` counts.
+fn counts(ranks: &RankSummary, edges: &[f64]) -> impl Iterator<Item = f64> {
+    let last = edges.len() - 1;
+    let mut before = 0.0;
+    edges[1..].iter().zip(1..).map(move |(&edge, i)| {
+        let count = if i == last {
+            ranks.n() as f64
+        } else {
+            ranks.below(edge)
+        };
+        count - std::mem::replace(&mut before, count)
+    })
+}
+
+/// The edges of so many bins over a range of values, as `numpy.linspace` has them; of fewer where doubles are too coarse to
+/// tell that many apart. The range of a constant is widened by 0.5 either way, or by more where 0.5 is too little.
+fn distinct_edges((mut low, mut high): (f64, f64), mut n_bins: usize) -> Vec<f64> {
+    if low == high {
+        let margin = (low.abs() * (f64::EPSILON * n_bins as f64)).max(0.5);
+        low = (low - margin).max(-f64::MAX);
+        high = (high + margin).min(f64::MAX);
+    }
+    loop {
+        let edges = edges(low, high, n_bins);
+        if n_bins <= 1 || edges.is_sorted_by(|a, b| a < b) {
+            return edges;
+        }
+        n_bins /= 2;
+    }
+}
+
+fn edges(low: f64, high: f64, n_bins: usize) -> Vec<f64> {
+    let step = (high - low) / n_bins as f64;
+    let half_step = (0.5 * high - 0.5 * low) / n_bins as f64;
+    let edge = |i: usize| {
+        if i == n_bins {
+            high
+        } else if step.is_finite() {
+            low + i as f64 * step
+        } else {
+            2.0 * (0.5 * low + i as f64 * half_step)
+        }
+    };
+    (0..=n_bins).map(|i| edge(i).clamp(low, high)).collect()
+}
+
+/// The number of bins with the largest penalised likelihood, as PyOD's `get_optimal_n_bins` has it: fewer than the root of
+/// the number of values, and the penalty counted for each bin.
+fn auto_bins(ranks: &RankSummary, context: &Context) -> Result<usize> {
+    let n = ranks.n() as f64;
+    let range = ranks.range().unwrap_or_default();
+    let bound = (n.sqrt() as usize).clamp(2, MAX_N_BINS as usize);
+    let mut best = (f64::MIN, 1);
+    for n_bins in 1..bound {
+        context.check()?;
+        let edges = distinct_edges(range, n_bins);
+        if edges.len() <= n_bins {
+            // doubles are too coarse for so many
+            break;
+        }
+        let bins = n_bins as f64;
+        let penalty = bins - 1.0 + bins.ln().powf(2.5);
+        let likelihood: f64 = counts(ranks, &edges)
+            .map(|count| count * (bins * count / n + 1.0).ln() - penalty)
+            .sum();
+        if likelihood > best.0 {
+            best = (likelihood, n_bins);
+        }
+    }
+    Ok(best.1)
+}
+
+#[cfg(test)]
+mod tests;

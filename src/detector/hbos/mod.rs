@@ -1,0 +1,250 @@
+//! HBOS: a value is as anomalous as the bin of its feature's histogram is empty, a row as its features are together
+//! (Goldstein and Dengel, "Histogram-based outlier score (HBOS): a fast unsupervised anomaly detection algorithm", 2012).
+//!
+//! The score is PyOD's: the sum over the features of -log2(density + alpha), with bins of equal width between the smallest
+//! and the largest value. A value that lies outside by at most `tol` times the width of the outermost bin counts as in it, one
+//! farther out as in the emptiest bin. The densities are per unit of the feature: the score depends on the unit.
+//!
+//! The histograms of a fit are exact, and so are those of an update while no feature has more than 8,192 distinct values;
+//! with more, the counts below an edge carry the [error of the summary](crate::statistics::rank_summary). An update lays new
+//! bins over the new range.
+//!
+//! A missing value is not learned from.
+
+use linfa::ParamGuard;
+use ndarray::ArrayView2;
+use serde::{Deserialize, Serialize};
+
+use super::method::linfa_fit;
+use super::{Detector, History, Learned, Method, Sample, check_n_features};
+use crate::context::Context;
+use crate::error::{Error, Reason, Result};
+use crate::statistics::ColumnError;
+use crate::statistics::rank_summary::{Budget, RankSummary, count_leading, map_sorted_columns};
+
+mod histogram;
+mod params;
+
+use histogram::Histogram;
+pub use params::{
+    DEFAULT_ALPHA, DEFAULT_N_BINS, DEFAULT_TOL, HbosParams, HbosValidParams, MAX_N_BINS, NBins,
+};
+
+/// How many rows go through the histogram of one feature before that of the next: their values stay in the cache meanwhile.
+const BLOCK_ROWS: usize = 1024;
+
+/// How many values are looked up at once.
+const LANES: usize = 16;
+
+/// No logarithm of a double to base 2 is as large.
+const MAX_SCORE: f64 = 1100.0;
+
+linfa_fit!(HbosValidParams => Hbos);
+
+/// A fitted HBOS detector.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hbos {
+    params: HbosParams,
+    /// The ranks of each feature's values.
+    ranks: Vec<RankSummary>,
+    /// The number of bins of each feature.
+    #[serde(with = "crate::le_bytes")]
+    n_bins: Vec<u32>,
+    /// The edges of each feature's bins in turn, ascending.
+    #[serde(with = "crate::le_bytes")]
+    edges: Vec<f64>,
+    /// The score of a value in each of the bins of each feature in turn, and after them of a value far outside.
+    #[serde(with = "crate::le_bytes")]
+    scores: Vec<f64>,
+}
+
+impl Hbos {
+    /// Learns from a sample, and from what an earlier detector had learned from.
+    fn learn(
+        params: &HbosParams,
+        earlier: Option<&Self>,
+        sample: Sample<'_>,
+        context: &Context,
+    ) -> Result<Self> {
+        check_n_bins(params, sample.observed.ncols())?;
+        let budget = Budget::default();
+        let features = map_sorted_columns(sample.observed, context, |column, sorted| {
+            let mut ranks = RankSummary::of_sorted(sorted);
+            if let Some(earlier) = earlier {
+                ranks.merge(&earlier.ranks[column])?;
+            }
+            if ranks.n() == 0 {
+                let problem = "it holds no values; leave it out";
+                return Err(ColumnError { column, problem }.into());
+            }
+            let histogram = Histogram::new(&ranks, params, context)?;
+            ranks.compress();
+            budget.take(ranks.size_bytes() + 2 * 8 * histogram.edges.len())?;
+            Ok((ranks, histogram))
+        })?;
+        let n_edges = features.iter().map(|(_, h)| h.edges.len()).sum();
+        let mut learned = Self {
+            params: params.clone(),
+            ranks: Vec::with_capacity(features.len()),
+            n_bins: Vec::with_capacity(features.len()),
+            edges: Vec::with_capacity(n_edges),
+            scores: Vec::with_capacity(n_edges),
+        };
+        for (ranks, histogram) in features {
+            learned.ranks.push(ranks);
+            learned.n_bins.push(histogram.edges.len() as u32 - 1);
+            learned.edges.extend(histogram.edges);
+            learned.scores.extend(histogram.scores);
+        }
+        Ok(learned)
+    }
+
+    /// Adds what `N` values of one feature score, given its edges and its scores.
+    fn add_scores<const N: usize>(
+        &self,
+        edges: &[f64],
+        table: &[f64],
+        xs: [f64; N],
+        sums: &mut [f64],
+    ) {
+        let last = edges.len() - 1;
+        // how many edges lie below a value tells its bin, which has its right edge, and the first bin its left one, too
+        let counts = count_leading::<N>(edges, |lane, edge| edge < xs[lane]);
+        for ((count, x), sum) in counts.into_iter().zip(xs).zip(sums) {
+            *sum += if (1..=last).contains(&count) {
+                table[count - 1]
+            } else {
+                let (distance, bin) = if count == 0 {
+                    (edges[0] - x, 0)
+                } else {
+                    (x - edges[last], last - 1)
+                };
+                let is_near = distance <= (edges[bin + 1] - edges[bin]) * self.params.tol;
+                table[if is_near { bin } else { last }]
+            };
+        }
+    }
+}
+
+impl Detector for Hbos {
+    fn n_features(&self) -> usize {
+        self.n_bins.len()
+    }
+
+    fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
+        let d = self.n_features();
+        assert_eq!(rows.dim(), (scores.len(), d), "shape of the rows");
+        scores.fill(0.0);
+        let rows = rows.as_standard_layout();
+        let (Some(values), 1..) = (rows.as_slice(), d) else {
+            return;
+        };
+        for (rows, scores) in values
+            .chunks(BLOCK_ROWS * d)
+            .zip(scores.chunks_mut(BLOCK_ROWS))
+        {
+            let (mut edges, mut tables) = (self.edges.as_slice(), self.scores.as_slice());
+            for (feature, &n_bins) in self.n_bins.iter().enumerate() {
+                let (own, next) = edges.split_at(n_bins as usize + 1);
+                edges = next;
+                let (table, next) = tables.split_at(n_bins as usize + 1);
+                tables = next;
+                let mut first = 0;
+                for sums in scores.chunks_mut(LANES) {
+                    let x = |lane: usize| rows[(first + lane) * d + feature];
+                    if sums.len() == LANES {
+                        self.add_scores::<LANES>(own, table, std::array::from_fn(x), sums);
+                    } else {
+                        for (lane, sum) in sums.chunks_mut(1).enumerate() {
+                            self.add_scores::<1>(own, table, [x(lane)], sum);
+                        }
+                    }
+                    first += sums.len();
+                }
+            }
+        }
+    }
+
+    fn size_bytes(&self) -> usize {
+        let ranks: usize = self.ranks.iter().map(RankSummary::size_bytes).sum();
+        let numbers = self.edges.len() + self.scores.len();
+        size_of::<Self>() + ranks + 4 * self.n_bins.len() + 8 * numbers
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.ranks.iter().try_for_each(RankSummary::validate)?;
+        let n_edges: usize = self.n_bins.iter().map(|&n_bins| n_bins as usize + 1).sum();
+        let mut fits = self.params.check_ref().is_ok()
+            && self.ranks.iter().all(|ranks| ranks.n() > 0)
+            && self.ranks.len() == self.n_bins.len()
+            && self.n_bins.iter().all(|n| (1..=MAX_N_BINS).contains(n))
+            && self.edges.len() == n_edges
+            && self.scores.len() == n_edges
+            && self.edges.iter().all(|edge| edge.is_finite())
+            && self.scores.iter().all(|score| score.abs() <= MAX_SCORE);
+        let mut edges = self.edges.as_slice();
+        for &n_bins in self.n_bins.iter().filter(|_| fits) {
+            let (own, next) = edges.split_at(n_bins as usize + 1);
+            edges = next;
+            if !own.is_sorted_by(|a, b| a < b) {
+                fits = false;
+                break;
+            }
+        }
+        if !fits {
+            let message = "the parts of the hbos detector do not fit together";
+            return Err(Error::new(Reason::DamagedArtifact, message));
+        }
+        Ok(())
+    }
+}
+
+impl Method for Hbos {
+    type Params = HbosParams;
+
+    const NAME: &'static str = "hbos";
+
+    fn fit(
+        HbosValidParams(params): &HbosValidParams,
+        sample: Sample<'_>,
+        context: &Context,
+    ) -> Result<Learned<Self>> {
+        let n = sample.observed.nrows();
+        if n < 2 {
+            let message = format!("there are {n} rows; at least 2 are needed");
+            return Err(Error::new(Reason::UnusableRows, message));
+        }
+        Self::learn(params, None, sample, context).map(Learned::plain)
+    }
+
+    /// The ranks are merged, and equal those of a fit on the union up to the error of the summaries; the histograms are made
+    /// anew from them.
+    fn update(
+        &self,
+        _: History<'_>,
+        sample: Sample<'_>,
+        context: &Context,
+    ) -> Result<Learned<Self>> {
+        check_n_features(sample.observed, self.n_features())?;
+        Self::learn(&self.params, Some(self), sample, context).map(Learned::plain)
+    }
+
+    fn params(&self) -> &HbosParams {
+        &self.params
+    }
+}
+
+/// Refuses histograms that would take more than 1 GiB.
+fn check_n_bins(params: &HbosParams, d: usize) -> Result<()> {
+    if let NBins::Count(count) = params.n_bins
+        && d.saturating_mul(2 * 8 * (count as usize + 1)) > 1 << 30
+    {
+        let message =
+            format!("{count} bins for each of {d} columns take more than 1 GiB; give fewer bins");
+        return Err(Error::new(Reason::InvalidParameter, message).at("n_bins"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! The columns of a matrix, each in ascending order.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ndarray::{ArrayView2, s};
+use rayon::prelude::*;
+
+use super::sort::{key, sorted};
+use crate::context::Context;
+use crate::error::{Error, Reason, Result};
+
+/// How many columns of a wide matrix are read at a time: those of a cache line.
+const COLUMNS: usize = 8;
+
+/// The most bytes that a model may take.
+const MAX_BYTES: usize = 1 << 30;
+
+/// The bytes that a model may still take.
+#[derive(Debug, Default)]
+pub struct Budget(AtomicUsize);
+
+impl Budget {
+    /// Takes bytes out of the budget.
+    ///
+    /// # Errors
+    /// [`Reason::UnusableRows`] when they are not left.
+    pub fn take(&self, bytes: usize) -> Result<()> {
+        if self.0.fetch_add(bytes, Ordering::Relaxed) > MAX_BYTES.saturating_sub(bytes) {
+            let message = "the ranks of the values of all columns take more than 1 GiB; give fewer rows or leave columns out";
+            return Err(Error::new(Reason::UnusableRows, message));
+        }
+        Ok(())
+    }
+}
+
+/// What `learn` makes of each column, given its index and its values in ascending order without those that are NaN. In
+/// parallel on rayon's current pool.
+///
+/// # Errors
+/// The first of the columns' errors, and what `context` has to say.
+pub fn map_sorted_columns<T: Send>(
+    rows: ArrayView2<'_, f64>,
+    context: &Context,
+    learn: impl Fn(usize, &[f64]) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let (n, d) = rows.dim();
+    // few columns are shared out one by one, and long ones are not copied many at a time
+    let width = (d / 64).min((1 << 23) / n.max(1)).clamp(1, COLUMNS);
+    let starts: Vec<usize> = (0..d).step_by(width).collect();
+    let learn_some = |start: usize| -> Result<Vec<T>> {
+        context.check()?;
+        let end = d.min(start + width);
+        let mut columns = vec![Vec::with_capacity(n); end - start];
+        if let [column] = columns.as_mut_slice() {
+            let present = rows.column(start).into_iter().filter(|x| !x.is_nan());
+            column.extend(present.map(|&x| key(x)));
+        } else {
+            for row in rows.slice(s![.., start..end]).rows() {
+                for (column, &x) in columns.iter_mut().zip(row) {
+                    if !x.is_nan() {
+                        column.push(key(x));
+                    }
+                }
+            }
+        }
+        let columns = columns.into_iter().zip(start..);
+        columns
+            .map(|(column, index)| learn(index, &sorted(column, context)?))
+            .collect()
+    };
+    let learned: Vec<Result<Vec<T>>> = starts.into_par_iter().map(learn_some).collect();
+    let mut all = Vec::with_capacity(d);
+    for some in learned {
+        all.extend(some?);
+    }
+    Ok(all)
+}

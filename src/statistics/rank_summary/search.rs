@@ -1,0 +1,26 @@
+//! Searching a sorted array for several numbers at once.
+
+/// How many of the leading elements of `sorted` satisfy each lane's condition, which holds for no element after one for
+/// which it does not. The lanes go in step and without branches, so that their loads overlap.
+pub fn count_leading<const N: usize>(
+    sorted: &[f64],
+    holds: impl Fn(usize, f64) -> bool,
+) -> [usize; N] {
+    let mut counts = [0; N];
+    if sorted.is_empty() {
+        return counts;
+    }
+    let mut length = sorted.len();
+    while length > 1 {
+        let half = length / 2;
+        for (lane, count) in counts.iter_mut().enumerate() {
+            let step = usize::from(holds(lane, sorted[*count + half - 1]));
+            *count += half * step;
+        }
+        length -= half;
+    }
+    for (lane, count) in counts.iter_mut().enumerate() {
+        *count += usize::from(holds(lane, sorted[*count]));
+    }
+    counts
+}
