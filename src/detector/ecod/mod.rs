@@ -34,7 +34,7 @@ pub use params::{EcodParams, EcodValidParams};
 const BLOCK_ROWS: usize = 1024;
 
 /// How many values are searched for at once.
-const LANES: usize = 16;
+const LANES: usize = 8;
 
 /// No share of at most 2^53 values has a logarithm as large.
 const MAX_SCORE: f64 = 100.0;
@@ -60,8 +60,8 @@ impl Ecod {
     fn learn(earlier: Option<&Self>, sample: Sample<'_>, context: &Context) -> Result<Self> {
         let budget = Budget::default();
         let features = map_sorted_columns(sample.observed, context, |column, sorted| {
+            let mut moment = ThirdMoment::of_sorted(&sorted);
             let mut ranks = RankSummary::of_sorted(sorted);
-            let mut moment = ThirdMoment::of_sorted(sorted);
             if let Some(earlier) = earlier {
                 ranks.merge(&earlier.ranks[column])?;
                 moment = earlier.moments.feature(column).merge(moment);

@@ -24,7 +24,14 @@ impl Histogram {
         };
         let edges = distinct_edges(range, n_bins);
         let n = ranks.n() as f64;
-        let mut scores: Vec<f64> = counts(ranks, &edges)
+        let mut counts: Vec<f64> = counts(ranks, &edges).collect();
+        if range.0 == range.1 {
+            // not in the bin to the right of an edge, but in the one that it is looked up in
+            counts.fill(0.0);
+            counts[edges.partition_point(|&edge| edge < range.0).max(1) - 1] = n;
+        }
+        let mut scores: Vec<f64> = counts
+            .into_iter()
             .zip(edges.windows(2))
             .map(|(count, edge)| {
                 let density = count / (edge[1] - edge[0]) / n;

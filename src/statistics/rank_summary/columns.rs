@@ -25,7 +25,8 @@ impl Budget {
     /// # Errors
     /// [`Reason::UnusableRows`] when they are not left.
     pub fn take(&self, bytes: usize) -> Result<()> {
-        if self.0.fetch_add(bytes, Ordering::Relaxed) > MAX_BYTES.saturating_sub(bytes) {
+        let taken = self.0.fetch_add(bytes, Ordering::Relaxed);
+        if taken.saturating_add(bytes) > MAX_BYTES {
             let message = "the ranks of the values of all columns take more than 1 GiB; give fewer rows or leave columns out";
             return Err(Error::new(Reason::UnusableRows, message));
         }
@@ -33,15 +34,15 @@ impl Budget {
     }
 }
 
-/// What `learn` makes of each column, given its index and its values in ascending order without those that are NaN. In
-/// parallel on rayon's current pool.
+/// What `learn` makes of each column, given its index and its values in ascending order. NaN is a missing value, which is left
+/// out. In parallel on rayon's current pool.
 ///
 /// # Errors
 /// The first of the columns' errors, and what `context` has to say.
 pub fn map_sorted_columns<T: Send>(
     rows: ArrayView2<'_, f64>,
     context: &Context,
-    learn: impl Fn(usize, &[f64]) -> Result<T> + Sync,
+    learn: impl Fn(usize, Vec<f64>) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
     let (n, d) = rows.dim();
     // few columns are shared out one by one, and long ones are not copied many at a time
@@ -50,14 +51,14 @@ pub fn map_sorted_columns<T: Send>(
     let learn_some = |start: usize| -> Result<Vec<T>> {
         context.check()?;
         let end = d.min(start + width);
-        let mut columns = vec![Vec::with_capacity(n); end - start];
+        let mut columns: Vec<_> = (start..end).map(|_| Vec::with_capacity(n)).collect();
         if let [column] = columns.as_mut_slice() {
-            let present = rows.column(start).into_iter().filter(|x| !x.is_nan());
+            let present = rows.column(start).into_iter().filter(|x| x.is_finite());
             column.extend(present.map(|&x| key(x)));
         } else {
             for row in rows.slice(s![.., start..end]).rows() {
                 for (column, &x) in columns.iter_mut().zip(row) {
-                    if !x.is_nan() {
+                    if x.is_finite() {
                         column.push(key(x));
                     }
                 }
@@ -65,7 +66,7 @@ pub fn map_sorted_columns<T: Send>(
         }
         let columns = columns.into_iter().zip(start..);
         columns
-            .map(|(column, index)| learn(index, &sorted(column, context)?))
+            .map(|(column, index)| learn(index, sorted(column, context)?))
             .collect()
     };
     let learned: Vec<Result<Vec<T>>> = starts.into_par_iter().map(learn_some).collect();

@@ -13,8 +13,8 @@ const PASSES: usize = u64::BITS.div_ceil(DIGIT_BITS) as usize;
 /// How many numbers are moved between two looks at the context.
 const BLOCK: usize = 1 << 20;
 
-/// Up to so many numbers, comparing is faster.
-const SHORT: usize = 1 << 11;
+/// Up to so many numbers are sorted in place without looking at the context: in some 20 ms, and without a second buffer.
+const SHORT: usize = 1 << 18;
 
 /// A number whose order as an integer is that of the double, with -0 as 0.
 pub(super) fn key(x: f64) -> u64 {
