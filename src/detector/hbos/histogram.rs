@@ -1,6 +1,6 @@
 //! The histogram of one feature, and what its bins score.
 
-use super::params::{HbosParams, MAX_N_BINS, NBins};
+use super::params::{HbosParams, MAX_AUTO_BINS, NBins};
 use crate::context::Context;
 use crate::error::Result;
 use crate::statistics::rank_summary::RankSummary;
@@ -91,11 +91,11 @@ fn edges(low: f64, high: f64, n_bins: usize) -> Vec<f64> {
 }
 
 /// The number of bins with the largest penalised likelihood, as PyOD's `get_optimal_n_bins` has it: fewer than the root of
-/// the number of values, and the penalty counted for each bin.
+/// the number of values, and the penalty counted for each bin. Other than there, at most [`MAX_AUTO_BINS`].
 fn auto_bins(ranks: &RankSummary, context: &Context) -> Result<usize> {
     let n = ranks.n() as f64;
     let range = ranks.range().unwrap_or_default();
-    let bound = (n.sqrt() as usize).clamp(2, MAX_N_BINS as usize);
+    let bound = (n.sqrt() as usize).clamp(2, MAX_AUTO_BINS as usize + 1);
     let mut best = (f64::MIN, 1);
     for n_bins in 1..bound {
         context.check()?;

@@ -31,7 +31,8 @@ mod params;
 
 use histogram::Histogram;
 pub use params::{
-    DEFAULT_ALPHA, DEFAULT_N_BINS, DEFAULT_TOL, HbosParams, HbosValidParams, MAX_N_BINS, NBins,
+    DEFAULT_ALPHA, DEFAULT_N_BINS, DEFAULT_TOL, HbosParams, HbosValidParams, MAX_AUTO_BINS,
+    MAX_N_BINS, NBins,
 };
 
 /// How many rows go through the histogram of one feature before that of the next: their values stay in the cache meanwhile.
@@ -81,6 +82,7 @@ impl Hbos {
                 let problem = "it holds no values; leave it out";
                 return Err(ColumnError { column, problem }.into());
             }
+            context.check()?;
             let histogram = Histogram::new(&ranks, params, context)?;
             ranks.compress();
             budget.take(ranks.size_bytes() + 2 * 8 * histogram.edges.len())?;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ndarray::{ArrayView2, s};
+use ndarray::{ArrayView2, Axis, s};
 use rayon::prelude::*;
 
 use super::sort::{key, sorted};
@@ -11,6 +11,9 @@ use crate::error::{Error, Reason, Result};
 
 /// How many columns of a wide matrix are read at a time: those of a cache line.
 const COLUMNS: usize = 8;
+
+/// How many rows are read between two looks at the context.
+const BLOCK_ROWS: usize = 1 << 20;
 
 /// The most bytes that a model may take.
 const MAX_BYTES: usize = 1 << 30;
@@ -52,11 +55,15 @@ pub fn map_sorted_columns<T: Send>(
         context.check()?;
         let end = d.min(start + width);
         let mut columns: Vec<_> = (start..end).map(|_| Vec::with_capacity(n)).collect();
-        if let [column] = columns.as_mut_slice() {
-            let present = rows.column(start).into_iter().filter(|x| x.is_finite());
-            column.extend(present.map(|&x| key(x)));
-        } else {
-            for row in rows.slice(s![.., start..end]).rows() {
+        for block in rows.axis_chunks_iter(Axis(0), BLOCK_ROWS) {
+            context.check()?;
+            let block = block.slice_move(s![.., start..end]);
+            if let [column] = columns.as_mut_slice() {
+                let present = block.into_iter().filter(|x| x.is_finite());
+                column.extend(present.map(|&x| key(x)));
+                continue;
+            }
+            for row in block.rows() {
                 for (column, &x) in columns.iter_mut().zip(row) {
                     if x.is_finite() {
                         column.push(key(x));
