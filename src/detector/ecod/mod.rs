@@ -60,7 +60,7 @@ impl Ecod {
     fn learn(earlier: Option<&Self>, sample: Sample<'_>, context: &Context) -> Result<Self> {
         let budget = Budget::default();
         let features = map_sorted_columns(sample.observed, context, |column, sorted| {
-            let mut moment = ThirdMoment::of_sorted(&sorted);
+            let mut moment = ThirdMoment::of_sorted(sorted);
             let mut ranks = RankSummary::of_sorted(sorted);
             if let Some(earlier) = earlier {
                 ranks.merge(&earlier.ranks[column])?;

@@ -29,7 +29,7 @@ use crate::statistics::rank_summary::{Budget, RankSummary, count_leading, map_so
 mod histogram;
 mod params;
 
-use histogram::Histogram;
+use histogram::{Counts, Histogram};
 pub use params::{
     DEFAULT_ALPHA, DEFAULT_N_BINS, DEFAULT_TOL, HbosParams, HbosValidParams, MAX_AUTO_BINS,
     MAX_N_BINS, NBins,
@@ -78,12 +78,21 @@ impl Hbos {
             if let Some(earlier) = earlier {
                 ranks.merge(&earlier.ranks[column])?;
             }
-            if ranks.n() == 0 {
+            let Some(range) = ranks.range() else {
                 let problem = "it holds no values; leave it out";
                 return Err(ColumnError { column, problem }.into());
-            }
+            };
             context.check()?;
-            let histogram = Histogram::new(&ranks, params, context)?;
+            let below = |x: f64| match earlier {
+                Some(_) => ranks.below(x),
+                None => sorted.partition_point(|&value| value < x) as f64,
+            };
+            let counts = Counts {
+                range,
+                n: ranks.n() as f64,
+                below: &below,
+            };
+            let histogram = Histogram::new(&counts, params, context)?;
             ranks.compress();
             budget.take(ranks.size_bytes() + 2 * 8 * histogram.edges.len())?;
             Ok((ranks, histogram))

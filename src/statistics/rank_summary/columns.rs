@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ndarray::{ArrayView2, Axis, s};
 use rayon::prelude::*;
 
-use super::sort::{key, sorted};
+use super::sort::{key, sort, value};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
 
@@ -45,41 +45,76 @@ impl Budget {
 pub fn map_sorted_columns<T: Send>(
     rows: ArrayView2<'_, f64>,
     context: &Context,
-    learn: impl Fn(usize, Vec<f64>) -> Result<T> + Sync,
+    learn: impl Fn(usize, &[f64]) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
     let (n, d) = rows.dim();
     // few columns are shared out one by one, and long ones are not copied many at a time
     let width = (d / 64).min((1 << 23) / n.max(1)).clamp(1, COLUMNS);
     let starts: Vec<usize> = (0..d).step_by(width).collect();
-    let learn_some = |start: usize| -> Result<Vec<T>> {
-        context.check()?;
+    let learn_some = |scratch: &mut Scratch, start: usize| -> Result<Vec<T>> {
         let end = d.min(start + width);
-        let mut columns: Vec<_> = (start..end).map(|_| Vec::with_capacity(n)).collect();
+        scratch.read(rows.slice(s![.., start..end]), context)?;
+        (start..end)
+            .map(|column| learn(column, scratch.sorted(column - start, context)?))
+            .collect()
+    };
+    let learned: Vec<Result<Vec<T>>> = starts
+        .into_par_iter()
+        .map_init(Scratch::default, learn_some)
+        .collect();
+    let mut all = Vec::with_capacity(d);
+    for some in learned {
+        all.extend(some?);
+    }
+    Ok(all)
+}
+
+/// Room for a few columns, which is used again for the next few.
+#[derive(Debug, Default)]
+struct Scratch {
+    /// The present values of each column.
+    columns: Vec<Vec<u64>>,
+    room: Vec<u64>,
+    sorted: Vec<f64>,
+}
+
+impl Scratch {
+    /// Reads the present values of a few columns.
+    fn read(&mut self, rows: ArrayView2<'_, f64>, context: &Context) -> Result<()> {
+        let (n, d) = rows.dim();
+        self.columns.resize(d, Vec::new());
+        for column in &mut self.columns {
+            column.clear();
+            column.reserve(n);
+        }
         for block in rows.axis_chunks_iter(Axis(0), BLOCK_ROWS) {
             context.check()?;
-            let block = block.slice_move(s![.., start..end]);
-            if let [column] = columns.as_mut_slice() {
+            if let [column] = self.columns.as_mut_slice() {
                 let present = block.into_iter().filter(|x| x.is_finite());
                 column.extend(present.map(|&x| key(x)));
                 continue;
             }
             for row in block.rows() {
-                for (column, &x) in columns.iter_mut().zip(row) {
+                for (column, &x) in self.columns.iter_mut().zip(row) {
                     if x.is_finite() {
                         column.push(key(x));
                     }
                 }
             }
         }
-        let columns = columns.into_iter().zip(start..);
-        columns
-            .map(|(column, index)| learn(index, sorted(column, context)?))
-            .collect()
-    };
-    let learned: Vec<Result<Vec<T>>> = starts.into_par_iter().map(learn_some).collect();
-    let mut all = Vec::with_capacity(d);
-    for some in learned {
-        all.extend(some?);
+        Ok(())
     }
-    Ok(all)
+
+    /// The values of one of the columns, ascending.
+    fn sorted(&mut self, column: usize, context: &Context) -> Result<&[f64]> {
+        let keys = &mut self.columns[column];
+        if self.room.len() < keys.len() {
+            self.room.resize(keys.len(), 0);
+        }
+        let room = &mut self.room[..keys.len()];
+        sort(keys, room, context)?;
+        self.sorted.clear();
+        self.sorted.extend(keys.iter().map(|&key| value(key)));
+        Ok(&self.sorted)
+    }
 }

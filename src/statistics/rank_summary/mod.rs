@@ -16,6 +16,7 @@
 mod columns;
 mod search;
 mod sort;
+mod sorted;
 
 pub use columns::{Budget, map_sorted_columns};
 pub use search::count_leading;
@@ -53,28 +54,6 @@ pub struct RankSummary {
 }
 
 impl RankSummary {
-    /// The exact summary of values in ascending order, however many they are.
-    pub fn of_sorted(mut values: Vec<f64>) -> Self {
-        let mut most = vec![0; values.len()];
-        let mut distinct = 0;
-        for i in 0..values.len() {
-            // without a negative zero
-            let value = values[i] + 0.0;
-            let is_last = values.get(i + 1).is_none_or(|&next| next != value);
-            values[distinct] = value;
-            most[distinct] = i as u64 + 1;
-            distinct += usize::from(is_last);
-        }
-        values.truncate(distinct);
-        most.truncate(distinct);
-        let least = Vec::new();
-        Self {
-            values,
-            most,
-            least,
-        }
-    }
-
     /// How many values it has seen.
     pub fn n(&self) -> u64 {
         self.most.last().copied().unwrap_or(0)
@@ -223,24 +202,17 @@ impl RankSummary {
 
     /// Combines values with the smallest error with which at most `target` are left.
     fn compress_to(&mut self, target: usize) {
-        let error = |step: usize| (step as f64 / 8.0 - 20.0).exp2();
-        let (mut low, mut high) = (0, ERROR_STEPS);
-        while low < high {
-            let middle = (low + high) / 2;
+        let error = smallest_error(|error| {
             let mut left = 0;
-            self.for_each_run(error(middle), |run| {
+            self.for_each_run(error, |run| {
                 left += run.len().min(2);
                 left <= target
             });
-            if left <= target {
-                high = middle;
-            } else {
-                low = middle + 1;
-            }
-        }
+            left <= target
+        });
         let mut compressed = Self::default();
         let least = self.least();
-        self.for_each_run(error(high), |run| {
+        self.for_each_run(error, |run| {
             let (first, last) = (run.start, run.end - 1);
             if first < last {
                 // that all of the run may lie at its beginning, or none before its end
@@ -277,15 +249,33 @@ impl RankSummary {
     }
 }
 
-/// How many of the leading counts satisfy a condition that holds for none after one for which it does not, in time that
+/// The smallest error, of those that compressions try, that is large enough.
+fn smallest_error(is_enough: impl Fn(f64) -> bool) -> f64 {
+    let error = |step: usize| (step as f64 / 8.0 - 20.0).exp2();
+    let (mut low, mut high) = (0, ERROR_STEPS);
+    while low < high {
+        let middle = (low + high) / 2;
+        if is_enough(error(middle)) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    error(high)
+}
+
+/// How many of the leading elements satisfy a condition that holds for none after one for which it does not, in time that
 /// grows with the logarithm of the answer.
-fn gallop(counts: &[u64], holds: impl Fn(u64) -> bool) -> usize {
+fn gallop<T: Copy>(elements: &[T], holds: impl Fn(T) -> bool) -> usize {
     let mut bound = 1;
-    while counts.get(bound - 1).is_some_and(|&count| holds(count)) {
+    while elements
+        .get(bound - 1)
+        .is_some_and(|&element| holds(element))
+    {
         bound *= 2;
     }
-    let rest = &counts[bound / 2..counts.len().min(bound)];
-    bound / 2 + rest.partition_point(|&count| holds(count))
+    let rest = &elements[bound / 2..elements.len().min(bound)];
+    bound / 2 + rest.partition_point(|&element| holds(element))
 }
 
 fn before(counts: &[u64], index: usize) -> u64 {

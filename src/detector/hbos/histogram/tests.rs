@@ -3,10 +3,15 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn ranks(values: &[f64]) -> RankSummary {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    RankSummary::of_sorted(sorted)
+fn with_counts<T>(values: &[f64], ask: impl Fn(&Counts<'_>) -> T) -> T {
+    let below = |x: f64| values.iter().filter(|value| **value < x).count() as f64;
+    let smallest = values.iter().copied().fold(f64::MAX, f64::min);
+    let largest = values.iter().copied().fold(f64::MIN, f64::max);
+    ask(&Counts {
+        range: (smallest, largest),
+        n: values.len() as f64,
+        below: &below,
+    })
 }
 
 fn histogram(values: &[f64], n_bins: NBins) -> Histogram {
@@ -14,13 +19,16 @@ fn histogram(values: &[f64], n_bins: NBins) -> Histogram {
         n_bins,
         ..HbosParams::default()
     };
-    Histogram::new(&ranks(values), &params, &Context::new()).expect("a histogram")
+    with_counts(values, |counts| {
+        Histogram::new(counts, &params, &Context::new()).expect("a histogram")
+    })
 }
 
 fn counted(values: &[f64], n_bins: usize) -> Vec<f64> {
-    let ranks = ranks(values);
-    let edges = distinct_edges(ranks.range().expect("some"), n_bins);
-    counts(&ranks, &edges).collect()
+    with_counts(values, |values| {
+        let edges = distinct_edges(values.range, n_bins);
+        counts(values, &edges).collect()
+    })
 }
 
 #[test]
@@ -83,17 +91,16 @@ fn the_number_of_bins_is_chosen_as_by_pyod() {
 fn choosing_a_number_of_bins_stops_when_no_one_waits() {
     let context = Context::new();
     context.cancel();
-    assert!(auto_bins(&ranks(&[1.0, 2.0]), &context).is_err());
+    assert!(with_counts(&[1.0, 2.0], |counts| auto_bins(counts, &context)).is_err());
 }
 
 proptest! {
     #[test]
     fn every_value_is_counted_once(values in vec(-50..50i32, 2..80), n_bins in 2..30usize) {
         let values: Vec<f64> = values.into_iter().map(|x| f64::from(x) / 7.0).collect();
-        let ranks = ranks(&values);
-        let edges = distinct_edges(ranks.range().expect("some"), n_bins);
+        let edges = with_counts(&values, |values| distinct_edges(values.range, n_bins));
         prop_assert_eq!(edges.len(), n_bins + 1);
-        for (i, count) in counts(&ranks, &edges).enumerate() {
+        for (i, count) in counted(&values, n_bins).into_iter().enumerate() {
             let is_in = |x: &&f64| edges[i] <= **x && (**x < edges[i + 1] || i + 1 == n_bins);
             prop_assert_eq!(count, values.iter().filter(is_in).count() as f64);
         }
