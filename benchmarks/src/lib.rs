@@ -2,6 +2,8 @@
 
 pub mod bare;
 mod matrix;
+mod memory;
 pub mod served;
 
 pub use matrix::{median, normal_rows, read_matrix, score, timed};
+pub use memory::{PEAK_RESIDENT, RESIDENT, memory_bytes};

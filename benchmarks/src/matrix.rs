@@ -27,7 +27,7 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
 }
 
 /// Scores all rows on rayon's current pool.
-pub fn score(detector: &impl Detector, rows: ArrayView2<'_, f64>) -> Vec<f64> {
+pub fn score(detector: &dyn Detector, rows: ArrayView2<'_, f64>) -> Vec<f64> {
     let mut scores = vec![0.0; rows.nrows()];
     scores
         .par_chunks_mut(BLOCK_ROWS)

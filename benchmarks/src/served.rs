@@ -6,7 +6,10 @@ use std::path::Path;
 use anomalyd::config::{Config, Flags};
 use anomalyd::proto::v1::anomaly_service_client::AnomalyServiceClient;
 use anomalyd::proto::v1::records::Form;
-use anomalyd::proto::v1::{ListModelsRequest, Matrix, Model, Records, TrainRequest};
+use anomalyd::proto::v1::train_request::Detector;
+use anomalyd::proto::v1::{
+    IsolationForest, ListModelsRequest, Matrix, Model, Records, TrainRequest,
+};
 use anomalyd::server::Application;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
@@ -84,6 +87,7 @@ pub async fn train(client: &mut Client) -> Model {
         records: Some(Records {
             form: Some(Form::Matrix(matrix)),
         }),
+        detector: Some(Detector::IsolationForest(IsolationForest::default())),
         ..TrainRequest::default()
     };
     client.train(request).await.expect("trains");

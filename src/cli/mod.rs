@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 
 mod connect;
 mod demo;
+mod descriptors;
 mod error;
 mod health;
 mod input;

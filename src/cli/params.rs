@@ -1,25 +1,21 @@
 //! `--detector` and `--param`: from text to the typed messages of the API.
+//!
+//! What there is follows from the description of the API that the program carries: the detectors are the members of the
+//! `detector` oneof of a request of Train, and their parameters the fields of these messages.
 
 use std::str::FromStr;
 
+use clap::builder::PossibleValue;
+use prost_reflect::{
+    DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor, ReflectMessage,
+    Value,
+};
+
+use super::descriptors;
 use super::error::{Error, Result};
 use super::suggest::did_you_mean;
+use crate::proto::v1::TrainRequest;
 use crate::proto::v1::train_request::Detector;
-use crate::proto::v1::{Baseline, Gaussian, IsolationForest, ZScore};
-
-/// The detectors that the API knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub(super) enum DetectorName {
-    /// Isolation forest: any table, few assumptions
-    #[value(alias = "isolation-forest")]
-    IsolationForest,
-    /// Multivariate Gaussian: the Mahalanobis distance from the mean
-    Gaussian,
-    /// Z-score: the largest deviation of a single feature
-    #[value(alias = "z-score")]
-    ZScore,
-}
 
 /// One `KEY=VALUE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,92 +38,164 @@ impl FromStr for Param {
     }
 }
 
+/// The names of the detectors, with what the API says of them.
+pub(super) fn detector_names() -> Vec<PossibleValue> {
+    let Ok(detectors) = detectors() else {
+        return Vec::new();
+    };
+    let name = |field: FieldDescriptor| {
+        let hyphens = field.name().replace('_', "-");
+        PossibleValue::new(field.name().to_owned())
+            .alias(hyphens)
+            .help(descriptors::comment(&field))
+    };
+    detectors.fields().map(name).collect()
+}
+
+/// Every detector with its parameters, a line each.
+pub(super) fn detector_params() -> String {
+    let Ok(detectors) = detectors() else {
+        return String::new();
+    };
+    let line = |field: FieldDescriptor| match field.kind() {
+        Kind::Message(message) if message.fields().len() > 0 => {
+            format!("{}: {}", field.name(), keys(&message).join(", "))
+        }
+        _ => format!("{}: none", field.name()),
+    };
+    let lines: Vec<String> = detectors.fields().map(line).collect();
+    lines.join("\n")
+}
+
 /// The detector that the request carries: `None` where neither a name nor a parameter is given, which leaves the choice to
-/// the server. Parameters without a name are those of an isolation forest.
-pub(super) fn detector(name: Option<DetectorName>, params: &[Param]) -> Result<Option<Detector>> {
-    if name.is_none() && params.is_empty() {
-        return Ok(None);
+/// the server. Parameters need a name.
+pub(super) fn detector(name: Option<&str>, params: &[Param]) -> Result<Option<Detector>> {
+    let Some(name) = name else {
+        return match params.first() {
+            None => Ok(None),
+            Some(Param { key, .. }) => Err(Error::usage(format!(
+                "name the detector whose parameter {key} is, with --detector"
+            ))),
+        };
+    };
+    let field = detectors()?
+        .fields()
+        .find(|field| field.name() == name)
+        .ok_or_else(|| Error::usage(format!("there is no detector {name:?}")))?;
+    let Kind::Message(description) = field.kind() else {
+        return Err(undescribed());
+    };
+    let mut message = DynamicMessage::new(description);
+    for Param { key, value } in params {
+        set(&mut message, name, key, value)?;
     }
-    Ok(Some(match name.unwrap_or(DetectorName::IsolationForest) {
-        DetectorName::IsolationForest => Detector::IsolationForest(isolation_forest(params)?),
-        DetectorName::Gaussian => Detector::Gaussian(gaussian(params)?),
-        DetectorName::ZScore => Detector::ZScore(z_score(params)?),
-    }))
+    let mut request = DynamicMessage::new(field.parent_message().clone());
+    request.set_field(&field, Value::Message(message));
+    let request: TrainRequest = request.transcode_to().map_err(|_| undescribed())?;
+    Ok(request.detector)
 }
 
-fn isolation_forest(params: &[Param]) -> Result<IsolationForest> {
-    const KEYS: &[&str] = &[
-        "n_estimators",
-        "max_samples",
-        "max_features",
-        "random_state",
-        "ndim",
-    ];
-    let mut forest = IsolationForest::default();
-    for Param { key, value } in params {
-        match key.as_str() {
-            "n_estimators" => set(&mut forest.n_estimators, key, whole(key, value)?)?,
-            // the documented default is scikit-learn's "auto"
-            "max_samples" if value == "auto" => once(forest.max_samples.is_none(), key)?,
-            "max_samples" => set(&mut forest.max_samples, key, number(key, value)?)?,
-            "max_features" => set(&mut forest.max_features, key, number(key, value)?)?,
-            "random_state" => set(&mut forest.random_state, key, whole(key, value)?)?,
-            "ndim" => set(&mut forest.ndim, key, whole(key, value)?)?,
-            _ => return Err(unknown("isolation_forest", key, KEYS)),
-        }
-    }
-    Ok(forest)
+fn detectors() -> Result<OneofDescriptor> {
+    let request = descriptors::message("TrainRequest").ok_or_else(undescribed)?;
+    let mut oneofs = request.oneofs();
+    oneofs
+        .find(|oneof| oneof.name() == "detector")
+        .ok_or_else(undescribed)
 }
 
-fn gaussian(params: &[Param]) -> Result<Gaussian> {
-    let mut gaussian = Gaussian::default();
-    for Param { key, value } in params {
-        match key.as_str() {
-            "ridge" => set(&mut gaussian.ridge, key, number(key, value)?)?,
-            _ => return Err(unknown("gaussian", key, &["ridge"])),
-        }
-    }
-    Ok(gaussian)
+fn undescribed() -> Error {
+    Error::failed("the program does not describe its detectors")
 }
 
-fn z_score(params: &[Param]) -> Result<ZScore> {
-    let mut z_score = ZScore::default();
-    for Param { key, value } in params {
-        match key.as_str() {
-            "multiplier" => set(&mut z_score.multiplier, key, number(key, value)?)?,
-            "baseline" => z_score.baselines.push(baseline(value)?),
-            _ => return Err(unknown("z_score", key, &["multiplier", "baseline"])),
+fn keys(message: &MessageDescriptor) -> Vec<String> {
+    message
+        .fields()
+        .map(|field| descriptors::key(&field))
+        .collect()
+}
+
+/// Sets `key`, in which dots lead into messages.
+fn set(message: &mut DynamicMessage, path: &str, key: &str, value: &str) -> Result<()> {
+    let (first, rest) = key.split_once('.').unwrap_or((key, ""));
+    let description = message.descriptor();
+    let field = description
+        .fields()
+        // scikit-learn's `C` is the field `c`, whose JSON name it is
+        .find(|field| descriptors::key(field) == first || field.json_name() == first)
+        .ok_or_else(|| unknown(path, first, &keys(&description)))?;
+    if field.is_list() {
+        let baseline = baseline(&field, value)?;
+        if let Some(list) = message.get_field_mut(&field).as_list_mut() {
+            list.push(baseline);
         }
+        return Ok(());
     }
-    Ok(z_score)
+    if let Kind::Message(_) = field.kind() {
+        let inner = message.get_field_mut(&field);
+        let inner = inner.as_message_mut().ok_or_else(undescribed)?;
+        // a word alone, as in class_weight=balanced, is a flag of the message
+        return match rest {
+            "" => set(inner, first, value, "true"),
+            rest => set(inner, first, rest, value),
+        };
+    }
+    if message.has_field(&field) {
+        return Err(Error::usage(format!(
+            "the parameter {first} is given twice"
+        )));
+    }
+    // the documented default of max_samples is scikit-learn's "auto"
+    if value == "auto" && first == "max_samples" {
+        return Ok(());
+    }
+    let value = scalar(&field, first, value)?;
+    message.set_field(&field, value);
+    Ok(())
+}
+
+fn scalar(field: &FieldDescriptor, key: &str, text: &str) -> Result<Value> {
+    Ok(match field.kind() {
+        Kind::Uint32 => Value::U32(whole(key, text)?),
+        Kind::Uint64 => Value::U64(whole(key, text)?),
+        Kind::Double => Value::F64(number(key, text)?),
+        Kind::Bool => Value::Bool(
+            text.parse()
+                .map_err(|_| Error::usage(format!("{key} must be true or false, got {text:?}")))?,
+        ),
+        Kind::Enum(description) => {
+            let words = descriptors::words(&description);
+            let found = words.iter().find(|(word, _)| word == &text.to_lowercase());
+            let (_, number) = found.ok_or_else(|| {
+                let known: Vec<&str> = words.iter().map(|(word, _)| word.as_str()).collect();
+                Error::usage(format!(
+                    "{key} must be one of {}, got {text:?}",
+                    known.join(", ")
+                ))
+            })?;
+            Value::EnumNumber(*number)
+        }
+        _ => return Err(undescribed()),
+    })
 }
 
 /// `FEATURE:MEAN:STD`, split from the right, because names may hold colons.
-fn baseline(text: &str) -> Result<Baseline> {
+fn baseline(field: &FieldDescriptor, text: &str) -> Result<Value> {
+    let Kind::Message(description) = field.kind() else {
+        return Err(undescribed());
+    };
     let mut parts = text.rsplitn(3, ':');
     match (parts.next(), parts.next(), parts.next()) {
-        (Some(std), Some(mean), Some(feature)) if !feature.is_empty() => Ok(Baseline {
-            feature: feature.to_owned(),
-            mean: Some(number("baseline", mean)?),
-            std: Some(number("baseline", std)?),
-        }),
+        (Some(std), Some(mean), Some(feature)) if !feature.is_empty() => {
+            let mut baseline = DynamicMessage::new(description);
+            baseline.set_field_by_name("feature", Value::String(feature.to_owned()));
+            baseline.set_field_by_name("mean", Value::F64(number("baseline", mean)?));
+            baseline.set_field_by_name("std", Value::F64(number("baseline", std)?));
+            Ok(Value::Message(baseline))
+        }
         _ => Err(Error::usage(format!(
             "baseline must be FEATURE:MEAN:STD, for example baseline=temperature:21.5:0.8, got {text:?}"
         ))),
     }
-}
-
-fn set<T>(slot: &mut Option<T>, key: &str, value: T) -> Result<()> {
-    once(slot.is_none(), key)?;
-    *slot = Some(value);
-    Ok(())
-}
-
-fn once(unset: bool, key: &str) -> Result<()> {
-    if unset {
-        return Ok(());
-    }
-    Err(Error::usage(format!("the parameter {key} is given twice")))
 }
 
 fn whole<T: FromStr>(key: &str, value: &str) -> Result<T> {
@@ -147,10 +215,13 @@ fn number(key: &str, value: &str) -> Result<f64> {
     }
 }
 
-fn unknown(detector: &str, key: &str, known: &[&str]) -> Error {
+fn unknown(path: &str, key: &str, known: &[String]) -> Error {
+    if known.is_empty() {
+        return Error::usage(format!("{path} has no parameters, got {key:?}"));
+    }
     Error::usage(format!(
-        "{detector} has no parameter {key:?}{}; it has: {}",
-        did_you_mean(key, known.iter().copied()),
+        "{path} has no parameter {key:?}{}; it has: {}",
+        did_you_mean(key, known.iter().map(String::as_str)),
         known.join(", ")
     ))
 }
@@ -158,6 +229,10 @@ fn unknown(detector: &str, key: &str, known: &[&str]) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::v1::one_class_svm::GammaChoice;
+    use crate::proto::v1::{
+        ClassWeight, Gaussian, IsolationForest, Kernel, LogisticRegression, OneClassSvm,
+    };
 
     fn params(texts: &[&str]) -> Vec<Param> {
         texts
@@ -195,11 +270,11 @@ mod tests {
             ndim: Some(2),
         };
         assert_eq!(
-            detector(None, &given).expect("all are known"),
+            detector(Some("isolation_forest"), &given).expect("all are known"),
             Some(Detector::IsolationForest(forest))
         );
         assert_eq!(
-            detector(Some(DetectorName::Gaussian), &params(&["ridge=1e-3"])).expect("known"),
+            detector(Some("gaussian"), &params(&["ridge=1e-3"])).expect("known"),
             Some(Detector::Gaussian(Gaussian { ridge: Some(1e-3) }))
         );
     }
@@ -207,7 +282,7 @@ mod tests {
     #[test]
     fn auto_is_the_default_of_max_samples() {
         assert_eq!(
-            detector(None, &params(&["max_samples=auto"])).expect("known"),
+            detector(Some("isolation_forest"), &params(&["max_samples=auto"])).expect("known"),
             Some(Detector::IsolationForest(IsolationForest::default()))
         );
     }
@@ -219,8 +294,7 @@ mod tests {
             "baseline=a:b [l/s]:-1:0.5",
             "baseline=c=d:3:4",
         ]);
-        let Some(Detector::ZScore(z_score)) =
-            detector(Some(DetectorName::ZScore), &given).expect("known")
+        let Some(Detector::ZScore(z_score)) = detector(Some("z_score"), &given).expect("known")
         else {
             panic!("asked for z_score");
         };
@@ -243,43 +317,89 @@ mod tests {
     fn what_is_wrong_is_named() {
         let cases = [
             (
-                DetectorName::IsolationForest,
+                "isolation_forest",
                 "n_estimator=1",
                 "did you mean \"n_estimators\"?",
             ),
-            (
-                DetectorName::IsolationForest,
-                "ridge=1",
-                "it has: n_estimators",
-            ),
-            (
-                DetectorName::IsolationForest,
-                "n_estimators=-1",
-                "whole number",
-            ),
-            (
-                DetectorName::IsolationForest,
-                "n_estimators=1.5",
-                "whole number",
-            ),
-            (
-                DetectorName::IsolationForest,
-                "max_samples=some",
-                "finite number",
-            ),
-            (DetectorName::Gaussian, "ridge=nan", "finite number"),
-            (DetectorName::ZScore, "baseline=x:1", "FEATURE:MEAN:STD"),
-            (DetectorName::ZScore, "baseline=:1:2", "FEATURE:MEAN:STD"),
-            (DetectorName::ZScore, "baseline=x:one:2", "finite number"),
+            ("isolation_forest", "ridge=1", "it has: n_estimators"),
+            ("isolation_forest", "n_estimators=-1", "whole number"),
+            ("isolation_forest", "n_estimators=1.5", "whole number"),
+            ("isolation_forest", "max_samples=some", "finite number"),
+            ("gaussian", "ridge=nan", "finite number"),
+            ("z_score", "baseline=x:1", "FEATURE:MEAN:STD"),
+            ("z_score", "baseline=:1:2", "FEATURE:MEAN:STD"),
+            ("z_score", "baseline=x:one:2", "finite number"),
         ];
         for (name, text, expected) in cases {
             let error = detector(Some(name), &params(&[text])).expect_err(text);
             assert!(message(error).contains(expected), "{text}");
         }
         let twice = params(&["ndim=1", "ndim=2"]);
-        assert!(message(detector(None, &twice).expect_err("twice")).contains("twice"));
+        assert!(
+            message(detector(Some("isolation_forest"), &twice).expect_err("twice"))
+                .contains("twice")
+        );
         for text in ["n_estimators", "=1", " =1", ""] {
             assert!(text.parse::<Param>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn words_stand_for_enum_values_and_flags_and_dots_lead_inside() {
+        let given = params(&["kernel=poly", "gamma=0.25", "nu=0.1"]);
+        let svm = OneClassSvm {
+            nu: Some(0.1),
+            kernel: Kernel::Poly.into(),
+            gamma_choice: Some(GammaChoice::Gamma(0.25)),
+            ..OneClassSvm::default()
+        };
+        assert_eq!(
+            detector(Some("one_class_svm"), &given).expect("known"),
+            Some(Detector::OneClassSvm(svm))
+        );
+        let weight = |texts: &[&str]| match detector(Some("logistic_regression"), &params(texts)) {
+            Ok(Some(Detector::LogisticRegression(LogisticRegression {
+                c, class_weight, ..
+            }))) => (c, class_weight),
+            other => panic!("expected a logistic regression, got {other:?}"),
+        };
+        let balanced = ClassWeight {
+            balanced: true,
+            ..ClassWeight::default()
+        };
+        assert_eq!(
+            weight(&["C=2", "class_weight=balanced"]),
+            (Some(2.0), Some(balanced))
+        );
+        let given = ClassWeight {
+            anomaly: Some(10.0),
+            ..ClassWeight::default()
+        };
+        assert_eq!(weight(&["class_weight.anomaly=10"]), (None, Some(given)));
+        let error =
+            detector(Some("one_class_svm"), &params(&["kernel=cubic"])).expect_err("unknown");
+        assert!(message(error).contains("rbf, linear, poly, sigmoid"));
+        assert!(
+            message(detector(Some("ecod"), &params(&["x=1"])).expect_err("none"))
+                .contains("no parameters")
+        );
+    }
+
+    #[test]
+    fn every_detector_has_a_name_and_a_line() {
+        let names: Vec<String> = detector_names()
+            .iter()
+            .map(|name| name.get_name().to_owned())
+            .collect();
+        assert!(
+            names.len() > 10 && names.contains(&"lesinn".to_owned()),
+            "{names:?}"
+        );
+        assert!(detector_names().iter().all(|name| {
+            name.get_help()
+                .is_some_and(|help| !help.to_string().is_empty())
+        }));
+        assert!(detector_params().contains("gaussian: ridge\n"));
+        assert!(detector(None, &params(&["ridge=1"])).is_err());
     }
 }

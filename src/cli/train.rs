@@ -3,9 +3,11 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
+
 use super::connect::{Client, Connection};
 use super::error::{Error, Result};
-use super::params::{self, DetectorName, Param};
+use super::params::{self, Param};
 use super::render::{json, model};
 use super::{Format, input};
 use crate::proto::v1::train_request::Detector;
@@ -18,14 +20,11 @@ pub(super) struct TrainArgs {
     run: String,
     /// The CSV file to learn from, with a header line; - for the standard input. Left out when z_score is given baselines
     file: Option<PathBuf>,
-    /// The detector; without it, isolation_forest
-    #[arg(long, value_enum, value_name = "NAME")]
-    detector: Option<DetectorName>,
-    /// A parameter of the detector; may be repeated.
-    ///
-    /// isolation_forest: n_estimators, max_samples (auto, a count or a fraction), max_features (a count or a fraction),
-    /// random_state, ndim. gaussian: ridge. z_score: multiplier, and baseline=FEATURE:MEAN:STD for each feature.
-    #[arg(long = "param", short = 'p', value_name = "KEY=VALUE")]
+    /// The detector; without it, auto
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(params::detector_names()))]
+    detector: Option<String>,
+    /// A parameter of the detector, as in n_estimators=200, class_weight=balanced or baseline=FEATURE:MEAN:STD; may be repeated
+    #[arg(long = "param", short = 'p', value_name = "KEY=VALUE", long_help = params_help())]
     params: Vec<Param>,
     /// The share of training rows to flag, in (0, 0.5]; without it, 0.1
     #[arg(long, value_name = "SHARE", conflicts_with = "threshold")]
@@ -36,11 +35,23 @@ pub(super) struct TrainArgs {
     /// How to scale features; without it, the detector's own way
     #[arg(long, value_enum)]
     scaler: Option<ScalerName>,
-    /// A column with known labels, 1 for an anomaly; compared with, never trained on
+    /// A column with known labels, 1 for an anomaly: learned from by random_forest and logistic_regression, compared with by
+    /// every other detector
     #[arg(long, value_name = "COLUMN")]
     label_column: Option<String>,
+    /// The share of rows to measure a detector on that learns from labels; without it, 0.2
+    #[arg(long, value_name = "SHARE")]
+    validation_fraction: Option<f64>,
     #[command(flatten)]
     common: WriteArgs,
+}
+
+fn params_help() -> String {
+    format!(
+        "A parameter of the detector, as in n_estimators=200, class_weight=balanced or baseline=FEATURE:MEAN:STD; may be \
+         repeated. What each one means stands in the API.\n\n{}",
+        params::detector_params()
+    )
 }
 
 /// The arguments of `update`.
@@ -88,7 +99,7 @@ impl TrainArgs {
     }
 
     fn request(&self) -> Result<TrainRequest> {
-        let detector = params::detector(self.detector, &self.params)?;
+        let detector = params::detector(self.detector.as_deref(), &self.params)?;
         let given = matches!(&detector, Some(Detector::ZScore(z)) if !z.baselines.is_empty());
         let records = match (&self.file, given) {
             (Some(file), false) => Some(input::records(
@@ -116,6 +127,7 @@ impl TrainArgs {
             threshold: self.threshold,
             scaler: self.scaler.map_or(Scaler::Unspecified, Into::into).into(),
             label_column: self.label_column.clone().unwrap_or_default(),
+            validation_fraction: self.validation_fraction,
             request_id: self.common.request_id.clone().unwrap_or_default(),
         })
     }

@@ -94,6 +94,12 @@ pub trait Detector: Send + Sync {
     /// `rows` is n x [`n_features`](Self::n_features) in standard layout with finite values; `scores` has length n.
     fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]);
 
+    /// How many rows to score at a time: between two looks at whether anyone still waits, and by one of the threads that share
+    /// a batch. Few where a row takes long, but enough to be scored together.
+    fn block_rows(&self) -> usize {
+        1024
+    }
+
     /// The bytes that the detector takes in memory.
     fn size_bytes(&self) -> usize;
 

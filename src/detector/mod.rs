@@ -13,18 +13,38 @@ use serde::{Deserialize, Serialize};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
 
+pub mod auto;
+pub mod class_weight;
 pub mod ecod;
 pub mod gaussian;
 pub mod hbos;
 pub mod isolation_forest;
+pub mod knn;
+pub mod lesinn;
+pub mod local_outlier_factor;
+pub mod logistic_regression;
 mod method;
+mod neighbors;
+pub mod one_class_svm;
+pub mod pca;
+pub mod random_forest;
+mod row_order;
 pub mod z_score;
 
+pub use auto::{Auto, AutoParams};
+pub use class_weight::ClassWeight;
 pub use ecod::{Ecod, EcodParams};
 pub use gaussian::{Gaussian, GaussianParams, GaussianRow};
 pub use hbos::{Hbos, HbosParams, NBins};
 pub use isolation_forest::{IsolationForest, IsolationForestParams};
+pub use knn::{Knn, KnnMethod, KnnParams};
+pub use lesinn::{Lesinn, LesinnMetric, LesinnParams};
+pub use local_outlier_factor::{LocalOutlierFactor, LocalOutlierFactorParams};
+pub use logistic_regression::{LogisticRegression, LogisticRegressionParams};
 pub use method::{DefaultScaling, Detector, History, Learned, Method, Sample};
+pub use one_class_svm::{OneClassSvm, OneClassSvmParams};
+pub use pca::{Pca, PcaParams};
+pub use random_forest::{RandomForest, RandomForestParams};
 pub use z_score::{Baseline, ZScore, ZScoreParams};
 
 macro_rules! detectors {
@@ -121,21 +141,37 @@ macro_rules! detectors {
 }
 
 detectors! {
-    /// Isolation forest.
-    IsolationForest,
+    /// The ensemble for those who do not want to choose.
+    Auto,
+    /// Empirical cumulative distribution.
+    Ecod,
     /// Multivariate Gaussian.
     Gaussian,
+    /// Histogram-based outlier score.
+    Hbos,
+    /// Isolation forest.
+    IsolationForest,
+    /// Distance to the nearest neighbours.
+    Knn,
+    /// Nearest neighbours in small samples.
+    Lesinn,
+    /// Local outlier factor.
+    LocalOutlierFactor,
+    /// Logistic regression.
+    LogisticRegression,
+    /// One-class support vector machine.
+    OneClassSvm,
+    /// Principal components.
+    Pca,
+    /// Random forest.
+    RandomForest,
     /// Z-score.
     ZScore,
-    /// Histograms.
-    Hbos,
-    /// Empirical cumulative distributions.
-    Ecod,
 }
 
 impl Default for DetectorParams {
     fn default() -> Self {
-        Self::IsolationForest(IsolationForestParams::default())
+        Self::Auto(AutoParams::default())
     }
 }
 

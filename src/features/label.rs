@@ -1,12 +1,13 @@
-//! Labels: what is known of whether a row is an anomaly. Never trained on by an unsupervised detector, only compared with.
+//! Labels: what is known of whether a row is an anomaly. An unsupervised detector never learns from them; they are only
+//! compared with.
 
 use crate::error::{Error, Reason, Result};
 
 /// Whether a row is known to be an anomaly; `None` where it is not known.
 pub type Label = Option<bool>;
 
-/// Reads the labels of a column: 1 for an anomaly, 0 for a normal row, NaN where unknown.
-pub fn labels_of(column: impl IntoIterator<Item = f64>, name: &str) -> Result<Vec<Label>> {
+/// Reads labels: 1 for an anomaly, 0 for a normal row, NaN where unknown. `place` is where they stand, for errors.
+pub fn labels_of(column: impl IntoIterator<Item = f64>, place: &str) -> Result<Vec<Label>> {
     column
         .into_iter()
         .enumerate()
@@ -17,7 +18,7 @@ pub fn labels_of(column: impl IntoIterator<Item = f64>, name: &str) -> Result<Ve
             value => Err(Error::new(
                 Reason::InvalidRecords,
                 format!(
-                    "row {row}: the label column {name:?} holds {value}; a label is 1 or true for an anomaly, 0 or false \
+                    "row {row}: {place} holds {value}; a label is 1 or true for an anomaly, 0 or false \
                      for a normal row, and missing where unknown"
                 ),
             )

@@ -158,12 +158,9 @@ impl Schema {
             ))
             .at(format!("records.rows[{}]", cell.row)));
         }
-        let labels = match (purpose, order.label, &self.label) {
-            (Purpose::Learn, Some(index), Some(label)) => Some(labels_of(
-                table.values().column(index).iter().copied(),
-                &label.name,
-            )?),
-            _ => None,
+        let labels = match purpose {
+            Purpose::Learn => self.labels(&table, &order)?,
+            Purpose::Score => None,
         };
         let features = match order.features {
             None => table.into_values(),
@@ -175,6 +172,27 @@ impl Schema {
                 .into_owned(),
         };
         Ok(Aligned { features, labels })
+    }
+
+    fn labels(&self, table: &Table, order: &Order) -> Result<Option<Vec<Label>>> {
+        let column = order.label.zip(self.label.as_ref());
+        match (column, table.labels()) {
+            (None, None) => Ok(None),
+            (None, Some(labels)) => {
+                labels_of(labels.iter().copied(), "the list of labels").map(Some)
+            }
+            (Some((index, label)), None) => {
+                let place = format!("the label column {:?}", label.name);
+                labels_of(table.values().column(index).iter().copied(), &place).map(Some)
+            }
+            (Some((_, label)), Some(_)) => {
+                let message = format!(
+                    "the labels stand twice, in the column {} and beside the rows; give one of them",
+                    shortened(&label.name)
+                );
+                Err(Error::new(Reason::InvalidRecords, message).at("records"))
+            }
+        }
     }
 
     fn by_position(&self, n_columns: usize) -> Result<Order> {

@@ -1,27 +1,33 @@
 //! Training: from a table to a model.
 
 use linfa::ParamGuard as _;
-use ndarray::Array2;
 
 use super::calibrate::{ThresholdRule, calibrate};
+use super::learning_rows::LearningRows;
 use super::model::{Model, Statistics};
 use super::reservoir::Reservoir;
+use super::validation::Split;
 use crate::calibration::threshold::check_contamination;
-use crate::calibration::{DEFAULT_CONTAMINATION, Threshold};
+use crate::calibration::{DEFAULT_CONTAMINATION, LabelMetrics, Threshold};
 use crate::context::Context;
 use crate::detector::z_score::DEFAULT_MULTIPLIER;
-use crate::detector::{DetectorParams, FittedDetector, Sample, ZScore, ZScoreParams};
-use crate::error::{Error, Reason, Result};
-use crate::features::schema::Purpose;
-use crate::features::{
-    Features, Gaps, Imputer, Label, Scale, Scaling, Schema, infinite_to_missing,
+use crate::detector::{
+    DefaultScaling, DetectorParams, FittedDetector, Sample, ZScore, ZScoreParams,
 };
+use crate::error::{Error, Reason, Result};
+use crate::features::{Features, Imputer, Scale, Scaling, Schema};
 use crate::statistics::moments::FeatureMoments;
 use crate::statistics::name_column;
 use crate::table::Table;
 
 /// The fewest rows that anything can be learned from.
 const MIN_ROWS: usize = 2;
+
+/// The share of rows that a supervised detector is validated on when none is given.
+pub const DEFAULT_VALIDATION_FRACTION: f64 = 0.2;
+
+/// The probability above which a supervised detector calls a row an anomaly when no threshold is given.
+const DEFAULT_PROBABILITY: f64 = 0.5;
 
 /// What to train, as asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +42,8 @@ pub struct TrainSpec {
     pub scaling: Option<Scaling>,
     /// The column that holds labels.
     pub label_column: Option<String>,
+    /// The share of rows to validate a supervised detector on, in [0, 0.5]; `None` is [`DEFAULT_VALIDATION_FRACTION`].
+    pub validation_fraction: Option<f64>,
     /// How many raw rows to keep for updates.
     pub reservoir_size: usize,
 }
@@ -50,9 +58,53 @@ pub struct Fitted {
 }
 
 impl TrainSpec {
+    fn scaling(&self) -> Scaling {
+        self.scaling
+            .unwrap_or(match self.detector.default_scaling() {
+                DefaultScaling::None | DefaultScaling::Own => Scaling::None,
+                DefaultScaling::Standard => Scaling::Standard,
+            })
+    }
+
+    fn check_scaling(&self) -> Result<()> {
+        let own = self.detector.default_scaling() == DefaultScaling::Own;
+        if own && !matches!(self.scaling, None | Some(Scaling::None)) {
+            let message = format!(
+                "{} brings its own scale; leave out the scaler",
+                self.detector.name()
+            );
+            return Err(Error::field("scaler", message));
+        }
+        Ok(())
+    }
+
+    fn validation_fraction(&self) -> f64 {
+        self.validation_fraction
+            .unwrap_or(DEFAULT_VALIDATION_FRACTION)
+    }
+
+    fn check_validation(&self) -> Result<()> {
+        let Some(fraction) = self.validation_fraction else {
+            return Ok(());
+        };
+        let message = if !self.detector.is_supervised() {
+            format!(
+                "{} does not learn from labels, so all labels are compared with; leave out validation_fraction",
+                self.detector.name()
+            )
+        } else if !(0.0..=0.5).contains(&fraction) {
+            format!("validation_fraction is {fraction}; it must be from 0 to 0.5")
+        } else {
+            return Ok(());
+        };
+        Err(Error::field("validation_fraction", message))
+    }
+
     /// Checks all that can be checked without looking at rows, and says how the threshold will come about.
     fn check(&self) -> Result<ThresholdRule> {
         self.detector.check()?;
+        self.check_scaling()?;
+        self.check_validation()?;
         self.contamination.map_or(Ok(()), check_contamination)?;
         self.threshold
             .map_or(Ok(()), |threshold| Threshold::given(threshold).map(drop))?;
@@ -74,6 +126,9 @@ impl TrainSpec {
             (None, None, Some(m)) => Ok(ThresholdRule::Value(m)),
             (None, None, None) => Ok(match &self.detector {
                 DetectorParams::ZScore(_) => ThresholdRule::Value(DEFAULT_MULTIPLIER),
+                supervised if supervised.is_supervised() => {
+                    ThresholdRule::Value(DEFAULT_PROBABILITY)
+                }
                 _ => ThresholdRule::Contamination(DEFAULT_CONTAMINATION),
             }),
         }
@@ -106,13 +161,30 @@ impl TrainSpec {
             .at("records"));
         }
         let schema = Schema::learn(&table, self.label_column.as_deref())?;
-        let rows = LearningRows::read(&schema, table)?;
+        let rows = LearningRows::read(&schema, table, &self.detector)?;
         context.check()?;
+        let mut fitted = self.fit_rows(schema, &rows, rule, context)?;
+        if let Some(classes) = &rows.classes {
+            let fraction = self.validation_fraction();
+            let split = Split::stratified(classes, fraction, self.detector.random_state());
+            let metrics =
+                split.map(|split| self.validate(&fitted.model, &rows, &split, rule, context));
+            fitted.model.statistics.label_metrics = metrics.transpose()?.flatten();
+        }
+        Ok(fitted)
+    }
 
+    fn fit_rows(
+        &self,
+        schema: Schema,
+        rows: &LearningRows,
+        rule: ThresholdRule,
+        context: &Context,
+    ) -> Result<Fitted> {
         let names = schema.features().to_vec();
         let moments = FeatureMoments::of(rows.raw.view()).map_err(|error| error.named(&names))?;
         let imputer = Imputer::learn(rows.raw.view(), &names)?;
-        let scaling = self.scaling.unwrap_or(Scaling::None);
+        let scaling = self.scaling();
         let scale = Scale::learn(scaling, rows.raw.view(), &moments, imputer.values(), &names)?;
         let features = Features {
             schema,
@@ -126,7 +198,7 @@ impl TrainSpec {
         let sample = Sample {
             rows: imputed.view(),
             observed: observed.view(),
-            labels: None,
+            labels: rows.classes.as_deref(),
         };
         // sampling is one long walk over the rows, which another thread need not wait for
         let mut reservoir = Reservoir::new(
@@ -134,17 +206,18 @@ impl TrainSpec {
             features.n_features(),
             self.detector.random_state(),
         );
-        let (detector, ()) = rayon::join(
+        let (learned, ()) = rayon::join(
             || self.detector.fit(sample, context),
             || reservoir.offer(&rows.raw, rows.labels.as_deref()),
         );
-        let learned = detector.map_err(|error| name_column(error, &names))?;
+        let learned = learned.map_err(|error| name_column(error, &names))?;
 
         let mut model = Model {
             features,
             scaling,
             detector: learned.detector,
             threshold: Threshold::given(0.0)?,
+            validation_fraction: rows.classes.as_ref().map(|_| self.validation_fraction()),
             statistics: Statistics {
                 n_rows: rows.raw.nrows() as u64,
                 n_missing_values: rows.gaps.n_missing,
@@ -157,12 +230,28 @@ impl TrainSpec {
             Some(scores) => scores,
             None => model.score_rows(rows.raw.view(), context)?,
         };
-        model.adopt(calibrate(rule, &scores, None, rows.labels.as_deref())?);
+        model.adopt(calibrate(rule, &scores, None, rows.labels_to_compare())?);
 
         Ok(Fitted {
             model,
             reservoir: Some(reservoir),
         })
+    }
+
+    /// How a model that learns from one part of the rows does on the other.
+    fn validate(
+        &self,
+        model: &Model,
+        rows: &LearningRows,
+        split: &Split,
+        rule: ThresholdRule,
+        context: &Context,
+    ) -> Result<Option<LabelMetrics>> {
+        let schema = model.features.schema.clone();
+        let learned = self.fit_rows(schema, &rows.select(&split.learned), rule, context)?;
+        learned
+            .model
+            .measure(&rows.select(&split.held_out), context)
     }
 
     fn fit_baselines(
@@ -213,35 +302,12 @@ impl TrainSpec {
                     scale: None,
                 },
                 scaling: Scaling::None,
+                validation_fraction: None,
                 detector: FittedDetector::ZScore(ZScore::from_baselines(params.check_ref()?)?),
                 threshold: Threshold::given(threshold)?,
                 statistics: Statistics::default(),
             },
             reservoir: None,
-        })
-    }
-}
-
-/// Rows to learn from, aligned to a schema.
-pub(super) struct LearningRows {
-    /// The values, n x d, with NaN where a value was missing or infinite.
-    pub(super) raw: Array2<f64>,
-    pub(super) gaps: Gaps,
-    pub(super) labels: Option<Vec<Label>>,
-}
-
-impl LearningRows {
-    pub(super) fn read(schema: &Schema, table: Table) -> Result<Self> {
-        let aligned = schema.align(table, Purpose::Learn)?;
-        let mut raw = aligned.features;
-        let gaps = Gaps::count(&raw);
-        if gaps.n_infinite > 0 {
-            infinite_to_missing(&mut raw);
-        }
-        Ok(Self {
-            raw,
-            gaps,
-            labels: aligned.labels,
         })
     }
 }

@@ -3,12 +3,14 @@
 pub mod artifact;
 mod calibrate;
 mod fit;
+mod learning_rows;
 mod model;
 pub mod reservoir;
 mod score;
 mod update;
+mod validation;
 
-pub use fit::{Fitted, TrainSpec};
+pub use fit::{DEFAULT_VALIDATION_FRACTION, Fitted, TrainSpec};
 pub use model::{Model, RowDetail, Statistics};
 pub use reservoir::Reservoir;
 pub use score::Scored;

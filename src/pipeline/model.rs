@@ -16,6 +16,9 @@ pub struct Model {
     pub(super) scaling: Scaling,
     pub(super) detector: FittedDetector,
     pub(super) threshold: Threshold,
+    /// The share of rows that a supervised detector is validated on; `None` for any other.
+    #[serde(default)]
+    pub(super) validation_fraction: Option<f64>,
     pub(super) statistics: Statistics,
 }
 
@@ -34,7 +37,7 @@ pub struct Statistics {
     pub n_anomalies: u64,
     /// The moments of each feature, in original units. Absent when nothing was learned.
     pub features: Option<FeatureMoments>,
-    /// How scores compare with the label column.
+    /// How scores compare with labels that were not learned from.
     pub label_metrics: Option<LabelMetrics>,
 }
 
@@ -70,6 +73,11 @@ impl Model {
         &self.threshold
     }
 
+    /// The share of rows that a supervised detector is validated on; `None` for any other.
+    pub fn validation_fraction(&self) -> Option<f64> {
+        self.validation_fraction
+    }
+
     /// What training saw and found.
     pub fn statistics(&self) -> &Statistics {
         &self.statistics
@@ -91,7 +99,10 @@ impl Model {
             .is_none_or(|moments| moments.n_features() == n);
         let sound = self.detector.as_detector().n_features() == n
             && (self.scaling == Scaling::None) == self.features.scale.is_none()
-            && moments_fit;
+            && moments_fit
+            && self
+                .validation_fraction
+                .is_none_or(|fraction| (0.0..=0.5).contains(&fraction));
         if sound {
             Ok(())
         } else {

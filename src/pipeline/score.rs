@@ -10,8 +10,8 @@ use crate::features::Gaps;
 use crate::features::schema::Purpose;
 use crate::table::Table;
 
-/// How many rows are scored between two looks at the context. Small enough for a cache, large enough to amortise.
-const BLOCK_ROWS: usize = 1024;
+/// How many rows are described between two looks at the context.
+const DETAIL_ROWS: usize = 1024;
 
 /// The scores of a table.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ impl Model {
         let scores = self.score_rows(rows.view(), context)?;
         let mut details = Vec::new();
         if with_details {
-            for block in rows.axis_chunks_iter(Axis(0), BLOCK_ROWS) {
+            for block in rows.axis_chunks_iter(Axis(0), DETAIL_ROWS) {
                 context.check()?;
                 details.extend(block.rows().into_iter().map(|row| self.detail(row)));
             }
@@ -52,6 +52,7 @@ impl Model {
         context: &Context,
     ) -> Result<Vec<f64>> {
         let mut scores = vec![0.0; rows.nrows()];
+        let block_rows = self.detector.as_detector().block_rows();
         let score_block = |(block, scores): (ArrayView2<'_, f64>, &mut [f64])| -> Result<()> {
             context.check()?;
             let prepared = self.features.transform(block);
@@ -60,12 +61,12 @@ impl Model {
                 .score_block(prepared.view(), scores);
             Ok(())
         };
-        if rows.nrows() <= BLOCK_ROWS {
+        if rows.nrows() <= block_rows {
             score_block((rows, &mut scores))?;
         } else {
-            rows.axis_chunks_iter(Axis(0), BLOCK_ROWS)
+            rows.axis_chunks_iter(Axis(0), block_rows)
                 .into_par_iter()
-                .zip(scores.par_chunks_mut(BLOCK_ROWS))
+                .zip(scores.par_chunks_mut(block_rows))
                 .try_for_each(score_block)?;
         }
         Ok(scores)

@@ -2,9 +2,11 @@
 //! as training froze them; the reservoir stands for the rows that came before.
 
 use super::calibrate::{Calibration, ThresholdRule, calibrate};
-use super::fit::{Fitted, LearningRows};
+use super::fit::Fitted;
+use super::learning_rows::LearningRows;
 use super::model::{Model, Statistics};
 use super::reservoir::Reservoir;
+use super::validation::Split;
 use crate::calibration::ThresholdSource;
 use crate::context::Context;
 use crate::detector::{History, Sample};
@@ -30,23 +32,45 @@ impl Model {
                 "a model of given baselines does not learn; train it again with new baselines",
             ));
         };
-        let rows = LearningRows::read(&self.features.schema, table)?;
+        let detector = self.detector.params();
+        let rows = LearningRows::read(&self.features.schema, table, &detector)?;
         context.check()?;
 
+        let mut model = self.learn(&reservoir, &rows, context)?;
+        if let (Some(classes), Some(fraction)) = (&rows.classes, self.validation_fraction)
+            && let Some(split) = Split::stratified(classes, fraction, detector.random_state())
+        {
+            let learned = self.learn(&reservoir, &rows.select(&split.learned), context)?;
+            model.statistics.label_metrics =
+                learned.measure(&rows.select(&split.held_out), context)?;
+        }
+        reservoir.offer(&rows.raw, rows.labels.as_deref());
+        Ok(Fitted {
+            model,
+            reservoir: Some(reservoir),
+        })
+    }
+
+    /// A model that has learned from the rows, too.
+    fn learn(&self, reservoir: &Reservoir, rows: &LearningRows, context: &Context) -> Result<Self> {
         let names = self.features.schema.features();
         let old_raw = reservoir.rows()?;
         let old = self.features.transform(old_raw);
+        let old_classes = match &rows.classes {
+            Some(_) => Some(classes(reservoir)?),
+            None => None,
+        };
         let observed = self.features.transform_observed(rows.raw.view());
         let imputed = self.features.transform(rows.raw.view());
         let history = History {
             rows: old.view(),
-            labels: None,
+            labels: old_classes.as_deref(),
             seen: reservoir.seen(),
         };
         let sample = Sample {
             rows: imputed.view(),
             observed: observed.view(),
-            labels: None,
+            labels: rows.classes.as_deref(),
         };
         let learned = self
             .detector
@@ -64,6 +88,7 @@ impl Model {
             scaling: self.scaling,
             detector: learned.detector,
             threshold: self.threshold,
+            validation_fraction: self.validation_fraction,
             statistics: Statistics {
                 n_rows: self.statistics.n_rows + rows.raw.nrows() as u64,
                 n_missing_values: self.statistics.n_missing_values + rows.gaps.n_missing,
@@ -81,10 +106,12 @@ impl Model {
                 scores
             }
         };
-        let weight = reservoir.seen() as f64 / reservoir.n_rows().max(1) as f64;
-        let mut weights = vec![weight; reservoir.n_rows()];
+        let mut weights = vec![history.weight(); reservoir.n_rows()];
         weights.resize(scores.len(), 1.0);
-        let labels = joined_labels(&reservoir, &rows);
+        let labels = match &rows.classes {
+            Some(_) => None,
+            None => joined_labels(reservoir, rows),
+        };
         let rule = match self.threshold.source {
             ThresholdSource::Contamination(contamination) => {
                 ThresholdRule::Contamination(contamination)
@@ -92,12 +119,7 @@ impl Model {
             ThresholdSource::Given => ThresholdRule::Value(self.threshold.value),
         };
         model.adopt(calibrate(rule, &scores, Some(&weights), labels.as_deref())?);
-
-        reservoir.offer(&rows.raw, rows.labels.as_deref());
-        Ok(Fitted {
-            model,
-            reservoir: Some(reservoir),
-        })
+        Ok(model)
     }
 
     /// Takes over what calibration found.
@@ -120,4 +142,15 @@ fn joined_labels(reservoir: &Reservoir, rows: &LearningRows) -> Option<Vec<Label
         None => labels.resize(reservoir.n_rows() + rows.raw.nrows(), None),
     }
     Some(labels)
+}
+
+/// The labels of a reservoir in which every row has one, because its detector learns from them.
+fn classes(reservoir: &Reservoir) -> Result<Vec<bool>> {
+    let labels = reservoir.labels().unwrap_or_default();
+    let classes: Vec<bool> = labels.iter().copied().flatten().collect();
+    if classes.len() == reservoir.n_rows() {
+        return Ok(classes);
+    }
+    let message = "the stored reservoir lacks labels, which its detector learns from";
+    Err(Error::new(Reason::DamagedArtifact, message))
 }

@@ -178,6 +178,7 @@ mod tests {
             threshold: None,
             scaling: None,
             label_column: None,
+            validation_fraction: None,
             reservoir_size: 10,
         };
         runs.train(caller, run_id.clone(), None, spec, Some(table.clone()))

@@ -16,6 +16,7 @@ pub struct Table {
     names: Option<Vec<String>>,
     values: Array2<f64>,
     absent: Vec<AbsentCell>,
+    labels: Option<Vec<f64>>,
 }
 
 /// A cell whose row did not mention its column at all.
@@ -57,6 +58,7 @@ impl Table {
             names,
             values,
             absent: Vec::new(),
+            labels: None,
         })
     }
 
@@ -65,6 +67,27 @@ impl Table {
     pub fn with_absent(mut self, absent: Vec<AbsentCell>) -> Self {
         self.absent = absent;
         self
+    }
+
+    /// The same table with a label beside each row: 1, 0, or NaN where it is not known.
+    ///
+    /// Fails when there are not as many labels as rows.
+    pub fn with_labels(mut self, labels: Vec<f64>) -> Result<Self> {
+        if labels.len() != self.n_rows() {
+            let message = format!(
+                "there are {} labels for {} rows; give one a row",
+                labels.len(),
+                self.n_rows()
+            );
+            return Err(Error::new(Reason::InvalidRecords, message).at("labels"));
+        }
+        self.labels = Some(labels);
+        Ok(self)
+    }
+
+    /// The labels beside the rows, if there are any.
+    pub fn labels(&self) -> Option<&[f64]> {
+        self.labels.as_deref()
     }
 
     /// The columns' names, or `None` when they have none.

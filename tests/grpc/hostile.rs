@@ -21,6 +21,7 @@ fn raw(names: &[&str], n_columns: u32, values: &[f64], bytes: &'static [u8]) -> 
             n_columns,
             values: values.to_vec(),
             values_f64le: bytes.into(),
+            labels: Vec::new(),
         })),
     }
 }

@@ -9,4 +9,5 @@ mod hostile;
 mod identity;
 mod lifecycle;
 mod stream;
+mod supervised;
 mod update;

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use anomalyd::proto::v1::records::Form;
+use anomalyd::proto::v1::train_request::Detector;
 use anomalyd::proto::v1::{
-    DeleteRunRequest, GetModelRequest, GetModelResponse, Matrix, Model, PredictRequest, Records,
-    TrainRequest, UpdateRequest,
+    DeleteRunRequest, GetModelRequest, GetModelResponse, IsolationForest, Matrix, Model,
+    PredictRequest, Records, TrainRequest, UpdateRequest,
 };
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -219,6 +220,7 @@ pub(crate) async fn train(client: &mut Client, run_id: &str, seed: u64) -> Resul
     let request = TrainRequest {
         run_id: run_id.to_owned(),
         records: Some(rows(TRAINING_ROWS, seed)),
+        detector: Some(Detector::IsolationForest(IsolationForest::default())),
         ..TrainRequest::default()
     };
     Ok(client

@@ -4,7 +4,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use anomalyd_benchmarks::served;
+use anomalyd_benchmarks::{RESIDENT, memory_bytes, served};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
@@ -43,11 +43,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn resident_megabytes(process: &Child) -> Result<f64, Box<dyn std::error::Error>> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id()))?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .ok_or("no VmRSS")?;
-    let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
-    Ok(kilobytes * 1024.0 / 1e6)
+    let bytes = memory_bytes(process.id(), RESIDENT).ok_or("no resident memory is told")?;
+    Ok(bytes as f64 / 1e6)
 }

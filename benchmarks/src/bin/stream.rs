@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use anomalyd::context::Context;
-use anomalyd::detector::DetectorParams;
+use anomalyd::detector::{DetectorParams, IsolationForestParams};
 use anomalyd::pipeline::TrainSpec;
 use anomalyd::proto::v1::predict_stream_request::Part;
 use anomalyd::proto::v1::records::Form;
@@ -143,11 +143,12 @@ fn alone(rounds: usize) -> f64 {
     let table =
         Table::from_row_major(None, N_FEATURES, normal_rows(ROWS, N_FEATURES)).expect("a table");
     let spec = TrainSpec {
-        detector: DetectorParams::default(),
+        detector: DetectorParams::IsolationForest(IsolationForestParams::default()),
         contamination: None,
         threshold: None,
         scaling: None,
         label_column: None,
+        validation_fraction: None,
         reservoir_size: 10_000,
     };
     let context = Context::new();

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use anomalyd::context::Context;
-use anomalyd::detector::DetectorParams;
+use anomalyd::detector::{DetectorParams, IsolationForestParams};
 use anomalyd::pipeline::{TrainSpec, artifact};
 use anomalyd::table::Table;
 use anomalyd_benchmarks::{read_matrix, timed};
@@ -34,11 +34,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let rows = read_matrix(&arguments.file, arguments.n_columns)?;
     let spec = TrainSpec {
-        detector: DetectorParams::default(),
+        detector: DetectorParams::IsolationForest(IsolationForestParams::default()),
         contamination: Some(arguments.contamination),
         threshold: None,
         scaling: None,
         label_column: None,
+        validation_fraction: None,
         reservoir_size: 10_000,
     };
     let pool = ThreadPoolBuilder::new()

@@ -3,17 +3,13 @@
 //! Fields without presence are always there, zero or not; `optional` ones and messages are there when they are set.
 
 use std::io::Write;
-use std::sync::LazyLock;
 
 use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+use prost_reflect::{DynamicMessage, SerializeOptions};
 use serde_json::Value;
 
+use crate::cli::descriptors;
 use crate::cli::error::{Error, Result};
-use crate::proto::DESCRIPTORS;
-
-static POOL: LazyLock<Option<DescriptorPool>> =
-    LazyLock::new(|| DescriptorPool::decode(DESCRIPTORS).ok());
 
 const OPTIONS: SerializeOptions = SerializeOptions::new()
     .use_proto_field_name(true)
@@ -45,12 +41,7 @@ pub(in crate::cli) fn value(name: &str, message: &impl Message) -> Result<Value>
 }
 
 fn dynamic(name: &str, message: &impl Message) -> Result<DynamicMessage> {
-    let descriptor = POOL
-        .as_ref()
-        .and_then(|pool| pool.get_message_by_name(&format!("anomaly.v1.{name}")))
-        .ok_or_else(|| not_json(name, &"it is not described"))?;
-    DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice())
-        .map_err(|error| not_json(name, &error))
+    descriptors::describe(name, message).ok_or_else(|| not_json(name, &"it is not described"))
 }
 
 fn not_json(name: &str, why: &dyn std::fmt::Display) -> Error {

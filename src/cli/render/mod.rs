@@ -2,6 +2,7 @@
 
 pub(super) mod json;
 pub(super) mod model;
+mod parameters;
 pub(super) mod plot;
 pub(super) mod prediction;
 pub(super) mod table;

@@ -4,9 +4,9 @@ use std::io::Write;
 
 use bytesize::ByteSize;
 
-use super::table;
+use super::{parameters, table};
 use crate::cli::error::Result;
-use crate::proto::v1::{GaussianMoments, LabelMetrics, Model, Scaler, TrainingStatistics, model};
+use crate::proto::v1::{GaussianMoments, LabelMetrics, Model, Scaler, TrainingStatistics};
 
 /// Writes what a training or an update has made, in short.
 pub(in crate::cli) fn write_trained(out: &mut dyn Write, model: &Model) -> Result<()> {
@@ -39,7 +39,7 @@ pub(in crate::cli) fn write_model(
         ("active version", active.to_string()),
         ("kept versions", kept.join(", ")),
         ("detector", model.detector_name.clone()),
-        ("parameters", parameters(model)),
+        ("parameters", parameters::of(model)),
         ("scaler", scaler(model.scaler()).to_owned()),
         ("threshold", table::optional(model.threshold)),
     ];
@@ -48,6 +48,9 @@ pub(in crate::cli) fn write_model(
     }
     if !model.label_column.is_empty() {
         facts.push(("label column", model.label_column.clone()));
+    }
+    if let Some(fraction) = model.validation_fraction {
+        facts.push(("validation fraction", table::number(fraction)));
     }
     facts.push(("rows seen", model.n_rows.to_string()));
     facts.push(("size", ByteSize(model.size_bytes).to_string()));
@@ -167,38 +170,6 @@ fn add_metrics(facts: &mut Vec<(&str, String)>, metrics: &LabelMetrics) {
     }
 }
 
-fn parameters(model: &Model) -> String {
-    let given: Vec<(&str, Option<String>)> = match &model.detector {
-        None => return "-".to_owned(),
-        Some(model::Detector::IsolationForest(forest)) => vec![
-            ("n_estimators", forest.n_estimators.map(|n| n.to_string())),
-            ("max_samples", forest.max_samples.map(table::number)),
-            ("max_features", forest.max_features.map(table::number)),
-            ("random_state", forest.random_state.map(|n| n.to_string())),
-            ("ndim", forest.ndim.map(|n| n.to_string())),
-        ],
-        Some(model::Detector::Gaussian(gaussian)) => {
-            vec![("ridge", gaussian.ridge.map(table::number))]
-        }
-        Some(model::Detector::ZScore(z_score)) => {
-            let mut given = vec![("multiplier", z_score.multiplier.map(table::number))];
-            given.extend(z_score.baselines.iter().map(|baseline| {
-                let numbers = [baseline.mean, baseline.std].map(table::optional);
-                (
-                    "baseline",
-                    Some(format!("{}:{}", baseline.feature, numbers.join(":"))),
-                )
-            }));
-            given
-        }
-    };
-    let texts: Vec<_> = given
-        .into_iter()
-        .filter_map(|(name, value)| value.map(|value| format!("{name}={value}")))
-        .collect();
-    texts.join(", ")
-}
-
 fn scaler(scaler: Scaler) -> &'static str {
     match scaler {
         Scaler::Unspecified => "-",
@@ -211,7 +182,7 @@ fn scaler(scaler: Scaler) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::v1::{Baseline, FeatureStatistics, IsolationForest, ZScore};
+    use crate::proto::v1::{Baseline, FeatureStatistics, IsolationForest, ZScore, model};
 
     fn text(write: impl FnOnce(&mut dyn Write) -> Result<()>) -> String {
         let mut out = Vec::new();
@@ -273,7 +244,7 @@ mod tests {
             detector: Some(model::Detector::ZScore(z_score)),
             ..Default::default()
         };
-        assert_eq!(parameters(&model), "multiplier=3, baseline=x:1.5:2");
+        assert_eq!(parameters::of(&model), "multiplier=3, baseline=x:1.5:2");
     }
 
     #[test]

@@ -26,6 +26,7 @@ impl From<Described> for v1::Model {
                 model.detector().params(),
                 model.threshold().value,
             )),
+            validation_fraction: model.validation_fraction(),
             scaler: v1::Scaler::from(model.scaling()).into(),
             feature_names: schema.features().to_vec(),
             label_column: schema.label_column().unwrap_or_default().to_owned(),
@@ -84,6 +85,7 @@ fn features(model: &Model, statistics: &Statistics) -> Vec<v1::FeatureStatistics
         return Vec::new();
     };
     let std = moments.std();
+    let importances = model.detector().as_detector().feature_importances();
     features
         .schema
         .features()
@@ -97,6 +99,9 @@ fn features(model: &Model, statistics: &Statistics) -> Vec<v1::FeatureStatistics
             min: Some(moments.min()[i]),
             max: Some(moments.max()[i]),
             median: Some(features.imputer.values()[i]),
+            importance: importances
+                .as_ref()
+                .and_then(|importances| importances.get(i).copied()),
         })
         .collect()
 }

@@ -68,7 +68,12 @@ fn read_matrix(matrix: Matrix) -> Result<Table> {
         (true, false) => le_bytes::decode(&matrix.values_f64le)
             .map_err(|problem| invalid("values_f64le", problem))?,
     };
-    Table::from_row_major((!names.is_empty()).then_some(names), n_columns, values)
+    let table = Table::from_row_major((!names.is_empty()).then_some(names), n_columns, values)?;
+    if matrix.labels.is_empty() {
+        Ok(table)
+    } else {
+        table.with_labels(matrix.labels)
+    }
 }
 
 fn read_file(file: &File) -> Result<Table> {

@@ -30,6 +30,7 @@ impl Training {
                 threshold: request.threshold,
                 scaling: detector::scaling(request.scaler)?,
                 label_column: (!request.label_column.is_empty()).then_some(request.label_column),
+                validation_fraction: request.validation_fraction,
                 reservoir_size,
             },
             table: records::optional(request.records)?,

@@ -1,0 +1,120 @@
+"""The real server on a folder of its own, and a client of it over gRPC."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import grpc
+import numpy
+from grpc_tools import protoc
+
+from common import ROOT, TARGET
+
+# A whole training is one message, and may be larger than the default of 64 MiB.
+MAX_TRAIN_BYTES = 1 << 30
+# Scoring is cut into messages that any server takes.
+PREDICT_BYTES = 32 << 20
+START_SECONDS = 60
+
+
+def load_stubs(folder):
+    """Generates the Python stubs into a folder and imports the messages and the stub of AnomalyService."""
+    protos = sorted((ROOT / "proto").rglob("*.proto"))
+    well_known = Path(protoc.__file__).parent / "_proto"
+    arguments = [f"-I{ROOT / 'proto'}", f"-I{well_known}", f"--python_out={folder}", f"--grpc_python_out={folder}"]
+    if protoc.main(["protoc", *arguments, *map(str, protos)]) != 0:
+        raise SystemExit("the protos do not compile")
+    sys.path.insert(0, str(folder))
+    from anomaly.v1 import anomaly_service_pb2, anomaly_service_pb2_grpc
+
+    return anomaly_service_pb2, anomaly_service_pb2_grpc
+
+
+def free_port():
+    """A port that nothing listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Server:
+    """The release server while it runs, and a client of it."""
+
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory()
+        folder = Path(self.folder.name)
+        (folder / "stubs").mkdir()
+        self.messages, services = load_stubs(folder / "stubs")
+        address = f"127.0.0.1:{free_port()}"
+        self.log = folder / "log"
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ANOMALYD_")}
+        command = [TARGET / "release" / "anomalyd", "serve", "--listen", address, "--data-dir", folder / "data"]
+        command += ["--max-message-bytes", MAX_TRAIN_BYTES, "--request-memory-bytes", 2 * MAX_TRAIN_BYTES]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen([*map(str, command)], env=environment, stdout=log, stderr=log)
+        unlimited = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+        self.channel = grpc.insecure_channel(address, options=unlimited)
+        self.stub = services.AnomalyServiceStub(self.channel)
+        try:
+            grpc.channel_ready_future(self.channel).result(timeout=START_SECONDS)
+        except BaseException:
+            log = self.log.read_text()
+            self.__exit__()
+            raise SystemExit(f"the server does not answer:\n{log}") from None
+        return self
+
+    def __exit__(self, *_):
+        self.channel.close()
+        self.process.terminate()
+        self.process.wait()
+        self.folder.cleanup()
+
+    def detectors(self):
+        """The names of the detectors, in the order of the API."""
+        oneof = self.messages.TrainRequest.DESCRIPTOR.oneofs_by_name["detector"]
+        return [field.name for field in oneof.fields]
+
+    def is_seeded(self, detector):
+        """Whether a detector makes random choices."""
+        message = self.messages.TrainRequest.DESCRIPTOR.fields_by_name[detector].message_type
+        return "random_state" in message.fields_by_name
+
+    def scores(self, detector, train, test, labels=None, seed=0):
+        """Trains a detector with its defaults on some rows, with their labels for a supervised one; its scores of others."""
+        request = self.messages.TrainRequest(run_id="benchmark", records=self.records(train, labels))
+        if labels is not None:
+            request.label_column = LABEL
+        parameters = getattr(request, detector)
+        parameters.SetInParent()
+        if self.is_seeded(detector):
+            parameters.random_state = seed
+        token = [("authorization", "Bearer benchmark")]
+        self.stub.Train(request, metadata=token)
+        n_rows = max(1, PREDICT_BYTES // (8 * test.shape[1]))
+        scores = []
+        for start in range(0, len(test), n_rows):
+            request = self.messages.PredictRequest(
+                run_id="benchmark",
+                records=self.records(test[start : start + n_rows]),
+                detail=self.messages.DETAIL_SCORES,
+            )
+            scores.append(numpy.array(self.stub.Predict(request, metadata=token).scores))
+        self.stub.DeleteRun(self.messages.DeleteRunRequest(run_id="benchmark"), metadata=token)
+        return numpy.concatenate(scores)
+
+    def records(self, rows, labels=None):
+        """Rows as a matrix of named columns, labels as its last one."""
+        names = [f"feature_{column}" for column in range(rows.shape[1])]
+        if labels is not None:
+            rows = numpy.column_stack([rows, labels])
+            names.append(LABEL)
+        values = numpy.ascontiguousarray(rows, dtype="<f8").tobytes()
+        from anomaly.v1 import records_pb2
+
+        return records_pb2.Records(matrix=records_pb2.Matrix(feature_names=names, values_f64le=values))
+
+
+LABEL = "is_anomaly"

@@ -1,0 +1,206 @@
+//! Distance to the nearest rows (Ramaswamy, Rastogi and Shim, "Efficient Algorithms for Mining Outliers from Large Data Sets",
+//! SIGMOD 2000; Angiulli and Pizzuti, "Fast Outlier Detection in High Dimensional Spaces", PKDD 2002).
+
+use linfa::ParamGuard;
+use ndarray::ArrayView2;
+use ref_cast::{RefCastCustom, ref_cast_custom};
+use serde::{Deserialize, Serialize};
+
+use super::method::linfa_fit;
+use super::neighbors::{Index, Neighbor, Union, check_n_neighbors, damaged};
+use super::{DefaultScaling, Detector, History, Learned, Method, Sample};
+use crate::context::Context;
+use crate::error::{Error, Result};
+
+/// The neighbours when no number is given.
+pub const DEFAULT_NEIGHBORS: usize = 5;
+
+/// What of the distances to the nearest rows is the score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KnnMethod {
+    /// The distance to the farthest of them (Ramaswamy, Rastogi and Shim 2000). The default.
+    #[default]
+    Largest,
+    /// The mean of the distances (Angiulli and Pizzuti 2002).
+    Mean,
+    /// The median of the distances.
+    Median,
+}
+
+/// The parameters of [`Knn`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KnnParams {
+    /// How many nearest rows count, 1 to 10,000; all other rows where there are fewer. Default 5.
+    pub n_neighbors: usize,
+    /// What of the distances to them is the score. Default [`KnnMethod::Largest`].
+    pub method: KnnMethod,
+}
+
+impl Default for KnnParams {
+    fn default() -> Self {
+        Self {
+            n_neighbors: DEFAULT_NEIGHBORS,
+            method: KnnMethod::default(),
+        }
+    }
+}
+
+/// Checked [`KnnParams`].
+#[derive(Debug, Clone, PartialEq, RefCastCustom)]
+#[repr(transparent)]
+pub struct KnnValidParams(KnnParams);
+
+impl ParamGuard for KnnParams {
+    type Checked = KnnValidParams;
+    type Error = Error;
+
+    fn check_ref(&self) -> Result<&Self::Checked> {
+        check_n_neighbors(self.n_neighbors)?;
+        Ok(KnnValidParams::trust(self))
+    }
+
+    fn check(self) -> Result<Self::Checked> {
+        self.check_ref()?;
+        Ok(KnnValidParams(self))
+    }
+}
+
+impl KnnValidParams {
+    #[ref_cast_custom]
+    fn trust(params: &KnnParams) -> &Self;
+}
+
+linfa_fit!(KnnValidParams => Knn);
+
+/// A fitted detector by the distance to the nearest rows.
+///
+/// The score of a new row is its distance to the rows that were learned; one that is among them meets itself at distance 0, as in
+/// PyOD's `decision_function`. The calibration scores are those of each row among all others, PyOD's `decision_scores_`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Knn {
+    params: KnnParams,
+    index: Index,
+}
+
+impl KnnMethod {
+    /// The score of a row with these nearest rows, nearest first.
+    fn score(self, found: &[Neighbor]) -> f64 {
+        match self {
+            Self::Largest => found.last().map_or(0.0, Neighbor::distance),
+            Self::Mean => {
+                let weighted = |it: &Neighbor| f64::from(it.copies) * it.distance();
+                found.iter().map(weighted).sum::<f64>() / n_rows(found) as f64
+            }
+            Self::Median => {
+                let last = n_rows(found).saturating_sub(1);
+                0.5 * (nth(found, last / 2) + nth(found, last.div_ceil(2)))
+            }
+        }
+    }
+}
+
+/// How many rows these are.
+fn n_rows(found: &[Neighbor]) -> usize {
+    found.iter().map(|it| it.copies as usize).sum()
+}
+
+/// The distance to the nth of these rows from 0.
+fn nth(found: &[Neighbor], mut n: usize) -> f64 {
+    for it in found {
+        match n.checked_sub(it.copies as usize) {
+            Some(rest) => n = rest,
+            None => return it.distance(),
+        }
+    }
+    0.0
+}
+
+impl Knn {
+    fn learn(
+        params: &KnnParams,
+        parts: &[ArrayView2<'_, f64>],
+        context: &Context,
+    ) -> Result<(Self, Vec<f64>)> {
+        let (index, point_of_row) = Index::learn(parts, context)?;
+        let mut scores = vec![0.0; index.n_points()];
+        let n_neighbors = index.n_neighbors(params.n_neighbors);
+        index.leave_one_out(n_neighbors, 1, &mut scores, context, |found, score| {
+            score[0] = params.method.score(found);
+        })?;
+        let scores = point_of_row.iter().map(|&i| scores[i as usize]).collect();
+        let params = params.clone();
+        Ok((Self { params, index }, scores))
+    }
+}
+
+impl Detector for Knn {
+    fn n_features(&self) -> usize {
+        self.index.n_features()
+    }
+
+    fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
+        let n_neighbors = self.index.n_neighbors(self.params.n_neighbors);
+        let mut scores = scores.iter_mut();
+        self.index.nearest(n_neighbors, rows, |found| {
+            if let Some(score) = scores.next() {
+                *score = self.params.method.score(found);
+            }
+        });
+    }
+
+    fn size_bytes(&self) -> usize {
+        size_of::<Self>() + self.index.size_bytes()
+    }
+
+    fn validate(&self) -> Result<()> {
+        if self.params.check_ref().is_err() {
+            return Err(damaged("the parameters are out of range"));
+        }
+        self.index.validate()
+    }
+}
+
+impl Method for Knn {
+    type Params = KnnParams;
+
+    const NAME: &'static str = "knn";
+
+    const SCALING: DefaultScaling = DefaultScaling::Standard;
+
+    fn fit(
+        params: &KnnValidParams,
+        sample: Sample<'_>,
+        context: &Context,
+    ) -> Result<Learned<Self>> {
+        let (detector, scores) = Self::learn(&params.0, &[sample.rows], context)?;
+        Ok(Learned {
+            detector,
+            calibration_scores: Some(scores),
+        })
+    }
+
+    /// Learns anew from the history's rows and from a uniform draw of the new rows at the same rate: all of them while the
+    /// history is all rows seen. Calibration scores come for all new rows; those that were not drawn are scored as new ones.
+    fn update(
+        &self,
+        history: History<'_>,
+        sample: Sample<'_>,
+        context: &Context,
+    ) -> Result<Learned<Self>> {
+        let union = Union::new(self.n_features(), &history, &sample)?;
+        let (detector, scores) = Self::learn(&self.params, &union.parts(), context)?;
+        let scores = union.scores(scores, &detector, context)?;
+        Ok(Learned {
+            detector,
+            calibration_scores: Some(scores),
+        })
+    }
+
+    fn params(&self) -> &KnnParams {
+        &self.params
+    }
+}
+
+#[cfg(test)]
+mod tests;

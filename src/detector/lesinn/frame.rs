@@ -1,0 +1,187 @@
+//! The scale that distances are taken in, learned at fit and frozen: coordinates are centred and scaled as doubles, and only
+//! then rounded to single precision.
+
+use ndarray::ArrayView1;
+use ndarray::ArrayView2;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::random::{log_1p, spread_rows};
+use crate::context::Context;
+use crate::error::Result;
+use crate::statistics::quantile::quantile;
+
+/// Coordinates are held to this on both sides, so that no distance overflows: 65,536 squares of twice as much fit an `f32`.
+pub(super) const LIMIT: f64 = 1e15;
+
+/// The most rows whose quantiles are taken.
+const MAX_ROWS: usize = 1 << 15;
+
+/// The most values whose quantiles are taken, where there are many columns; but never fewer than [`MIN_ROWS`] rows.
+const MAX_VALUES: usize = 1 << 26;
+
+/// See [`MAX_VALUES`].
+const MIN_ROWS: usize = 1 << 11;
+
+/// How many columns are gathered in one pass over the rows.
+const COLUMNS: usize = 8;
+
+/// The interquartile range of the standard normal distribution.
+const NORMAL_IQR: f64 = 1.349;
+
+/// A spread that is smaller than this share of another counts as 0 beside it.
+const NEGLIGIBLE: f64 = 1e-9;
+
+/// What becomes of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::detector) enum Form {
+    /// `(x - median) / sqrt(robust * deviation)`, where `robust` is the interquartile range over 1.349 and `deviation` the
+    /// standard deviation of the values held to their 1st and 99th percentile: halfway between a scale that ignores the
+    /// tails and one that obeys them.
+    Balanced,
+    /// `sign(r) ln(1 + |r|)` of `r = (x - median) / robust`: tails count by their order of magnitude.
+    Logarithmic,
+}
+
+/// The scale of each feature.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(in crate::detector) struct Frame {
+    form: Form,
+    #[serde(with = "crate::le_bytes")]
+    centre: Vec<f64>,
+    #[serde(with = "crate::le_bytes")]
+    divisor: Vec<f64>,
+}
+
+impl Frame {
+    /// Learns the scale of the rows, n x d, from at most [`MAX_ROWS`] of them, spread over all; in parallel on rayon's
+    /// current pool.
+    ///
+    /// # Errors
+    /// What `context` has to say.
+    pub(in crate::detector) fn learn(
+        form: Form,
+        rows: ArrayView2<'_, f64>,
+        random_state: u64,
+        context: &Context,
+    ) -> Result<Self> {
+        let d = rows.ncols();
+        let most = (MAX_VALUES / d.max(1)).clamp(MIN_ROWS, MAX_ROWS);
+        let chosen = spread_rows(rows.nrows(), most, random_state);
+        let scales: Vec<(f64, f64)> = (0..d.div_ceil(COLUMNS))
+            .into_par_iter()
+            .map(|block| {
+                let first = block * COLUMNS;
+                let last = (first + COLUMNS).min(d);
+                let mut columns = vec![Vec::with_capacity(chosen.len()); last - first];
+                for &row in &chosen {
+                    let row = rows.row(row);
+                    for (column, &x) in columns.iter_mut().zip(row.iter().skip(first)) {
+                        column.push(x);
+                    }
+                }
+                let mut scales = Vec::with_capacity(columns.len());
+                for mut column in columns {
+                    context.check()?;
+                    scales.push(scale(form, &mut column));
+                }
+                Ok(scales)
+            })
+            .collect::<Result<Vec<_>>>()?
+            .concat();
+        let (centre, divisor) = scales.into_iter().unzip();
+        Ok(Self {
+            form,
+            centre,
+            divisor,
+        })
+    }
+
+    pub(in crate::detector) fn n_features(&self) -> usize {
+        self.centre.len()
+    }
+
+    /// The coordinates of a row of finite values, held to [`LIMIT`] on both sides.
+    pub(in crate::detector) fn coordinates(
+        &self,
+        row: ArrayView1<'_, f64>,
+        mut put: impl FnMut(usize, f64),
+    ) {
+        let scaled = row.iter().zip(&self.centre).zip(&self.divisor);
+        match self.form {
+            Form::Balanced => {
+                for (i, ((&x, &centre), &divisor)) in scaled.enumerate() {
+                    put(i, ((x - centre) / divisor).clamp(-LIMIT, LIMIT));
+                }
+            }
+            Form::Logarithmic => {
+                for (i, ((&x, &centre), &divisor)) in scaled.enumerate() {
+                    put(i, signed_log((x - centre) / divisor));
+                }
+            }
+        }
+    }
+
+    pub(in crate::detector) fn size_bytes(&self) -> usize {
+        2 * 8 * self.centre.len()
+    }
+
+    /// Whether it may score.
+    pub(in crate::detector) fn is_sound(&self) -> bool {
+        !self.centre.is_empty()
+            && self.centre.len() == self.divisor.len()
+            && self.centre.iter().all(|x| x.is_finite())
+            && self.divisor.iter().all(|x| x.is_finite() && *x > 0.0)
+    }
+}
+
+/// The centre and the divisor of a column of finite values, of which there is at least one.
+fn scale(form: Form, column: &mut [f64]) -> (f64, f64) {
+    let mut at = |q: f64| quantile(column, q).unwrap_or(0.0);
+    let [first, quarter, centre, three_quarters, last] = [0.01, 0.25, 0.5, 0.75, 0.99].map(&mut at);
+    let mut deviation = deviation(column, first, last);
+    if deviation == 0.0 {
+        deviation = self::deviation(column, f64::MIN, f64::MAX);
+    }
+    // halves, because a difference may overflow
+    let robust = (0.5 * three_quarters - 0.5 * quarter) * (2.0 / NORMAL_IQR);
+    let robust = if robust <= NEGLIGIBLE * deviation {
+        deviation
+    } else {
+        robust
+    };
+    let divisor = match form {
+        Form::Balanced => robust.sqrt() * deviation.sqrt(),
+        Form::Logarithmic => robust,
+    };
+    if divisor == 0.0 {
+        return (centre, 1.0);
+    }
+    // a spread as small as the rounding of the values says nothing
+    let rounding = 4.0 * f64::EPSILON * centre.abs();
+    (centre, divisor.min(f64::MAX).max(rounding))
+}
+
+/// The population standard deviation of the values held to `low..=high`; no square of a value is taken, so that none
+/// overflows or vanishes.
+fn deviation(column: &[f64], low: f64, high: f64) -> f64 {
+    let held = || column.iter().map(|x| x.clamp(low, high));
+    let least = held().fold(f64::INFINITY, f64::min);
+    let most = held().fold(f64::NEG_INFINITY, f64::max);
+    let half = 0.5 * most - 0.5 * least;
+    if half.is_nan() || half <= 0.0 {
+        return 0.0;
+    }
+    let relative = || held().map(|x| (0.5 * x - 0.5 * least) / half);
+    let n = column.len() as f64;
+    let mean = relative().sum::<f64>() / n;
+    let variance = relative().map(|x| (x - mean) * (x - mean)).sum::<f64>() / n;
+    // `half` counts as 1 here, and stands for half the range
+    (2.0 * variance.sqrt()) * half
+}
+
+/// `sign(r) ln(1 + |r|)`, also of an infinite `r`.
+fn signed_log(r: f64) -> f64 {
+    log_1p(r.abs().min(1e300)).copysign(r)
+}

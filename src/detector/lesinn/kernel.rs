@@ -1,0 +1,256 @@
+//! The distances of rows to all members of all samples, and the nearest of each sample.
+//!
+//! Eight samples lie side by side, one a lane, so that the nearest rows of each are found without looking across lanes. The
+//! portable code and that for AVX2 are the same source with the same order of operations, and so are the scores, bit for bit.
+
+use super::params::LesinnMetric;
+#[cfg(target_arch = "x86_64")]
+use super::simd::Avx2;
+use super::simd::{LANES, Lane, Portable, Simd};
+
+/// How many rows share a look at a member.
+pub(super) const TILE: usize = 4;
+
+/// How many members a tile of rows meets at a time, and how many a single row does: enough sums under way to hide the
+/// latency of an addition.
+const PAIR: usize = 2;
+const OCTET: usize = 8;
+
+/// How many features are summed before their sum is added to the total, which bounds the rounding error.
+const FEATURES: usize = 256;
+
+/// The number of least distances that the fast path keeps: three neighbours, and one that may be skipped.
+const USUAL: usize = 4;
+
+/// What a block of rows is compared with.
+pub(super) struct Kernel<'a> {
+    /// The members: n_groups x n_members x n_features lanes.
+    pub(super) members: &'a [Lane],
+    pub(super) n_members: usize,
+    pub(super) n_features: usize,
+    /// How many samples there are; the lanes beyond them in the last group count nothing.
+    pub(super) n_samples: usize,
+    /// How many distances of each sample are averaged, fewer than `n_members`.
+    pub(super) n_neighbors: usize,
+    pub(super) metric: LesinnMetric,
+}
+
+/// Room for a block of rows.
+#[derive(Default)]
+pub(super) struct Scratch {
+    /// The coordinates: of each whole tile feature by feature, then of each remaining row.
+    pub(super) coordinates: Vec<f32>,
+    least: Vec<Lane>,
+    sums: Vec<[f64; LANES]>,
+}
+
+impl Kernel<'_> {
+    /// Writes the mean distance of each row of a block, whose coordinates are in the scratch.
+    pub(super) fn score(&self, scratch: &mut Scratch, scores: &mut [f64]) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx2) = Avx2::detect() {
+            return avx2.run(
+                #[inline(always)]
+                |avx2| self.score_with(avx2, scratch, scores),
+            );
+        }
+        self.score_with(Portable, scratch, scores);
+    }
+
+    /// Inlined into the code for each set of instructions.
+    #[inline(always)]
+    pub(super) fn score_with<S: Simd>(&self, simd: S, scratch: &mut Scratch, scores: &mut [f64]) {
+        let n_rows = scores.len();
+        assert_eq!(scratch.coordinates.len(), n_rows * self.n_features);
+        scratch.sums.clear();
+        scratch.sums.resize(n_rows, [0.0; LANES]);
+        let n_least = n_rows * (self.n_neighbors + 1);
+        scratch.least.resize(n_least, [0.0; LANES]);
+        match (self.metric, self.n_neighbors + 1 == USUAL) {
+            (LesinnMetric::Manhattan, true) => self.add_groups::<S, false, USUAL>(simd, scratch),
+            (LesinnMetric::Manhattan, false) => self.add_groups::<S, false, 0>(simd, scratch),
+            (LesinnMetric::Euclidean, true) => self.add_groups::<S, true, USUAL>(simd, scratch),
+            (LesinnMetric::Euclidean, false) => self.add_groups::<S, true, 0>(simd, scratch),
+        }
+        let n_distances = (self.n_samples * self.n_neighbors) as f64;
+        for (score, sums) in scores.iter_mut().zip(&scratch.sums) {
+            *score = sums.iter().sum::<f64>() / n_distances;
+        }
+    }
+
+    /// Adds what each sample says of each row to the sums. `LEAST` is `n_neighbors + 1`, or 0 for any number.
+    #[inline(always)]
+    fn add_groups<S: Simd, const SQUARED: bool, const LEAST: usize>(
+        &self,
+        simd: S,
+        scratch: &mut Scratch,
+    ) {
+        let d = self.n_features;
+        let n_least = if LEAST == 0 {
+            self.n_neighbors + 1
+        } else {
+            LEAST
+        };
+        let n_tiled = scratch.sums.len() / TILE * TILE;
+        let (tiles, singles) = scratch.coordinates.split_at(n_tiled * d);
+        let groups = self.members.chunks_exact(self.n_members * d);
+        for (group, members) in groups.enumerate() {
+            scratch.least.fill([f32::INFINITY; LANES]);
+            let (least, least_of_singles) = scratch.least.split_at_mut(n_tiled * n_least);
+            let tiles = tiles.as_chunks::<TILE>().0;
+            let (pairs, odd) = members.split_at(self.n_members / PAIR * PAIR * d);
+            for pair in pairs.chunks_exact(PAIR * d) {
+                sweep::<S, TILE, PAIR, SQUARED, LEAST>(simd, pair, tiles, least, d, n_least);
+            }
+            for member in odd.chunks_exact(d) {
+                sweep::<S, TILE, 1, SQUARED, LEAST>(simd, member, tiles, least, d, n_least);
+            }
+            let singles = singles.as_chunks::<1>().0;
+            let least = least_of_singles;
+            let (octets, odd) = members.split_at(self.n_members / OCTET * OCTET * d);
+            for octet in octets.chunks_exact(OCTET * d) {
+                sweep::<S, 1, OCTET, SQUARED, LEAST>(simd, octet, singles, least, d, n_least);
+            }
+            for member in odd.chunks_exact(d) {
+                sweep::<S, 1, 1, SQUARED, LEAST>(simd, member, singles, least, d, n_least);
+            }
+            let n_lanes = (self.n_samples - group * LANES).min(LANES);
+            let live: [f64; LANES] =
+                std::array::from_fn(|lane| f64::from(u8::from(lane < n_lanes)));
+            for (sums, least) in scratch
+                .sums
+                .iter_mut()
+                .zip(scratch.least.chunks_exact(n_least))
+            {
+                add_nearest::<SQUARED>(sums, least, &live);
+            }
+        }
+    }
+}
+
+/// Notes the distances of tiles of `R` rows to `J` members. Each of a tile's rows has `n_least` lanes of least distances.
+#[inline(always)]
+fn sweep<S: Simd, const R: usize, const J: usize, const SQUARED: bool, const LEAST: usize>(
+    simd: S,
+    members: &[Lane],
+    tiles: &[[f32; R]],
+    least: &mut [Lane],
+    d: usize,
+    n_least: usize,
+) {
+    let n_least = if LEAST == 0 { n_least } else { LEAST };
+    let tiles = tiles.chunks_exact(d);
+    for (tile, least) in tiles.zip(least.chunks_exact_mut(R * n_least)) {
+        let distances = distances::<S, R, J, SQUARED>(simd, members, tile, d);
+        for (least, distances) in least.chunks_exact_mut(n_least).zip(distances) {
+            if LEAST == 0 {
+                for distance in distances {
+                    insert(simd, least, distance);
+                }
+            } else {
+                insert_all::<S, J, LEAST>(simd, least, distances);
+            }
+        }
+    }
+}
+
+/// The distances, or their squares, of `R` rows to `J` members of each lane's sample.
+#[inline(always)]
+fn distances<S: Simd, const R: usize, const J: usize, const SQUARED: bool>(
+    simd: S,
+    members: &[Lane],
+    tile: &[[f32; R]],
+    d: usize,
+) -> [[S::V; J]; R] {
+    let mut totals = [[simd.splat(0.0); J]; R];
+    for first in (0..d).step_by(FEATURES) {
+        let n = FEATURES.min(d - first);
+        let tile = &tile[first..first + n];
+        let mut rest = &members[first..];
+        let mut columns = [&members[..0]; J];
+        for column in &mut columns {
+            *column = &rest[..n];
+            rest = rest.get(d..).unwrap_or_default();
+        }
+        let mut sums = [[simd.splat(0.0); J]; R];
+        for i in 0..n {
+            let mut member = [simd.splat(0.0); J];
+            for j in 0..J {
+                member[j] = simd.load(&columns[j][i]);
+            }
+            for r in 0..R {
+                let x = simd.splat(tile[i][r]);
+                for j in 0..J {
+                    let difference = simd.sub(member[j], x);
+                    let term = if SQUARED {
+                        simd.mul(difference, difference)
+                    } else {
+                        simd.abs(difference)
+                    };
+                    sums[r][j] = simd.add(sums[r][j], term);
+                }
+            }
+        }
+        for r in 0..R {
+            for j in 0..J {
+                totals[r][j] = simd.add(totals[r][j], sums[r][j]);
+            }
+        }
+    }
+    totals
+}
+
+/// Puts a distance of each lane into the lane's least ones, which ascend; the largest drops out.
+#[inline(always)]
+fn insert<S: Simd>(simd: S, least: &mut [Lane], mut distance: S::V) {
+    for place in least {
+        let kept = simd.load(place);
+        simd.store(simd.min(kept, distance), place);
+        distance = simd.max(kept, distance);
+    }
+}
+
+/// The same for `J` distances and a number of least ones that fits the registers.
+#[inline(always)]
+fn insert_all<S: Simd, const J: usize, const LEAST: usize>(
+    simd: S,
+    least: &mut [Lane],
+    distances: [S::V; J],
+) {
+    let mut kept = [simd.splat(0.0); LEAST];
+    for (kept, place) in kept.iter_mut().zip(&*least) {
+        *kept = simd.load(place);
+    }
+    for mut distance in distances {
+        for kept in &mut kept {
+            (*kept, distance) = (simd.min(*kept, distance), simd.max(*kept, distance));
+        }
+    }
+    for (&kept, place) in kept.iter().zip(least) {
+        simd.store(kept, place);
+    }
+}
+
+/// Adds the sum of each lane's least distances, but for one that is exactly 0 or else for the largest.
+#[inline(always)]
+fn add_nearest<const SQUARED: bool>(sums: &mut [f64; LANES], least: &[Lane], live: &[f64; LANES]) {
+    let [nearest, .., farthest] = least else {
+        return;
+    };
+    let mut between = [0.0; LANES];
+    for kept in &least[1..least.len() - 1] {
+        for lane in 0..LANES {
+            let kept = kept[lane];
+            between[lane] += f64::from(if SQUARED { kept.sqrt() } else { kept });
+        }
+    }
+    for lane in 0..LANES {
+        let last = if nearest[lane] == 0.0 {
+            farthest[lane]
+        } else {
+            nearest[lane]
+        };
+        let last = if SQUARED { last.sqrt() } else { last };
+        sums[lane] += live[lane] * (between[lane] + f64::from(last));
+    }
+}

@@ -1,0 +1,78 @@
+//! The random streams of a fit, and a logarithm that is the same on every processor.
+
+/// A stream of random numbers, by SplitMix64 (Steele, Lea and Flood, 2014).
+#[derive(Debug)]
+pub(in crate::detector) struct Stream<'a>(pub(in crate::detector) &'a mut u64);
+
+impl Stream<'_> {
+    fn next(&mut self) -> u64 {
+        *self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mix(*self.0)
+    }
+
+    /// A number above 0 and below 1.
+    pub(in crate::detector) fn unit(&mut self) -> f64 {
+        ((self.next() >> 12) as f64 + 0.5) / (1u64 << 52) as f64
+    }
+
+    /// A number below `n`, which is at least 1.
+    pub(in crate::detector) fn below(&mut self, n: usize) -> usize {
+        ((u128::from(self.next()) * n as u128) >> 64) as usize
+    }
+}
+
+/// The start of the stream with this number of all those of a seed.
+pub(in crate::detector) fn stream_state(random_state: u64, number: u64) -> u64 {
+    mix(mix(random_state.wrapping_add(0x9e37_79b9_7f4a_7c15)) ^ number)
+}
+
+fn mix(key: u64) -> u64 {
+    let z = (key ^ (key >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// The numbers of `most` rows of `n`, or of all where there are no more: one at random of each of `most` equal stretches, so
+/// that neither an order nor a period of the rows matters.
+pub(in crate::detector) fn spread_rows(n: usize, most: usize, random_state: u64) -> Vec<usize> {
+    if n <= most {
+        return (0..n).collect();
+    }
+    let mut state = stream_state(random_state, u64::MAX);
+    let mut stream = Stream(&mut state);
+    let start = |stretch: usize| (stretch as u128 * n as u128 / most as u128) as usize;
+    (0..most)
+        .map(|stretch| {
+            let first = start(stretch);
+            first + stream.below(start(stretch + 1) - first)
+        })
+        .collect()
+}
+
+/// `ln(1 + x)` of a finite x of at least 0, to 1e-14. The library's own may differ between processors in the last digit,
+/// which rounding to single precision would make a visible one.
+pub(in crate::detector) fn log_1p(x: f64) -> f64 {
+    const MANTISSA: u64 = (1 << 52) - 1;
+    const ONE: u64 = 1023 << 52;
+    // ln((1 + s) / (1 - s)) = 2 (s + s^3 / 3 + s^5 / 5 + ...), for s below 0.172
+    let ratio_log = |s: f64| {
+        let t = s * s;
+        let series = 1.0 / 15.0 + t * (1.0 / 17.0);
+        let series = 1.0 / 11.0 + t * (1.0 / 13.0 + t * series);
+        let series = 1.0 / 7.0 + t * (1.0 / 9.0 + t * series);
+        let series = 1.0 / 3.0 + t * (1.0 / 5.0 + t * series);
+        2.0 * (s + s * t * series)
+    };
+    if x < 0.4 {
+        return ratio_log(x / (2.0 + x));
+    }
+    let bits = (1.0 + x).to_bits();
+    let exponent = (bits >> 52) as f64 - 1023.0;
+    let fraction = f64::from_bits(bits & MANTISSA | ONE);
+    let (exponent, fraction) = if fraction > std::f64::consts::SQRT_2 {
+        (exponent + 1.0, 0.5 * fraction)
+    } else {
+        (exponent, fraction)
+    };
+    exponent * std::f64::consts::LN_2 + ratio_log((fraction - 1.0) / (fraction + 1.0))
+}

@@ -1,0 +1,173 @@
+//! Which rows are in which sample: each sample is a reservoir of its own, so that update after update it stays a uniform
+//! sample of everything seen (Li, "Reservoir-sampling algorithms of time complexity O(n (1 + log(N / n)))", 1994,
+//! algorithm L: it draws how many rows to pass over).
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::random::{Stream, stream_state};
+use super::simd::LANES;
+use crate::context::Context;
+use crate::error::Result;
+
+/// The most rows seen that are counted, and a row that never comes.
+const NEVER: u64 = u64::MAX;
+
+/// How many rows are taken in between two looks at the context.
+const PATIENCE: usize = 4096;
+
+/// The state of the samples, each of which has the same number of places.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Reservoirs {
+    /// How many places each sample has.
+    capacity: usize,
+    /// How many rows were seen.
+    seen: u64,
+    /// The random stream of each sample.
+    #[serde(with = "crate::le_bytes")]
+    streams: Vec<u64>,
+    /// For each sample the largest of `capacity` uniform numbers, given all that were drawn: a row that comes is taken with
+    /// this probability.
+    #[serde(with = "crate::le_bytes")]
+    thresholds: Vec<f64>,
+    /// The next row that each sample takes, counted from 0 over all rows ever seen, once all places are taken.
+    #[serde(with = "crate::le_bytes")]
+    next: Vec<u64>,
+}
+
+/// What becomes of one sample: for each place the new row that comes to it, or [`Reservoirs::KEPT`].
+pub(super) type Arrivals = Vec<usize>;
+
+impl Reservoirs {
+    /// The mark of a place that keeps what it holds.
+    pub(super) const KEPT: usize = usize::MAX;
+
+    /// Empty samples.
+    pub(super) fn new(n_samples: usize, capacity: usize, random_state: u64) -> Self {
+        Self {
+            capacity,
+            seen: 0,
+            streams: (0..n_samples as u64)
+                .map(|number| stream_state(random_state, number))
+                .collect(),
+            thresholds: vec![1.0; n_samples],
+            next: vec![capacity as u64; n_samples],
+        }
+    }
+
+    /// How many rows each sample holds.
+    pub(super) fn n_members(&self) -> usize {
+        self.seen.min(self.capacity as u64) as usize
+    }
+
+    /// How many it will hold after so many more rows.
+    pub(super) fn n_members_after(&self, n_rows: usize) -> usize {
+        let seen = self.seen.saturating_add(n_rows as u64);
+        seen.min(self.capacity as u64) as usize
+    }
+
+    /// Shows `n_rows` more rows to every sample, in parallel on rayon's current pool. For each sample `take` gets its group
+    /// of [`LANES`] samples, its number in the group, and what became of it.
+    ///
+    /// # Errors
+    /// What `context` has to say; the samples must not be used then.
+    pub(super) fn offer<G: Send>(
+        &mut self,
+        n_rows: usize,
+        groups: Vec<G>,
+        context: &Context,
+        take: impl Fn(&mut G, usize, &Arrivals) + Sync,
+    ) -> Result<()> {
+        let (capacity, before) = (self.capacity, self.seen);
+        let n_members = self.n_members_after(n_rows);
+        self.seen = before.saturating_add(n_rows as u64);
+        let offer = Offer {
+            capacity,
+            before,
+            after: self.seen,
+            n_members,
+        };
+        self.streams
+            .par_chunks_mut(LANES)
+            .zip(self.thresholds.par_chunks_mut(LANES))
+            .zip(self.next.par_chunks_mut(LANES))
+            .zip(groups)
+            .try_for_each(|(((streams, thresholds), next), mut group)| {
+                let samples = streams.iter_mut().zip(thresholds).zip(next);
+                for (lane, ((stream, threshold), next)) in samples.enumerate() {
+                    context.check()?;
+                    let arrivals = offer.to(stream, threshold, next, context)?;
+                    take(&mut group, lane, &arrivals);
+                }
+                Ok(())
+            })
+    }
+
+    pub(super) fn size_bytes(&self) -> usize {
+        3 * 8 * self.streams.len()
+    }
+
+    /// Whether it may learn on, as the state of so many samples of so many places.
+    pub(super) fn is_sound(&self, n_samples: usize, capacity: usize) -> bool {
+        let lengths = [self.streams.len(), self.thresholds.len(), self.next.len()];
+        lengths == [n_samples; 3]
+            && self.capacity == capacity
+            && self.seen >= 2
+            && self.thresholds.iter().all(|w| (0.0..=1.0).contains(w))
+            && self.next.iter().all(|&next| next >= self.seen)
+    }
+}
+
+/// Rows that come to every sample.
+struct Offer {
+    capacity: usize,
+    /// How many rows came before, and how many there are with these.
+    before: u64,
+    after: u64,
+    /// How many rows each sample then holds.
+    n_members: usize,
+}
+
+impl Offer {
+    fn to(
+        &self,
+        stream: &mut u64,
+        threshold: &mut f64,
+        next: &mut u64,
+        context: &Context,
+    ) -> Result<Arrivals> {
+        let mut stream = Stream(stream);
+        let capacity = self.capacity as u64;
+        let mut arrivals = vec![Reservoirs::KEPT; self.n_members];
+        let first_free = self.before.min(capacity) as usize;
+        for (row, place) in arrivals[first_free..].iter_mut().enumerate() {
+            *place = row;
+        }
+        if self.before < capacity && capacity <= self.after {
+            *next = pass_over(capacity, threshold, self.capacity, &mut stream);
+        }
+        let mut patience = PATIENCE;
+        while capacity <= self.after && *next < self.after {
+            patience -= 1;
+            if patience == 0 {
+                context.check()?;
+                patience = PATIENCE;
+            }
+            arrivals[stream.below(self.capacity)] = (*next - self.before) as usize;
+            *next = pass_over(*next + 1, threshold, self.capacity, &mut stream);
+        }
+        Ok(arrivals)
+    }
+}
+
+/// The next row to take, from `first` on, with the threshold of the time after it.
+fn pass_over(first: u64, threshold: &mut f64, capacity: usize, stream: &mut Stream<'_>) -> u64 {
+    let shrink = (stream.unit().ln() / capacity as f64).exp();
+    *threshold = (*threshold * shrink).clamp(f64::MIN_POSITIVE, 1.0);
+    let passed = stream.unit().ln() / (-*threshold).ln_1p();
+    if passed < NEVER as f64 {
+        first.saturating_add(passed as u64)
+    } else {
+        NEVER
+    }
+}

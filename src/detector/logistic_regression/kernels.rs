@@ -1,0 +1,406 @@
+//! The inner loops over a block of rows, which the processor's widest registers may take.
+//!
+//! The values of a block lie feature after feature, so that all sums run over rows side by side. Nothing is fused: the same
+//! operations in the same order with AVX2 and without give the same bits.
+#![allow(unsafe_code)]
+
+/// Rows are padded to whole groups of this many.
+pub(super) const LANES: usize = 8;
+
+/// The sums of one pass over rows. The intercept stands behind the features.
+#[derive(Debug, Clone)]
+pub(super) struct Sums {
+    /// The mean loss.
+    pub(super) loss: f64,
+    /// Its gradient: d + 1.
+    pub(super) gradient: Vec<f64>,
+    /// Its second derivatives: the lower triangle of a matrix of (d + 1) x (d + 1), or nothing.
+    pub(super) hessian: Vec<f64>,
+}
+
+/// Rows of one class and weight: the values of their features and how much each row counts.
+#[derive(Debug)]
+pub(super) struct Block {
+    /// d x `lanes`; zeros where there is no row.
+    pub(super) values: Vec<f64>,
+    /// The number of rows, rounded up to a multiple of [`LANES`].
+    pub(super) lanes: usize,
+    pub(super) n_rows: usize,
+    pub(super) weight: f64,
+    pub(super) anomaly: bool,
+}
+
+/// Space for what is known of each row of a block.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// The derivative of each row's loss, by the logarithm of its odds.
+    residuals: Vec<f64>,
+    /// The second derivative.
+    pub(super) curvatures: Vec<f64>,
+    scaled: Vec<f64>,
+}
+
+macro_rules! dispatched {
+    ($(#[$doc:meta])* $name:ident, $wide:ident, $body:ident, ($($arg:ident: $type:ty),*)) => {
+        $(#[$doc])*
+        pub(super) fn $name($($arg: $type),*) {
+            #[cfg(target_arch = "x86_64")]
+            if is_x86_feature_detected!("avx2") {
+                // SAFETY: the processor has AVX2.
+                return unsafe { $wide($($arg),*) };
+            }
+            $body($($arg),*);
+        }
+
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2")]
+        fn $wide($($arg: $type),*) {
+            $body($($arg),*);
+        }
+    };
+}
+
+dispatched!(
+    /// Adds loss and derivatives of a block's rows at a point, d coefficients and the intercept. Second derivatives are
+    /// added where `sums` has room for them; those by the odds alone are left in `scratch` in any case.
+    evaluate, evaluate_wide, evaluate_any, (block: &Block, point: &[f64], scratch: &mut Scratch, sums: &mut Sums)
+);
+
+dispatched!(
+    /// Adds the product of a block's second derivatives with a vector of d + 1, given those by the odds.
+    multiply, multiply_wide, multiply_any, (block: &Block, curvatures: &[f64], vector: &[f64], scratch: &mut Scratch, product: &mut [f64])
+);
+
+dispatched!(
+    /// Adds the diagonal of a block's second derivatives, d + 1, given those by the odds.
+    diagonal, diagonal_wide, diagonal_any, (block: &Block, curvatures: &[f64], sums: &mut [f64])
+);
+
+#[inline(always)]
+fn evaluate_any(block: &Block, point: &[f64], scratch: &mut Scratch, sums: &mut Sums) {
+    let Scratch {
+        residuals,
+        curvatures,
+        scaled,
+    } = scratch;
+    log_odds(block, point, residuals);
+    curvatures.clear();
+    curvatures.resize(block.lanes, 0.0);
+    sums.loss += block.weight * losses(block, residuals, curvatures);
+    add_products(block, residuals, &mut sums.gradient);
+    if !sums.hessian.is_empty() {
+        scaled.clear();
+        for values in block.values.chunks_exact(block.lanes) {
+            scaled.extend(values.iter().zip(curvatures.iter()).map(|(x, c)| x * c));
+        }
+        add_hessian(block, scaled, curvatures, &mut sums.hessian);
+    }
+}
+
+#[inline(always)]
+fn multiply_any(
+    block: &Block,
+    curvatures: &[f64],
+    vector: &[f64],
+    scratch: &mut Scratch,
+    product: &mut [f64],
+) {
+    log_odds(block, vector, &mut scratch.residuals);
+    for (x, curvature) in scratch.residuals.iter_mut().zip(curvatures) {
+        *x *= curvature;
+    }
+    add_products(block, &scratch.residuals, product);
+}
+
+#[inline(always)]
+fn diagonal_any(block: &Block, curvatures: &[f64], sums: &mut [f64]) {
+    for (values, sum) in block.values.chunks_exact(block.lanes).zip(&mut *sums) {
+        let mut lanes = [0.0; LANES];
+        for (values, curvatures) in groups(values).iter().zip(groups(curvatures)) {
+            for k in 0..LANES {
+                lanes[k] += values[k] * values[k] * curvatures[k];
+            }
+        }
+        *sum += total(lanes);
+    }
+    if let Some(last) = sums.last_mut() {
+        *last += sum(curvatures);
+    }
+}
+
+/// The linear function of the features at each row.
+#[inline(always)]
+fn log_odds(block: &Block, point: &[f64], out: &mut Vec<f64>) {
+    let (intercept, coefficients) = point.split_last().unwrap_or((&0.0, &[]));
+    out.clear();
+    out.resize(block.lanes, *intercept);
+    let mut features = block.values.chunks_exact(2 * block.lanes);
+    let mut pairs = coefficients.chunks_exact(2);
+    for (values, pair) in (&mut features).zip(&mut pairs) {
+        let (first, second) = values.split_at(block.lanes);
+        for ((out, x), y) in out.iter_mut().zip(first).zip(second) {
+            *out += pair[0] * x;
+            *out += pair[1] * y;
+        }
+    }
+    if let &[coefficient] = pairs.remainder() {
+        for (out, x) in out.iter_mut().zip(features.remainder()) {
+            *out += coefficient * x;
+        }
+    }
+}
+
+/// Turns the logarithms of the odds into the derivatives of the losses by them, and returns the sum of the losses, unweighted.
+#[inline(always)]
+fn losses(block: &Block, odds: &mut [f64], curvatures: &mut [f64]) -> f64 {
+    let sign = if block.anomaly { 1.0 } else { -1.0 };
+    // the logarithm of 1 + e is taken of products of such, which are at most 2^16 a lane
+    let mut products = [1.0; LANES];
+    let mut linear = [0.0; LANES];
+    let n_groups = block.lanes / LANES;
+    for (group, (odds, curvatures)) in groups_mut(odds)
+        .iter_mut()
+        .zip(groups_mut(curvatures))
+        .enumerate()
+    {
+        let present = if group + 1 == n_groups {
+            block.n_rows - group * LANES
+        } else {
+            LANES
+        };
+        for k in 0..LANES {
+            let margin = sign * odds[k];
+            let e = exp_negative(-margin.abs());
+            let wrong = if margin >= 0.0 { e } else { 1.0 };
+            let inverse = 1.0 / (1.0 + e);
+            odds[k] = -sign * block.weight * wrong * inverse;
+            curvatures[k] = block.weight * e * inverse * inverse;
+            let counts = k < present;
+            products[k] *= if counts { 1.0 + e } else { 1.0 };
+            linear[k] += if counts { (-margin).max(0.0) } else { 0.0 };
+        }
+    }
+    odds[block.n_rows..].fill(0.0);
+    curvatures[block.n_rows..].fill(0.0);
+    products.iter().product::<f64>().ln() + total(linear)
+}
+
+/// `exp(x)` for `x` of at most 0, within two units in the last place; `exp(-700)` below -700.
+#[inline(always)]
+fn exp_negative(x: f64) -> f64 {
+    const SHIFT: f64 = 6_755_399_441_055_744.0;
+    // ln 2 as a sum, whose first part has zeros enough for its multiples to be exact
+    const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
+    const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
+    const INVERSE_FACTORIALS: [f64; 12] = [
+        1.0 / 479_001_600.0,
+        1.0 / 39_916_800.0,
+        1.0 / 3_628_800.0,
+        1.0 / 362_880.0,
+        1.0 / 40_320.0,
+        1.0 / 5_040.0,
+        1.0 / 720.0,
+        1.0 / 120.0,
+        1.0 / 24.0,
+        1.0 / 6.0,
+        0.5,
+        1.0,
+    ];
+    let x = x.max(-700.0);
+    let shifted = x * std::f64::consts::LOG2_E + SHIFT;
+    let whole = shifted - SHIFT;
+    let rest = (x - whole * LN_2_HIGH) - whole * LN_2_LOW;
+    let mut series = 1.0 / 6_227_020_800.0;
+    for factor in INVERSE_FACTORIALS {
+        series = series * rest + factor;
+    }
+    let power = f64::from_bits(shifted.to_bits().wrapping_add(1023) << 52);
+    (series * rest + 1.0) * power
+}
+
+/// Adds each feature's product with the factors of the rows; the intercept's feature is 1.
+#[inline(always)]
+fn add_products(block: &Block, factors: &[f64], sums: &mut [f64]) {
+    for (values, sum) in block.values.chunks_exact(block.lanes).zip(&mut *sums) {
+        let mut lanes = [0.0; LANES];
+        for (values, factors) in groups(values).iter().zip(groups(factors)) {
+            for k in 0..LANES {
+                lanes[k] += values[k] * factors[k];
+            }
+        }
+        *sum += total(lanes);
+    }
+    if let Some(last) = sums.last_mut() {
+        *last += sum(factors);
+    }
+}
+
+/// Adds the products of scaled features with features: two of the former with four of the latter at a time.
+#[inline(always)]
+fn add_hessian(block: &Block, scaled: &[f64], curvatures: &[f64], hessian: &mut [f64]) {
+    const ROWS: usize = 2;
+    const COLUMNS: usize = 4;
+    let lanes = block.lanes;
+    let d = block.values.len() / lanes;
+    for i in (0..d).step_by(ROWS) {
+        let rows: [&[[f64; 4]]; ROWS] = std::array::from_fn(|r| {
+            let i = (i + r).min(d - 1);
+            scaled[i * lanes..(i + 1) * lanes].as_chunks().0
+        });
+        for j in (0..(i + ROWS).min(d)).step_by(COLUMNS) {
+            let columns: [&[[f64; 4]]; COLUMNS] = std::array::from_fn(|c| {
+                let j = (j + c).min(d - 1);
+                block.values[j * lanes..(j + 1) * lanes].as_chunks().0
+            });
+            let tile = tile(rows, columns);
+            for (r, sums) in tile.iter().enumerate() {
+                let i = i + r;
+                for (c, sum) in sums.iter().enumerate() {
+                    if i < d && j + c <= i {
+                        hessian[i * (i + 1) / 2 + j + c] += sum;
+                    }
+                }
+            }
+        }
+    }
+    let last = &mut hessian[d * (d + 1) / 2..];
+    for (sums, scaled) in last.iter_mut().zip(scaled.chunks_exact(lanes)) {
+        *sums += sum(scaled);
+    }
+    last[d] += sum(curvatures);
+}
+
+/// The products of `R` rows with `C` columns of the same length.
+#[inline(always)]
+fn tile<const R: usize, const C: usize>(
+    rows: [&[[f64; 4]]; R],
+    columns: [&[[f64; 4]]; C],
+) -> [[f64; C]; R] {
+    let n = rows[0].len();
+    let rows = rows.map(|row| &row[..n]);
+    let columns = columns.map(|column| &column[..n]);
+    let mut sums = [[[0.0; 4]; C]; R];
+    for index in 0..n {
+        for r in 0..R {
+            for c in 0..C {
+                for k in 0..4 {
+                    sums[r][c][k] += rows[r][index][k] * columns[c][index][k];
+                }
+            }
+        }
+    }
+    sums.map(|sums| sums.map(|[a, b, c, d]| (a + b) + (c + d)))
+}
+
+#[inline(always)]
+fn groups(values: &[f64]) -> &[[f64; LANES]] {
+    values.as_chunks().0
+}
+
+#[inline(always)]
+fn groups_mut(values: &mut [f64]) -> &mut [[f64; LANES]] {
+    values.as_chunks_mut().0
+}
+
+#[inline(always)]
+fn sum(values: &[f64]) -> f64 {
+    let mut lanes = [0.0; LANES];
+    for values in groups(values) {
+        for k in 0..LANES {
+            lanes[k] += values[k];
+        }
+    }
+    total(lanes)
+}
+
+#[inline(always)]
+fn total(lanes: [f64; LANES]) -> f64 {
+    let [a, b, c, d, e, f, g, h] = lanes;
+    ((a + b) + (c + d)) + ((e + f) + (g + h))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exponentials_are_right() {
+        for i in 0..70_000 {
+            let x = -0.01 * f64::from(i);
+            let (found, expected) = (exp_negative(x), x.exp());
+            assert!((found - expected).abs() <= 4.5e-16 * expected, "{x}");
+        }
+        assert_eq!(exp_negative(0.0), 1.0);
+        assert_eq!(exp_negative(-0.0), 1.0);
+        assert_eq!(exp_negative(f64::MIN), exp_negative(-700.0));
+    }
+
+    /// Some rows, some of them padding.
+    fn block(d: usize, n_rows: usize, anomaly: bool) -> Block {
+        let lanes = n_rows.next_multiple_of(LANES);
+        let value = |i: usize| ((i * 37 + 11) % 101) as f64 / 50.0 - 1.0;
+        let values = (0..d * lanes).map(|i| if i % lanes < n_rows { value(i) } else { 0.0 });
+        Block {
+            values: values.collect(),
+            lanes,
+            n_rows,
+            weight: 0.3,
+            anomaly,
+        }
+    }
+
+    #[test]
+    fn sums_are_those_of_plain_loops() {
+        for (d, n_rows, anomaly) in [(1, 1, true), (5, 13, false), (6, 128, true), (9, 60, false)] {
+            let block = block(d, n_rows, anomaly);
+            let point: Vec<f64> = (0..=d).map(|j| 0.4 * j as f64 - 1.0).collect();
+            let mut sums = Sums {
+                loss: 0.0,
+                gradient: vec![0.0; d + 1],
+                hessian: vec![0.0; (d + 1) * (d + 2) / 2],
+            };
+            let mut scratch = Scratch::default();
+            evaluate(&block, &point, &mut scratch, &mut sums);
+            let mut portable = Sums {
+                loss: 0.0,
+                gradient: vec![0.0; d + 1],
+                hessian: vec![0.0; (d + 1) * (d + 2) / 2],
+            };
+            evaluate_any(&block, &point, &mut Scratch::default(), &mut portable);
+            assert_eq!(sums.loss.to_bits(), portable.loss.to_bits());
+            assert_eq!(sums.gradient, portable.gradient);
+            assert_eq!(sums.hessian, portable.hessian);
+
+            let mut product = vec![0.0; d + 1];
+            let mut diagonal_sums = vec![0.0; d + 1];
+            let curvatures = scratch.curvatures.clone();
+            multiply(&block, &curvatures, &point, &mut scratch, &mut product);
+            diagonal(&block, &curvatures, &mut diagonal_sums);
+            for row in 0..n_rows {
+                let x = |j: usize| {
+                    if j == d {
+                        1.0
+                    } else {
+                        block.values[j * block.lanes + row]
+                    }
+                };
+                let odds: f64 = (0..=d).map(|j| x(j) * point[j]).sum();
+                let margin = if anomaly { odds } else { -odds };
+                let p = 1.0 / (1.0 + (-odds).exp());
+                sums.loss -= 0.3 * (-margin).exp().ln_1p();
+                for i in 0..=d {
+                    sums.gradient[i] -= 0.3 * (p - f64::from(anomaly)) * x(i);
+                    product[i] -= 0.3 * p * (1.0 - p) * odds * x(i);
+                    diagonal_sums[i] -= 0.3 * p * (1.0 - p) * x(i) * x(i);
+                    for j in 0..=i {
+                        sums.hessian[i * (i + 1) / 2 + j] -= 0.3 * p * (1.0 - p) * x(i) * x(j);
+                    }
+                }
+            }
+            let rests = [&sums.gradient, &sums.hessian, &product, &diagonal_sums];
+            for rest in rests.into_iter().flatten().chain([&sums.loss]) {
+                assert!(rest.abs() < 1e-12, "{rest}");
+            }
+        }
+    }
+}

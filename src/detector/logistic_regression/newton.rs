@@ -1,0 +1,365 @@
+//! Newton's method with backtracking (Boyd and Vandenberghe, "Convex Optimization", 9.5). Steps are solved for by a Cholesky
+//! factor of the second derivatives or, where there are too many features for that, by conjugate gradients, ever more exactly
+//! (Nocedal and Wright, "Numerical Optimization", 2nd edition, algorithm 7.1).
+
+use super::design::Design;
+use super::kernels::{self, Scratch, Sums};
+use crate::context::Context;
+use crate::error::Result;
+
+/// The most features for which second derivatives are held as a matrix.
+pub(super) const MAX_DENSE: usize = 512;
+
+/// The most halvings of a step.
+const MAX_HALVINGS: u32 = 40;
+
+/// Far below this the loss is rounding error; it is at most of the order of 1 at the start.
+const ROUNDING: f64 = 1e-14;
+
+/// When to stop.
+#[derive(Clone, Copy)]
+pub(super) struct Stop {
+    pub(super) tol: f64,
+    pub(super) max_iter: u32,
+}
+
+/// Where the solver came to.
+pub(super) struct Solution {
+    /// d coefficients and the intercept.
+    pub(super) point: Vec<f64>,
+    pub(super) converged: bool,
+    pub(super) n_iter: u32,
+}
+
+/// The objective and its derivatives at a point.
+struct State {
+    point: Vec<f64>,
+    sums: Sums,
+    /// The second derivatives of the rows by their odds, part after part, block after block; only without a matrix.
+    curvatures: Vec<Vec<Vec<f64>>>,
+}
+
+impl State {
+    fn gradient_norm(&self) -> f64 {
+        max_norm(&self.sums.gradient)
+    }
+}
+
+/// Minimises the objective from whichever of the starts is the best.
+pub(super) fn minimize(
+    design: &Design,
+    starts: &[Vec<f64>],
+    stop: Stop,
+    context: &Context,
+) -> Result<Solution> {
+    let mut state: Option<State> = None;
+    for start in starts {
+        let other = evaluate(design, start.clone(), context)?;
+        if state
+            .as_ref()
+            .is_none_or(|state| other.sums.loss < state.sums.loss)
+        {
+            state = Some(other);
+        }
+    }
+    let Some(mut state) = state else {
+        return Ok(Solution {
+            point: Vec::new(),
+            converged: false,
+            n_iter: 0,
+        });
+    };
+    let dense = design.penalties.len() <= MAX_DENSE;
+    // the error of a coefficient is at most its gradient over the curvature, which is at least the penalty
+    let weakest = design
+        .penalties
+        .iter()
+        .fold(f64::INFINITY, |a, &b| a.min(b));
+    let tight = stop.tol * (0.01 * weakest).clamp(1e-8, 1e-4);
+    let first_norm = state.gradient_norm();
+    let mut n_iter = 0;
+    let mut converged = false;
+    while n_iter < stop.max_iter {
+        let norm = state.gradient_norm();
+        if norm == 0.0 || (!dense && norm <= tight) {
+            converged = true;
+            break;
+        }
+        let step = if dense {
+            dense_step(&state.sums, context)?
+        } else {
+            let forcing = (norm / first_norm).sqrt().min(0.1);
+            conjugate_step(design, &state, forcing, context)?
+        };
+        // a step of Newton's method is as long as the way that is left, to which what is left after it is as its square
+        let length = max_norm(&step);
+        let near = 0.01 * stop.tol * max_norm(&state.point).max(1.0);
+        let last = dense && norm <= stop.tol && length <= near;
+        n_iter += 1;
+        match search(design, &state, &step, context)? {
+            Some(next) => {
+                let decrease = state.sums.loss - next.sums.loss;
+                let stalled = decrease <= ROUNDING && next.gradient_norm() > 0.5 * norm;
+                state = next;
+                if last || stalled {
+                    converged = norm <= stop.tol;
+                    break;
+                }
+            }
+            // rounding hides what is left
+            None => {
+                converged = norm <= stop.tol;
+                break;
+            }
+        }
+    }
+    Ok(Solution {
+        point: state.point,
+        converged,
+        n_iter,
+    })
+}
+
+/// The first point along the step at which the objective is low enough; none where rounding hides any progress.
+fn search(
+    design: &Design,
+    state: &State,
+    step: &[f64],
+    context: &Context,
+) -> Result<Option<State>> {
+    let slope = dot(&state.sums.gradient, step);
+    // also where it is NaN
+    if !(slope < 0.0) {
+        return Ok(None);
+    }
+    let mut length = 1.0;
+    for _ in 0..MAX_HALVINGS {
+        let point = state.point.iter().zip(step).map(|(x, s)| x + length * s);
+        let next = evaluate(design, point.collect(), context)?;
+        let allowed = state.sums.loss + 1e-4 * length * slope;
+        let rounding = ROUNDING * state.sums.loss.abs().max(1.0);
+        if next.sums.loss <= allowed + rounding {
+            return Ok(Some(next));
+        }
+        length *= 0.5;
+    }
+    Ok(None)
+}
+
+fn evaluate(design: &Design, point: Vec<f64>, context: &Context) -> Result<State> {
+    let d = design.penalties.len();
+    let dense = d <= MAX_DENSE;
+    let entries = if dense { (d + 1) * (d + 2) / 2 } else { 0 };
+    let empty = Sums {
+        loss: 0.0,
+        gradient: vec![0.0; d + 1],
+        hessian: vec![0.0; entries],
+    };
+    let parts = design.in_parts(|_, blocks| {
+        let mut sums = empty.clone();
+        let mut scratch = Scratch::default();
+        let mut curvatures = Vec::new();
+        for block in blocks {
+            context.check()?;
+            kernels::evaluate(block, &point, &mut scratch, &mut sums);
+            if !dense {
+                curvatures.push(scratch.curvatures.clone());
+            }
+        }
+        Ok((sums, curvatures))
+    })?;
+    let mut sums = empty;
+    let mut curvatures = Vec::new();
+    for (part, of_part) in parts {
+        sums.loss += part.loss;
+        add(&mut sums.gradient, &part.gradient);
+        add(&mut sums.hessian, &part.hessian);
+        curvatures.push(of_part);
+    }
+    for (j, (penalty, coefficient)) in design.penalties.iter().zip(&point).enumerate() {
+        sums.loss += 0.5 * penalty * coefficient * coefficient;
+        sums.gradient[j] += penalty * coefficient;
+        if dense {
+            sums.hessian[j * (j + 1) / 2 + j] += penalty;
+        }
+    }
+    Ok(State {
+        point,
+        sums,
+        curvatures,
+    })
+}
+
+/// Newton's step by a Cholesky factor, with as much of a ridge as it takes.
+fn dense_step(sums: &Sums, context: &Context) -> Result<Vec<f64>> {
+    let n = sums.gradient.len();
+    let mut ridge = 0.0;
+    loop {
+        context.check()?;
+        let mut factor = sums.hessian.clone();
+        let largest = (0..n).fold(f64::MIN_POSITIVE, |a, i| a.max(factor[i * (i + 1) / 2 + i]));
+        for i in 0..n {
+            let diagonal = &mut factor[i * (i + 1) / 2 + i];
+            *diagonal += ridge * diagonal.max(1e-8 * largest);
+        }
+        let step = sums.gradient.iter().map(|x| -x).collect();
+        if ridge > 1e10 {
+            return Ok(step);
+        }
+        if cholesky(&mut factor, n) {
+            return Ok(solve(&factor, step));
+        }
+        ridge = (ridge * 100.0).max(1e-12);
+    }
+}
+
+/// Turns the lower triangle of a symmetric matrix of `n` rows into its Cholesky factor; false where it is not positive
+/// definite.
+fn cholesky(matrix: &mut [f64], n: usize) -> bool {
+    for i in 0..n {
+        let (above, row) = matrix.split_at_mut(i * (i + 1) / 2);
+        let row = &mut row[..=i];
+        for j in 0..i {
+            let start = j * (j + 1) / 2;
+            let other = &above[start..=start + j];
+            row[j] = (row[j] - dot(&row[..j], &other[..j])) / other[j];
+        }
+        let pivot = row[i] - dot(&row[..i], &row[..i]);
+        // what is left of it may be rounding error; also where it is NaN
+        if !(pivot > 1e-15 * row[i] && pivot.is_normal() && pivot.is_finite()) {
+            return false;
+        }
+        row[i] = pivot.sqrt();
+    }
+    true
+}
+
+/// Solves with a Cholesky factor.
+fn solve(factor: &[f64], mut x: Vec<f64>) -> Vec<f64> {
+    let n = x.len();
+    let row = |i: usize| &factor[i * (i + 1) / 2..=i * (i + 1) / 2 + i];
+    for i in 0..n {
+        x[i] = (x[i] - dot(&row(i)[..i], &x[..i])) / row(i)[i];
+    }
+    for i in (0..n).rev() {
+        x[i] /= row(i)[i];
+        let x_i = x[i];
+        for (x, factor) in x[..i].iter_mut().zip(row(i)) {
+            *x -= factor * x_i;
+        }
+    }
+    x
+}
+
+/// Newton's step by conjugate gradients, preconditioned with the diagonal, until its residual is `forcing` times the
+/// gradient.
+fn conjugate_step(
+    design: &Design,
+    state: &State,
+    forcing: f64,
+    context: &Context,
+) -> Result<Vec<f64>> {
+    let gradient = &state.sums.gradient;
+    let n = gradient.len();
+    let mut diagonal = sum_parts(design, state, context, |block, curvatures, _, sums| {
+        kernels::diagonal(block, curvatures, sums);
+    })?;
+    add(&mut diagonal, &design.penalties);
+    let inverse: Vec<f64> = diagonal.iter().map(|x| 1.0 / x.max(1e-280)).collect();
+    let mut step = vec![0.0; n];
+    let mut residual: Vec<f64> = gradient.iter().map(|x| -x).collect();
+    let mut direction: Vec<f64> = product(&inverse, &residual);
+    let mut energy = dot(&residual, &direction);
+    let target = forcing * dot(gradient, gradient).sqrt();
+    for _ in 0..(2 * n).min(2000) {
+        let mut curved = sum_parts(
+            design,
+            state,
+            context,
+            |block, curvatures, scratch, sums| {
+                kernels::multiply(block, curvatures, &direction, scratch, sums);
+            },
+        )?;
+        add(&mut curved, &product(&design.penalties, &direction));
+        let curvature = dot(&direction, &curved);
+        // also where it is NaN
+        if !(curvature > 0.0) {
+            break;
+        }
+        let length = energy / curvature;
+        for i in 0..n {
+            step[i] += length * direction[i];
+            residual[i] -= length * curved[i];
+        }
+        if dot(&residual, &residual).sqrt() <= target {
+            break;
+        }
+        let preconditioned = product(&inverse, &residual);
+        let next = dot(&residual, &preconditioned);
+        for (direction, x) in direction.iter_mut().zip(&preconditioned) {
+            *direction = x + next / energy * *direction;
+        }
+        energy = next;
+    }
+    if step.iter().all(|x| *x == 0.0) {
+        step = direction;
+    }
+    Ok(step)
+}
+
+/// A sum over all blocks, given the second derivatives of their rows by the odds.
+fn sum_parts(
+    design: &Design,
+    state: &State,
+    context: &Context,
+    add_block: impl Fn(&kernels::Block, &[f64], &mut Scratch, &mut [f64]) + Sync,
+) -> Result<Vec<f64>> {
+    let n = state.point.len();
+    let curvatures: Vec<&[f64]> = state
+        .curvatures
+        .iter()
+        .flatten()
+        .map(Vec::as_slice)
+        .collect();
+    let parts = design.in_parts(|first, blocks| {
+        let mut sums = vec![0.0; n];
+        let mut scratch = Scratch::default();
+        for (block, curvatures) in blocks.iter().zip(&curvatures[first..]) {
+            context.check()?;
+            add_block(block, curvatures, &mut scratch, &mut sums);
+        }
+        Ok(sums)
+    })?;
+    let mut sums = vec![0.0; n];
+    parts.iter().for_each(|part| add(&mut sums, part));
+    Ok(sums)
+}
+
+fn add(sums: &mut [f64], other: &[f64]) {
+    sums.iter_mut().zip(other).for_each(|(sum, x)| *sum += x);
+}
+
+/// The products of entries, 0 where the shorter has ended.
+fn product(a: &[f64], b: &[f64]) -> Vec<f64> {
+    let mut product: Vec<f64> = a.iter().zip(b).map(|(a, b)| a * b).collect();
+    product.resize(b.len(), 0.0);
+    product
+}
+
+fn max_norm(x: &[f64]) -> f64 {
+    x.iter().fold(0.0, |norm: f64, x| norm.max(x.abs()))
+}
+
+/// In a fixed order, in lanes.
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let (a, a_rest) = a.as_chunks::<8>();
+    let (b, b_rest) = b.as_chunks::<8>();
+    let mut lanes = [0.0; 8];
+    for (a, b) in a.iter().zip(b) {
+        for k in 0..8 {
+            lanes[k] += a[k] * b[k];
+        }
+    }
+    let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    lanes.iter().sum::<f64>() + rest
+}

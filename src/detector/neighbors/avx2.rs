@@ -1,0 +1,113 @@
+//! The filter with AVX2 and FMA. It may round otherwise than the portable one, within the margin that both are given.
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::{
+    __m256, _CMP_LE_OQ, _mm256_cmp_ps, _mm256_fnmadd_ps, _mm256_loadu_ps, _mm256_movemask_ps,
+    _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
+};
+
+use super::kernel::{Kernel, STRIP};
+use super::{Neighbor, Search};
+use crate::context::Context;
+use crate::error::Result;
+
+/// For processors with AVX2 and FMA.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Avx2(());
+
+impl Avx2 {
+    /// Only where the processor has both.
+    pub(super) fn detect() -> Option<Self> {
+        let has_both = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        has_both.then_some(Self(()))
+    }
+
+    /// [`Search::batch_with`] this kernel, compiled for these processors.
+    pub(super) fn batch(
+        self,
+        search: &mut Search<'_>,
+        rows: &[f64],
+        own: Option<usize>,
+        context: &Context,
+        visit: &mut dyn FnMut(&[Neighbor]),
+    ) -> Result<()> {
+        // SAFETY: there is no Avx2 where the processor lacks it or FMA.
+        unsafe { batch(self, search, rows, own, context, visit) }
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn batch(
+    kernel: Avx2,
+    search: &mut Search<'_>,
+    rows: &[f64],
+    own: Option<usize>,
+    context: &Context,
+    visit: &mut dyn FnMut(&[Neighbor]),
+) -> Result<()> {
+    search.batch_with(kernel, rows, own, context, visit)
+}
+
+impl Kernel for Avx2 {
+    #[inline(always)]
+    fn sums(self, lanes: &[f32], halves: &[f32; STRIP], query: &[f32]) -> [f32; STRIP] {
+        // SAFETY: there is no Avx2 where the processor lacks it or FMA.
+        unsafe { sums(lanes, halves, query) }
+    }
+
+    #[inline(always)]
+    fn filter(self, lanes: &[f32], halves: &[f32; STRIP], query: &[f32], threshold: f32) -> u64 {
+        // SAFETY: there is no Avx2 where the processor lacks it or FMA.
+        unsafe { filter(lanes, halves, query, threshold) }
+    }
+}
+
+/// The vectors that hold a number for each point of a strip.
+const VECTORS: usize = STRIP / 8;
+
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+fn vectors(lanes: &[f32], halves: &[f32; STRIP], query: &[f32]) -> [__m256; VECTORS] {
+    let mut sums = [_mm256_setzero_ps(); VECTORS];
+    for (sum, eight) in sums.iter_mut().zip(halves.as_chunks::<8>().0) {
+        *sum = load(eight);
+    }
+    for (lanes, &q) in lanes.as_chunks::<STRIP>().0.iter().zip(query) {
+        let q = _mm256_set1_ps(q);
+        for (sum, eight) in sums.iter_mut().zip(lanes.as_chunks::<8>().0) {
+            *sum = _mm256_fnmadd_ps(q, load(eight), *sum);
+        }
+    }
+    sums
+}
+
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+fn load(eight: &[f32; 8]) -> __m256 {
+    // SAFETY: there are eight floats.
+    unsafe { _mm256_loadu_ps(eight.as_ptr()) }
+}
+
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+fn sums(lanes: &[f32], halves: &[f32; STRIP], query: &[f32]) -> [f32; STRIP] {
+    let mut sums = [0.0; STRIP];
+    let vectors = vectors(lanes, halves, query);
+    for (eight, vector) in sums.as_chunks_mut::<8>().0.iter_mut().zip(vectors) {
+        // SAFETY: there is room for eight floats.
+        unsafe { _mm256_storeu_ps(eight.as_mut_ptr(), vector) };
+    }
+    sums
+}
+
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+fn filter(lanes: &[f32], halves: &[f32; STRIP], query: &[f32], threshold: f32) -> u64 {
+    let threshold = _mm256_set1_ps(threshold);
+    let mut mask = 0;
+    for (i, sum) in vectors(lanes, halves, query).into_iter().enumerate() {
+        let le = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(sum, threshold));
+        mask |= u64::from(le as u8) << (8 * i);
+    }
+    mask
+}

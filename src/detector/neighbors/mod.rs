@@ -1,0 +1,292 @@
+//! Exact nearest neighbours by Euclidean distance, for the detectors that score by them.
+//!
+//! [`Index`] holds every distinct row once ([`points`]) in the order of a kd-tree ([`order`]), and searches few features by a
+//! tree of boxes ([`kd_tree`]) and many by looking at all points ([`brute`]). Both filter points by a bound in floats and then
+//! take the exact distance in doubles ([`blocks`], [`kernel`]). The nearest are those of the smallest distance, and of those as
+//! far the ones at the lowest positions ([`nearest`]); so they are the same whatever the order of the search, on any processor.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod blocks;
+mod brute;
+mod kd_tree;
+mod kernel;
+mod nearest;
+mod order;
+mod points;
+mod union;
+
+#[cfg(test)]
+mod tests;
+
+use ndarray::ArrayView2;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::context::Context;
+use crate::error::{Error, Reason, Result};
+use blocks::Query;
+use brute::Brute;
+use kd_tree::KdTree;
+use kernel::{Kernel, Portable};
+use nearest::Nearest;
+use points::{Points, coordinate};
+
+pub(super) use nearest::Neighbor;
+pub(super) use union::Union;
+
+/// The most neighbours that a detector looks at.
+pub(super) const MAX_NEIGHBORS: usize = 10_000;
+
+/// The most bytes that an index, and the neighbours of all its points, may each take.
+pub(super) const MAX_BYTES: usize = 1 << 30;
+
+/// The most features that are searched by a tree.
+const MAX_TREE_FEATURES: usize = 15;
+
+/// Checks a number of neighbours that was asked for.
+pub(super) fn check_n_neighbors(n_neighbors: usize) -> Result<()> {
+    if !(1..=MAX_NEIGHBORS).contains(&n_neighbors) {
+        let message = format!("n_neighbors is {n_neighbors}; it must be from 1 to {MAX_NEIGHBORS}");
+        return Err(Error::new(Reason::InvalidParameter, message).at("n_neighbors"));
+    }
+    Ok(())
+}
+
+/// Rows whose nearest can be found. Sound, however it came about: deserialising one checks it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Points", into = "Points")]
+pub(super) struct Index {
+    points: Points,
+    layout: Layout,
+}
+
+/// How the points are searched.
+#[derive(Debug, Clone, PartialEq)]
+enum Layout {
+    Tree(KdTree),
+    Brute(Brute),
+}
+
+impl From<Index> for Points {
+    fn from(index: Index) -> Self {
+        index.points
+    }
+}
+
+impl TryFrom<Points> for Index {
+    type Error = Error;
+
+    fn try_from(points: Points) -> Result<Self> {
+        match points.fault() {
+            Some(fault) => Err(damaged(fault)),
+            None => Ok(Self::new(points)),
+        }
+    }
+}
+
+/// The error of an index or a detector on it that was read and is not sound.
+pub(super) fn damaged(fault: &str) -> Error {
+    let message = format!("damaged index of nearest neighbours: {fault}");
+    Error::new(Reason::DamagedArtifact, message)
+}
+
+impl Index {
+    /// An index of the rows of all parts, and for each row the position of its point.
+    ///
+    /// # Errors
+    /// [`Reason::UnusableRows`] for fewer than 2 rows, no features, or more than fit into 1 GiB; what `context` has to say.
+    pub(super) fn learn(
+        parts: &[ArrayView2<'_, f64>],
+        context: &Context,
+    ) -> Result<(Self, Vec<u32>)> {
+        let n_features = parts.first().map_or(0, ArrayView2::ncols);
+        let n_rows: usize = parts.iter().map(ArrayView2::nrows).sum();
+        if n_rows < 2 || n_features == 0 {
+            let message = format!(
+                "nearest neighbours need at least 2 rows and 1 feature, got {n_rows} rows of {n_features} features"
+            );
+            return Err(Error::new(Reason::UnusableRows, message));
+        }
+        let bytes = n_features
+            .saturating_mul(12)
+            .saturating_add(16)
+            .saturating_mul(n_rows);
+        if bytes > MAX_BYTES {
+            let message = format!(
+                "an index of {n_rows} rows of {n_features} features takes {bytes} bytes, and at most {MAX_BYTES} are \
+                 allowed; learn from fewer rows or leave features out"
+            );
+            return Err(Error::new(Reason::UnusableRows, message));
+        }
+        let leaf = match n_features {
+            ..=MAX_TREE_FEATURES => kd_tree::LEAF,
+            _ => blocks::BLOCK,
+        };
+        let (points, point_of_row) = Points::learn(parts, leaf, context)?;
+        context.check()?;
+        Ok((Self::new(points), point_of_row))
+    }
+
+    fn new(points: Points) -> Self {
+        let layout = match points.n_features() {
+            ..=MAX_TREE_FEATURES => Layout::Tree(KdTree::new(&points)),
+            _ => Layout::Brute(Brute::new(&points)),
+        };
+        Self { points, layout }
+    }
+
+    pub(super) fn n_features(&self) -> usize {
+        self.points.n_features()
+    }
+
+    /// The number of distinct points.
+    pub(super) fn n_points(&self) -> usize {
+        self.points.len()
+    }
+
+    /// As many neighbours as each row has, at most those asked for.
+    pub(super) fn n_neighbors(&self, asked: usize) -> usize {
+        asked.min(self.points.n_rows() - 1)
+    }
+
+    /// The bytes in memory.
+    pub(super) fn size_bytes(&self) -> usize {
+        let layout = match &self.layout {
+            Layout::Tree(tree) => tree.size_bytes(),
+            Layout::Brute(brute) => brute.size_bytes(),
+        };
+        self.points.size_bytes() + layout
+    }
+
+    /// Checks an index that was read; as that has happened before, it costs little.
+    pub(super) fn validate(&self) -> Result<()> {
+        self.points
+            .fault()
+            .map_or(Ok(()), |fault| Err(damaged(fault)))
+    }
+
+    /// Finds the `n_neighbors` nearest rows of a row of each point among all other rows, in parallel, and lets `visit` make a
+    /// chunk of `out` of them: one of `width` for each point.
+    ///
+    /// # Errors
+    /// What `context` has to say.
+    pub(super) fn leave_one_out<T: Send>(
+        &self,
+        n_neighbors: usize,
+        width: usize,
+        out: &mut [T],
+        context: &Context,
+        visit: impl Fn(&[Neighbor], &mut [T]) + Sync,
+    ) -> Result<()> {
+        let d = self.n_features();
+        let values = self.points.values().par_chunks(brute::BATCH * d);
+        let batches = values.zip(out.par_chunks_mut(brute::BATCH * width));
+        batches.enumerate().try_for_each_init(
+            || Search::new(self, n_neighbors),
+            |search, (batch, (rows, out))| {
+                context.check()?;
+                let own = Some(batch * brute::BATCH);
+                let mut chunks = out.chunks_exact_mut(width);
+                search.batch(rows, own, context, &mut |found| {
+                    if let Some(chunk) = chunks.next() {
+                        visit(found, chunk);
+                    }
+                })
+            },
+        )
+    }
+
+    /// Finds the `n_neighbors` nearest rows of each of these rows, one after the other.
+    pub(super) fn nearest(
+        &self,
+        n_neighbors: usize,
+        rows: ArrayView2<'_, f64>,
+        mut visit: impl FnMut(&[Neighbor]),
+    ) {
+        let context = Context::new();
+        let mut search = Search::new(self, n_neighbors);
+        let mut batch = Vec::with_capacity(brute::BATCH * self.n_features());
+        for rows in rows.axis_chunks_iter(ndarray::Axis(0), brute::BATCH) {
+            batch.clear();
+            batch.extend(rows.iter().map(|&x| coordinate(x)));
+            // fails only where the context does, and this one never ends
+            let _ = search.batch(&batch, None, &context, &mut visit);
+        }
+    }
+}
+
+/// A search and what it uses again and again.
+struct Search<'a> {
+    points: &'a Points,
+    layout: SearchLayout<'a>,
+    best: Vec<Nearest>,
+}
+
+enum SearchLayout<'a> {
+    Tree(&'a KdTree, kd_tree::Scratch),
+    Brute(&'a Brute, blocks::Centred),
+}
+
+impl<'a> Search<'a> {
+    fn new(index: &'a Index, n_neighbors: usize) -> Self {
+        let (layout, n) = match &index.layout {
+            Layout::Tree(tree) => (SearchLayout::Tree(tree, tree.scratch()), 1),
+            Layout::Brute(brute) => (SearchLayout::Brute(brute, brute.scratch()), brute::BATCH),
+        };
+        Self {
+            points: &index.points,
+            layout,
+            best: (0..n).map(|_| Nearest::new(n_neighbors)).collect(),
+        }
+    }
+
+    /// Visits the nearest of each of up to [`brute::BATCH`] rows; `own` is the position of the first where they are points.
+    fn batch(
+        &mut self,
+        rows: &[f64],
+        own: Option<usize>,
+        context: &Context,
+        visit: &mut dyn FnMut(&[Neighbor]),
+    ) -> Result<()> {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx2) = avx2::Avx2::detect() {
+            return avx2.batch(self, rows, own, context, visit);
+        }
+        self.batch_with(Portable, rows, own, context, visit)
+    }
+
+    #[inline(always)]
+    fn batch_with<K: Kernel>(
+        &mut self,
+        kernel: K,
+        rows: &[f64],
+        own: Option<usize>,
+        context: &Context,
+        visit: &mut dyn FnMut(&[Neighbor]),
+    ) -> Result<()> {
+        let points = self.points;
+        let queries = rows.chunks_exact(points.n_features()).enumerate();
+        let queries = queries.map(|(i, row)| Query {
+            row,
+            own: own.map(|first| first + i),
+        });
+        match &mut self.layout {
+            SearchLayout::Tree(tree, scratch) => {
+                let best = &mut self.best[0];
+                for query in queries {
+                    tree.search(kernel, points, query, scratch, best);
+                    visit(best.finish());
+                }
+            }
+            SearchLayout::Brute(brute, centred) => {
+                let queries: Vec<_> = queries.collect();
+                brute.search(kernel, points, &queries, centred, &mut self.best, context)?;
+                for best in &mut self.best[..queries.len()] {
+                    visit(best.finish());
+                }
+            }
+        }
+        Ok(())
+    }
+}

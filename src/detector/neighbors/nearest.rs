@@ -1,0 +1,117 @@
+//! The nearest points found so far.
+
+/// One of the nearest points. Rows that are equal are one point with as many copies.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(in crate::detector) struct Neighbor {
+    /// The squared distance to it.
+    pub(in crate::detector) squared: f64,
+    /// Its position in the index.
+    pub(in crate::detector) position: u32,
+    /// How many of the nearest rows it is.
+    pub(in crate::detector) copies: u32,
+}
+
+impl Neighbor {
+    /// The distance to it.
+    pub(in crate::detector) fn distance(&self) -> f64 {
+        self.squared.sqrt()
+    }
+
+    /// Whether it comes before another: it is nearer, or as near and at a lower position. A strict order, so that the nearest
+    /// are the same however they are searched for.
+    fn precedes(&self, other: &Self) -> bool {
+        self.squared < other.squared
+            || (self.squared == other.squared && self.position < other.position)
+    }
+}
+
+/// Up to so many points, one is put in its place by comparing it with them one after the other.
+const FEW: usize = 64;
+
+/// The fewest nearest points that are together as many rows as wanted, nearest first.
+#[derive(Debug)]
+pub(super) struct Nearest {
+    wanted: usize,
+    n_rows: usize,
+    bound: f64,
+    found: Vec<Neighbor>,
+}
+
+impl Nearest {
+    /// None yet.
+    pub(super) fn new(wanted: usize) -> Self {
+        Self {
+            wanted,
+            n_rows: 0,
+            bound: f64::INFINITY,
+            found: Vec::new(),
+        }
+    }
+
+    /// Forgets all.
+    pub(super) fn clear(&mut self) {
+        self.n_rows = 0;
+        self.bound = f64::INFINITY;
+        self.found.clear();
+    }
+
+    /// The squared distance that no point needs to be looked at beyond. Points just as far may still be needed.
+    #[inline]
+    pub(super) fn bound(&self) -> f64 {
+        self.bound
+    }
+
+    /// The number of rows that are wanted.
+    #[inline]
+    pub(super) fn wanted(&self) -> usize {
+        self.wanted
+    }
+
+    /// Lowers the bound to a squared distance within which there are as many rows as wanted.
+    #[inline]
+    pub(super) fn limit(&mut self, bound: f64) {
+        self.bound = self.bound.min(bound);
+    }
+
+    /// Takes a point that is near enough in; each point may be offered once.
+    #[inline]
+    pub(super) fn offer(&mut self, candidate: Neighbor) {
+        if candidate.squared > self.bound || candidate.copies == 0 {
+            return;
+        }
+        let place = self.found.len();
+        if place > FEW {
+            let place = self.found.partition_point(|it| it.precedes(&candidate));
+            self.found.insert(place, candidate);
+        } else {
+            self.found.push(candidate);
+            let mut place = place;
+            while place > 0 && candidate.precedes(&self.found[place - 1]) {
+                self.found.swap(place - 1, place);
+                place -= 1;
+            }
+        }
+        self.n_rows += candidate.copies as usize;
+        while let Some(last) = self.found.last() {
+            let without = self.n_rows - last.copies as usize;
+            if without < self.wanted {
+                break;
+            }
+            self.n_rows = without;
+            self.found.pop();
+        }
+        if let (Some(last), true) = (self.found.last(), self.n_rows >= self.wanted) {
+            self.bound = last.squared;
+        }
+    }
+
+    /// The nearest, with no more copies in all than rows were wanted.
+    pub(super) fn finish(&mut self) -> &[Neighbor] {
+        let excess = self.n_rows.saturating_sub(self.wanted);
+        if let Some(last) = self.found.last_mut() {
+            last.copies -= excess as u32;
+            self.n_rows -= excess;
+        }
+        &self.found
+    }
+}

@@ -1,0 +1,96 @@
+//! The order of points in an index: that of the leaves of a kd-tree (Bentley 1975; Friedman, Bentley and Finkel 1977).
+//!
+//! A node is split across the feature of the largest variance. The left child takes as many full leaves as the largest power
+//! of two below the node's number of leaves, so that every aligned run of 2^h leaves is a node, and no tree need be stored.
+//! The order depends on the points as a set alone.
+
+use std::cmp::Ordering;
+
+use crate::context::Context;
+use crate::error::Result;
+
+/// Nodes of more points than these are split in parallel.
+const PARALLEL: usize = 4096;
+
+/// The levels that a coordinate is rounded to for its variance.
+const LEVELS: f64 = 65_535.0;
+
+/// Puts distinct points into order.
+pub(super) fn order<'a>(
+    points: &mut [u32],
+    n_features: usize,
+    leaf: usize,
+    row: &(impl Fn(u32) -> &'a [f64] + Sync),
+    context: &Context,
+) -> Result<()> {
+    if points.len() <= leaf {
+        points.sort_unstable_by(|&a, &b| compare(row(a), row(b)));
+        return Ok(());
+    }
+    context.check()?;
+    let feature = widest(points, n_features, row);
+    let n_leaves = points.len().div_ceil(leaf);
+    let n_left = leaf << (n_leaves - 1).ilog2();
+    let mut keys: Vec<(f64, u32)> = points.iter().map(|&p| (row(p)[feature], p)).collect();
+    keys.select_nth_unstable_by(n_left, |a, b| {
+        a.0.total_cmp(&b.0)
+            .then_with(|| compare(row(a.1), row(b.1)))
+    });
+    for (point, key) in points.iter_mut().zip(&keys) {
+        *point = key.1;
+    }
+    let is_large = keys.len() > PARALLEL;
+    drop(keys);
+    let (left, right) = points.split_at_mut(n_left);
+    if is_large {
+        let (left, right) = rayon::join(
+            || order(left, n_features, leaf, row, context),
+            || order(right, n_features, leaf, row, context),
+        );
+        return left.and(right);
+    }
+    order(left, n_features, leaf, row, context)?;
+    order(right, n_features, leaf, row, context)
+}
+
+fn compare(a: &[f64], b: &[f64]) -> Ordering {
+    let differing = a.iter().zip(b).map(|(x, y)| x.total_cmp(y));
+    differing.fold(Ordering::Equal, Ordering::then)
+}
+
+/// The feature of the largest variance, the first of several. Coordinates are rounded to whole numbers, whose sums are exact:
+/// those of doubles would depend on the order of the points.
+fn widest<'a>(points: &[u32], n_features: usize, row: &impl Fn(u32) -> &'a [f64]) -> usize {
+    let mut low = vec![f64::INFINITY; n_features];
+    let mut high = vec![f64::NEG_INFINITY; n_features];
+    for &point in points {
+        for ((low, high), &x) in low.iter_mut().zip(&mut high).zip(row(point)) {
+            *low = if x < *low { x } else { *low };
+            *high = if x > *high { x } else { *high };
+        }
+    }
+    let mut scale = high;
+    for (scale, low) in scale.iter_mut().zip(&low) {
+        *scale = LEVELS / (*scale - low);
+    }
+    let mut sums = vec![(0_u64, 0_u64); n_features];
+    for &point in points {
+        let columns = low.iter().zip(&scale).zip(row(point));
+        for ((sum, squares), ((low, scale), x)) in sums.iter_mut().zip(columns) {
+            // 0 where the feature is constant
+            let level = u64::from(((x - low) * scale) as u32);
+            *sum += level;
+            *squares += level * level;
+        }
+    }
+    let n = points.len() as u128;
+    let mut widest = (0, f64::NEG_INFINITY);
+    for (feature, (&(sum, squares), &scale)) in sums.iter().zip(&scale).enumerate() {
+        let spread = n * u128::from(squares) - u128::from(sum) * u128::from(sum);
+        let variance = (spread as f64).sqrt() / scale;
+        if variance > widest.1 {
+            widest = (feature, variance);
+        }
+    }
+    widest.0
+}

@@ -1,0 +1,236 @@
+//! From the units of the rows to those that the kernel is computed in, and the kernel there.
+
+use serde::{Deserialize, Serialize};
+
+use super::params::{Gamma, Kernel, OneClassSvmParams};
+use super::points::{MAX_VALUE, Points};
+use super::rows::{DistinctRows, bounded};
+use super::similarity::{Poly, Rbf, Sigmoid, Similarity};
+use crate::context::Context;
+use crate::error::Result;
+
+/// The largest factor and offset of a kernel in its units.
+const MAX_FACTOR: f64 = 1e30;
+
+/// The scores' unit is from the inverse of this to this.
+const MAX_SCORE_UNIT: f64 = 1e200;
+
+/// How rows come into the units of the kernel: less the centre, times the scale. Differences become f32 only after that.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Frame {
+    #[serde(with = "crate::le_bytes")]
+    centre: Vec<f64>,
+    scale: f64,
+    form: Form,
+    /// What a kernel value of 1 here is in the kernel's own unit.
+    score_unit: f64,
+}
+
+/// The kernel in its units, in which that of a row learned from with itself is 1 at most.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Form {
+    /// [`Rbf`].
+    Rbf,
+    /// [`Poly`], for the linear kernel, too.
+    Poly {
+        factor: f64,
+        offset: f64,
+        degree: u32,
+    },
+    /// [`Sigmoid`].
+    Sigmoid { factor: f64, offset: f64 },
+}
+
+/// Something to be done with the kernel, whichever it is.
+pub(super) trait Visitor {
+    /// What comes of it.
+    type Output;
+
+    /// Does it.
+    fn visit<S: Similarity>(self, kernel: S) -> Self::Output;
+}
+
+impl Form {
+    /// Does something with the kernel.
+    pub(super) fn visit<V: Visitor>(self, visitor: V) -> V::Output {
+        match self {
+            Self::Rbf => visitor.visit(Rbf),
+            Self::Poly {
+                factor,
+                offset,
+                degree,
+            } => visitor.visit(Poly {
+                factor,
+                offset,
+                degree,
+            }),
+            Self::Sigmoid { factor, offset } => visitor.visit(Sigmoid { factor, offset }),
+        }
+    }
+}
+
+/// The factor gamma for these rows.
+pub(super) fn resolve_gamma(
+    gamma: Gamma,
+    rows: &DistinctRows<'_>,
+    context: &Context,
+) -> Result<f64> {
+    let d = rows.d() as f64;
+    match gamma {
+        Gamma::Value(gamma) => Ok(gamma),
+        Gamma::Auto => Ok(1.0 / d),
+        Gamma::Scale => {
+            let count = d * rows.weights().iter().sum::<f64>();
+            let [sum] = rows.sum(context, |row| [row.iter().map(|&x| bounded(x)).sum()])?;
+            let mean = sum / count;
+            let [squares] = rows.sum(context, |row| {
+                [row.iter().map(|&x| (bounded(x) - mean).powi(2)).sum()]
+            })?;
+            let variance = squares / count;
+            let gamma = 1.0 / (d * variance);
+            // of rows that are all the same, and of rows too close for their variance to be a number
+            Ok(if variance >= f64::MIN_POSITIVE {
+                gamma
+            } else {
+                1.0
+            })
+        }
+    }
+}
+
+impl Frame {
+    /// The frame for these rows, and the rows in it.
+    pub(super) fn learn(
+        params: &OneClassSvmParams,
+        gamma: f64,
+        rows: &DistinctRows<'_>,
+        context: &Context,
+    ) -> Result<(Self, Points)> {
+        let mut frame = Self {
+            centre: vec![0.0; rows.d()],
+            scale: 1.0,
+            form: Form::Rbf,
+            score_unit: 1.0,
+        };
+        if params.kernel == Kernel::Rbf {
+            frame.centre = rows.means(context)?;
+            frame.scale = gamma.sqrt() * std::f64::consts::LOG2_E.sqrt();
+            let points = frame.points(rows, context)?;
+            return Ok((frame, points));
+        }
+        // the origin stays, and the scale is a power of two: the products of rows are what they were
+        let largest = rows.largest(context)?;
+        frame.scale = if largest > 0.0 {
+            (-largest.log2().ceil()).min(1000.0).exp2()
+        } else {
+            1.0
+        };
+        let points = frame.points(rows, context)?;
+        let squared = points.largest_squared_norm();
+        frame.set_form(params, gamma, squared);
+        Ok((frame, points))
+    }
+
+    fn set_form(&mut self, params: &OneClassSvmParams, gamma: f64, squared: f64) {
+        let (gamma, coef0, degree) = match params.kernel {
+            Kernel::Linear => (1.0, 0.0, 1),
+            _ => (gamma, params.coef0, params.degree),
+        };
+        let unit = 1.0 / self.scale;
+        if params.kernel == Kernel::Sigmoid {
+            self.form = Form::Sigmoid {
+                factor: (gamma * unit * unit).min(MAX_FACTOR),
+                offset: coef0.clamp(-MAX_FACTOR, MAX_FACTOR),
+            };
+            return;
+        }
+        // the largest base is gamma unit^2 (squared + offset)
+        let offset = coef0.abs() / gamma * self.scale * self.scale;
+        let base = squared + offset;
+        let (factor, offset) = if base == 0.0 {
+            (0.0, 0.0)
+        } else if base.is_finite() && base >= f64::MIN_POSITIVE {
+            (1.0 / base, (offset / base).copysign(coef0))
+        } else {
+            (0.0, 1.0_f64.copysign(coef0))
+        };
+        self.form = Form::Poly {
+            factor: factor.min(MAX_FACTOR),
+            offset,
+            degree,
+        };
+        let base = (gamma * unit * unit * squared + coef0.abs()).min(f64::MAX);
+        let score_unit = base.powi(degree as i32);
+        self.score_unit = if base == 0.0 { 1.0 } else { score_unit };
+        self.score_unit = self.score_unit.clamp(1.0 / MAX_SCORE_UNIT, MAX_SCORE_UNIT);
+    }
+
+    /// The rows in the units of the kernel.
+    fn points(&self, rows: &DistinctRows<'_>, context: &Context) -> Result<Points> {
+        let mut points = Points::zeros(rows.n(), rows.d());
+        let mut row = vec![0.0; rows.d()];
+        let checked = ((1 << 20) / rows.d()).max(1);
+        for i in 0..rows.n() {
+            if i % checked == 0 {
+                context.check()?;
+            }
+            self.project(rows.row(i), &mut row);
+            points.set(i, &row);
+        }
+        Ok(points)
+    }
+
+    /// A row in the units of the kernel.
+    pub(super) fn project(&self, row: &[f64], out: &mut [f32]) {
+        for ((out, &x), &centre) in out.iter_mut().zip(row).zip(&self.centre) {
+            let value = (bounded(x) - centre) * self.scale;
+            *out = (value as f32).clamp(-MAX_VALUE, MAX_VALUE);
+        }
+    }
+
+    /// The number of features.
+    pub(super) fn n_features(&self) -> usize {
+        self.centre.len()
+    }
+
+    /// The kernel.
+    pub(super) fn form(&self) -> Form {
+        self.form
+    }
+
+    /// What a kernel value of 1 here is in the kernel's own unit.
+    pub(super) fn score_unit(&self) -> f64 {
+        self.score_unit
+    }
+
+    /// The bytes that it takes in memory beside its own.
+    pub(super) fn size_bytes(&self) -> usize {
+        8 * self.centre.len()
+    }
+
+    /// Whether the kernel is that of the parameters.
+    pub(super) fn suits(&self, params: &OneClassSvmParams) -> bool {
+        match (self.form, params.kernel) {
+            (Form::Rbf, Kernel::Rbf) | (Form::Sigmoid { .. }, Kernel::Sigmoid) => true,
+            (Form::Poly { degree, .. }, Kernel::Poly) => degree == params.degree,
+            (Form::Poly { degree, .. }, Kernel::Linear) => degree == 1,
+            _ => false,
+        }
+    }
+
+    /// Whether all scores are finite in it.
+    pub(super) fn is_sound(&self) -> bool {
+        let is_factor = |x: f64| x.abs() <= MAX_FACTOR;
+        let form = match self.form {
+            Form::Rbf => true,
+            Form::Poly { factor, offset, .. } | Form::Sigmoid { factor, offset } => {
+                is_factor(factor) && is_factor(offset)
+            }
+        };
+        form && self.scale > 0.0
+            && self.scale.is_finite()
+            && self.centre.iter().all(|x| *x == bounded(*x))
+            && (1.0 / MAX_SCORE_UNIT..=MAX_SCORE_UNIT).contains(&self.score_unit)
+    }
+}

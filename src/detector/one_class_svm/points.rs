@@ -1,0 +1,116 @@
+//! Rows in the layout that kernels are computed in.
+
+use serde::{Deserialize, Serialize};
+
+/// How many rows are computed with at once.
+pub(super) const LANES: usize = 8;
+
+/// No value is larger in absolute value.
+pub(super) const MAX_VALUE: f32 = 1e15;
+
+/// n rows of d f32: blocks of [`LANES`] rows, and in each of them one feature after the other. The last block is filled up
+/// with zeros.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Points {
+    n: usize,
+    d: usize,
+    #[serde(with = "crate::le_bytes")]
+    values: Vec<f32>,
+}
+
+impl Points {
+    /// Rows of zeros.
+    pub(super) fn zeros(n: usize, d: usize) -> Self {
+        Self {
+            n,
+            d,
+            values: vec![0.0; n.div_ceil(LANES) * LANES * d],
+        }
+    }
+
+    /// How many rows.
+    pub(super) fn n(&self) -> usize {
+        self.n
+    }
+
+    /// How many features.
+    pub(super) fn d(&self) -> usize {
+        self.d
+    }
+
+    /// How many rows with those that fill the last block up.
+    pub(super) fn n_padded(&self) -> usize {
+        self.n.div_ceil(LANES) * LANES
+    }
+
+    /// All blocks.
+    pub(super) fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// Sets a row.
+    pub(super) fn set(&mut self, i: usize, row: &[f32]) {
+        let block = &mut self.values[i / LANES * LANES * self.d..][..LANES * self.d];
+        for (lanes, &value) in block.chunks_exact_mut(LANES).zip(row) {
+            lanes[i % LANES] = value;
+        }
+    }
+
+    /// Copies a row out.
+    pub(super) fn get(&self, i: usize, row: &mut [f32]) {
+        let block = &self.values[i / LANES * LANES * self.d..][..LANES * self.d];
+        for (lanes, value) in block.chunks_exact(LANES).zip(row) {
+            *value = lanes[i % LANES];
+        }
+    }
+
+    /// These of the rows.
+    pub(super) fn pick(&self, rows: &[u32]) -> Self {
+        let mut picked = Self::zeros(rows.len(), self.d);
+        let mut row = vec![0.0; self.d];
+        for (to, &from) in rows.iter().enumerate() {
+            self.get(from as usize, &mut row);
+            picked.set(to, &row);
+        }
+        picked
+    }
+
+    /// The mean with these weights, and the sum of the weights, in whose place they then are.
+    pub(super) fn weighted_mean(&self, weights: &[f64]) -> (Self, Vec<f64>) {
+        let total: f64 = weights.iter().sum();
+        let mut means = vec![0.0; self.d];
+        let mut row = vec![0.0; self.d];
+        for (i, weight) in weights.iter().enumerate() {
+            self.get(i, &mut row);
+            for (mean, &x) in means.iter_mut().zip(&row) {
+                *mean += weight / total * f64::from(x);
+            }
+        }
+        let means: Vec<f32> = means.into_iter().map(|mean| mean as f32).collect();
+        let mut point = Self::zeros(1, self.d);
+        point.set(0, &means);
+        (point, vec![total])
+    }
+
+    /// The largest sum of the squares of a row.
+    pub(super) fn largest_squared_norm(&self) -> f64 {
+        let mut largest = 0.0_f64;
+        for block in self.values.chunks_exact((LANES * self.d).max(1)) {
+            let mut sums = [0.0; LANES];
+            for x in block.chunks_exact(LANES) {
+                for l in 0..LANES {
+                    sums[l] += f64::from(x[l]) * f64::from(x[l]);
+                }
+            }
+            largest = sums.into_iter().fold(largest, f64::max);
+        }
+        largest
+    }
+
+    /// Whether there are as many values as there should be, none so large that a sum of their products overflows.
+    pub(super) fn is_sound(&self) -> bool {
+        let length = self.n.div_ceil(LANES).checked_mul(LANES);
+        length.and_then(|n| n.checked_mul(self.d)) == Some(self.values.len())
+            && self.values.iter().all(|x| x.abs() <= MAX_VALUE)
+    }
+}

@@ -1,0 +1,264 @@
+//! The quadratic programme of a one-class SVM: half the sum of `alpha_i alpha_j k(x_i, x_j)` is to be least, where the
+//! coefficients are from 0 to their caps and have a given sum.
+//!
+//! Decomposition (Joachims, "Making Large-Scale SVM Learning Practical", 1999): the rows that violate the optimality
+//! conditions the most are solved for while all others stay, and the gradient of all rows follows, until none violates them.
+//! It starts from the solution of a fourth of the rows, found in the same way: those with the largest caps' worth of the
+//! least gradient under it get their caps.
+
+use rayon::prelude::*;
+
+use super::compute::{ROWS, weighted_sums};
+use super::points::Points;
+use super::similarity::Similarity;
+use super::smo::{Matrix, Part};
+use crate::context::Context;
+use crate::error::Result;
+
+/// The most rows that are solved for at once. Their kernel matrix takes 64 MiB at most.
+const MAX_PART: usize = 4096;
+
+/// Of every so many rows one is solved for first.
+const SAMPLED: usize = 4;
+
+/// So few rows, and less, start without the solution of a part of them.
+const FEW: usize = 512;
+
+/// The tolerance of the solution of a sample, as a fraction of the sum of the coefficients.
+const SAMPLE_TOL: f64 = 1e-4;
+
+/// The tolerance is no finer than this fraction of the sum of the coefficients: kernel values are rounded to f32.
+const MIN_TOL: f64 = 1e-8;
+
+/// How many multiply-adds are done between two checks of the context, about.
+const CHECKED: usize = 1 << 24;
+
+/// What is to be solved. The kernel of a row with itself is 1 at most.
+#[derive(Clone, Copy)]
+pub(super) struct Problem<'a, S> {
+    pub(super) kernel: S,
+    pub(super) points: &'a Points,
+    /// The largest coefficient of each row.
+    pub(super) caps: &'a [f64],
+    /// The sum of the coefficients, at most that of the caps.
+    pub(super) sum: f64,
+    /// By how much the optimality conditions may be violated.
+    pub(super) tol: f64,
+    pub(super) context: &'a Context,
+}
+
+/// What it is solved by.
+#[derive(Debug, Clone)]
+pub(super) struct Solution {
+    /// The coefficient of each row.
+    pub(super) alpha: Vec<f64>,
+    /// The gradient at the boundary.
+    pub(super) rho: f64,
+}
+
+impl<S: Similarity> Problem<'_, S> {
+    /// Solves it.
+    ///
+    /// # Errors
+    /// What the context has to say.
+    pub(super) fn solve(&self) -> Result<Solution> {
+        self.solve_with(&mut Matrix::default())
+    }
+
+    fn solve_with(&self, matrix: &mut Matrix) -> Result<Solution> {
+        let n = self.points.n();
+        let mut alpha = self.start(matrix)?;
+        let mut gradient = self.gradient_of(&alpha)?;
+        let tol = self.tol.max(MIN_TOL * self.sum);
+        let mut steps_left = (100 * n).max(10_000_000);
+        loop {
+            let (least, most) = self.bounds(&alpha, &gradient);
+            let gap = most - least;
+            if gap < tol || steps_left == 0 {
+                break;
+            }
+            let rows = self.violators(&alpha, &gradient);
+            let points = self.points.pick(&rows);
+            let at = |values: &[f64]| rows.iter().map(|&i| values[i as usize]).collect();
+            let mut part = Part {
+                alpha: at(&alpha),
+                caps: at(self.caps),
+                gradient: at(&gradient),
+            };
+            let part_tol = (0.1 * gap).max(0.9 * tol);
+            let steps = part.solve(
+                self.kernel,
+                &points,
+                matrix,
+                part_tol,
+                steps_left,
+                self.context,
+            )?;
+            let changed: Vec<(u32, f64)> = rows
+                .iter()
+                .zip(&part.alpha)
+                .map(|(&i, &new)| (i, new - alpha[i as usize]))
+                .filter(|&(_, change)| change != 0.0)
+                .collect();
+            if steps == 0 || changed.is_empty() {
+                break;
+            }
+            steps_left -= steps.min(steps_left);
+            for (&i, &new) in rows.iter().zip(&part.alpha) {
+                alpha[i as usize] = new;
+            }
+            for (gradient, change) in gradient.iter_mut().zip(self.sums(&changed)?) {
+                *gradient += change;
+            }
+        }
+        let rho = self.rho(&alpha, &gradient);
+        Ok(Solution { alpha, rho })
+    }
+
+    /// Coefficients to start from.
+    fn start(&self, matrix: &mut Matrix) -> Result<Vec<f64>> {
+        let n = self.points.n();
+        let densities = if n <= FEW {
+            self.gradient_of(self.caps)?
+        } else {
+            let rows: Vec<u32> = (0..n as u32).step_by(SAMPLED).collect();
+            let points = self.points.pick(&rows);
+            let caps: Vec<f64> = rows.iter().map(|&i| self.caps[i as usize]).collect();
+            let sum = self.sum / self.caps.iter().sum::<f64>() * caps.iter().sum::<f64>();
+            let sample = Problem {
+                points: &points,
+                caps: &caps,
+                sum,
+                tol: self.tol.max(SAMPLE_TOL * sum),
+                ..*self
+            };
+            let alpha = sample.solve_with(matrix)?.alpha;
+            let support = rows.into_iter().zip(alpha);
+            self.sums(
+                &support
+                    .filter(|&(_, alpha)| alpha > 0.0)
+                    .collect::<Vec<_>>(),
+            )?
+        };
+        let mut order: Vec<u32> = (0..n as u32).collect();
+        order.sort_unstable_by(|&a, &b| {
+            let density = |i: u32| densities[i as usize];
+            density(a).total_cmp(&density(b)).then(a.cmp(&b))
+        });
+        let mut alpha = vec![0.0; n];
+        let mut rest = self.sum;
+        for i in order {
+            let i = i as usize;
+            alpha[i] = self.caps[i].min(rest);
+            rest -= alpha[i];
+        }
+        Ok(alpha)
+    }
+
+    /// The gradient for these coefficients.
+    fn gradient_of(&self, alpha: &[f64]) -> Result<Vec<f64>> {
+        let support = (0..).zip(alpha.iter().copied());
+        self.sums(
+            &support
+                .filter(|&(_, alpha)| alpha != 0.0)
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    /// For each row the sum of its kernels with some rows, each times a coefficient.
+    fn sums(&self, terms: &[(u32, f64)]) -> Result<Vec<f64>> {
+        self.context.check()?;
+        let (rows, mut coefficients): (Vec<u32>, Vec<f64>) = terms.iter().copied().unzip();
+        let support = self.points.pick(&rows);
+        coefficients.resize(support.n_padded(), 0.0);
+        let d = self.points.d();
+        let block = CHECKED / d.max(8) / support.n_padded().max(1);
+        let (block, together) = match block / ROWS {
+            0 => (1, 1),
+            groups => (groups.min(1024) * ROWS, ROWS),
+        };
+        let mut sums = vec![0.0; self.points.n()];
+        sums.par_chunks_mut(block).enumerate().try_for_each_init(
+            || vec![0.0; together * d],
+            |buffer, (index, sums)| {
+                self.context.check()?;
+                for (group, sums) in sums.chunks_mut(together).enumerate() {
+                    let first = index * block + group * together;
+                    let buffer = &mut buffer[..sums.len() * d];
+                    for (k, row) in buffer.chunks_exact_mut(d).enumerate() {
+                        self.points.get(first + k, row);
+                    }
+                    weighted_sums(self.kernel, &support, &coefficients, buffer, sums);
+                }
+                Ok::<_, crate::error::Error>(())
+            },
+        )?;
+        Ok(sums)
+    }
+
+    /// The least gradient of the rows that may take more, and the largest of those that may give some away.
+    fn bounds(&self, alpha: &[f64], gradient: &[f64]) -> (f64, f64) {
+        let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
+        for ((&alpha, &cap), &gradient) in alpha.iter().zip(self.caps).zip(gradient) {
+            if alpha < cap {
+                least = least.min(gradient);
+            }
+            if alpha > 0.0 {
+                most = most.max(gradient);
+            }
+        }
+        (least, most)
+    }
+
+    /// The rows to solve for next, in their order: those of the least gradient of the rows that may take more, and as many of
+    /// the largest gradient of those that may give.
+    fn violators(&self, alpha: &[f64], gradient: &[f64]) -> Vec<u32> {
+        let n = self.points.n();
+        if n <= MAX_PART {
+            return (0..n as u32).collect();
+        }
+        let foremost = |may: &dyn Fn(usize) -> bool, sign: f64| {
+            let mut rows: Vec<u32> = (0..n as u32).filter(|&i| may(i as usize)).collect();
+            let order = |a: &u32, b: &u32| {
+                let at = |&i: &u32| sign * gradient[i as usize];
+                at(a).total_cmp(&at(b)).then(a.cmp(b))
+            };
+            if rows.len() > MAX_PART / 2 {
+                rows.select_nth_unstable_by(MAX_PART / 2 - 1, order);
+                rows.truncate(MAX_PART / 2);
+            }
+            rows
+        };
+        let mut rows = foremost(&|i| alpha[i] < self.caps[i], 1.0);
+        rows.extend(foremost(&|i| alpha[i] > 0.0, -1.0));
+        rows.sort_unstable();
+        rows.dedup();
+        rows
+    }
+
+    /// The gradient at the boundary: the mean of it where coefficients are between their bounds; where none is, the middle
+    /// of what the others allow.
+    fn rho(&self, alpha: &[f64], gradient: &[f64]) -> f64 {
+        let (mut count, mut free) = (0.0, 0.0);
+        let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
+        for ((&alpha, &cap), &gradient) in alpha.iter().zip(self.caps).zip(gradient) {
+            if alpha >= cap {
+                most = most.max(gradient);
+            } else if alpha <= 0.0 {
+                least = least.min(gradient);
+            } else {
+                count += 1.0;
+                free += gradient;
+            }
+        }
+        if count > 0.0 {
+            free / count
+        } else if least == f64::INFINITY {
+            most
+        } else if most == f64::NEG_INFINITY {
+            least
+        } else {
+            least.midpoint(most)
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The rows of each tree, drawn with replacement, and the scores of the rows that were not drawn.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+use crate::context::Context;
+use crate::error::Result;
+
+/// The generator of one tree.
+pub(super) type TreeRng = Xoshiro256PlusPlus;
+
+/// The stream of one tree of a forest that was grown after `seen` earlier rows. Its first numbers draw the bag.
+pub(super) fn tree_rng(random_state: u64, seen: u64, tree: usize) -> TreeRng {
+    let key = split_mix(split_mix(split_mix(random_state) ^ seen) ^ tree as u64);
+    TreeRng::seed_from_u64(key)
+}
+
+/// One step of SplitMix64 (Steele, Lea and Flood, 2014): a bijection that scatters neighbouring keys.
+fn split_mix(key: u64) -> u64 {
+    let mut z = key.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// How the rows of a bag are drawn: as many as there are, with replacement, where each row of the history counts its weight.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Draw {
+    n_history: u32,
+    n_rows: u32,
+    /// The share of the history.
+    share: f64,
+}
+
+impl Draw {
+    /// `n_history + n_sample` is at most 2^30; the weight is finite and at least 1.
+    pub(super) fn new(n_history: usize, weight: f64, n_sample: usize) -> Self {
+        let history = n_history as f64 * weight;
+        Self {
+            n_history: n_history as u32,
+            n_rows: (n_history + n_sample) as u32,
+            share: history / (history + n_sample as f64),
+        }
+    }
+
+    /// Adds to each row how often it is drawn.
+    pub(super) fn draw(
+        &self,
+        rng: &mut TreeRng,
+        counts: &mut [u32],
+        context: &Context,
+    ) -> Result<()> {
+        const BATCH: u32 = 1 << 20;
+        for start in (0..self.n_rows).step_by(BATCH as usize) {
+            context.check()?;
+            for _ in start..start.saturating_add(BATCH).min(self.n_rows) {
+                let rows = if self.n_history == 0 {
+                    0..self.n_rows
+                } else if self.n_history == self.n_rows || rng.random::<f64>() < self.share {
+                    0..self.n_history
+                } else {
+                    self.n_history..self.n_rows
+                };
+                counts[rng.random_range(rows) as usize] += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// For each row the sum and the number of its scores in trees that have not learned from it. Sums are in fixed point, so that
+/// the order in which threads add changes nothing.
+#[derive(Debug)]
+pub(super) struct OutOfBag(Vec<AtomicU64>);
+
+/// The lower bits hold the sum, those above the number.
+const SUM_BITS: u32 = 50;
+
+/// The unit of the sum, so that 10,000 scores of at most 1 fit.
+const ONE: f64 = (1_u64 << 36) as f64;
+
+impl OutOfBag {
+    pub(super) fn new(n_rows: usize) -> Self {
+        Self((0..n_rows).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    /// Adds the score that a tree gives to rows which it has not learned from.
+    pub(super) fn add(&self, rows: &[u32], score: f32) {
+        let added = (1 << SUM_BITS) + (f64::from(score) * ONE) as u64;
+        for &row in rows {
+            self.0[row as usize].fetch_add(added, Ordering::Relaxed);
+        }
+    }
+
+    /// For each row the sum of the scores, and how many they are.
+    pub(super) fn sums(self) -> impl Iterator<Item = (f64, u64)> {
+        self.0.into_iter().map(|cell| {
+            let cell = cell.into_inner();
+            let sum = cell & ((1 << SUM_BITS) - 1);
+            (sum as f64 / ONE, cell >> SUM_BITS)
+        })
+    }
+}

@@ -1,0 +1,114 @@
+//! Trees with the thresholds that they are on, and how they score rows.
+
+use ndarray::{ArrayView2, Axis};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::cuts::{Cuts, encode};
+use super::tree::Trees;
+use super::walk::{self, CHUNK, Code, Walks};
+use crate::context::Context;
+use crate::error::Result;
+
+/// How many rows are walked down a tree before the next one's turn.
+const BLOCK: usize = 1024;
+
+/// The most codes of a block, so that they stay near the processor.
+const MAX_CODES: usize = 1 << 17;
+
+/// Fewer rows than these are walked down all trees one by one.
+const FEW: usize = 8;
+
+/// How many rows are scored between looks at the caller's patience.
+const BATCH: usize = 1024;
+
+/// Trees and their thresholds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Forest {
+    pub(super) cuts: Cuts,
+    pub(super) trees: Trees,
+}
+
+impl Forest {
+    /// The sum of each row's scores in all trees. The order of the additions is that of the trees, whatever the block.
+    pub(super) fn sum_block(&self, rows: ArrayView2<'_, f64>, sums: &mut [f64]) {
+        if self.cuts.most() <= usize::from(u8::MAX) {
+            self.sum_coded::<u8>(rows, sums);
+        } else {
+            self.sum_coded::<u16>(rows, sums);
+        }
+    }
+
+    fn sum_coded<C: Code>(&self, rows: ArrayView2<'_, f64>, sums: &mut [f64]) {
+        // leaves look at the code of slot 0, which a forest without splits does not have
+        let n_slots = self.cuts.n_slots().max(1);
+        if rows.nrows() < FEW {
+            let mut codes = vec![C::default(); n_slots];
+            for (row, sum) in rows.axis_chunks_iter(Axis(0), 1).zip(sums) {
+                self.encode(row, 1, &mut codes);
+                *sum = walk::sum_row(&self.trees, &codes);
+            }
+            return;
+        }
+        let block = (MAX_CODES / n_slots / CHUNK * CHUNK).clamp(CHUNK, BLOCK);
+        let mut codes = vec![C::default(); n_slots * block];
+        let mut walks = Walks::default();
+        for (rows, sums) in rows
+            .axis_chunks_iter(Axis(0), block)
+            .zip(sums.chunks_mut(block))
+        {
+            self.encode(rows, block, &mut codes);
+            sums.fill(0.0);
+            for index in 0..self.trees.n_trees() {
+                walks.add_tree(self.trees.tree(index), &codes, block, sums);
+            }
+        }
+    }
+
+    /// The codes of the rows, slot by slot, `stride` for each.
+    fn encode<C: Code>(&self, rows: ArrayView2<'_, f64>, stride: usize, codes: &mut [C]) {
+        let slots = self.cuts.features().iter().enumerate();
+        for ((slot, &feature), codes) in slots.zip(codes.chunks_exact_mut(stride)) {
+            let mut codes = codes.iter_mut();
+            let column = rows.column(feature as usize);
+            encode(self.cuts.of_slot(slot), column.iter().copied(), |code| {
+                if let Some(out) = codes.next() {
+                    *out = C::new(code);
+                }
+            });
+        }
+    }
+
+    /// The same for many rows, in parallel.
+    pub(super) fn sums(&self, rows: ArrayView2<'_, f64>, context: &Context) -> Result<Vec<f64>> {
+        let mut sums = vec![0.0; rows.nrows()];
+        rows.axis_chunks_iter(Axis(0), BATCH)
+            .into_par_iter()
+            .zip(sums.par_chunks_mut(BATCH))
+            .try_for_each(|(rows, sums)| -> Result<()> {
+                context.check()?;
+                self.sum_block(rows, sums);
+                Ok(())
+            })?;
+        Ok(sums)
+    }
+
+    /// How much each feature lowers the impurity, 1 in sum where there is a split: the mean over all trees with splits.
+    pub(super) fn importances(&self, n_features: usize) -> Vec<f64> {
+        let mut importances = vec![0.0; n_features];
+        for index in 0..self.trees.n_trees() {
+            let tree = self.trees.tree(index);
+            for (node, &value) in tree.nodes.iter().zip(tree.values) {
+                if !node.is_leaf() {
+                    let feature = self.cuts.features()[usize::from(node.slot)];
+                    importances[feature as usize] += f64::from(value);
+                }
+            }
+        }
+        let sum: f64 = importances.iter().sum();
+        if sum > 0.0 {
+            importances.iter_mut().for_each(|x| *x /= sum);
+        }
+        importances
+    }
+}

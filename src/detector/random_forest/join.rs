@@ -1,0 +1,128 @@
+//! Joins trees on different thresholds into one forest, which holds only the thresholds that a node names.
+
+use super::cuts::Cuts;
+use super::forest::Forest;
+use super::tree::{Node, Tree, TreeView, Trees};
+
+/// A tree, grown or part of a forest, and which of the thresholds it is on.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a> {
+    /// On the new thresholds.
+    Grown(&'a Tree),
+    /// On the old thresholds.
+    Kept(TreeView<'a>),
+}
+
+impl<'a> Source<'a> {
+    fn nodes(self) -> &'a [Node] {
+        match self {
+            Self::Grown(tree) => tree.nodes(),
+            Self::Kept(tree) => tree.nodes,
+        }
+    }
+}
+
+/// Joins the trees in their order.
+pub(super) fn join(old: &Cuts, new: &Cuts, sources: &[Source<'_>]) -> Forest {
+    let mut old = Places::new(old);
+    let mut new = Places::new(new);
+    for source in sources {
+        let places = match source {
+            Source::Grown(_) => &mut new,
+            Source::Kept(_) => &mut old,
+        };
+        for node in source.nodes().iter().filter(|node| !node.is_leaf()) {
+            places.name(node);
+        }
+    }
+    let cuts = merge(&mut old, &mut new);
+    let n_nodes = sources.iter().map(|source| source.nodes().len()).sum();
+    let mut trees = Trees::with_capacity(sources.len(), n_nodes);
+    for source in sources {
+        match source {
+            Source::Grown(tree) => trees.push(new.moved(tree.nodes()), tree.values()),
+            Source::Kept(tree) => trees.push(old.moved(tree.nodes), tree.values.iter().copied()),
+        }
+    }
+    Forest { cuts, trees }
+}
+
+/// Where each of some thresholds goes.
+struct Places<'a> {
+    cuts: &'a Cuts,
+    is_named: Vec<bool>,
+    /// The slot and the place within it.
+    places: Vec<(u16, u16)>,
+}
+
+impl<'a> Places<'a> {
+    fn new(cuts: &'a Cuts) -> Self {
+        Self {
+            cuts,
+            is_named: vec![false; cuts.n_values()],
+            places: vec![(0, 0); cuts.n_values()],
+        }
+    }
+
+    fn index(&self, node: &Node) -> usize {
+        self.cuts.start(usize::from(node.slot)) + usize::from(node.code)
+    }
+
+    fn name(&mut self, node: &Node) {
+        let index = self.index(node);
+        self.is_named[index] = true;
+    }
+
+    /// The thresholds of a feature that are named.
+    fn named(&self, feature: u32) -> impl Iterator<Item = f64> {
+        let range = self.cuts.range_of_feature(feature);
+        let is_named = &self.is_named[range];
+        let cuts = self.cuts.of_feature(feature).iter().zip(is_named);
+        cuts.filter(|&(_, &is_named)| is_named).map(|(&cut, _)| cut)
+    }
+
+    /// Tells where the thresholds of a feature go.
+    fn place(&mut self, feature: u32, slot: usize, merged: &[f64]) {
+        let range = self.cuts.range_of_feature(feature);
+        let places = &mut self.places[range];
+        for (place, &cut) in places.iter_mut().zip(self.cuts.of_feature(feature)) {
+            let code = merged.partition_point(|&other| other < cut);
+            *place = (slot as u16, code as u16);
+        }
+    }
+
+    fn moved(&self, nodes: &[Node]) -> impl Iterator<Item = Node> {
+        nodes.iter().map(|node| {
+            if node.is_leaf() {
+                return *node;
+            }
+            let (slot, code) = self.places[self.index(node)];
+            Node {
+                slot,
+                code,
+                ..*node
+            }
+        })
+    }
+}
+
+fn merge(old: &mut Places<'_>, new: &mut Places<'_>) -> Cuts {
+    let mut features: Vec<u32> = [old.cuts.features(), new.cuts.features()].concat();
+    features.sort_unstable();
+    features.dedup();
+    let mut cuts = Cuts::default();
+    let mut merged: Vec<f64> = Vec::new();
+    for feature in features {
+        merged.clear();
+        merged.extend(old.named(feature).chain(new.named(feature)));
+        if merged.is_empty() {
+            continue;
+        }
+        merged.sort_unstable_by(f64::total_cmp);
+        merged.dedup();
+        old.place(feature, cuts.n_slots(), &merged);
+        new.place(feature, cuts.n_slots(), &merged);
+        cuts.push(feature, &merged);
+    }
+    cuts
+}

@@ -1,0 +1,290 @@
+//! The best split of a node: the threshold of some features drawn at random that lowers the Gini impurity most.
+
+use rand::RngExt;
+
+use super::bag::TreeRng;
+use super::bins::Bins;
+
+/// A row of a bag: its index in the lower half; how often it was drawn, and in the highest bit whether it is an anomaly, in
+/// the upper half.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Drawn(u64);
+
+impl Drawn {
+    pub(super) fn new(row: u32, count: u32, is_anomaly: bool) -> Self {
+        Self(u64::from(row) | u64::from(count) << 32 | u64::from(is_anomaly) << 63)
+    }
+
+    #[inline]
+    pub(super) fn row(self) -> usize {
+        self.0 as u32 as usize
+    }
+
+    #[inline]
+    pub(super) fn counts(self) -> Counts {
+        let count = (self.0 >> 32) & 0x7fff_ffff;
+        Counts(count << (32 * (self.0 >> 63)))
+    }
+}
+
+/// How many drawn rows are normal, in the lower half, and anomalies, in the upper.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counts(u64);
+
+impl Counts {
+    #[inline]
+    pub(super) fn add(&mut self, other: Self) {
+        self.0 += other.0;
+    }
+
+    /// What is left without a part of it.
+    #[inline]
+    pub(super) fn without(self, part: Self) -> Self {
+        Self(self.0 - part.0)
+    }
+
+    #[inline]
+    pub(super) fn is_pure(self) -> bool {
+        self.0 as u32 == 0 || self.0 >> 32 == 0
+    }
+
+    /// Whether both are of one and the same class.
+    #[inline]
+    fn is_pure_with(self, other: Self) -> bool {
+        Self(self.0 | other.0).is_pure()
+    }
+
+    /// The weights of both classes.
+    #[inline]
+    pub(super) fn weigh(self, (normal, anomaly): (f64, f64)) -> (f64, f64) {
+        (
+            f64::from(self.0 as u32) * normal,
+            f64::from((self.0 >> 32) as u32) * anomaly,
+        )
+    }
+}
+
+/// How pure weighted rows are: the less impure, the larger. The weighted Gini impurity is twice the weight of the anomalies
+/// less twice this.
+#[inline]
+pub(super) fn purity((normal, anomaly): (f64, f64)) -> f64 {
+    anomaly * (anomaly / (normal + anomaly))
+}
+
+/// Where to split a node: rows whose bin exceeds `code` go right.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Split {
+    pub(super) slot: usize,
+    pub(super) code: u8,
+    pub(super) left: Counts,
+    /// The sum of the purities of both sides.
+    pub(super) purity: f64,
+}
+
+/// The slots in the order in which they are drawn. Those known to be constant in a node are in front.
+#[derive(Debug, Default)]
+pub(super) struct Candidates {
+    order: Vec<u32>,
+    /// How many features are constant in all rows, and have no slot.
+    n_without: usize,
+}
+
+impl Candidates {
+    pub(super) fn reset(&mut self, n_slots: usize, n_features: usize) {
+        self.order.clear();
+        self.order.extend(0..n_slots as u32);
+        self.n_without = n_features - n_slots;
+    }
+}
+
+/// Counts for each bin; empty between nodes.
+#[derive(Debug)]
+pub(super) struct Histogram {
+    counts: [Counts; 256],
+    /// The number of distinct rows, where the size of leaves is bounded.
+    rows: [u32; 256],
+    /// The bins that are not empty.
+    marks: [u64; 4],
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self {
+            counts: [Counts::default(); 256],
+            rows: [0; 256],
+            marks: [0; 4],
+        }
+    }
+}
+
+/// A node with fewer rows marks bins as it counts, a larger one looks for them afterwards.
+const SMALL: usize = 192;
+
+impl Histogram {
+    fn fill<const ROWS: bool>(&mut self, column: &[u8], bag: &[Drawn]) {
+        if bag.len() < SMALL {
+            for &drawn in bag {
+                let bin = usize::from(column[drawn.row()]);
+                self.counts[bin].add(drawn.counts());
+                self.marks[bin / 64] |= 1 << (bin % 64);
+                if ROWS {
+                    self.rows[bin] += 1;
+                }
+            }
+        } else {
+            for &drawn in bag {
+                let bin = usize::from(column[drawn.row()]);
+                self.counts[bin].add(drawn.counts());
+                if ROWS {
+                    self.rows[bin] += 1;
+                }
+            }
+            for (mark, counts) in self.marks.iter_mut().zip(self.counts.chunks_exact(64)) {
+                for (bit, count) in counts.iter().enumerate() {
+                    *mark |= u64::from(count.0 != 0) << bit;
+                }
+            }
+        }
+    }
+
+    fn n_filled(&self) -> u32 {
+        self.marks.iter().map(|mark| mark.count_ones()).sum()
+    }
+
+    /// Empties the histogram, bin after bin in order; gives the bin, its counts and its rows.
+    #[inline]
+    fn drain(&mut self, mut each: impl FnMut(u8, Counts, u32)) {
+        for (word, mark) in self.marks.iter_mut().enumerate() {
+            let mut rest = std::mem::take(mark);
+            while rest != 0 {
+                let bin = 64 * word + rest.trailing_zeros() as usize;
+                rest &= rest - 1;
+                let counts = std::mem::take(&mut self.counts[bin]);
+                each(bin as u8, counts, std::mem::take(&mut self.rows[bin]));
+            }
+        }
+    }
+}
+
+/// How nodes are split.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rule {
+    /// How many features are drawn.
+    pub(super) n_features: usize,
+    /// The fewest rows of a leaf.
+    pub(super) min_rows: usize,
+    /// The weights of a normal row and an anomaly.
+    pub(super) weights: (f64, f64),
+}
+
+/// Finds splits.
+#[derive(Debug, Default)]
+pub(super) struct Splitter {
+    pub(super) candidates: Candidates,
+    histogram: Histogram,
+}
+
+impl Splitter {
+    /// The best split of a node with rows of both classes, and how many of the candidates are known to be constant in it, of
+    /// which `n_constant` were known before. As scikit-learn draws them: constant features count, but when all features
+    /// drawn are constant the drawing goes on. `work` takes the number of values looked at.
+    pub(super) fn split(
+        &mut self,
+        bins: &Bins,
+        bag: &[Drawn],
+        total: Counts,
+        rule: &Rule,
+        n_constant: &mut usize,
+        rng: &mut TreeRng,
+        mut work: impl FnMut(usize) -> crate::error::Result<()>,
+    ) -> crate::error::Result<Option<Split>> {
+        let mut best: Option<Split> = None;
+        let mut n_known = *n_constant + self.candidates.n_without;
+        let mut end = self.candidates.order.len();
+        let (mut n_drawn, mut n_varying) = (0, 0);
+        while *n_constant < end && (n_drawn < rule.n_features || n_varying == 0) {
+            n_drawn += 1;
+            let drawn = rng.random_range(0..(n_known + end - *n_constant) as u32) as usize;
+            let Some(drawn) = drawn.checked_sub(n_known) else {
+                n_known -= 1;
+                continue;
+            };
+            let at = *n_constant + drawn;
+            let slot = self.candidates.order[at] as usize;
+            work(bag.len())?;
+            let varies = if rule.min_rows > 1 {
+                self.evaluate::<true>(bins, slot, bag, total, rule, &mut best)
+            } else {
+                self.evaluate::<false>(bins, slot, bag, total, rule, &mut best)
+            };
+            if varies {
+                n_varying += 1;
+                end -= 1;
+                self.candidates.order.swap(at, end);
+            } else {
+                self.candidates.order.swap(at, *n_constant);
+                *n_constant += 1;
+            }
+        }
+        Ok(best)
+    }
+
+    /// Whether the feature varies; a better split of it becomes the best.
+    fn evaluate<const ROWS: bool>(
+        &mut self,
+        bins: &Bins,
+        slot: usize,
+        bag: &[Drawn],
+        total: Counts,
+        rule: &Rule,
+        best: &mut Option<Split>,
+    ) -> bool {
+        self.histogram.fill::<ROWS>(&bins.codes[slot], bag);
+        let varies = self.histogram.n_filled() > 1;
+        let mut highest = best.map_or(f64::NEG_INFINITY, |best| best.purity);
+        let mut found = None;
+        let mut left = Counts::default();
+        let mut n_left = 0;
+        let mut before = (0, Counts::default());
+        self.histogram.drain(|bin, counts, n_rows| {
+            let is_allowed = if ROWS {
+                n_left >= rule.min_rows && bag.len() - n_left >= rule.min_rows
+            } else {
+                // between bins of one and the same class the purity is no higher than at the end of the run
+                !before.1.is_pure_with(counts)
+            };
+            if is_allowed && left.0 != 0 {
+                let right = total.without(left);
+                let purity = purity(left.weigh(rule.weights)) + purity(right.weigh(rule.weights));
+                if purity > highest {
+                    highest = purity;
+                    found = Some((before.0, bin, left));
+                }
+            }
+            left.add(counts);
+            n_left += n_rows as usize;
+            before = (bin, counts);
+        });
+        if let Some((below, above, left)) = found {
+            *best = Some(Split {
+                slot,
+                code: middle(bins.cuts.of_slot(slot), below, above),
+                left,
+                purity: highest,
+            });
+        }
+        varies
+    }
+}
+
+/// Of the thresholds between two bins that are not empty the one in the middle of the gap.
+fn middle(cuts: &[f64], below: u8, above: u8) -> u8 {
+    let gap = &cuts[usize::from(below)..usize::from(above)];
+    let (Some(&first), Some(&last)) = (gap.first(), gap.last()) else {
+        return below;
+    };
+    let middle = 0.5 * first + 0.5 * last;
+    let next = gap.partition_point(|&cut| cut < middle).min(gap.len() - 1);
+    let is_lower = next > 0 && middle - gap[next - 1] <= gap[next] - middle;
+    below + (next - usize::from(is_lower)) as u8
+}

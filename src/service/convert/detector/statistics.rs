@@ -1,0 +1,134 @@
+//! The detectors that are statistics of the features: gaussian, pca, z_score, hbos, ecod.
+
+use super::sent;
+use crate::detector::hbos::NBins;
+use crate::detector::{Baseline, EcodParams, GaussianParams, HbosParams, PcaParams, ZScoreParams};
+use crate::error::{Error, Reason, Result};
+use crate::proto::v1::{self, Ecod, Gaussian, Hbos, Pca, ZScore};
+use crate::table::shortened;
+
+impl From<Gaussian> for GaussianParams {
+    fn from(gaussian: Gaussian) -> Self {
+        match gaussian.ridge {
+            Some(ridge) => Self { ridge },
+            None => Self::default(),
+        }
+    }
+}
+
+impl From<GaussianParams> for Gaussian {
+    fn from(params: GaussianParams) -> Self {
+        Self {
+            ridge: Some(params.ridge),
+        }
+    }
+}
+
+impl From<Pca> for PcaParams {
+    fn from(pca: Pca) -> Self {
+        Self {
+            n_components: pca.n_components.map(|n| n as usize),
+        }
+    }
+}
+
+impl From<PcaParams> for Pca {
+    fn from(params: PcaParams) -> Self {
+        Self {
+            n_components: params.n_components.and_then(sent),
+        }
+    }
+}
+
+impl TryFrom<ZScore> for ZScoreParams {
+    type Error = Error;
+
+    fn try_from(z_score: ZScore) -> Result<Self> {
+        let baselines = z_score
+            .baselines
+            .into_iter()
+            .enumerate()
+            .map(|(index, baseline)| received(index, baseline));
+        Ok(Self {
+            multiplier: z_score.multiplier,
+            baselines: baselines.collect::<Result<_>>()?,
+        })
+    }
+}
+
+fn received(index: usize, baseline: v1::Baseline) -> Result<Baseline> {
+    let needed = |value: Option<f64>, field: &str| {
+        value.ok_or_else(|| {
+            let feature = shortened(&baseline.feature);
+            let message = format!("the baseline of {feature} has no {field}");
+            Error::new(Reason::InvalidParameter, message).at(format!("baselines[{index}].{field}"))
+        })
+    };
+    Ok(Baseline {
+        mean: needed(baseline.mean, "mean")?,
+        std: needed(baseline.std, "std")?,
+        feature: baseline.feature,
+    })
+}
+
+impl From<ZScoreParams> for ZScore {
+    fn from(params: ZScoreParams) -> Self {
+        let sent = |baseline: Baseline| v1::Baseline {
+            feature: baseline.feature,
+            mean: Some(baseline.mean),
+            std: Some(baseline.std),
+        };
+        Self {
+            multiplier: params.multiplier,
+            baselines: params.baselines.into_iter().map(sent).collect(),
+        }
+    }
+}
+
+impl TryFrom<Hbos> for HbosParams {
+    type Error = Error;
+
+    fn try_from(hbos: Hbos) -> Result<Self> {
+        let default = Self::default();
+        Ok(Self {
+            n_bins: match (hbos.n_bins, hbos.auto_bins) {
+                (None, false) => default.n_bins,
+                (Some(count), false) => NBins::Count(count),
+                (None, true) => NBins::Auto,
+                (Some(_), true) => {
+                    let message = "n_bins and auto_bins exclude each other; give one of them";
+                    return Err(Error::new(Reason::InvalidParameter, message).at("auto_bins"));
+                }
+            },
+            alpha: hbos.alpha.unwrap_or(default.alpha),
+            tol: hbos.tol.unwrap_or(default.tol),
+        })
+    }
+}
+
+impl From<HbosParams> for Hbos {
+    fn from(params: HbosParams) -> Self {
+        let (n_bins, auto_bins) = match params.n_bins {
+            NBins::Count(count) => (Some(count), false),
+            NBins::Auto => (None, true),
+        };
+        Self {
+            n_bins,
+            auto_bins,
+            alpha: Some(params.alpha),
+            tol: Some(params.tol),
+        }
+    }
+}
+
+impl From<Ecod> for EcodParams {
+    fn from(_: Ecod) -> Self {
+        Self::default()
+    }
+}
+
+impl From<EcodParams> for Ecod {
+    fn from(_: EcodParams) -> Self {
+        Self {}
+    }
+}

@@ -1,0 +1,319 @@
+//! Detectors that learn from labels.
+
+use anomalyd::proto::v1::records::Form;
+use anomalyd::proto::v1::train_request::Detector;
+use anomalyd::proto::v1::{
+    ClassWeight, IsolationForest, LogisticRegression, Matrix, Model, RandomForest, Records,
+    TrainRequest, model,
+};
+use tonic::Code;
+
+use crate::harness::{
+    self, Client, get_model, matrix, normal_rows, predict, refusal, scores, server, train_request,
+    update, xy,
+};
+
+fn all() -> [(&'static str, Detector); 2] {
+    [
+        (
+            "random_forest",
+            Detector::RandomForest(RandomForest::default()),
+        ),
+        (
+            "logistic_regression",
+            Detector::LogisticRegression(LogisticRegression::default()),
+        ),
+    ]
+}
+
+/// Points whose label says whether x is greater than 1, with NaN where it is not known.
+fn labelled(n: usize, seed: u64) -> (Vec<f64>, Vec<f64>) {
+    let values = normal_rows(n, seed);
+    let label = |(row, point): (usize, &[f64])| match row % 50 {
+        0 => f64::NAN,
+        _ => f64::from(u8::from(point[0] > 1.0)),
+    };
+    let labels = values.chunks(2).enumerate().map(label).collect();
+    (values, labels)
+}
+
+fn in_a_column((values, labels): (Vec<f64>, Vec<f64>)) -> Records {
+    let rows = values.chunks(2).zip(&labels);
+    let values = rows.flat_map(|(point, &label)| [point[0], label, point[1]]);
+    matrix(&["x", "bad", "y"], values.collect())
+}
+
+fn beside((values, labels): (Vec<f64>, Vec<f64>)) -> Records {
+    let matrix = Matrix {
+        feature_names: vec!["x".to_owned(), "y".to_owned()],
+        values,
+        labels,
+        ..Matrix::default()
+    };
+    Records {
+        form: Some(Form::Matrix(matrix)),
+    }
+}
+
+async fn trained(client: &mut Client, request: TrainRequest) -> Model {
+    let response = client.train(request).await.expect("trains");
+    harness::model(response.into_inner().model)
+}
+
+#[tokio::test]
+async fn they_learn_the_same_from_a_column_and_from_labels_beside_a_matrix() {
+    let (server, mut client, _folder) = server().await;
+    for (name, detector) in all() {
+        let column = TrainRequest {
+            detector: Some(detector.clone()),
+            label_column: "bad".to_owned(),
+            ..train_request(name, in_a_column(labelled(1000, 1)))
+        };
+        let model = trained(&mut client, column).await;
+        assert_eq!(
+            (model.n_rows, model.threshold, model.validation_fraction),
+            (980, Some(0.5), Some(0.2)),
+            "{name}: rows without a label are left out"
+        );
+        let statistics = model.statistics.expect("has statistics");
+        let metrics = statistics.label_metrics.expect("was measured");
+        let counts = [
+            metrics.true_positives,
+            metrics.false_positives,
+            metrics.true_negatives,
+            metrics.false_negatives,
+        ];
+        let measured: u64 = counts
+            .into_iter()
+            .map(|count| count.expect("counted"))
+            .sum();
+        assert_eq!(measured, 196, "{name}: a fifth of the rows");
+        assert!(metrics.auroc > Some(0.98), "{name}: {metrics:?}");
+        let importances: Vec<_> = statistics.features.iter().map(|f| f.importance).collect();
+        if name == "random_forest" {
+            assert!(importances[0] > Some(0.8), "{importances:?}");
+            let sum: f64 = importances.iter().flatten().sum();
+            assert!((sum - 1.0).abs() < 1e-9);
+        } else {
+            assert_eq!(importances, [None, None]);
+        }
+
+        let other = format!("{name} beside");
+        let request = TrainRequest {
+            detector: Some(detector),
+            ..train_request(&other, beside(labelled(1000, 1)))
+        };
+        assert_eq!(trained(&mut client, request).await.label_column, "");
+        let probe = || xy(normal_rows(50, 9));
+        let found = scores(&mut client, name, probe()).await;
+        assert_eq!(scores(&mut client, &other, probe()).await, found, "{name}");
+        assert!(found.iter().all(|score| (0.0..=1.0).contains(score)));
+        let far = predict(&mut client, name, xy(vec![3.0, 0.0]))
+            .await
+            .expect("predicts");
+        assert_eq!(far.rows[0].is_anomaly, Some(true));
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn they_learn_on_from_labelled_rows() {
+    let (server, mut client, _folder) = server().await;
+    for (name, detector) in all() {
+        let request = TrainRequest {
+            detector: Some(detector),
+            label_column: "bad".to_owned(),
+            ..train_request(name, in_a_column(labelled(500, 1)))
+        };
+        trained(&mut client, request).await;
+        let updated = update(&mut client, name, in_a_column(labelled(500, 2)))
+            .await
+            .expect("updates");
+        assert_eq!(
+            (updated.version, updated.n_rows, updated.threshold),
+            (2, 980, Some(0.5))
+        );
+        let metrics = updated
+            .statistics
+            .and_then(|s| s.label_metrics)
+            .expect("was measured");
+        assert!(metrics.auroc > Some(0.95), "{name}: {metrics:?}");
+        let beside = update(&mut client, name, beside(labelled(100, 3)))
+            .await
+            .expect("updates");
+        assert_eq!(
+            beside.n_rows, 1078,
+            "{name}: labels may stand beside the rows, too"
+        );
+
+        let unlabelled = refusal(update(&mut client, name, xy(normal_rows(100, 4))).await);
+        assert_eq!(
+            (unlabelled.code, unlabelled.reason.as_str()),
+            (Code::InvalidArgument, "UNUSABLE_ROWS")
+        );
+        assert_eq!(
+            get_model(&mut client, name).await.expect("is kept").version,
+            3
+        );
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_learned_from_is_named() {
+    let (server, mut client, _folder) = server().await;
+    for (name, detector) in all() {
+        let request = |records| TrainRequest {
+            detector: Some(detector.clone()),
+            ..train_request(name, records)
+        };
+        let none = refusal(client.train(request(xy(normal_rows(100, 1)))).await);
+        assert_eq!(
+            (none.reason.as_str(), none.field.as_str()),
+            ("UNUSABLE_ROWS", "label_column")
+        );
+        let (values, labels) = labelled(100, 1);
+        let single = vec![0.0; labels.len()];
+        let refused = refusal(
+            client
+                .train(request(beside((values.clone(), single))))
+                .await,
+        );
+        assert_eq!(refused.reason, "UNUSABLE_ROWS", "{name}: a single class");
+        let unknown = vec![f64::NAN; labels.len()];
+        let refused = refusal(
+            client
+                .train(request(beside((values.clone(), unknown))))
+                .await,
+        );
+        assert_eq!(refused.reason, "UNUSABLE_ROWS", "{name}: no known label");
+        let short = refusal(
+            client
+                .train(request(beside((values.clone(), labels[1..].to_vec()))))
+                .await,
+        );
+        assert_eq!(short.field, "records.matrix.labels");
+        let twos = vec![2.0; labels.len()];
+        let refused = refusal(client.train(request(beside((values, twos)))).await);
+        assert_eq!(
+            refused.reason, "INVALID_RECORDS",
+            "{name}: a label is 0 or 1"
+        );
+        let twice = TrainRequest {
+            label_column: "x".to_owned(),
+            ..request(beside(labelled(100, 1)))
+        };
+        assert_eq!(refusal(client.train(twice).await).reason, "INVALID_RECORDS");
+        for fraction in [-0.1, 0.6, f64::NAN] {
+            let fraction = TrainRequest {
+                validation_fraction: Some(fraction),
+                ..request(beside(labelled(100, 1)))
+            };
+            assert_eq!(
+                refusal(client.train(fraction).await).field,
+                "validation_fraction"
+            );
+        }
+    }
+    let unsupervised = TrainRequest {
+        detector: Some(Detector::IsolationForest(IsolationForest::default())),
+        validation_fraction: Some(0.2),
+        ..train_request("forest", beside(labelled(100, 1)))
+    };
+    assert_eq!(
+        refusal(client.train(unsupervised).await).field,
+        "validation_fraction"
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_is_measured_where_nothing_is_held_out() {
+    let (server, mut client, _folder) = server().await;
+    let request = TrainRequest {
+        detector: Some(Detector::LogisticRegression(LogisticRegression::default())),
+        validation_fraction: Some(0.0),
+        ..train_request("all", beside(labelled(200, 1)))
+    };
+    let model = trained(&mut client, request.clone()).await;
+    assert_eq!(
+        model.statistics.expect("has statistics").label_metrics,
+        None
+    );
+    let (values, mut labels) = labelled(200, 1);
+    labels.fill(0.0);
+    labels[3] = 1.0;
+    let rare = TrainRequest {
+        records: Some(beside((values, labels))),
+        validation_fraction: None,
+        ..request
+    };
+    let model = trained(&mut client, rare).await;
+    assert_eq!(
+        model.statistics.expect("has statistics").label_metrics,
+        None,
+        "one anomaly is not shared"
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn class_weights_and_all_parameters_are_echoed_with_defaults_filled_in() {
+    let (server, mut client, _folder) = server().await;
+    let weight = ClassWeight {
+        anomaly: Some(10.0),
+        ..ClassWeight::default()
+    };
+    let request = TrainRequest {
+        detector: Some(Detector::RandomForest(RandomForest {
+            n_estimators: Some(20),
+            class_weight: Some(weight),
+            ..RandomForest::default()
+        })),
+        ..train_request("echo", beside(labelled(200, 1)))
+    };
+    let Some(model::Detector::RandomForest(forest)) =
+        trained(&mut client, request.clone()).await.detector
+    else {
+        panic!("a forest")
+    };
+    let expected = RandomForest {
+        n_estimators: Some(20),
+        max_depth: None,
+        min_samples_leaf: Some(1),
+        max_features: None,
+        class_weight: Some(ClassWeight {
+            balanced: false,
+            normal: Some(1.0),
+            anomaly: Some(10.0),
+        }),
+        random_state: Some(0),
+    };
+    assert_eq!(forest, expected);
+    for (field, bad) in [
+        (
+            "random_forest.class_weight.balanced",
+            ClassWeight {
+                balanced: true,
+                ..weight
+            },
+        ),
+        (
+            "random_forest.class_weight",
+            ClassWeight {
+                anomaly: Some(-1.0),
+                ..ClassWeight::default()
+            },
+        ),
+    ] {
+        let refused = TrainRequest {
+            detector: Some(Detector::RandomForest(RandomForest {
+                class_weight: Some(bad),
+                ..RandomForest::default()
+            })),
+            ..request.clone()
+        };
+        assert_eq!(refusal(client.train(refused).await).field, field);
+    }
+    server.stop().await;
+}
