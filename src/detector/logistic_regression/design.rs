@@ -30,6 +30,10 @@ const MAX_BYTES: usize = 1 << 30;
 /// The most parts that work side by side. Their sums are added in order, whatever the number of threads.
 pub(super) const MAX_PARTS: usize = 16;
 
+/// A thinned problem keeps one block in so many, and at least so many rows of each class for each feature.
+const THINNED_TO_ONE_IN: usize = 8;
+const MIN_ROWS_A_FEATURE: usize = 16;
+
 /// Rows of one source: their labels, and how much each of them counts before its class is looked at.
 pub(super) struct Source<'a> {
     pub(super) rows: ArrayView2<'a, f64>,
@@ -87,10 +91,50 @@ impl Design {
         })
     }
 
-    /// Works on all blocks in parts, side by side, and returns what came of each part in order.
+    /// All rows.
+    pub(super) fn problem(&self) -> Problem<'_> {
+        Problem {
+            blocks: self.blocks.iter().collect(),
+            penalties: self.penalties.clone(),
+        }
+    }
+
+    /// Every few blocks, where that leaves enough rows of both classes: near to the minimum over all, and cheaper to come by.
+    /// Which rows they are is as good as random, because those of a class are ordered by their hashes.
+    pub(super) fn thinned(&self) -> Option<Problem<'_>> {
+        let blocks: Vec<&Block> = self.blocks.iter().step_by(THINNED_TO_ONE_IN).collect();
+        let enough = |anomaly: bool| {
+            let of_class = blocks.iter().filter(|block| block.anomaly == anomaly);
+            let n_rows: usize = of_class.map(|block| block.n_rows).sum();
+            n_rows >= MIN_ROWS_A_FEATURE * self.penalties.len()
+        };
+        if !(enough(false) && enough(true)) {
+            return None;
+        }
+        let total: f64 = blocks
+            .iter()
+            .map(|block| block.weight * block.n_rows as f64)
+            .sum();
+        let penalties = self.penalties.iter().map(|penalty| penalty * total);
+        Some(Problem {
+            penalties: penalties.collect(),
+            blocks,
+        })
+    }
+}
+
+/// What is minimised: the losses of rows and the penalties of coefficients.
+pub(super) struct Problem<'a> {
+    pub(super) blocks: Vec<&'a Block>,
+    pub(super) penalties: Vec<f64>,
+}
+
+impl Problem<'_> {
+    /// Works on all blocks in parts, side by side, and returns what came of each part in order. `work` also gets the index of
+    /// the first block of its part.
     pub(super) fn in_parts<T: Send>(
         &self,
-        work: impl Fn(usize, &[Block]) -> Result<T> + Sync,
+        work: impl Fn(usize, &[&Block]) -> Result<T> + Sync,
     ) -> Result<Vec<T>> {
         let part = self.blocks.len().div_ceil(MAX_PARTS).max(1);
         self.blocks

@@ -3,7 +3,7 @@
 //! are many (Nocedal and Wright, "Numerical Optimization", 2nd edition, algorithm 7.1). In between, conjugate gradients go
 //! first and give way to the factor once it is the cheaper of the two.
 
-use super::design::Design;
+use super::design::Problem;
 use super::kernels::{self, Scratch, Sums};
 use crate::context::Context;
 use crate::error::Result;
@@ -58,15 +58,17 @@ impl State {
 
 /// Minimises the objective from whichever of the starts is the best.
 pub(super) fn minimize(
-    design: &Design,
+    problem: &Problem<'_>,
     starts: &[Vec<f64>],
     stop: Stop,
     context: &Context,
 ) -> Result<Solution> {
-    let d = design.penalties.len();
+    let d = problem.penalties.len();
+    let dense = d <= ALWAYS_DENSE;
     let mut state: Option<State> = None;
     for start in starts {
-        let other = evaluate(design, start.clone(), d <= ALWAYS_DENSE, context)?;
+        let second = dense && starts.len() == 1;
+        let other = evaluate(problem, start.clone(), second, context)?;
         if state
             .as_ref()
             .is_none_or(|state| other.sums.loss < state.sums.loss)
@@ -81,8 +83,11 @@ pub(super) fn minimize(
             n_iter: 0,
         });
     };
+    if dense && !state.is_dense() {
+        state = evaluate(problem, state.point, true, context)?;
+    }
     // the error of a coefficient is at most its gradient over the curvature, which is at least the penalty
-    let weakest = design
+    let weakest = problem
         .penalties
         .iter()
         .fold(f64::INFINITY, |a, &b| a.min(b));
@@ -99,13 +104,13 @@ pub(super) fn minimize(
         let mut conjugate = None;
         if !state.is_dense() {
             let forcing = (norm / first_norm).sqrt().min(0.1);
-            conjugate = conjugate_step(design, &state, forcing, context)?;
+            conjugate = conjugate_step(problem, &state, forcing, context)?;
         }
         let step = match conjugate {
             Some(step) => step,
             None => {
                 if !state.is_dense() {
-                    state = evaluate(design, state.point, true, context)?;
+                    state = evaluate(problem, state.point, true, context)?;
                 }
                 dense_step(&state.sums, context)?
             }
@@ -115,12 +120,21 @@ pub(super) fn minimize(
         let near = 0.01 * stop.tol * max_norm(&state.point).max(1.0);
         let last = state.is_dense() && norm <= stop.tol && length <= near;
         n_iter += 1;
-        match search(design, &state, &step, context)? {
+        if last {
+            let mut point = state.point;
+            add(&mut point, &step);
+            return Ok(Solution {
+                point,
+                converged: true,
+                n_iter,
+            });
+        }
+        match search(problem, &state, &step, context)? {
             Some(next) => {
                 let decrease = state.sums.loss - next.sums.loss;
                 let stalled = decrease <= ROUNDING && next.gradient_norm() > 0.5 * norm;
                 state = next;
-                if last || stalled {
+                if stalled {
                     converged = norm <= stop.tol;
                     break;
                 }
@@ -141,7 +155,7 @@ pub(super) fn minimize(
 
 /// The first point along the step at which the objective is low enough; none where rounding hides any progress.
 fn search(
-    design: &Design,
+    problem: &Problem<'_>,
     state: &State,
     step: &[f64],
     context: &Context,
@@ -153,7 +167,7 @@ fn search(
     let mut length = 1.0;
     for _ in 0..MAX_HALVINGS {
         let point = state.point.iter().zip(step).map(|(x, s)| x + length * s);
-        let next = evaluate(design, point.collect(), state.is_dense(), context)?;
+        let next = evaluate(problem, point.collect(), state.is_dense(), context)?;
         let allowed = state.sums.loss + 1e-4 * length * slope;
         let rounding = ROUNDING * state.sums.loss.abs().max(1.0);
         if next.sums.loss <= allowed + rounding {
@@ -164,15 +178,20 @@ fn search(
     Ok(None)
 }
 
-fn evaluate(design: &Design, point: Vec<f64>, dense: bool, context: &Context) -> Result<State> {
-    let d = design.penalties.len();
+fn evaluate(
+    problem: &Problem<'_>,
+    point: Vec<f64>,
+    dense: bool,
+    context: &Context,
+) -> Result<State> {
+    let d = problem.penalties.len();
     let entries = if dense { (d + 1) * (d + 2) / 2 } else { 0 };
     let empty = Sums {
         loss: 0.0,
         gradient: vec![0.0; d + 1],
         hessian: vec![0.0; entries],
     };
-    let parts = design.in_parts(|_, blocks| {
+    let parts = problem.in_parts(|_, blocks| {
         let mut sums = empty.clone();
         let mut scratch = Scratch::default();
         let mut curvatures = Vec::new();
@@ -193,7 +212,7 @@ fn evaluate(design: &Design, point: Vec<f64>, dense: bool, context: &Context) ->
         add(&mut sums.hessian, &part.hessian);
         curvatures.push(of_part);
     }
-    for (j, (penalty, coefficient)) in design.penalties.iter().zip(&point).enumerate() {
+    for (j, (penalty, coefficient)) in problem.penalties.iter().zip(&point).enumerate() {
         sums.loss += 0.5 * penalty * coefficient * coefficient;
         sums.gradient[j] += penalty * coefficient;
         if dense {
@@ -271,7 +290,7 @@ fn solve(factor: &[f64], mut x: Vec<f64>) -> Vec<f64> {
 /// Newton's step by conjugate gradients, preconditioned with the diagonal, until its residual is `forcing` times the
 /// gradient. None where a Cholesky factor is possible and would take less time.
 fn conjugate_step(
-    design: &Design,
+    problem: &Problem<'_>,
     state: &State,
     forcing: f64,
     context: &Context,
@@ -284,10 +303,10 @@ fn conjugate_step(
     } else {
         (n / 10, true)
     };
-    let mut diagonal = sum_parts(design, state, context, |block, curvatures, _, sums| {
+    let mut diagonal = sum_parts(problem, state, context, |block, curvatures, _, sums| {
         kernels::diagonal(block, curvatures, sums);
     })?;
-    add(&mut diagonal, &design.penalties);
+    add(&mut diagonal, &problem.penalties);
     let inverse: Vec<f64> = diagonal.iter().map(|x| 1.0 / x.max(1e-280)).collect();
     let mut step = vec![0.0; n];
     let mut residual: Vec<f64> = gradient.iter().map(|x| -x).collect();
@@ -297,14 +316,14 @@ fn conjugate_step(
     let mut reached = false;
     for _ in 0..limit {
         let mut curved = sum_parts(
-            design,
+            problem,
             state,
             context,
             |block, curvatures, scratch, sums| {
                 kernels::multiply(block, curvatures, &direction, scratch, sums);
             },
         )?;
-        add(&mut curved, &product(&design.penalties, &direction));
+        add(&mut curved, &product(&problem.penalties, &direction));
         let curvature = dot(&direction, &curved);
         if curvature.is_nan() || curvature <= 0.0 {
             break;
@@ -336,7 +355,7 @@ fn conjugate_step(
 
 /// A sum over all blocks, given the second derivatives of their rows by the odds.
 fn sum_parts(
-    design: &Design,
+    problem: &Problem<'_>,
     state: &State,
     context: &Context,
     add_block: impl Fn(&kernels::Block, &[f64], &mut Scratch, &mut [f64]) + Sync,
@@ -348,7 +367,7 @@ fn sum_parts(
         .flatten()
         .map(Vec::as_slice)
         .collect();
-    let parts = design.in_parts(|first, blocks| {
+    let parts = problem.in_parts(|first, blocks| {
         let mut sums = vec![0.0; n];
         let mut scratch = Scratch::default();
         for (block, curvatures) in blocks.iter().zip(&curvatures[first..]) {
