@@ -47,6 +47,9 @@ const MAX_NUMBER: f64 = 1e30;
 /// How many rows are scored at once.
 const TOGETHER: usize = 32;
 
+/// About how many kernel values a block of rows takes: a few milliseconds.
+const BLOCK_PAIRS: usize = 1 << 22;
+
 /// A fitted one-class SVM. Scores are the negative of scikit-learn's `decision_function`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OneClassSvm {
@@ -181,6 +184,10 @@ impl Visitor for Score<'_> {
 impl Detector for OneClassSvm {
     fn n_features(&self) -> usize {
         self.frame.n_features()
+    }
+
+    fn block_rows(&self) -> usize {
+        (BLOCK_PAIRS / self.support.n_padded().max(1)).clamp(TOGETHER, 1024)
     }
 
     fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
