@@ -7,7 +7,7 @@ use ref_cast::{RefCastCustom, ref_cast_custom};
 use serde::{Deserialize, Serialize};
 
 use super::method::linfa_fit;
-use super::neighbors::{Index, Neighbor, Union, check_n_neighbors, damaged};
+use super::neighbors::{BLOCK_ROWS, Index, Neighbor, Union, check_n_neighbors, damaged};
 use super::{DefaultScaling, Detector, History, Learned, Method, Sample};
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -149,6 +149,10 @@ impl Detector for Knn {
         self.index.nearest(n_neighbors, rows, |row, found| {
             scores[row] = self.params.method.score(found);
         });
+    }
+
+    fn block_rows(&self) -> usize {
+        BLOCK_ROWS
     }
 
     fn size_bytes(&self) -> usize {

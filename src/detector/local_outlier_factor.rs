@@ -9,7 +9,7 @@ use ref_cast::{RefCastCustom, ref_cast_custom};
 use serde::{Deserialize, Serialize};
 
 use super::method::linfa_fit;
-use super::neighbors::{Index, MAX_BYTES, Neighbor, Union, check_n_neighbors, damaged};
+use super::neighbors::{BLOCK_ROWS, Index, MAX_BYTES, Neighbor, Union, check_n_neighbors, damaged};
 use super::{DefaultScaling, Detector, History, Learned, Method, Sample};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
@@ -188,6 +188,10 @@ impl Detector for LocalOutlierFactor {
         self.index.nearest(k, rows, |row, found| {
             scores[row] = self.mean_density(found) / self.density(found);
         });
+    }
+
+    fn block_rows(&self) -> usize {
+        BLOCK_ROWS
     }
 
     fn size_bytes(&self) -> usize {

@@ -54,6 +54,9 @@ const MAX_TREE_FEATURES: usize = 15;
 /// The points that are searched for at a time when all are.
 const ROWS: usize = 64;
 
+/// The rows that a detector scores at a time: a search takes from some microseconds to about a millisecond.
+pub(super) const BLOCK_ROWS: usize = 128;
+
 /// The values that are copied at a time of rows to search for.
 const MAX_COPIED: usize = 1 << 20;
 
