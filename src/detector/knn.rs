@@ -140,12 +140,14 @@ impl Detector for Knn {
     }
 
     fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
+        assert_eq!(
+            rows.dim(),
+            (scores.len(), self.n_features()),
+            "shape of the rows"
+        );
         let n_neighbors = self.index.n_neighbors(self.params.n_neighbors);
-        let mut scores = scores.iter_mut();
-        self.index.nearest(n_neighbors, rows, |found| {
-            if let Some(score) = scores.next() {
-                *score = self.params.method.score(found);
-            }
+        self.index.nearest(n_neighbors, rows, |row, found| {
+            scores[row] = self.params.method.score(found);
         });
     }
 

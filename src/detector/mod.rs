@@ -64,6 +64,11 @@ macro_rules! detectors {
         }
 
         impl DetectorParams {
+            /// Every detector there is, each with its default parameters.
+            pub fn defaults() -> Vec<Self> {
+                vec![$(Self::$variant(<$variant as Method>::Params::default()),)*]
+            }
+
             /// The name of the detector, as in the field of a request that holds its parameters.
             pub fn name(&self) -> &'static str {
                 match self { $(Self::$variant(_) => $variant::NAME,)* }

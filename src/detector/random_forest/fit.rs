@@ -41,7 +41,7 @@ impl RandomForestValidParams {
             params: params.clone(),
             n_features: rows.n_features(),
             oldest: 0,
-            forest: join(&Cuts::default(), &grown.cuts, &sources),
+            forest: join(&Cuts::default(), &grown.cuts, &sources, context)?,
         };
         let scores = detector.calibrate(&rows, &grown.out_of_bag, context)?;
         Ok(Learned {
@@ -104,18 +104,20 @@ fn grow_all(growth: &Growth<'_>, numbers: &[usize]) -> Result<Vec<Tree>> {
         .clamp(1, numbers.len().max(1));
     let next = AtomicUsize::new(0);
     let trees: Mutex<Vec<(usize, Tree)>> = Mutex::new(Vec::with_capacity(numbers.len()));
-    (0..n_growers).into_par_iter().try_for_each(|_| -> Result<()> {
-        let mut grower = Grower::default();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(&number) = numbers.get(index) else {
-                return Ok(());
-            };
-            let tree = grower.grow(growth, number)?;
-            let mut trees = trees.lock().unwrap_or_else(|poison| poison.into_inner());
-            trees.push((index, tree));
-        }
-    })?;
+    (0..n_growers)
+        .into_par_iter()
+        .try_for_each(|_| -> Result<()> {
+            let mut grower = Grower::default();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(&number) = numbers.get(index) else {
+                    return Ok(());
+                };
+                let tree = grower.grow(growth, number)?;
+                let mut trees = trees.lock().unwrap_or_else(|poison| poison.into_inner());
+                trees.push((index, tree));
+            }
+        })?;
     let mut trees = trees
         .into_inner()
         .unwrap_or_else(|poison| poison.into_inner());
@@ -167,10 +169,10 @@ impl RandomForest {
             params: self.params.clone(),
             n_features: self.n_features,
             oldest: (self.oldest + n_new) % n_trees,
-            forest: join(&self.forest.cuts, &grown.cuts, &all),
+            forest: join(&self.forest.cuts, &grown.cuts, &all, context)?,
         };
         // no kept tree has learned from the sample
-        let strangers = join(&self.forest.cuts, &Cuts::default(), &kept);
+        let strangers = join(&self.forest.cuts, &Cuts::default(), &kept, context)?;
         let mut out_of_bag = grown.out_of_bag;
         let sums = strangers.sums(rows.sample, context)?;
         let of_sample = out_of_bag.iter_mut().skip(rows.history.nrows());

@@ -1,0 +1,19 @@
+//! The detectors through the library: parity with scikit-learn, PyOD, NumPy and linfa on the fixtures that
+//! `make_fixtures.py` makes, and what holds for every detector alike.
+
+mod any;
+mod cancellation;
+mod ecod;
+mod fixtures;
+mod gaussian;
+mod hbos;
+mod hostile;
+mod isolation_forest;
+mod knn;
+mod local_outlier_factor;
+mod logistic_regression;
+mod metrics;
+mod one_class_svm;
+mod pca;
+mod properties;
+mod random_forest;
