@@ -212,8 +212,10 @@ fn lay_out(
         weight,
     } = source;
     let d = rows.ncols();
+    let rows = rows.as_standard_layout();
+    let all = rows.as_slice().unwrap_or_default();
     let most = (BLOCK_VALUES / d.max(1) / LANES * LANES).clamp(LANES, MAX_BLOCK_ROWS);
-    let order = content_order(rows, |i| labels[i], context)?;
+    let order = content_order(rows.view(), |i| labels[i], context)?;
     for (anomaly, class) in [(false, weights.normal), (true, weights.anomaly)] {
         let split = order.partition_point(|&i| !labels[i]);
         let (normal, anomalies) = order.split_at(split);
@@ -222,9 +224,17 @@ fn lay_out(
             context.check()?;
             let lanes = indices.len().next_multiple_of(LANES);
             let mut values = vec![0.0; d * lanes];
-            for (lane, &i) in indices.iter().enumerate() {
-                for (slot, x) in values.chunks_exact_mut(lanes).zip(rows.row(i)) {
-                    slot[lane] = x.clamp(-MAX_VALUE, MAX_VALUE);
+            for (group, indices) in indices.chunks(LANES).enumerate() {
+                // in place of rows that are missing, the first is read
+                let rows: [&[f64]; LANES] = std::array::from_fn(|k| {
+                    let i = indices[if k < indices.len() { k } else { 0 }];
+                    &all[i * d..(i + 1) * d]
+                });
+                for (j, slots) in values.chunks_exact_mut(lanes).enumerate() {
+                    let slots = &mut slots[group * LANES..][..indices.len()];
+                    for (slot, row) in slots.iter_mut().zip(rows) {
+                        *slot = row[j].clamp(-MAX_VALUE, MAX_VALUE);
+                    }
                 }
             }
             Ok(Block {

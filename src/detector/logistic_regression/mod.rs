@@ -103,7 +103,7 @@ impl LogisticRegression {
                 tol: ROUGH_TOL.max(params.tol),
                 max_iter: params.max_iter.min(MAX_ROUGH_ITER),
             };
-            starts.push(newton::minimize(&thinned, &starts, rough, context)?.point);
+            starts = vec![newton::minimize(&thinned, &starts, rough, context)?.point];
         }
         let solution = newton::minimize(&design.problem(), &starts, stop, context)?;
         let bounded = |x: f64, bound: f64| {
