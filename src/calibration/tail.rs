@@ -1,7 +1,7 @@
 //! How rare a score is: an empirical distribution of scores with a fitted tail, kept as log survival, so that it neither
 //! saturates nor ties past the largest score.
 //!
-//! Up to the last [`FEWEST_ABOVE`] scores the distribution is empirical, as knots between which the log survival is linear;
+//! Up to the last ten scores the distribution is empirical, as knots between which the log survival is linear;
 //! tied scores lie at the middle of their step. Beyond, it is the generalised Pareto distribution that probability weighted
 //! moments fit to the largest scores (Hosking and Wallis, "Parameter and quantile estimation for the generalized Pareto
 //! distribution", 1987, section 3), with a shape of at least 0: no score is out of reach. Below the smallest score it decays

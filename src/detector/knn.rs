@@ -7,7 +7,7 @@ use ref_cast::{RefCastCustom, ref_cast_custom};
 use serde::{Deserialize, Serialize};
 
 use super::method::linfa_fit;
-use super::neighbors::{Index, Neighbor, Union, check_n_neighbors, damaged};
+use super::neighbors::{BLOCK_ROWS, Index, Neighbor, Union, check_n_neighbors, damaged};
 use super::{DefaultScaling, Detector, History, Learned, Method, Sample};
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -140,13 +140,19 @@ impl Detector for Knn {
     }
 
     fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
+        assert_eq!(
+            rows.dim(),
+            (scores.len(), self.n_features()),
+            "shape of the rows"
+        );
         let n_neighbors = self.index.n_neighbors(self.params.n_neighbors);
-        let mut scores = scores.iter_mut();
-        self.index.nearest(n_neighbors, rows, |found| {
-            if let Some(score) = scores.next() {
-                *score = self.params.method.score(found);
-            }
+        self.index.nearest(n_neighbors, rows, |row, found| {
+            scores[row] = self.params.method.score(found);
         });
+    }
+
+    fn block_rows(&self) -> usize {
+        BLOCK_ROWS
     }
 
     fn size_bytes(&self) -> usize {

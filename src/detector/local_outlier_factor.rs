@@ -1,5 +1,7 @@
 //! Local outlier factor (Breunig, Kriegel, Ng and Sander, "LOF: Identifying Density-Based Local Outliers", SIGMOD 2000).
 
+use std::ops::RangeInclusive;
+
 use linfa::ParamGuard;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
@@ -7,7 +9,7 @@ use ref_cast::{RefCastCustom, ref_cast_custom};
 use serde::{Deserialize, Serialize};
 
 use super::method::linfa_fit;
-use super::neighbors::{Index, MAX_BYTES, Neighbor, Union, check_n_neighbors, damaged};
+use super::neighbors::{BLOCK_ROWS, Index, MAX_BYTES, Neighbor, Union, check_n_neighbors, damaged};
 use super::{DefaultScaling, Detector, History, Learned, Method, Sample};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
@@ -18,8 +20,14 @@ pub const DEFAULT_NEIGHBORS: usize = 20;
 /// Added to each mean reachability distance, as in scikit-learn: where more rows are equal than there are neighbours, it is 0.
 const LEAST_REACH: f64 = 1e-10;
 
-/// The distances and the densities that there can be. Nothing that is computed of them overflows.
-const RANGE: std::ops::RangeInclusive<f64> = 0.0..=1e160;
+/// The lists of neighbours between two looks at the context.
+const LISTS: usize = 1024;
+
+/// The distances that there can be: a little more than those of the largest coordinates of the most features.
+const DISTANCES: RangeInclusive<f64> = 0.0..=1e155;
+
+/// The densities that there can be: a little more than those of equal rows. With these, no score overflows.
+const DENSITIES: RangeInclusive<f64> = 0.0..=1.0001 / LEAST_REACH;
 
 /// The parameters of [`LocalOutlierFactor`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -92,22 +100,21 @@ impl LocalOutlierFactor {
         index.leave_one_out(k, k, &mut neighbors, context, |found, list| {
             list[..found.len()].copy_from_slice(found);
         })?;
-        let lists = || neighbors.par_chunks_exact(k).map(present);
-        let farthest = |list: &[Neighbor]| list.last().map_or(0.0, Neighbor::distance);
         let mut model = Self {
             params: params.clone(),
-            k_distances: lists().map(farthest).collect(),
-            densities: Vec::new(),
             index,
+            k_distances: Vec::new(),
+            densities: Vec::new(),
         };
-        context.check()?;
-        model.densities = lists().map(|list| model.density(list)).collect();
-        context.check()?;
-        let densities = model.densities.par_iter();
-        let scores: Vec<f64> = lists()
-            .zip(densities)
-            .map(|(list, &density)| model.factor(list, density))
-            .collect();
+        let of_each = |value: &(dyn Fn(&[Neighbor]) -> f64 + Sync)| {
+            of_each_list(&neighbors, k, context, value)
+        };
+        model.k_distances = of_each(&|list| list.last().map_or(0.0, Neighbor::distance))?;
+        model.densities = of_each(&|list| model.density(list))?;
+        let mut scores = of_each(&|list| model.mean_density(list))?;
+        for (score, density) in scores.iter_mut().zip(&model.densities) {
+            *score /= density;
+        }
         let scores = point_of_row.iter().map(|&i| scores[i as usize]).collect();
         Ok((model, scores))
     }
@@ -118,9 +125,9 @@ impl LocalOutlierFactor {
         1.0 / (mean(found, reach) + LEAST_REACH)
     }
 
-    /// The factor of a row of this density with these nearest rows.
-    fn factor(&self, found: &[Neighbor], density: f64) -> f64 {
-        mean(found, |it| self.densities[it.position as usize]) / density
+    /// The mean of the densities of these rows.
+    fn mean_density(&self, found: &[Neighbor]) -> f64 {
+        mean(found, |it| self.densities[it.position as usize])
     }
 }
 
@@ -137,9 +144,24 @@ fn neighbor_lists(n: usize, k: usize) -> Result<Vec<Neighbor>> {
     Ok(vec![Neighbor::default(); n * k])
 }
 
-/// The neighbours of a list, which ends with those that are no row.
-fn present(list: &[Neighbor]) -> &[Neighbor] {
-    &list[..list.partition_point(|it| it.copies > 0)]
+/// A value of each list of `k` neighbours, in parallel. Those that are no row end a list, and are left out.
+fn of_each_list(
+    neighbors: &[Neighbor],
+    k: usize,
+    context: &Context,
+    value: &(dyn Fn(&[Neighbor]) -> f64 + Sync),
+) -> Result<Vec<f64>> {
+    let mut values = vec![0.0; neighbors.len() / k];
+    let chunks = neighbors.par_chunks(LISTS * k);
+    let chunks = chunks.zip(values.par_chunks_mut(LISTS));
+    chunks.try_for_each(|(lists, values)| {
+        context.check()?;
+        for (list, out) in lists.chunks_exact(k).zip(values) {
+            *out = value(&list[..list.partition_point(|it| it.copies > 0)]);
+        }
+        Ok::<_, Error>(())
+    })?;
+    Ok(values)
 }
 
 /// The mean of a value over the rows.
@@ -157,13 +179,19 @@ impl Detector for LocalOutlierFactor {
     }
 
     fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
+        assert_eq!(
+            rows.dim(),
+            (scores.len(), self.n_features()),
+            "shape of the rows"
+        );
         let k = self.index.n_neighbors(self.params.n_neighbors);
-        let mut scores = scores.iter_mut();
-        self.index.nearest(k, rows, |found| {
-            if let Some(score) = scores.next() {
-                *score = self.factor(found, self.density(found));
-            }
+        self.index.nearest(k, rows, |row, found| {
+            scores[row] = self.mean_density(found) / self.density(found);
         });
+    }
+
+    fn block_rows(&self) -> usize {
+        BLOCK_ROWS
     }
 
     fn size_bytes(&self) -> usize {
@@ -178,8 +206,8 @@ impl Detector for LocalOutlierFactor {
         let fits = self.params.check_ref().is_ok()
             && self.k_distances.len() == n
             && self.densities.len() == n
-            && self.k_distances.iter().all(|it| RANGE.contains(it))
-            && self.densities.iter().all(|it| RANGE.contains(it));
+            && self.k_distances.iter().all(|it| DISTANCES.contains(it))
+            && self.densities.iter().all(|it| DENSITIES.contains(it));
         if !fits {
             return Err(damaged("its densities do not fit its points"));
         }

@@ -31,10 +31,13 @@ async fn extreme_but_valid_rows_get_sane_models() {
                 detector: Some(detector.clone()),
                 ..train_request(run_id, xy(training.clone()))
             };
-            client
-                .train(request)
-                .await
-                .unwrap_or_else(|status| panic!("{run_id} {case}: {status:?}"));
+            let trained = client.train(request).await;
+            if (run_id, case) == ("pca", 0) {
+                let refused = refusal(trained);
+                assert_eq!(refused.reason, "UNUSABLE_ROWS", "no component is left");
+                continue;
+            }
+            trained.unwrap_or_else(|status| panic!("{run_id} {case}: {status:?}"));
             let mut probe = training.clone();
             probe.extend([1e300, -1e300, 1e-300, 0.0, NAN, INF, f64::MAX, f64::MIN]);
             let found = scores(&mut client, run_id, xy(probe)).await;

@@ -182,7 +182,7 @@ pub(crate) fn train_request(run_id: &str, records: Records) -> TrainRequest {
     }
 }
 
-/// Trains a forest on 500 normal rows of `x` and `y`.
+/// Trains the default detector on 500 normal rows of `x` and `y`.
 pub(crate) async fn train(client: &mut Client, run_id: &str) -> Model {
     let request = train_request(run_id, xy(normal_rows(500, 1)));
     model(

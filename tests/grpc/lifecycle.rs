@@ -20,7 +20,7 @@ async fn the_whole_tour() {
         (trained.version, trained.n_rows, trained.n_features),
         (1, 500, 2)
     );
-    assert_eq!(trained.detector_name, "isolation_forest");
+    assert_eq!(trained.detector_name, "auto");
     assert_eq!(trained.feature_names, ["x", "y"]);
     assert_eq!(trained.contamination, Some(0.1));
     let statistics = trained.statistics.clone().expect("has statistics");

@@ -1,7 +1,7 @@
 //! Update: more rows without the old ones.
 
 use anomalyd::proto::v1::train_request::Detector;
-use anomalyd::proto::v1::{Gaussian, Model, Scaler, TrainRequest};
+use anomalyd::proto::v1::{Gaussian, IsolationForest, Model, Scaler, TrainRequest};
 
 use crate::harness::{
     self, normal_rows, refusal, scores, server, train, train_request, update, xy,
@@ -68,16 +68,43 @@ fn moments(model: Model) -> (u64, Vec<f64>) {
     )
 }
 
+fn shifted(n: usize, seed: u64) -> Vec<f64> {
+    let rows = normal_rows(n, seed).into_iter();
+    rows.map(|value| value + 40.0).collect()
+}
+
+#[tokio::test]
+async fn what_updates_bring_is_less_anomalous_afterwards() {
+    let (server, mut client, _folder) = server().await;
+    for (name, detector) in crate::detectors::all() {
+        let request = TrainRequest {
+            detector: Some(detector),
+            ..train_request(name, xy(normal_rows(500, 1)))
+        };
+        client.train(request).await.expect("trains");
+        let probe = xy(vec![40.0, 45.0, 400.0, -450.0]);
+        let before = scores(&mut client, name, probe.clone()).await;
+        let updated = update(&mut client, name, xy(shifted(500, 2)))
+            .await
+            .expect("updates");
+        assert_eq!((updated.version, updated.n_rows), (2, 1000), "{name}");
+        let after = scores(&mut client, name, probe).await;
+        assert!(
+            after[0] < before[0] && after[0] < after[1],
+            "{name}: {before:?} {after:?}"
+        );
+    }
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn a_forest_learns_what_updates_bring_and_keeps_what_it_knew() {
     let (server, mut client, _folder) = server().await;
-    train(&mut client, "shift").await;
-    let shifted = |n, seed| {
-        normal_rows(n, seed)
-            .into_iter()
-            .map(|value| value + 40.0)
-            .collect::<Vec<f64>>()
+    let request = TrainRequest {
+        detector: Some(Detector::IsolationForest(IsolationForest::default())),
+        ..train_request("shift", xy(normal_rows(500, 1)))
     };
+    client.train(request).await.expect("trains");
     let probe = xy(vec![0.0, 5.0, 40.0, 45.0, -40.0, 90.0]);
     let before = scores(&mut client, "shift", probe.clone()).await;
     assert!(before[1] > before[0] + 0.2, "{before:?}");

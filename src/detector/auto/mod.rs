@@ -41,9 +41,6 @@ const MAX_VALUES: usize = 1 << 22;
 /// See [`MAX_VALUES`].
 const MIN_ROWS: usize = 256;
 
-/// About how many values are scored between two looks at the context.
-const BLOCK_VALUES: usize = 1 << 17;
-
 /// How many rows are scored at a time.
 const BLOCK: usize = 128;
 
@@ -53,8 +50,8 @@ linfa_fit!(AutoValidParams => Auto);
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Auto {
     params: AutoParams,
-    balanced: Lesinn,
-    logarithmic: Lesinn,
+    balanced: Box<Lesinn>,
+    logarithmic: Box<Lesinn>,
     covariance: Option<Covariance>,
     /// The distribution of the scores of each view, in this order.
     ranks: Vec<TailRank>,
@@ -79,7 +76,7 @@ impl Auto {
             weights.resize(weights.len() + chosen.len(), stands_for);
             rows.extend(chosen.into_iter().map(|row| part.row(row)));
         }
-        let block = (BLOCK_VALUES / self.n_features()).clamp(4, BLOCK);
+        let block = self.block_rows().min(BLOCK);
         let blocks = rows
             .par_chunks(block)
             .map(|rows| {
@@ -170,6 +167,10 @@ impl Detector for Auto {
         }
     }
 
+    fn block_rows(&self) -> usize {
+        self.balanced.block_rows()
+    }
+
     fn validate(&self) -> Result<()> {
         self.balanced.validate()?;
         self.logarithmic.validate()?;
@@ -215,12 +216,13 @@ impl Method for Auto {
         context: &Context,
     ) -> Result<Learned<Self>> {
         let params = params.params();
-        let lesinn = |form, number| {
+        let lesinn = |form, number| -> Result<Box<Lesinn>> {
             let member = LesinnParams {
                 random_state: stream_state(params.random_state, number),
                 ..LesinnParams::default()
             };
-            member.check_ref()?.fit_rows(form, sample.rows, context)
+            let lesinn = member.check_ref()?.fit_rows(form, sample.rows, context)?;
+            Ok(Box::new(lesinn))
         };
         let mut auto = Self {
             balanced: lesinn(Form::Balanced, 0)?,

@@ -34,7 +34,7 @@ pub use params::{EcodParams, EcodValidParams};
 const BLOCK_ROWS: usize = 1024;
 
 /// How many values are searched for at once.
-const LANES: usize = 16;
+const LANES: usize = 8;
 
 /// No share of at most 2^53 values has a logarithm as large.
 const MAX_SCORE: f64 = 100.0;
@@ -60,8 +60,8 @@ impl Ecod {
     fn learn(earlier: Option<&Self>, sample: Sample<'_>, context: &Context) -> Result<Self> {
         let budget = Budget::default();
         let features = map_sorted_columns(sample.observed, context, |column, sorted| {
-            let mut ranks = RankSummary::of_sorted(sorted);
             let mut moment = ThirdMoment::of_sorted(sorted);
+            let mut ranks = RankSummary::of_sorted(sorted);
             if let Some(earlier) = earlier {
                 ranks.merge(&earlier.ranks[column])?;
                 moment = earlier.moments.feature(column).merge(moment);
@@ -70,6 +70,7 @@ impl Ecod {
                 let problem = "it holds no values; leave it out";
                 return Err(ColumnError { column, problem }.into());
             }
+            context.check()?;
             ranks.compress();
             let scores = tail_scores(&ranks, moment.is_symmetric());
             budget.take(ranks.size_bytes() + 8 * scores.len())?;
@@ -104,13 +105,13 @@ impl Ecod {
 fn tail_scores(ranks: &RankSummary, both_tails: bool) -> Vec<f64> {
     let n = ranks.n() as f64;
     let score = |left: f64, right: f64| {
-        let (left, right) = (-left.ln(), -right.ln());
-        // without a negative zero
-        0.0 + if both_tails {
-            left + right
+        let log = if both_tails {
+            left.ln() + right.ln()
         } else {
-            left.max(right)
-        }
+            left.min(right).ln()
+        };
+        // not a negative zero
+        0.0 - log
     };
     let between = |count: f64| score((count + 1.0) / (n + 1.0), (n - count + 1.0) / (n + 1.0));
     let mut scores = Vec::with_capacity(2 * ranks.values().len() + 1);

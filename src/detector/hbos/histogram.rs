@@ -1,9 +1,18 @@
 //! The histogram of one feature, and what its bins score.
 
-use super::params::{HbosParams, MAX_N_BINS, NBins};
+use super::params::{HbosParams, MAX_AUTO_BINS, NBins};
 use crate::context::Context;
 use crate::error::Result;
-use crate::statistics::rank_summary::RankSummary;
+
+/// How the values of one feature lie; there is at least one.
+pub(super) struct Counts<'a> {
+    /// The smallest and the largest.
+    pub(super) range: (f64, f64),
+    /// How many there are.
+    pub(super) n: f64,
+    /// How many lie below a number.
+    pub(super) below: &'a dyn Fn(f64) -> f64,
+}
 
 /// The histogram of one feature.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,16 +24,21 @@ pub(super) struct Histogram {
 }
 
 impl Histogram {
-    /// The histogram of a feature that has values.
-    pub(super) fn new(ranks: &RankSummary, params: &HbosParams, context: &Context) -> Result<Self> {
-        let range = ranks.range().unwrap_or_default();
+    pub(super) fn new(values: &Counts<'_>, params: &HbosParams, context: &Context) -> Result<Self> {
+        let &Counts { range, n, .. } = values;
         let n_bins = match params.n_bins {
             NBins::Count(count) => count as usize,
-            NBins::Auto => auto_bins(ranks, context)?,
+            NBins::Auto => auto_bins(values, context)?,
         };
         let edges = distinct_edges(range, n_bins);
-        let n = ranks.n() as f64;
-        let mut scores: Vec<f64> = counts(ranks, &edges)
+        let mut counts: Vec<f64> = counts(values, &edges).collect();
+        if range.0 == range.1 {
+            // not in the bin to the right of an edge, but in the one that it is looked up in
+            counts.fill(0.0);
+            counts[edges.partition_point(|&edge| edge < range.0).max(1) - 1] = n;
+        }
+        let mut scores: Vec<f64> = counts
+            .into_iter()
             .zip(edges.windows(2))
             .map(|(count, edge)| {
                 let density = count / (edge[1] - edge[0]) / n;
@@ -38,14 +52,14 @@ impl Histogram {
 }
 
 /// How many values lie in each bin: in all but the last one without its right edge, as `numpy.histogram` counts.
-fn counts(ranks: &RankSummary, edges: &[f64]) -> impl Iterator<Item = f64> {
+fn counts(values: &Counts<'_>, edges: &[f64]) -> impl Iterator<Item = f64> {
     let last = edges.len() - 1;
     let mut before = 0.0;
     edges[1..].iter().zip(1..).map(move |(&edge, i)| {
         let count = if i == last {
-            ranks.n() as f64
+            values.n
         } else {
-            ranks.below(edge)
+            (values.below)(edge)
         };
         count - std::mem::replace(&mut before, count)
     })
@@ -84,11 +98,10 @@ fn edges(low: f64, high: f64, n_bins: usize) -> Vec<f64> {
 }
 
 /// The number of bins with the largest penalised likelihood, as PyOD's `get_optimal_n_bins` has it: fewer than the root of
-/// the number of values, and the penalty counted for each bin.
-fn auto_bins(ranks: &RankSummary, context: &Context) -> Result<usize> {
-    let n = ranks.n() as f64;
-    let range = ranks.range().unwrap_or_default();
-    let bound = (n.sqrt() as usize).clamp(2, MAX_N_BINS as usize);
+/// the number of values, and the penalty counted for each bin. Other than there, at most [`MAX_AUTO_BINS`].
+fn auto_bins(values: &Counts<'_>, context: &Context) -> Result<usize> {
+    let &Counts { range, n, .. } = values;
+    let bound = (n.sqrt() as usize).clamp(2, MAX_AUTO_BINS as usize + 1);
     let mut best = (f64::MIN, 1);
     for n_bins in 1..bound {
         context.check()?;
@@ -99,7 +112,7 @@ fn auto_bins(ranks: &RankSummary, context: &Context) -> Result<usize> {
         }
         let bins = n_bins as f64;
         let penalty = bins - 1.0 + bins.ln().powf(2.5);
-        let likelihood: f64 = counts(ranks, &edges)
+        let likelihood: f64 = counts(values, &edges)
             .map(|count| count * (bins * count / n + 1.0).ln() - penalty)
             .sum();
         if likelihood > best.0 {

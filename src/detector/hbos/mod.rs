@@ -5,6 +5,10 @@
 //! and the largest value. A value that lies outside by at most `tol` times the width of the outermost bin counts as in it, one
 //! farther out as in the emptiest bin. The densities are per unit of the feature: the score depends on the unit.
 //!
+//! As in PyOD, a value on an edge is counted in the bin to its right, and looked up in the one to its left. Other than there,
+//! the one value of a constant feature is counted where it is looked up; it would count as in an empty bin. Other than
+//! there, too, a range in which doubles are too coarse for so many bins has fewer.
+//!
 //! The histograms of a fit are exact, and so are those of an update while no feature has more than 8,192 distinct values;
 //! with more, the counts below an edge carry the [error of the summary](crate::statistics::rank_summary). An update lays new
 //! bins over the new range.
@@ -25,16 +29,17 @@ use crate::statistics::rank_summary::{Budget, RankSummary, count_leading, map_so
 mod histogram;
 mod params;
 
-use histogram::Histogram;
+use histogram::{Counts, Histogram};
 pub use params::{
-    DEFAULT_ALPHA, DEFAULT_N_BINS, DEFAULT_TOL, HbosParams, HbosValidParams, MAX_N_BINS, NBins,
+    DEFAULT_ALPHA, DEFAULT_N_BINS, DEFAULT_TOL, HbosParams, HbosValidParams, MAX_AUTO_BINS,
+    MAX_N_BINS, NBins,
 };
 
 /// How many rows go through the histogram of one feature before that of the next: their values stay in the cache meanwhile.
 const BLOCK_ROWS: usize = 1024;
 
 /// How many values are looked up at once.
-const LANES: usize = 16;
+const LANES: usize = 8;
 
 /// No logarithm of a double to base 2 is as large.
 const MAX_SCORE: f64 = 1100.0;
@@ -73,11 +78,21 @@ impl Hbos {
             if let Some(earlier) = earlier {
                 ranks.merge(&earlier.ranks[column])?;
             }
-            if ranks.n() == 0 {
+            let Some(range) = ranks.range() else {
                 let problem = "it holds no values; leave it out";
                 return Err(ColumnError { column, problem }.into());
-            }
-            let histogram = Histogram::new(&ranks, params, context)?;
+            };
+            context.check()?;
+            let below = |x: f64| match earlier {
+                Some(_) => ranks.below(x),
+                None => sorted.partition_point(|&value| value < x) as f64,
+            };
+            let counts = Counts {
+                range,
+                n: ranks.n() as f64,
+                below: &below,
+            };
+            let histogram = Histogram::new(&counts, params, context)?;
             ranks.compress();
             budget.take(ranks.size_bytes() + 2 * 8 * histogram.edges.len())?;
             Ok((ranks, histogram))
@@ -97,6 +112,16 @@ impl Hbos {
             learned.scores.extend(histogram.scores);
         }
         Ok(learned)
+    }
+
+    /// Whether the edges of each feature ascend; there are as many as the numbers of bins say.
+    fn edges_ascend(&self) -> bool {
+        let mut edges = self.edges.as_slice();
+        self.n_bins.iter().all(|&n_bins| {
+            let (own, next) = edges.split_at(n_bins as usize + 1);
+            edges = next;
+            own.is_sorted_by(|a, b| a < b)
+        })
     }
 
     /// Adds what `N` values of one feature score, given its edges and its scores.
@@ -174,23 +199,15 @@ impl Detector for Hbos {
     fn validate(&self) -> Result<()> {
         self.ranks.iter().try_for_each(RankSummary::validate)?;
         let n_edges: usize = self.n_bins.iter().map(|&n_bins| n_bins as usize + 1).sum();
-        let mut fits = self.params.check_ref().is_ok()
+        let fits = self.params.check_ref().is_ok()
             && self.ranks.iter().all(|ranks| ranks.n() > 0)
             && self.ranks.len() == self.n_bins.len()
             && self.n_bins.iter().all(|n| (1..=MAX_N_BINS).contains(n))
             && self.edges.len() == n_edges
             && self.scores.len() == n_edges
             && self.edges.iter().all(|edge| edge.is_finite())
-            && self.scores.iter().all(|score| score.abs() <= MAX_SCORE);
-        let mut edges = self.edges.as_slice();
-        for &n_bins in self.n_bins.iter().filter(|_| fits) {
-            let (own, next) = edges.split_at(n_bins as usize + 1);
-            edges = next;
-            if !own.is_sorted_by(|a, b| a < b) {
-                fits = false;
-                break;
-            }
-        }
+            && self.scores.iter().all(|score| score.abs() <= MAX_SCORE)
+            && self.edges_ascend();
         if !fits {
             let message = "the parts of the hbos detector do not fit together";
             return Err(Error::new(Reason::DamagedArtifact, message));

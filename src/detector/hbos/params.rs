@@ -12,6 +12,9 @@ pub const DEFAULT_N_BINS: u32 = 10;
 /// The most bins that may be asked for.
 pub const MAX_N_BINS: u32 = 4096;
 
+/// The most bins that are chosen when none are asked for: the time that it takes to choose grows with their square.
+pub const MAX_AUTO_BINS: u32 = 1024;
+
 /// The regulariser when none is given, as in PyOD.
 pub const DEFAULT_ALPHA: f64 = 0.1;
 
@@ -22,7 +25,8 @@ pub const DEFAULT_TOL: f64 = 0.5;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NBins {
-    /// As many as suit each feature, after Birgé and Rozenholc, "How many bins should be put in a regular histogram" (2006).
+    /// As many as suit each feature, after Birgé and Rozenholc, "How many bins should be put in a regular histogram" (2006), and at
+    /// most [`MAX_AUTO_BINS`].
     Auto,
     /// So many for each feature: 2 to [`MAX_N_BINS`].
     Count(u32),

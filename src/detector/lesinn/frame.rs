@@ -1,8 +1,7 @@
 //! The scale that distances are taken in, learned at fit and frozen: coordinates are centred and scaled as doubles, and only
 //! then rounded to single precision.
 
-use ndarray::ArrayView1;
-use ndarray::ArrayView2;
+use ndarray::{ArrayView1, ArrayView2};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -18,10 +17,10 @@ pub(super) const LIMIT: f64 = 1e15;
 const MAX_ROWS: usize = 1 << 15;
 
 /// The most values whose quantiles are taken, where there are many columns; but never fewer than [`MIN_ROWS`] rows.
-const MAX_VALUES: usize = 1 << 26;
+const MAX_VALUES: usize = 1 << 23;
 
 /// See [`MAX_VALUES`].
-const MIN_ROWS: usize = 1 << 11;
+const MIN_ROWS: usize = 1 << 10;
 
 /// How many columns are gathered in one pass over the rows.
 const COLUMNS: usize = 8;

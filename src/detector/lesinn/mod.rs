@@ -41,6 +41,9 @@ const MIN_BLOCK: usize = 16;
 /// How many coordinates a block holds about at most.
 const BLOCK_VALUES: usize = 1 << 20;
 
+/// About how many differences of eight samples are summed between two looks at the context: some 20 ms of work.
+const BLOCK_TERMS: usize = 1 << 26;
+
 linfa_fit!(LesinnValidParams => Lesinn);
 
 /// A fitted lesinn detector. Scores are at least 0.
@@ -103,8 +106,10 @@ impl Lesinn {
             .offer(rows.nrows(), groups, context, |group, lane, arrivals| {
                 let places = arrivals.iter().enumerate();
                 for (place, &row) in places.filter(|&(_, &row)| row != Reservoirs::KEPT) {
+                    context.check()?;
                     frame.coordinates(rows.row(row), |i, x| group.set(lane, place, i, x as f32));
                 }
+                Ok(())
             })
     }
 
@@ -159,6 +164,11 @@ impl Detector for Lesinn {
             self.prepare(rows, &mut scratch.coordinates);
             kernel.score(&mut scratch, scores);
         }
+    }
+
+    fn block_rows(&self) -> usize {
+        let terms = self.references.lanes().len().max(1);
+        (BLOCK_TERMS / terms).clamp(TILE, 1024)
     }
 
     fn validate(&self) -> Result<()> {

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Reason, Result};
 
 /// The most samples.
-pub const MAX_ESTIMATORS: usize = 10_000;
+pub(super) const MAX_ESTIMATORS: usize = 10_000;
 
 /// The most rows in a sample.
-pub const MAX_SAMPLES: usize = 65_536;
+pub(super) const MAX_SAMPLES: usize = 65_536;
 
 /// How far apart two scaled rows are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -63,16 +63,19 @@ pub(in crate::detector) fn log_1p(x: f64) -> f64 {
         let series = 1.0 / 3.0 + t * (1.0 / 5.0 + t * series);
         2.0 * (s + s * t * series)
     };
-    if x < 0.4 {
-        return ratio_log(x / (2.0 + x));
-    }
     let bits = (1.0 + x).to_bits();
-    let exponent = (bits >> 52) as f64 - 1023.0;
+    let exponent = f64::from((bits >> 52) as i32 - 1023);
     let fraction = f64::from_bits(bits & MANTISSA | ONE);
-    let (exponent, fraction) = if fraction > std::f64::consts::SQRT_2 {
-        (exponent + 1.0, 0.5 * fraction)
-    } else {
-        (exponent, fraction)
-    };
-    exponent * std::f64::consts::LN_2 + ratio_log((fraction - 1.0) / (fraction + 1.0))
+    let halved = fraction > std::f64::consts::SQRT_2;
+    let exponent = if halved { exponent + 1.0 } else { exponent };
+    let fraction = if halved { 0.5 * fraction } else { fraction };
+    // chosen without a branch, which would be a toss
+    let small = x < 0.4;
+    let exponent = if small { 0.0 } else { exponent };
+    let above = if small { x } else { fraction - 1.0 };
+    let below = if small { 2.0 + x } else { fraction + 1.0 };
+    exponent * std::f64::consts::LN_2 + ratio_log(above / below)
 }
+
+#[cfg(test)]
+mod tests;

@@ -70,13 +70,13 @@ impl Reservoirs {
     /// of [`LANES`] samples, its number in the group, and what became of it.
     ///
     /// # Errors
-    /// What `context` has to say; the samples must not be used then.
+    /// What `context` or `take` has to say; the samples must not be used then.
     pub(super) fn offer<G: Send>(
         &mut self,
         n_rows: usize,
         groups: Vec<G>,
         context: &Context,
-        take: impl Fn(&mut G, usize, &Arrivals) + Sync,
+        take: impl Fn(&mut G, usize, &Arrivals) -> Result<()> + Sync,
     ) -> Result<()> {
         let (capacity, before) = (self.capacity, self.seen);
         let n_members = self.n_members_after(n_rows);
@@ -97,7 +97,7 @@ impl Reservoirs {
                 for (lane, ((stream, threshold), next)) in samples.enumerate() {
                     context.check()?;
                     let arrivals = offer.to(stream, threshold, next, context)?;
-                    take(&mut group, lane, &arrivals);
+                    take(&mut group, lane, &arrivals)?;
                 }
                 Ok(())
             })
@@ -171,3 +171,6 @@ fn pass_over(first: u64, threshold: &mut f64, capacity: usize, stream: &mut Stre
         NEVER
     }
 }
+
+#[cfg(test)]
+mod tests;

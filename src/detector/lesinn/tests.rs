@@ -326,43 +326,6 @@ fn a_sentinel_among_the_values_leaves_the_scale_alone() {
 }
 
 #[test]
-fn every_row_is_in_a_sample_with_the_same_probability_update_after_update() {
-    let mut reservoirs = Reservoirs::new(4000, 20, 7);
-    let mut held = vec![vec![usize::MAX; 20]; 4000];
-    let mut seen = 0;
-    for part in [3, 14, 3, 1, 29, 150] {
-        let groups: Vec<_> = held.chunks_mut(8).collect();
-        reservoirs
-            .offer(part, groups, &Context::new(), |group, lane, arrivals| {
-                let new = group[lane].iter_mut().zip(arrivals);
-                new.filter(|(_, row)| **row != Reservoirs::KEPT)
-                    .for_each(|(place, row)| *place = seen + row);
-            })
-            .expect("goes on");
-        seen += part;
-    }
-    let mut counts = [0_u32; 200];
-    for rows in &mut held {
-        rows.sort_unstable();
-        assert!(rows.is_sorted_by(|a, b| a < b), "a row twice: {rows:?}");
-        rows.iter().for_each(|&row| counts[row] += 1);
-    }
-    // each count is binomial(4000, 0.1): mean 400, standard deviation 19
-    assert!(
-        counts.iter().all(|count| (310..=490).contains(count)),
-        "{counts:?}"
-    );
-    // and no pair of rows is together more often than others: hypergeometric, expected 4000 * 20 * 19 / (200 * 199) = 38
-    for (a, b) in [(0, 1), (0, 19), (19, 20), (20, 21), (50, 199), (198, 199)] {
-        let both = held
-            .iter()
-            .filter(|rows| rows.contains(&a) && rows.contains(&b))
-            .count();
-        assert!((8..=72).contains(&both), "{a} {b}: {both}");
-    }
-}
-
-#[test]
 fn damaged_models_are_refused() {
     let good = fit(&table(100, 3, 6));
     let damages: [fn(&mut Lesinn); 9] = [
@@ -477,20 +440,5 @@ proptest! {
         let read: Lesinn = rmp_serde::from_slice(&bytes).expect("a model");
         read.validate().expect("sound");
         prop_assert_eq!(read, model);
-    }
-
-    #[test]
-    fn the_logarithm_is_one(x in prop_oneof![0.0..1.0f64, 0.0..1e6f64, 1e290..1e300f64, Just(0.4), Just(1e-300)]) {
-        let (found, truth) = (random::log_1p(x), x.ln_1p());
-        prop_assert!((found - truth).abs() <= 1e-13 * truth, "{x} {found} {truth}");
-    }
-
-    #[test]
-    fn chosen_rows_ascend_and_spread(n in 0..5000usize, most in 1..600usize, seed: u64) {
-        let rows = random::spread_rows(n, most, seed);
-        prop_assert_eq!(rows.len(), n.min(most));
-        prop_assert!(rows.is_sorted_by(|a, b| a < b) && rows.iter().all(|&row| row < n));
-        let gap = rows.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
-        prop_assert!(gap <= 2 * n.div_ceil(most));
     }
 }

@@ -30,6 +30,10 @@ const MAX_BYTES: usize = 1 << 30;
 /// The most parts that work side by side. Their sums are added in order, whatever the number of threads.
 pub(super) const MAX_PARTS: usize = 16;
 
+/// A thinned problem keeps one block in so many, and at least so many rows of each class for each feature.
+const THINNED_TO_ONE_IN: usize = 8;
+const MIN_ROWS_A_FEATURE: usize = 16;
+
 /// Rows of one source: their labels, and how much each of them counts before its class is looked at.
 pub(super) struct Source<'a> {
     pub(super) rows: ArrayView2<'a, f64>,
@@ -87,10 +91,50 @@ impl Design {
         })
     }
 
-    /// Works on all blocks in parts, side by side, and returns what came of each part in order.
+    /// All rows.
+    pub(super) fn problem(&self) -> Problem<'_> {
+        Problem {
+            blocks: self.blocks.iter().collect(),
+            penalties: self.penalties.clone(),
+        }
+    }
+
+    /// Every few blocks, where that leaves enough rows of both classes: near to the minimum over all, and cheaper to come by.
+    /// Which rows they are is as good as random, because those of a class are ordered by their hashes.
+    pub(super) fn thinned(&self) -> Option<Problem<'_>> {
+        let blocks: Vec<&Block> = self.blocks.iter().step_by(THINNED_TO_ONE_IN).collect();
+        let enough = |anomaly: bool| {
+            let of_class = blocks.iter().filter(|block| block.anomaly == anomaly);
+            let n_rows: usize = of_class.map(|block| block.n_rows).sum();
+            n_rows >= MIN_ROWS_A_FEATURE * self.penalties.len()
+        };
+        if !(enough(false) && enough(true)) {
+            return None;
+        }
+        let total: f64 = blocks
+            .iter()
+            .map(|block| block.weight * block.n_rows as f64)
+            .sum();
+        let penalties = self.penalties.iter().map(|penalty| penalty * total);
+        Some(Problem {
+            penalties: penalties.collect(),
+            blocks,
+        })
+    }
+}
+
+/// What is minimised: the losses of rows and the penalties of coefficients.
+pub(super) struct Problem<'a> {
+    pub(super) blocks: Vec<&'a Block>,
+    pub(super) penalties: Vec<f64>,
+}
+
+impl Problem<'_> {
+    /// Works on all blocks in parts, side by side, and returns what came of each part in order. `work` also gets the index of
+    /// the first block of its part.
     pub(super) fn in_parts<T: Send>(
         &self,
-        work: impl Fn(usize, &[Block]) -> Result<T> + Sync,
+        work: impl Fn(usize, &[&Block]) -> Result<T> + Sync,
     ) -> Result<Vec<T>> {
         let part = self.blocks.len().div_ceil(MAX_PARTS).max(1);
         self.blocks
@@ -168,8 +212,10 @@ fn lay_out(
         weight,
     } = source;
     let d = rows.ncols();
+    let rows = rows.as_standard_layout();
+    let all = rows.as_slice().unwrap_or_default();
     let most = (BLOCK_VALUES / d.max(1) / LANES * LANES).clamp(LANES, MAX_BLOCK_ROWS);
-    let order = content_order(rows, |i| labels[i], context)?;
+    let order = content_order(rows.view(), |i| labels[i], context)?;
     for (anomaly, class) in [(false, weights.normal), (true, weights.anomaly)] {
         let split = order.partition_point(|&i| !labels[i]);
         let (normal, anomalies) = order.split_at(split);
@@ -178,9 +224,17 @@ fn lay_out(
             context.check()?;
             let lanes = indices.len().next_multiple_of(LANES);
             let mut values = vec![0.0; d * lanes];
-            for (lane, &i) in indices.iter().enumerate() {
-                for (slot, x) in values.chunks_exact_mut(lanes).zip(rows.row(i)) {
-                    slot[lane] = x.clamp(-MAX_VALUE, MAX_VALUE);
+            for (group, indices) in indices.chunks(LANES).enumerate() {
+                // in place of rows that are missing, the first is read
+                let rows: [&[f64]; LANES] = std::array::from_fn(|k| {
+                    let i = indices[if k < indices.len() { k } else { 0 }];
+                    &all[i * d..(i + 1) * d]
+                });
+                for (j, slots) in values.chunks_exact_mut(lanes).enumerate() {
+                    let slots = &mut slots[group * LANES..][..indices.len()];
+                    for (slot, row) in slots.iter_mut().zip(rows) {
+                        *slot = row[j].clamp(-MAX_VALUE, MAX_VALUE);
+                    }
                 }
             }
             Ok(Block {

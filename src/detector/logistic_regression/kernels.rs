@@ -7,6 +7,10 @@
 /// Rows are padded to whole groups of this many.
 pub(super) const LANES: usize = 8;
 
+/// How many features, scaled and as they are, are multiplied with each other at a time: their sums stay in registers.
+const ROWS: usize = 2;
+const COLUMNS: usize = 4;
+
 /// The sums of one pass over rows. The intercept stands behind the features.
 #[derive(Debug, Clone)]
 pub(super) struct Sums {
@@ -38,6 +42,10 @@ pub(super) struct Scratch {
     /// The second derivative.
     pub(super) curvatures: Vec<f64>,
     scaled: Vec<f64>,
+    /// Of each row, `exp` of less the magnitude of the logarithm of its odds.
+    exponentials: Vec<f64>,
+    /// How far the logarithm of its odds is on the wrong side of 0.
+    shortfalls: Vec<f64>,
 }
 
 macro_rules! dispatched {
@@ -49,13 +57,13 @@ macro_rules! dispatched {
                 // SAFETY: the processor has AVX2.
                 return unsafe { $wide($($arg),*) };
             }
-            $body($($arg),*);
+            $body::<false>($($arg),*);
         }
 
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2")]
         fn $wide($($arg: $type),*) {
-            $body($($arg),*);
+            $body::<true>($($arg),*);
         }
     };
 }
@@ -77,28 +85,32 @@ dispatched!(
 );
 
 #[inline(always)]
-fn evaluate_any(block: &Block, point: &[f64], scratch: &mut Scratch, sums: &mut Sums) {
+fn evaluate_any<const WIDE: bool>(
+    block: &Block,
+    point: &[f64],
+    scratch: &mut Scratch,
+    sums: &mut Sums,
+) {
+    log_odds(block, point, &mut scratch.residuals);
+    sums.loss += block.weight * losses(block, scratch);
     let Scratch {
         residuals,
         curvatures,
         scaled,
+        ..
     } = scratch;
-    log_odds(block, point, residuals);
-    curvatures.clear();
-    curvatures.resize(block.lanes, 0.0);
-    sums.loss += block.weight * losses(block, residuals, curvatures);
     add_products(block, residuals, &mut sums.gradient);
     if !sums.hessian.is_empty() {
         scaled.clear();
         for values in block.values.chunks_exact(block.lanes) {
             scaled.extend(values.iter().zip(curvatures.iter()).map(|(x, c)| x * c));
         }
-        add_hessian(block, scaled, curvatures, &mut sums.hessian);
+        add_hessian::<WIDE>(block, scaled, curvatures, &mut sums.hessian);
     }
 }
 
 #[inline(always)]
-fn multiply_any(
+fn multiply_any<const WIDE: bool>(
     block: &Block,
     curvatures: &[f64],
     vector: &[f64],
@@ -113,7 +125,7 @@ fn multiply_any(
 }
 
 #[inline(always)]
-fn diagonal_any(block: &Block, curvatures: &[f64], sums: &mut [f64]) {
+fn diagonal_any<const WIDE: bool>(block: &Block, curvatures: &[f64], sums: &mut [f64]) {
     for (values, sum) in block.values.chunks_exact(block.lanes).zip(&mut *sums) {
         let mut lanes = [0.0; LANES];
         for (values, curvatures) in groups(values).iter().zip(groups(curvatures)) {
@@ -152,37 +164,46 @@ fn log_odds(block: &Block, point: &[f64], out: &mut Vec<f64>) {
 
 /// Turns the logarithms of the odds into the derivatives of the losses by them, and returns the sum of the losses, unweighted.
 #[inline(always)]
-fn losses(block: &Block, odds: &mut [f64], curvatures: &mut [f64]) -> f64 {
+fn losses(block: &Block, scratch: &mut Scratch) -> f64 {
+    let Scratch {
+        residuals,
+        curvatures,
+        exponentials,
+        shortfalls,
+        ..
+    } = scratch;
     let sign = if block.anomaly { 1.0 } else { -1.0 };
+    let weight = block.weight;
+    let n = block.lanes;
+    for values in [&mut *curvatures, exponentials, shortfalls] {
+        values.clear();
+        values.resize(n, 0.0);
+    }
+    let odds = &mut residuals[..n];
+    let (exponentials, shortfalls) = (&mut exponentials[..n], &mut shortfalls[..n]);
+    let curvatures = &mut curvatures[..n];
+    // without a branch, so that rows go side by side
+    for i in 0..n {
+        let margin = sign * odds[i];
+        let e = exp_negative(-margin.abs());
+        let wrong = if margin >= 0.0 { e } else { 1.0 };
+        let inverse = 1.0 / (1.0 + e);
+        odds[i] = -sign * weight * wrong * inverse;
+        curvatures[i] = weight * e * inverse * inverse;
+        exponentials[i] = e;
+        shortfalls[i] = if margin >= 0.0 { 0.0 } else { -margin };
+    }
+    for values in [odds, curvatures, exponentials, shortfalls] {
+        values[block.n_rows..].fill(0.0);
+    }
     // the logarithm of 1 + e is taken of products of such, which are at most 2^16 a lane
     let mut products = [1.0; LANES];
-    let mut linear = [0.0; LANES];
-    let n_groups = block.lanes / LANES;
-    for (group, (odds, curvatures)) in groups_mut(odds)
-        .iter_mut()
-        .zip(groups_mut(curvatures))
-        .enumerate()
-    {
-        let present = if group + 1 == n_groups {
-            block.n_rows - group * LANES
-        } else {
-            LANES
-        };
+    for exponentials in groups(&scratch.exponentials) {
         for k in 0..LANES {
-            let margin = sign * odds[k];
-            let e = exp_negative(-margin.abs());
-            let wrong = if margin >= 0.0 { e } else { 1.0 };
-            let inverse = 1.0 / (1.0 + e);
-            odds[k] = -sign * block.weight * wrong * inverse;
-            curvatures[k] = block.weight * e * inverse * inverse;
-            let counts = k < present;
-            products[k] *= if counts { 1.0 + e } else { 1.0 };
-            linear[k] += if counts { (-margin).max(0.0) } else { 0.0 };
+            products[k] *= 1.0 + exponentials[k];
         }
     }
-    odds[block.n_rows..].fill(0.0);
-    curvatures[block.n_rows..].fill(0.0);
-    products.iter().product::<f64>().ln() + total(linear)
+    products.iter().product::<f64>().ln() + sum(&scratch.shortfalls)
 }
 
 /// `exp(x)` for `x` of at most 0, within two units in the last place; `exp(-700)` below -700.
@@ -237,9 +258,12 @@ fn add_products(block: &Block, factors: &[f64], sums: &mut [f64]) {
 
 /// Adds the products of scaled features with features: two of the former with four of the latter at a time.
 #[inline(always)]
-fn add_hessian(block: &Block, scaled: &[f64], curvatures: &[f64], hessian: &mut [f64]) {
-    const ROWS: usize = 2;
-    const COLUMNS: usize = 4;
+fn add_hessian<const WIDE: bool>(
+    block: &Block,
+    scaled: &[f64],
+    curvatures: &[f64],
+    hessian: &mut [f64],
+) {
     let lanes = block.lanes;
     let d = block.values.len() / lanes;
     for i in (0..d).step_by(ROWS) {
@@ -252,7 +276,7 @@ fn add_hessian(block: &Block, scaled: &[f64], curvatures: &[f64], hessian: &mut 
                 let j = (j + c).min(d - 1);
                 block.values[j * lanes..(j + 1) * lanes].as_chunks().0
             });
-            let tile = tile(rows, columns);
+            let tile = tile_of::<WIDE>(rows, columns);
             for (r, sums) in tile.iter().enumerate() {
                 let i = i + r;
                 for (c, sum) in sums.iter().enumerate() {
@@ -268,6 +292,53 @@ fn add_hessian(block: &Block, scaled: &[f64], curvatures: &[f64], hessian: &mut 
         *sums += sum(scaled);
     }
     last[d] += sum(curvatures);
+}
+
+/// The products of `R` rows with `C` columns of the same length; `WIDE` where the processor has AVX2.
+#[inline(always)]
+fn tile_of<const WIDE: bool>(
+    rows: [&[[f64; 4]]; ROWS],
+    columns: [&[[f64; 4]]; COLUMNS],
+) -> [[f64; COLUMNS]; ROWS] {
+    #[cfg(target_arch = "x86_64")]
+    if WIDE {
+        // SAFETY: only functions that need AVX2 themselves are wide.
+        return unsafe { wide_tile(rows, columns) };
+    }
+    tile(rows, columns)
+}
+
+/// As [`tile`], to the bit.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[inline]
+fn wide_tile(rows: [&[[f64; 4]]; ROWS], columns: [&[[f64; 4]]; COLUMNS]) -> [[f64; COLUMNS]; ROWS] {
+    use std::arch::x86_64::{
+        _mm256_add_pd, _mm256_loadu_pd, _mm256_mul_pd, _mm256_setzero_pd, _mm256_storeu_pd,
+    };
+    let n = rows[0].len();
+    let rows = rows.map(|row| &row[..n]);
+    let columns = columns.map(|column| &column[..n]);
+    let mut sums = [[_mm256_setzero_pd(); COLUMNS]; ROWS];
+    for index in 0..n {
+        // SAFETY: each is an array of four doubles.
+        let rows = rows.map(|row| unsafe { _mm256_loadu_pd(row[index].as_ptr()) });
+        for c in 0..COLUMNS {
+            // SAFETY: as above.
+            let column = unsafe { _mm256_loadu_pd(columns[c][index].as_ptr()) };
+            for r in 0..ROWS {
+                sums[r][c] = _mm256_add_pd(sums[r][c], _mm256_mul_pd(rows[r], column));
+            }
+        }
+    }
+    sums.map(|sums| {
+        sums.map(|sum| {
+            let mut lanes = [0.0; 4];
+            // SAFETY: there is room for four doubles.
+            unsafe { _mm256_storeu_pd(lanes.as_mut_ptr(), sum) };
+            (lanes[0] + lanes[1]) + (lanes[2] + lanes[3])
+        })
+    })
 }
 
 /// The products of `R` rows with `C` columns of the same length.
@@ -298,11 +369,6 @@ fn groups(values: &[f64]) -> &[[f64; LANES]] {
 }
 
 #[inline(always)]
-fn groups_mut(values: &mut [f64]) -> &mut [[f64; LANES]] {
-    values.as_chunks_mut().0
-}
-
-#[inline(always)]
 fn sum(values: &[f64]) -> f64 {
     let mut lanes = [0.0; LANES];
     for values in groups(values) {
@@ -320,87 +386,4 @@ fn total(lanes: [f64; LANES]) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn exponentials_are_right() {
-        for i in 0..70_000 {
-            let x = -0.01 * f64::from(i);
-            let (found, expected) = (exp_negative(x), x.exp());
-            assert!((found - expected).abs() <= 4.5e-16 * expected, "{x}");
-        }
-        assert_eq!(exp_negative(0.0), 1.0);
-        assert_eq!(exp_negative(-0.0), 1.0);
-        assert_eq!(exp_negative(f64::MIN), exp_negative(-700.0));
-    }
-
-    /// Some rows, some of them padding.
-    fn block(d: usize, n_rows: usize, anomaly: bool) -> Block {
-        let lanes = n_rows.next_multiple_of(LANES);
-        let value = |i: usize| ((i * 37 + 11) % 101) as f64 / 50.0 - 1.0;
-        let values = (0..d * lanes).map(|i| if i % lanes < n_rows { value(i) } else { 0.0 });
-        Block {
-            values: values.collect(),
-            lanes,
-            n_rows,
-            weight: 0.3,
-            anomaly,
-        }
-    }
-
-    #[test]
-    fn sums_are_those_of_plain_loops() {
-        for (d, n_rows, anomaly) in [(1, 1, true), (5, 13, false), (6, 128, true), (9, 60, false)] {
-            let block = block(d, n_rows, anomaly);
-            let point: Vec<f64> = (0..=d).map(|j| 0.4 * j as f64 - 1.0).collect();
-            let mut sums = Sums {
-                loss: 0.0,
-                gradient: vec![0.0; d + 1],
-                hessian: vec![0.0; (d + 1) * (d + 2) / 2],
-            };
-            let mut scratch = Scratch::default();
-            evaluate(&block, &point, &mut scratch, &mut sums);
-            let mut portable = Sums {
-                loss: 0.0,
-                gradient: vec![0.0; d + 1],
-                hessian: vec![0.0; (d + 1) * (d + 2) / 2],
-            };
-            evaluate_any(&block, &point, &mut Scratch::default(), &mut portable);
-            assert_eq!(sums.loss.to_bits(), portable.loss.to_bits());
-            assert_eq!(sums.gradient, portable.gradient);
-            assert_eq!(sums.hessian, portable.hessian);
-
-            let mut product = vec![0.0; d + 1];
-            let mut diagonal_sums = vec![0.0; d + 1];
-            let curvatures = scratch.curvatures.clone();
-            multiply(&block, &curvatures, &point, &mut scratch, &mut product);
-            diagonal(&block, &curvatures, &mut diagonal_sums);
-            for row in 0..n_rows {
-                let x = |j: usize| {
-                    if j == d {
-                        1.0
-                    } else {
-                        block.values[j * block.lanes + row]
-                    }
-                };
-                let odds: f64 = (0..=d).map(|j| x(j) * point[j]).sum();
-                let margin = if anomaly { odds } else { -odds };
-                let p = 1.0 / (1.0 + (-odds).exp());
-                sums.loss -= 0.3 * (-margin).exp().ln_1p();
-                for i in 0..=d {
-                    sums.gradient[i] -= 0.3 * (p - f64::from(anomaly)) * x(i);
-                    product[i] -= 0.3 * p * (1.0 - p) * odds * x(i);
-                    diagonal_sums[i] -= 0.3 * p * (1.0 - p) * x(i) * x(i);
-                    for j in 0..=i {
-                        sums.hessian[i * (i + 1) / 2 + j] -= 0.3 * p * (1.0 - p) * x(i) * x(j);
-                    }
-                }
-            }
-            let rests = [&sums.gradient, &sums.hessian, &product, &diagonal_sums];
-            for rest in rests.into_iter().flatten().chain([&sums.loss]) {
-                assert!(rest.abs() < 1e-12, "{rest}");
-            }
-        }
-    }
-}
+mod tests;

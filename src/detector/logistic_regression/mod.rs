@@ -32,6 +32,10 @@ const MAX_COEFFICIENT: f64 = 1e150;
 /// The largest magnitude of the logarithm of the odds at the mean.
 const MAX_LOG_ODDS: f64 = 1e300;
 
+/// When the search for a start among fewer rows ends.
+const ROUGH_TOL: f64 = 0.1;
+const MAX_ROUGH_ITER: u32 = 20;
+
 linfa_fit!(LogisticRegressionValidParams => LogisticRegression, supervised);
 
 /// A fitted logistic regression.
@@ -94,7 +98,14 @@ impl LogisticRegression {
             tol: params.tol,
             max_iter: params.max_iter,
         };
-        let solution = newton::minimize(&design, &starts, stop, context)?;
+        if let Some(thinned) = design.thinned() {
+            let rough = Stop {
+                tol: ROUGH_TOL.max(params.tol),
+                max_iter: params.max_iter.min(MAX_ROUGH_ITER),
+            };
+            starts = vec![newton::minimize(&thinned, &starts, rough, context)?.point];
+        }
+        let solution = newton::minimize(&design.problem(), &starts, stop, context)?;
         let bounded = |x: f64, bound: f64| {
             if x.is_nan() {
                 0.0

@@ -1,14 +1,21 @@
 //! Newton's method with backtracking (Boyd and Vandenberghe, "Convex Optimization", 9.5). Steps are solved for by a Cholesky
-//! factor of the second derivatives or, where there are too many features for that, by conjugate gradients, ever more exactly
-//! (Nocedal and Wright, "Numerical Optimization", 2nd edition, algorithm 7.1).
+//! factor of the second derivatives where there are few features, and by conjugate gradients, ever more exactly, where there
+//! are many (Nocedal and Wright, "Numerical Optimization", 2nd edition, algorithm 7.1). In between, conjugate gradients go
+//! first and give way to the factor once it is the cheaper of the two.
 
-use super::design::Design;
+use super::design::Problem;
 use super::kernels::{self, Scratch, Sums};
 use crate::context::Context;
 use crate::error::Result;
 
-/// The most features for which second derivatives are held as a matrix.
+/// Up to so many features, second derivatives are held as a matrix from the start.
+const ALWAYS_DENSE: usize = 96;
+
+/// The most features for which they are ever held as a matrix.
 pub(super) const MAX_DENSE: usize = 512;
+
+/// The most conjugate gradients for one step where there is no way but them.
+const MAX_CONJUGATE: usize = 2000;
 
 /// The most halvings of a step.
 const MAX_HALVINGS: u32 = 40;
@@ -40,6 +47,10 @@ struct State {
 }
 
 impl State {
+    fn is_dense(&self) -> bool {
+        !self.sums.hessian.is_empty()
+    }
+
     fn gradient_norm(&self) -> f64 {
         max_norm(&self.sums.gradient)
     }
@@ -47,14 +58,17 @@ impl State {
 
 /// Minimises the objective from whichever of the starts is the best.
 pub(super) fn minimize(
-    design: &Design,
+    problem: &Problem<'_>,
     starts: &[Vec<f64>],
     stop: Stop,
     context: &Context,
 ) -> Result<Solution> {
+    let d = problem.penalties.len();
+    let dense = d <= ALWAYS_DENSE;
     let mut state: Option<State> = None;
     for start in starts {
-        let other = evaluate(design, start.clone(), context)?;
+        let second = dense && starts.len() == 1;
+        let other = evaluate(problem, start.clone(), second, context)?;
         if state
             .as_ref()
             .is_none_or(|state| other.sums.loss < state.sums.loss)
@@ -69,9 +83,11 @@ pub(super) fn minimize(
             n_iter: 0,
         });
     };
-    let dense = design.penalties.len() <= MAX_DENSE;
+    if dense && !state.is_dense() {
+        state = evaluate(problem, state.point, true, context)?;
+    }
     // the error of a coefficient is at most its gradient over the curvature, which is at least the penalty
-    let weakest = design
+    let weakest = problem
         .penalties
         .iter()
         .fold(f64::INFINITY, |a, &b| a.min(b));
@@ -81,27 +97,44 @@ pub(super) fn minimize(
     let mut converged = false;
     while n_iter < stop.max_iter {
         let norm = state.gradient_norm();
-        if norm == 0.0 || (!dense && norm <= tight) {
+        if norm == 0.0 || (!state.is_dense() && norm <= tight) {
             converged = true;
             break;
         }
-        let step = if dense {
-            dense_step(&state.sums, context)?
-        } else {
+        let mut conjugate = None;
+        if !state.is_dense() {
             let forcing = (norm / first_norm).sqrt().min(0.1);
-            conjugate_step(design, &state, forcing, context)?
+            conjugate = conjugate_step(problem, &state, forcing, context)?;
+        }
+        let step = match conjugate {
+            Some(step) => step,
+            None => {
+                if !state.is_dense() {
+                    state = evaluate(problem, state.point, true, context)?;
+                }
+                dense_step(&state.sums, context)?
+            }
         };
         // a step of Newton's method is as long as the way that is left, to which what is left after it is as its square
         let length = max_norm(&step);
         let near = 0.01 * stop.tol * max_norm(&state.point).max(1.0);
-        let last = dense && norm <= stop.tol && length <= near;
+        let last = state.is_dense() && norm <= stop.tol && length <= near;
         n_iter += 1;
-        match search(design, &state, &step, context)? {
+        if last {
+            let mut point = state.point;
+            add(&mut point, &step);
+            return Ok(Solution {
+                point,
+                converged: true,
+                n_iter,
+            });
+        }
+        match search(problem, &state, &step, context)? {
             Some(next) => {
                 let decrease = state.sums.loss - next.sums.loss;
                 let stalled = decrease <= ROUNDING && next.gradient_norm() > 0.5 * norm;
                 state = next;
-                if last || stalled {
+                if stalled {
                     converged = norm <= stop.tol;
                     break;
                 }
@@ -122,20 +155,19 @@ pub(super) fn minimize(
 
 /// The first point along the step at which the objective is low enough; none where rounding hides any progress.
 fn search(
-    design: &Design,
+    problem: &Problem<'_>,
     state: &State,
     step: &[f64],
     context: &Context,
 ) -> Result<Option<State>> {
     let slope = dot(&state.sums.gradient, step);
-    // also where it is NaN
-    if !(slope < 0.0) {
+    if slope.is_nan() || slope >= 0.0 {
         return Ok(None);
     }
     let mut length = 1.0;
     for _ in 0..MAX_HALVINGS {
         let point = state.point.iter().zip(step).map(|(x, s)| x + length * s);
-        let next = evaluate(design, point.collect(), context)?;
+        let next = evaluate(problem, point.collect(), state.is_dense(), context)?;
         let allowed = state.sums.loss + 1e-4 * length * slope;
         let rounding = ROUNDING * state.sums.loss.abs().max(1.0);
         if next.sums.loss <= allowed + rounding {
@@ -146,16 +178,20 @@ fn search(
     Ok(None)
 }
 
-fn evaluate(design: &Design, point: Vec<f64>, context: &Context) -> Result<State> {
-    let d = design.penalties.len();
-    let dense = d <= MAX_DENSE;
+fn evaluate(
+    problem: &Problem<'_>,
+    point: Vec<f64>,
+    dense: bool,
+    context: &Context,
+) -> Result<State> {
+    let d = problem.penalties.len();
     let entries = if dense { (d + 1) * (d + 2) / 2 } else { 0 };
     let empty = Sums {
         loss: 0.0,
         gradient: vec![0.0; d + 1],
         hessian: vec![0.0; entries],
     };
-    let parts = design.in_parts(|_, blocks| {
+    let parts = problem.in_parts(|_, blocks| {
         let mut sums = empty.clone();
         let mut scratch = Scratch::default();
         let mut curvatures = Vec::new();
@@ -176,7 +212,7 @@ fn evaluate(design: &Design, point: Vec<f64>, context: &Context) -> Result<State
         add(&mut sums.hessian, &part.hessian);
         curvatures.push(of_part);
     }
-    for (j, (penalty, coefficient)) in design.penalties.iter().zip(&point).enumerate() {
+    for (j, (penalty, coefficient)) in problem.penalties.iter().zip(&point).enumerate() {
         sums.loss += 0.5 * penalty * coefficient * coefficient;
         sums.gradient[j] += penalty * coefficient;
         if dense {
@@ -252,38 +288,44 @@ fn solve(factor: &[f64], mut x: Vec<f64>) -> Vec<f64> {
 }
 
 /// Newton's step by conjugate gradients, preconditioned with the diagonal, until its residual is `forcing` times the
-/// gradient.
+/// gradient. None where a Cholesky factor is possible and would take less time.
 fn conjugate_step(
-    design: &Design,
+    problem: &Problem<'_>,
     state: &State,
     forcing: f64,
     context: &Context,
-) -> Result<Vec<f64>> {
+) -> Result<Option<Vec<f64>>> {
     let gradient = &state.sums.gradient;
     let n = gradient.len();
-    let mut diagonal = sum_parts(design, state, context, |block, curvatures, _, sums| {
+    // a factor takes n / 4 times the multiplications of one product, though it takes them faster
+    let (limit, has_other) = if n > MAX_DENSE + 1 {
+        (MAX_CONJUGATE, false)
+    } else {
+        (n / 10, true)
+    };
+    let mut diagonal = sum_parts(problem, state, context, |block, curvatures, _, sums| {
         kernels::diagonal(block, curvatures, sums);
     })?;
-    add(&mut diagonal, &design.penalties);
+    add(&mut diagonal, &problem.penalties);
     let inverse: Vec<f64> = diagonal.iter().map(|x| 1.0 / x.max(1e-280)).collect();
     let mut step = vec![0.0; n];
     let mut residual: Vec<f64> = gradient.iter().map(|x| -x).collect();
     let mut direction: Vec<f64> = product(&inverse, &residual);
     let mut energy = dot(&residual, &direction);
     let target = forcing * dot(gradient, gradient).sqrt();
-    for _ in 0..(2 * n).min(2000) {
+    let mut reached = false;
+    for _ in 0..limit {
         let mut curved = sum_parts(
-            design,
+            problem,
             state,
             context,
             |block, curvatures, scratch, sums| {
                 kernels::multiply(block, curvatures, &direction, scratch, sums);
             },
         )?;
-        add(&mut curved, &product(&design.penalties, &direction));
+        add(&mut curved, &product(&problem.penalties, &direction));
         let curvature = dot(&direction, &curved);
-        // also where it is NaN
-        if !(curvature > 0.0) {
+        if curvature.is_nan() || curvature <= 0.0 {
             break;
         }
         let length = energy / curvature;
@@ -292,6 +334,7 @@ fn conjugate_step(
             residual[i] -= length * curved[i];
         }
         if dot(&residual, &residual).sqrt() <= target {
+            reached = true;
             break;
         }
         let preconditioned = product(&inverse, &residual);
@@ -301,15 +344,18 @@ fn conjugate_step(
         }
         energy = next;
     }
+    if has_other && !reached {
+        return Ok(None);
+    }
     if step.iter().all(|x| *x == 0.0) {
         step = direction;
     }
-    Ok(step)
+    Ok(Some(step))
 }
 
 /// A sum over all blocks, given the second derivatives of their rows by the odds.
 fn sum_parts(
-    design: &Design,
+    problem: &Problem<'_>,
     state: &State,
     context: &Context,
     add_block: impl Fn(&kernels::Block, &[f64], &mut Scratch, &mut [f64]) + Sync,
@@ -321,7 +367,7 @@ fn sum_parts(
         .flatten()
         .map(Vec::as_slice)
         .collect();
-    let parts = design.in_parts(|first, blocks| {
+    let parts = problem.in_parts(|first, blocks| {
         let mut sums = vec![0.0; n];
         let mut scratch = Scratch::default();
         for (block, curvatures) in blocks.iter().zip(&curvatures[first..]) {

@@ -7,7 +7,8 @@ use std::arch::x86_64::{
 };
 
 use super::kernel::{Kernel, STRIP};
-use super::{Neighbor, Search};
+use super::nearest::Neighbor;
+use super::search::Search;
 use crate::context::Context;
 use crate::error::Result;
 
@@ -22,30 +23,30 @@ impl Avx2 {
         has_both.then_some(Self(()))
     }
 
-    /// [`Search::batch_with`] this kernel, compiled for these processors.
-    pub(super) fn batch(
+    /// [`Search::run_with`] this kernel, compiled for these processors.
+    pub(super) fn run(
         self,
         search: &mut Search<'_>,
         rows: &[f64],
         own: Option<usize>,
         context: &Context,
-        visit: &mut dyn FnMut(&[Neighbor]),
+        visit: &mut dyn FnMut(usize, &[Neighbor]),
     ) -> Result<()> {
         // SAFETY: there is no Avx2 where the processor lacks it or FMA.
-        unsafe { batch(self, search, rows, own, context, visit) }
+        unsafe { run(self, search, rows, own, context, visit) }
     }
 }
 
 #[target_feature(enable = "avx2,fma")]
-fn batch(
+fn run(
     kernel: Avx2,
     search: &mut Search<'_>,
     rows: &[f64],
     own: Option<usize>,
     context: &Context,
-    visit: &mut dyn FnMut(&[Neighbor]),
+    visit: &mut dyn FnMut(usize, &[Neighbor]),
 ) -> Result<()> {
-    search.batch_with(kernel, rows, own, context, visit)
+    search.run_with(kernel, rows, own, context, visit)
 }
 
 impl Kernel for Avx2 {

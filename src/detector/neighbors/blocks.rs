@@ -9,6 +9,8 @@
 use super::kernel::{Kernel, STRIP, squared_distance};
 use super::nearest::{Nearest, Neighbor};
 use super::points::Points;
+use crate::context::Context;
+use crate::error::Result;
 
 /// The largest coordinate of a point around its centre that a block may have, in absolute value. The points of another block
 /// all pass the filter.
@@ -43,9 +45,13 @@ pub(super) struct Blocks {
 /// A row whose neighbours are looked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Query<'a> {
+    /// Its index among the rows of the search.
+    pub(super) index: usize,
     pub(super) row: &'a [f64],
     /// The position of the point of which the row is a copy that is not its own neighbour.
     pub(super) own: Option<usize>,
+    /// The block or the leaf that is looked at first.
+    pub(super) home: usize,
 }
 
 /// A query around the centre of a block.
@@ -85,7 +91,7 @@ impl Centred {
 }
 
 impl Blocks {
-    pub(super) fn new(points: &Points) -> Self {
+    pub(super) fn new(points: &Points, context: &Context) -> Result<Self> {
         let d = points.n_features();
         let n_strips = points.len().div_ceil(STRIP);
         let n_blocks = points.len().div_ceil(BLOCK);
@@ -98,9 +104,10 @@ impl Blocks {
             halves: vec![[f32::INFINITY; STRIP]; n_strips],
         };
         for number in 0..n_blocks {
+            context.check()?;
             blocks.fill(number, points);
         }
-        blocks
+        Ok(blocks)
     }
 
     fn fill(&mut self, number: usize, points: &Points) {
@@ -217,18 +224,33 @@ impl Blocks {
         let threshold = best.bound() * (1.0 + ROUNDOFF) + (centred.margin - centred.squared);
         let threshold = (0.5 * threshold) as f32;
         let mut mask = kernel.filter(lanes, halves, &centred.values, threshold);
+        if start + STRIP > self.n_points {
+            mask &= (1 << (self.n_points - start)) - 1;
+        }
+        if mask == 0 {
+            return;
+        }
+        // all distances before the first is offered, so that the points can be fetched from memory at the same time
+        let mut near = [(0, 0.0); STRIP];
+        let mut n_near = 0;
         while mask != 0 {
             let position = start + mask.trailing_zeros() as usize;
+            near[n_near] = (
+                position,
+                squared_distance(query.row, points.point(position)),
+            );
+            n_near += 1;
             mask &= mask - 1;
-            if position >= self.n_points {
-                break;
+        }
+        for &(position, squared) in &near[..n_near] {
+            if squared <= best.bound() {
+                let is_own = query.own == Some(position);
+                best.offer(Neighbor {
+                    squared,
+                    position: position as u32,
+                    copies: points.copies()[position] - u32::from(is_own),
+                });
             }
-            let is_own = query.own == Some(position);
-            best.offer(Neighbor {
-                squared: squared_distance(query.row, points.point(position)),
-                position: position as u32,
-                copies: points.copies()[position] - u32::from(is_own),
-            });
         }
     }
 

@@ -1,7 +1,8 @@
 //! Looking at all points, for many features, where boxes keep little away: blocks of points small enough for the cache are
 //! compared with a batch of queries. The nearest block comes first, so that the others can be skipped or filtered.
 
-use super::blocks::{BLOCK, Blocks, Centred, Query};
+pub(super) use super::blocks::BLOCK;
+use super::blocks::{Blocks, Centred, Query};
 use super::kernel::Kernel;
 use super::nearest::Nearest;
 use super::points::Points;
@@ -18,17 +19,22 @@ pub(super) struct Brute {
 }
 
 impl Brute {
-    pub(super) fn new(points: &Points) -> Self {
-        Self {
-            blocks: Blocks::new(points),
-        }
+    pub(super) fn new(points: &Points, context: &Context) -> Result<Self> {
+        let blocks = Blocks::new(points, context)?;
+        Ok(Self { blocks })
     }
 
     pub(super) fn scratch(&self) -> Centred {
         Centred::new(self.blocks.n_features())
     }
 
-    /// Finds the nearest points of each query.
+    /// The block to look at first for a row.
+    #[inline(always)]
+    pub(super) fn home(&self, row: &[f64]) -> usize {
+        self.blocks.nearest(row)
+    }
+
+    /// Finds the nearest points of each of up to [`BATCH`] queries.
     #[inline(always)]
     pub(super) fn search<K: Kernel>(
         &self,
@@ -39,21 +45,16 @@ impl Brute {
         best: &mut [Nearest],
         context: &Context,
     ) -> Result<()> {
-        let mut homes = [0; BATCH];
-        for ((query, best), home) in queries.iter().zip(&mut *best).zip(&mut homes) {
-            *home = match query.own {
-                Some(position) => position / BLOCK,
-                None => self.blocks.nearest(query.row),
-            };
+        for (query, best) in queries.iter().zip(&mut *best) {
             best.clear();
             centred.clear();
             self.blocks
-                .scan(kernel, *home, points, *query, centred, best);
+                .scan(kernel, query.home, points, *query, centred, best);
         }
         for block in 0..self.blocks.len() {
             context.check()?;
-            for ((query, best), &home) in queries.iter().zip(&mut *best).zip(&homes) {
-                if block != home {
+            for (query, best) in queries.iter().zip(&mut *best) {
+                if block != query.home {
                     centred.clear();
                     self.blocks
                         .scan(kernel, block, points, *query, centred, best);

@@ -5,6 +5,8 @@ use super::blocks::{Blocks, Centred, Query};
 use super::kernel::{Kernel, STRIP};
 use super::nearest::Nearest;
 use super::points::Points;
+use crate::context::Context;
+use crate::error::Result;
 
 /// The points of a leaf.
 pub(super) const LEAF: usize = STRIP;
@@ -64,13 +66,16 @@ impl Level {
 }
 
 impl KdTree {
-    pub(super) fn new(points: &Points) -> Self {
+    pub(super) fn new(points: &Points, context: &Context) -> Result<Self> {
         let d = points.n_features();
-        let blocks = Blocks::new(points);
+        let blocks = Blocks::new(points, context)?;
         let mut first = Level::new(points.len().div_ceil(LEAF), d);
-        for (position, point) in points.values().chunks_exact(d).enumerate() {
-            for (feature, &x) in point.iter().enumerate() {
-                first.hold(d, position / LEAF, feature, x, x);
+        for (leaf, values) in points.values().chunks(LEAF * d).enumerate() {
+            context.check()?;
+            for point in values.chunks_exact(d) {
+                for (feature, &x) in point.iter().enumerate() {
+                    first.hold(d, leaf, feature, x, x);
+                }
             }
         }
         let mut levels = vec![first];
@@ -83,7 +88,7 @@ impl KdTree {
             }
             levels.push(level);
         }
-        Self { blocks, levels }
+        Ok(Self { blocks, levels })
     }
 
     pub(super) fn scratch(&self) -> Scratch {
@@ -91,6 +96,25 @@ impl KdTree {
             centred: Centred::new(self.blocks.n_features()),
             pending: Vec::with_capacity(WIDTH * (self.levels.len() + 1)),
         }
+    }
+
+    /// The leaf to look at first for a row: that of the nearest box on each level.
+    #[inline(always)]
+    pub(super) fn home(&self, row: &[f64]) -> usize {
+        let mut index = 0;
+        for level in self.levels.iter().rev() {
+            let bounds = lower_bounds(&level.boxes[index * row.len()..][..row.len()], row);
+            let first = index * WIDTH;
+            let n_children = WIDTH.min(level.n_children - first);
+            let mut nearest = 0;
+            for child in 1..n_children {
+                if bounds[child] < bounds[nearest] {
+                    nearest = child;
+                }
+            }
+            index = first + nearest;
+        }
+        index
     }
 
     /// Finds the nearest points of the query.
@@ -109,11 +133,8 @@ impl KdTree {
         let Scratch { centred, pending } = scratch;
         best.clear();
         centred.clear();
-        let home = query.own.map(|position| position / LEAF);
-        if let Some(home) = home {
-            self.blocks
-                .scan_strip(kernel, home, points, query, centred, best);
-        }
+        self.blocks
+            .scan_strip(kernel, query.home, points, query, centred, best);
         pending.clear();
         pending.push(Pending {
             bound: 0.0,
@@ -126,7 +147,7 @@ impl KdTree {
             }
             let index = next.index as usize;
             if next.height == 0 {
-                if home != Some(index) {
+                if index != query.home {
                     self.blocks
                         .scan_strip(kernel, index, points, query, centred, best);
                 }

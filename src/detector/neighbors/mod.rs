@@ -14,23 +14,24 @@ mod kernel;
 mod nearest;
 mod order;
 mod points;
+mod search;
 mod union;
 
 #[cfg(test)]
+pub(super) mod contract;
+#[cfg(test)]
 mod tests;
 
-use ndarray::ArrayView2;
+use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
-use blocks::Query;
 use brute::Brute;
 use kd_tree::KdTree;
-use kernel::{Kernel, Portable};
-use nearest::Nearest;
 use points::{Points, coordinate};
+use search::Search;
 
 pub(super) use nearest::Neighbor;
 pub(super) use union::Union;
@@ -41,8 +42,23 @@ pub(super) const MAX_NEIGHBORS: usize = 10_000;
 /// The most bytes that an index, and the neighbours of all its points, may each take.
 pub(super) const MAX_BYTES: usize = 1 << 30;
 
+/// The bytes that an index takes for each value: a double and a float.
+const VALUE_BYTES: usize = 12;
+
+/// The bytes that an index takes for each row beside its values, most of them only while it is made.
+const ROW_BYTES: usize = 64;
+
 /// The most features that are searched by a tree.
 const MAX_TREE_FEATURES: usize = 15;
+
+/// The points that are searched for at a time when all are.
+const ROWS: usize = 64;
+
+/// The rows that a detector scores at a time: a search takes from some microseconds to about a millisecond.
+pub(super) const BLOCK_ROWS: usize = 128;
+
+/// The values that are copied at a time of rows to search for.
+const MAX_COPIED: usize = 1 << 20;
 
 /// Checks a number of neighbours that was asked for.
 pub(super) fn check_n_neighbors(n_neighbors: usize) -> Result<()> {
@@ -80,7 +96,7 @@ impl TryFrom<Points> for Index {
     fn try_from(points: Points) -> Result<Self> {
         match points.fault() {
             Some(fault) => Err(damaged(fault)),
-            None => Ok(Self::new(points)),
+            None => Self::new(points, &Context::new()),
         }
     }
 }
@@ -108,10 +124,10 @@ impl Index {
             );
             return Err(Error::new(Reason::UnusableRows, message));
         }
-        let bytes = n_features
-            .saturating_mul(12)
-            .saturating_add(16)
-            .saturating_mul(n_rows);
+        let row_bytes = n_features
+            .saturating_mul(VALUE_BYTES)
+            .saturating_add(ROW_BYTES);
+        let bytes = row_bytes.saturating_mul(n_rows);
         if bytes > MAX_BYTES {
             let message = format!(
                 "an index of {n_rows} rows of {n_features} features takes {bytes} bytes, and at most {MAX_BYTES} are \
@@ -124,16 +140,15 @@ impl Index {
             _ => blocks::BLOCK,
         };
         let (points, point_of_row) = Points::learn(parts, leaf, context)?;
-        context.check()?;
-        Ok((Self::new(points), point_of_row))
+        Ok((Self::new(points, context)?, point_of_row))
     }
 
-    fn new(points: Points) -> Self {
+    fn new(points: Points, context: &Context) -> Result<Self> {
         let layout = match points.n_features() {
-            ..=MAX_TREE_FEATURES => Layout::Tree(KdTree::new(&points)),
-            _ => Layout::Brute(Brute::new(&points)),
+            ..=MAX_TREE_FEATURES => Layout::Tree(KdTree::new(&points, context)?),
+            _ => Layout::Brute(Brute::new(&points, context)?),
         };
-        Self { points, layout }
+        Ok(Self { points, layout })
     }
 
     pub(super) fn n_features(&self) -> usize {
@@ -179,114 +194,37 @@ impl Index {
         context: &Context,
         visit: impl Fn(&[Neighbor], &mut [T]) + Sync,
     ) -> Result<()> {
-        let d = self.n_features();
-        let values = self.points.values().par_chunks(brute::BATCH * d);
-        let batches = values.zip(out.par_chunks_mut(brute::BATCH * width));
-        batches.enumerate().try_for_each_init(
-            || Search::new(self, n_neighbors),
-            |search, (batch, (rows, out))| {
+        let rows = self.points.values().par_chunks(ROWS * self.n_features());
+        let chunks = rows.zip(out.par_chunks_mut(ROWS * width));
+        chunks.enumerate().try_for_each_init(
+            || Search::new(&self.points, &self.layout, n_neighbors),
+            |search, (chunk, (rows, out))| {
                 context.check()?;
-                let own = Some(batch * brute::BATCH);
-                let mut chunks = out.chunks_exact_mut(width);
-                search.batch(rows, own, context, &mut |found| {
-                    if let Some(chunk) = chunks.next() {
-                        visit(found, chunk);
-                    }
+                search.run(rows, Some(chunk * ROWS), context, &mut |row, found| {
+                    visit(found, &mut out[row * width..(row + 1) * width]);
                 })
             },
         )
     }
 
-    /// Finds the `n_neighbors` nearest rows of each of these rows, one after the other.
+    /// Finds the `n_neighbors` nearest rows of each of these rows on the calling thread, in an order of its own; `visit` gets the
+    /// index of the row.
     pub(super) fn nearest(
         &self,
         n_neighbors: usize,
         rows: ArrayView2<'_, f64>,
-        mut visit: impl FnMut(&[Neighbor]),
+        mut visit: impl FnMut(usize, &[Neighbor]),
     ) {
         let context = Context::new();
-        let mut search = Search::new(self, n_neighbors);
-        let mut batch = Vec::with_capacity(brute::BATCH * self.n_features());
-        for rows in rows.axis_chunks_iter(ndarray::Axis(0), brute::BATCH) {
-            batch.clear();
-            batch.extend(rows.iter().map(|&x| coordinate(x)));
+        let mut search = Search::new(&self.points, &self.layout, n_neighbors);
+        let n_together = (MAX_COPIED / self.n_features()).max(ROWS);
+        let mut copied = Vec::new();
+        for (chunk, rows) in rows.axis_chunks_iter(Axis(0), n_together).enumerate() {
+            copied.clear();
+            copied.extend(rows.iter().map(|&x| coordinate(x)));
+            let mut visit = |row, found: &[_]| visit(chunk * n_together + row, found);
             // fails only where the context does, and this one never ends
-            let _ = search.batch(&batch, None, &context, &mut visit);
+            let _ = search.run(&copied, None, &context, &mut visit);
         }
-    }
-}
-
-/// A search and what it uses again and again.
-struct Search<'a> {
-    points: &'a Points,
-    layout: SearchLayout<'a>,
-    best: Vec<Nearest>,
-}
-
-enum SearchLayout<'a> {
-    Tree(&'a KdTree, kd_tree::Scratch),
-    Brute(&'a Brute, blocks::Centred),
-}
-
-impl<'a> Search<'a> {
-    fn new(index: &'a Index, n_neighbors: usize) -> Self {
-        let (layout, n) = match &index.layout {
-            Layout::Tree(tree) => (SearchLayout::Tree(tree, tree.scratch()), 1),
-            Layout::Brute(brute) => (SearchLayout::Brute(brute, brute.scratch()), brute::BATCH),
-        };
-        Self {
-            points: &index.points,
-            layout,
-            best: (0..n).map(|_| Nearest::new(n_neighbors)).collect(),
-        }
-    }
-
-    /// Visits the nearest of each of up to [`brute::BATCH`] rows; `own` is the position of the first where they are points.
-    fn batch(
-        &mut self,
-        rows: &[f64],
-        own: Option<usize>,
-        context: &Context,
-        visit: &mut dyn FnMut(&[Neighbor]),
-    ) -> Result<()> {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(avx2) = avx2::Avx2::detect() {
-            return avx2.batch(self, rows, own, context, visit);
-        }
-        self.batch_with(Portable, rows, own, context, visit)
-    }
-
-    #[inline(always)]
-    fn batch_with<K: Kernel>(
-        &mut self,
-        kernel: K,
-        rows: &[f64],
-        own: Option<usize>,
-        context: &Context,
-        visit: &mut dyn FnMut(&[Neighbor]),
-    ) -> Result<()> {
-        let points = self.points;
-        let queries = rows.chunks_exact(points.n_features()).enumerate();
-        let queries = queries.map(|(i, row)| Query {
-            row,
-            own: own.map(|first| first + i),
-        });
-        match &mut self.layout {
-            SearchLayout::Tree(tree, scratch) => {
-                let best = &mut self.best[0];
-                for query in queries {
-                    tree.search(kernel, points, query, scratch, best);
-                    visit(best.finish());
-                }
-            }
-            SearchLayout::Brute(brute, centred) => {
-                let queries: Vec<_> = queries.collect();
-                brute.search(kernel, points, &queries, centred, &mut self.best, context)?;
-                for best in &mut self.best[..queries.len()] {
-                    visit(best.finish());
-                }
-            }
-        }
-        Ok(())
     }
 }

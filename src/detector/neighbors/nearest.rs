@@ -29,7 +29,7 @@ impl Neighbor {
 const FEW: usize = 64;
 
 /// The fewest nearest points that are together as many rows as wanted, nearest first.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Nearest {
     wanted: usize,
     n_rows: usize,

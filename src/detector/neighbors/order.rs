@@ -12,6 +12,9 @@ use crate::error::Result;
 /// Nodes of more points than these are split in parallel.
 const PARALLEL: usize = 4096;
 
+/// Points between two looks at the context.
+const POINTS_PER_CHECK: usize = 256;
+
 /// The levels that a coordinate is rounded to for its variance.
 const LEVELS: f64 = 65_535.0;
 
@@ -27,8 +30,7 @@ pub(super) fn order<'a>(
         points.sort_unstable_by(|&a, &b| compare(row(a), row(b)));
         return Ok(());
     }
-    context.check()?;
-    let feature = widest(points, n_features, row);
+    let feature = widest(points, n_features, row, context)?;
     let n_leaves = points.len().div_ceil(leaf);
     let n_left = leaf << (n_leaves - 1).ilog2();
     let mut keys: Vec<(f64, u32)> = points.iter().map(|&p| (row(p)[feature], p)).collect();
@@ -60,10 +62,18 @@ fn compare(a: &[f64], b: &[f64]) -> Ordering {
 
 /// The feature of the largest variance, the first of several. Coordinates are rounded to whole numbers, whose sums are exact:
 /// those of doubles would depend on the order of the points.
-fn widest<'a>(points: &[u32], n_features: usize, row: &impl Fn(u32) -> &'a [f64]) -> usize {
+fn widest<'a>(
+    points: &[u32],
+    n_features: usize,
+    row: &impl Fn(u32) -> &'a [f64],
+    context: &Context,
+) -> Result<usize> {
     let mut low = vec![f64::INFINITY; n_features];
     let mut high = vec![f64::NEG_INFINITY; n_features];
-    for &point in points {
+    for (i, &point) in points.iter().enumerate() {
+        if i.is_multiple_of(POINTS_PER_CHECK) {
+            context.check()?;
+        }
         for ((low, high), &x) in low.iter_mut().zip(&mut high).zip(row(point)) {
             *low = if x < *low { x } else { *low };
             *high = if x > *high { x } else { *high };
@@ -74,7 +84,10 @@ fn widest<'a>(points: &[u32], n_features: usize, row: &impl Fn(u32) -> &'a [f64]
         *scale = LEVELS / (*scale - low);
     }
     let mut sums = vec![(0_u64, 0_u64); n_features];
-    for &point in points {
+    for (i, &point) in points.iter().enumerate() {
+        if i.is_multiple_of(POINTS_PER_CHECK) {
+            context.check()?;
+        }
         let columns = low.iter().zip(&scale).zip(row(point));
         for ((sum, squares), ((low, scale), x)) in sums.iter_mut().zip(columns) {
             // 0 where the feature is constant
@@ -92,5 +105,5 @@ fn widest<'a>(points: &[u32], n_features: usize, row: &impl Fn(u32) -> &'a [f64]
             widest = (feature, variance);
         }
     }
-    widest.0
+    Ok(widest.0)
 }

@@ -17,8 +17,8 @@ use crate::error::Result;
 /// The largest coordinate in absolute value; all beyond it count as it, so that no squared distance overflows.
 const MAX_COORDINATE: f64 = 1e150;
 
-/// Rows between two looks at the context.
-const ROWS_PER_CHECK: usize = 4096;
+/// Values between two looks at the context.
+const VALUES_PER_CHECK: usize = 1 << 18;
 
 /// Distinct points, those that are near each other together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,7 +42,11 @@ impl Points {
         let n_features = parts.first().map_or(0, ArrayView2::ncols);
         let n_rows = parts.iter().map(ArrayView2::nrows).sum();
         let mut rows = Vec::with_capacity(n_rows * n_features);
-        for row in parts.iter().flat_map(ArrayView2::outer_iter) {
+        let rows_per_check = VALUES_PER_CHECK.div_ceil(n_features + 1);
+        for (index, row) in parts.iter().flat_map(ArrayView2::outer_iter).enumerate() {
+            if index.is_multiple_of(rows_per_check) {
+                context.check()?;
+            }
             rows.extend(row.iter().map(|&x| coordinate(x)));
         }
         let mut number_of = HashMap::with_capacity(n_rows);
@@ -50,7 +54,7 @@ impl Points {
         let mut counts = Vec::<u32>::with_capacity(n_rows);
         let mut point_of_row = Vec::with_capacity(n_rows);
         for (index, row) in rows.chunks_exact(n_features).enumerate() {
-            if index.is_multiple_of(ROWS_PER_CHECK) {
+            if index.is_multiple_of(rows_per_check) {
                 context.check()?;
             }
             let number = match number_of.entry(Row(row)) {

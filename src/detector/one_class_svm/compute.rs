@@ -14,7 +14,10 @@ use super::similarity::Similarity;
 const BLOCKS: usize = 4;
 
 /// Rows that one block of points is compared with at once.
-pub(super) const ROWS: usize = 4;
+const ROWS: usize = 4;
+
+/// How many values of points are in a tile, about.
+const TILE: usize = 1 << 16;
 
 /// Features that are summed before their sum is added to that of those before, which bounds the rounding error of many.
 const FEATURES: usize = 256;
@@ -35,28 +38,45 @@ pub(super) fn kernel_row<S: Similarity>(kernel: S, blocks: &[f32], row: &[f32], 
     row_in::<S, Portable>(kernel, blocks, row, out);
 }
 
-/// For each of the rows, at most [`ROWS`] one after the other, the sum of its kernels with the points, each times its
-/// coefficient. A row's sum does not depend on the rows beside it. The coefficients of what fills the last block up are 0.
+/// Points and their coefficients in tiles that stay in the processor's cache while many rows are compared with them.
+pub(super) fn tiles<'a>(
+    points: &'a Points,
+    coefficients: &'a [f64],
+) -> impl Iterator<Item = (&'a [f32], &'a [f64])> {
+    assert_eq!(coefficients.len(), points.n_padded(), "coefficients");
+    let d = points.d().max(1);
+    let n = (TILE / (BLOCKS * LANES * d)).max(1) * BLOCKS * LANES;
+    points.values().chunks(n * d).zip(coefficients.chunks(n))
+}
+
+/// Adds to the sums of each of the rows, one after the other, its kernels with the points of some whole blocks, each times
+/// its coefficient. A row's sums do not depend on the rows beside it. The coefficients of what fills the last block up are 0.
 ///
 /// # Panics
-/// If the rows have another number of features, or there are not as many coefficients as padded points.
-pub(super) fn weighted_sums<S: Similarity>(
+/// If the rows and the blocks have another number of features, or there is not a coefficient for each point.
+pub(super) fn add_kernels<S: Similarity>(
     kernel: S,
-    points: &Points,
-    coefficients: &[f64],
+    (blocks, coefficients): (&[f32], &[f64]),
     rows: &[f32],
-    sums: &mut [f64],
+    sums: &mut [[f64; LANES]],
 ) {
-    assert!(sums.len() <= ROWS, "few rows");
-    assert_eq!(rows.len(), sums.len() * points.d(), "number of features");
-    assert_eq!(coefficients.len(), points.n_padded(), "coefficients");
+    let d = rows.len() / sums.len().max(1);
+    assert_eq!(rows.len(), sums.len() * d, "whole rows");
+    assert_eq!(blocks.len(), coefficients.len() * d, "a coefficient each");
+    assert!(coefficients.len().is_multiple_of(LANES), "whole blocks");
     #[cfg(target_arch = "x86_64")]
     if has_fma() {
         // SAFETY: the processor has AVX2 and FMA.
-        unsafe { avx2::weighted_sums(kernel, points, coefficients, rows, sums) };
+        unsafe { avx2::add_kernels(kernel, (blocks, coefficients), rows, sums) };
         return;
     }
-    sums_in::<S, Portable>(kernel, points, coefficients, rows, sums);
+    sums_in::<S, Portable>(kernel, (blocks, coefficients), rows, sums);
+}
+
+/// The sum of a row's sums.
+pub(super) fn total(sums: &[f64; LANES]) -> f64 {
+    let half = |l: usize| sums[l] + sums[l + LANES / 2];
+    (half(0) + half(2)) + (half(1) + half(3))
 }
 
 /// The kernel of each point with itself.
@@ -83,7 +103,7 @@ pub(super) fn has_fma() -> bool {
 /// For processors with AVX2 and FMA.
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
-    use super::{Avx2, Points, Similarity, diagonal_in, row_in, sums_in};
+    use super::{Avx2, LANES, Points, Similarity, diagonal_in, row_in, sums_in};
 
     #[target_feature(enable = "avx2,fma")]
     pub(super) fn kernel_row<S: Similarity>(
@@ -96,14 +116,13 @@ mod avx2 {
     }
 
     #[target_feature(enable = "avx2,fma")]
-    pub(super) fn weighted_sums<S: Similarity>(
+    pub(super) fn add_kernels<S: Similarity>(
         kernel: S,
-        points: &Points,
-        coefficients: &[f64],
+        tile: (&[f32], &[f64]),
         rows: &[f32],
-        sums: &mut [f64],
+        sums: &mut [[f64; LANES]],
     ) {
-        sums_in::<S, Avx2>(kernel, points, coefficients, rows, sums);
+        sums_in::<S, Avx2>(kernel, tile, rows, sums);
     }
 
     #[target_feature(enable = "avx2,fma")]
@@ -139,16 +158,20 @@ pub(super) fn row_in<S: Similarity, L: Lanes>(
 #[inline(always)]
 pub(super) fn sums_in<S: Similarity, L: Lanes>(
     kernel: S,
-    points: &Points,
-    coefficients: &[f64],
+    (blocks, coefficients): (&[f32], &[f64]),
     rows: &[f32],
-    sums: &mut [f64],
+    sums: &mut [[f64; LANES]],
 ) {
-    let d = points.d().max(1);
-    let blocks = points.values().as_chunks::<LANES>().0;
+    let d = (rows.len() / sums.len().max(1)).max(1);
+    let blocks = blocks.as_chunks::<LANES>().0;
     let coefficients = coefficients.as_chunks::<LANES>().0;
-    if sums.len() == ROWS {
-        let mut lanes = [L::no_sums(); ROWS];
+    let mut groups = rows.chunks_exact(ROWS * d);
+    let mut of_groups = sums.chunks_exact_mut(ROWS);
+    for (rows, sums) in groups.by_ref().zip(of_groups.by_ref()) {
+        let mut lanes = [L::sums(&sums[0]); ROWS];
+        for r in 1..ROWS {
+            lanes[r] = L::sums(&sums[r]);
+        }
         for (block, coefficients) in blocks.chunks_exact(d).zip(coefficients) {
             let values = kernels::<S, L, 1, ROWS>(kernel, block, rows);
             for r in 0..ROWS {
@@ -156,12 +179,12 @@ pub(super) fn sums_in<S: Similarity, L: Lanes>(
             }
         }
         for r in 0..ROWS {
-            sums[r] = L::total(lanes[r]);
+            L::store(lanes[r], &mut sums[r]);
         }
-        return;
     }
-    for (row, sum) in rows.chunks_exact(d).zip(sums) {
-        let mut lanes = L::no_sums();
+    let rest = groups.remainder().chunks_exact(d);
+    for (row, sums) in rest.zip(of_groups.into_remainder()) {
+        let mut lanes = L::sums(sums);
         let mut groups = blocks.chunks_exact(BLOCKS * d);
         let mut of_groups = coefficients.chunks_exact(BLOCKS);
         for (group, coefficients) in groups.by_ref().zip(of_groups.by_ref()) {
@@ -175,7 +198,7 @@ pub(super) fn sums_in<S: Similarity, L: Lanes>(
             let values = kernels::<S, L, 1, 1>(kernel, block, row);
             lanes = values[0][0].add_products(coefficients, lanes);
         }
-        *sum = L::total(lanes);
+        L::store(lanes, sums);
     }
 }
 
@@ -205,28 +228,19 @@ fn kernels<S: Similarity, L: Lanes, const B: usize, const R: usize>(
 ) -> [[L; B]; R] {
     let d = rows.len() / R;
     assert_eq!(blocks.len(), B * d, "whole blocks");
-    if d <= FEATURES {
-        let mut values = sums_of::<S, L, B, R>(blocks, rows, d, 0, d);
-        for r in 0..R {
-            for b in 0..B {
-                values[r][b] = kernel.finish(values[r][b]);
-            }
-        }
-        return values;
-    }
-    let mut totals = [[L::splat(0.0); B]; R];
-    for from in (0..d).step_by(FEATURES) {
+    let mut totals = sums_of::<S, L, B, R>(blocks, rows, d, 0, d.min(FEATURES));
+    for from in (FEATURES..d).step_by(FEATURES) {
         let to = (from + FEATURES).min(d);
         let sums = sums_of::<S, L, B, R>(blocks, rows, d, from, to);
-        for r in 0..R {
-            for b in 0..B {
-                totals[r][b] = totals[r][b].plus(sums[r][b]);
+        for (totals, sums) in totals.iter_mut().zip(sums) {
+            for (total, sum) in totals.iter_mut().zip(sums) {
+                *total = total.plus(sum);
             }
         }
     }
-    for r in 0..R {
-        for b in 0..B {
-            totals[r][b] = kernel.finish(totals[r][b]);
+    for values in &mut totals {
+        for value in values {
+            *value = kernel.finish(*value);
         }
     }
     totals

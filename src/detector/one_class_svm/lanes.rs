@@ -33,14 +33,14 @@ pub(super) trait Lanes: Copy {
     /// These, with the lowest nine bits of each of `powers` added to their exponents.
     fn times_powers_of_two(self, powers: Self) -> Self;
 
-    /// Sums of 0.
-    fn no_sums() -> Self::Sums;
+    /// The sums in an array.
+    fn sums(array: &[f64; LANES]) -> Self::Sums;
+
+    /// Back into an array.
+    fn store(sums: Self::Sums, array: &mut [f64; LANES]);
 
     /// Adds the products with some coefficients, each rounded once with the sum.
     fn add_products(self, coefficients: &[f64; LANES], sums: Self::Sums) -> Self::Sums;
-
-    /// The sum of the sums.
-    fn total(sums: Self::Sums) -> f64;
 }
 
 /// For any processor.
@@ -107,8 +107,13 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
-    fn no_sums() -> Self::Sums {
-        [0.0; LANES]
+    fn sums(array: &[f64; LANES]) -> Self::Sums {
+        *array
+    }
+
+    #[inline(always)]
+    fn store(sums: Self::Sums, array: &mut [f64; LANES]) {
+        *array = sums;
     }
 
     #[inline(always)]
@@ -117,15 +122,6 @@ impl Lanes for Portable {
             *sum = coefficients[l].mul_add(f64::from(self.0[l]), *sum);
         }
         sums
-    }
-
-    #[inline(always)]
-    fn total(sums: Self::Sums) -> f64 {
-        let mut halves = [0.0; LANES / 2];
-        for (l, half) in halves.iter_mut().enumerate() {
-            *half = sums[l] + sums[l + LANES / 2];
-        }
-        (halves[0] + halves[2]) + (halves[1] + halves[3])
     }
 }
 
@@ -201,9 +197,21 @@ mod avx2 {
         }
 
         #[inline(always)]
-        fn no_sums() -> Self::Sums {
-            // SAFETY: the processor has AVX2.
-            unsafe { (_mm256_setzero_pd(), _mm256_setzero_pd()) }
+        fn sums(array: &[f64; LANES]) -> Self::Sums {
+            // SAFETY: the processor has AVX2, and there are eight numbers to read.
+            unsafe {
+                let high = array.as_ptr().add(LANES / 2);
+                (_mm256_loadu_pd(array.as_ptr()), _mm256_loadu_pd(high))
+            }
+        }
+
+        #[inline(always)]
+        fn store(sums: Self::Sums, array: &mut [f64; LANES]) {
+            // SAFETY: the processor has AVX2, and there is room for eight numbers.
+            unsafe {
+                _mm256_storeu_pd(array.as_mut_ptr(), sums.0);
+                _mm256_storeu_pd(array.as_mut_ptr().add(LANES / 2), sums.1);
+            }
         }
 
         #[inline(always)]
@@ -219,14 +227,6 @@ mod avx2 {
                     _mm256_fmadd_pd(of_high, high, sums.1),
                 )
             }
-        }
-
-        #[inline(always)]
-        fn total(sums: Self::Sums) -> f64 {
-            let mut halves = [0.0; LANES / 2];
-            // SAFETY: the processor has AVX2, and there is room for four numbers.
-            unsafe { _mm256_storeu_pd(halves.as_mut_ptr(), _mm256_add_pd(sums.0, sums.1)) };
-            (halves[0] + halves[2]) + (halves[1] + halves[3])
         }
     }
 }

@@ -5,6 +5,10 @@
 //! of a row x is `rho - sum_i alpha_i k(x_i, x)`, the negative of scikit-learn's `decision_function`: above 0 outside the
 //! boundary. A row of weight w counts as w copies of it, of which each has a coefficient from 0 to 1; all coefficients together
 //! are nu times the weights.
+//!
+//! Kernels are computed on f32, after the rows were centred in f64 for the rbf kernel; the others keep the origin. Copies of a
+//! row are one row with the sum of their weights, and the rows are sorted, so that their order changes nothing. The problem of
+//! the sigmoid kernel has several solutions; which one is found may differ from that of another solver.
 
 mod compute;
 mod frame;
@@ -30,15 +34,21 @@ use super::method::linfa_fit;
 use super::{DefaultScaling, Detector, History, Learned, Method, Sample, check_n_features};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
-use compute::{ROWS, weighted_sums};
+use compute::{add_kernels, tiles, total};
 use frame::{Frame, Visitor, resolve_gamma};
-use points::Points;
+use points::{LANES, Points};
 use rows::DistinctRows;
 use similarity::Similarity;
 use solve::{Problem, Solution};
 
 /// The largest coefficient, support value and so on in absolute value that a sound model may have.
 const MAX_NUMBER: f64 = 1e30;
+
+/// How many rows are scored at once.
+const TOGETHER: usize = 32;
+
+/// About how many kernel values a block of rows takes: a few milliseconds.
+const BLOCK_PAIRS: usize = 1 << 22;
 
 /// A fitted one-class SVM. Scores are the negative of scikit-learn's `decision_function`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -152,15 +162,20 @@ impl Visitor for Score<'_> {
         let Some(values) = rows.as_slice() else {
             return;
         };
-        let mut projected = vec![0.0; ROWS.min(scores.len()) * d];
-        for (rows, scores) in values.chunks(ROWS * d).zip(scores.chunks_mut(ROWS)) {
+        let mut projected = vec![0.0; TOGETHER.min(scores.len()) * d];
+        let blocks = values.chunks(TOGETHER * d);
+        for (rows, scores) in blocks.zip(scores.chunks_mut(TOGETHER)) {
             let projected = &mut projected[..rows.len()];
             for (row, out) in rows.chunks_exact(d).zip(projected.chunks_exact_mut(d)) {
                 svm.frame.project(row, out);
             }
-            weighted_sums(kernel, &svm.support, &svm.coefficients, projected, scores);
-            for score in scores {
-                *score = (svm.rho - *score) * svm.frame.score_unit();
+            let mut sums = [[0.0; LANES]; TOGETHER];
+            let sums = &mut sums[..scores.len()];
+            for tile in tiles(&svm.support, &svm.coefficients) {
+                add_kernels(kernel, tile, projected, sums);
+            }
+            for (score, sums) in scores.iter_mut().zip(sums) {
+                *score = (svm.rho - total(sums)) * svm.frame.score_unit();
             }
         }
     }
@@ -169,6 +184,10 @@ impl Visitor for Score<'_> {
 impl Detector for OneClassSvm {
     fn n_features(&self) -> usize {
         self.frame.n_features()
+    }
+
+    fn block_rows(&self) -> usize {
+        (BLOCK_PAIRS / self.support.n_padded().max(1)).clamp(TOGETHER, 1024)
     }
 
     fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {

@@ -50,8 +50,8 @@ pub struct OneClassSvmParams {
     pub degree: u32,
     /// The constant term of the polynomial and the sigmoid kernel, finite; the others ignore it. Default 0.
     pub coef0: f64,
-    /// By how much the optimality conditions may be violated when the solver stops, in units of the score, above 0.
-    /// Default 1e-3.
+    /// By how much the optimality conditions may be violated when the solver stops, in units of the score, above 0; but no
+    /// less than 1e-8 times nu times the number of rows times the largest kernel value. Default 1e-3.
     pub tol: f64,
 }
 

@@ -1,5 +1,6 @@
 //! Rows in the layout that kernels are computed in.
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// How many rows are computed with at once.
@@ -51,9 +52,7 @@ impl Points {
     /// Sets a row.
     pub(super) fn set(&mut self, i: usize, row: &[f32]) {
         let block = &mut self.values[i / LANES * LANES * self.d..][..LANES * self.d];
-        for (lanes, &value) in block.chunks_exact_mut(LANES).zip(row) {
-            lanes[i % LANES] = value;
-        }
+        set_lane(block, i % LANES, row);
     }
 
     /// Copies a row out.
@@ -67,11 +66,16 @@ impl Points {
     /// These of the rows.
     pub(super) fn pick(&self, rows: &[u32]) -> Self {
         let mut picked = Self::zeros(rows.len(), self.d);
-        let mut row = vec![0.0; self.d];
-        for (to, &from) in rows.iter().enumerate() {
-            self.get(from as usize, &mut row);
-            picked.set(to, &row);
-        }
+        let blocks = picked.values.par_chunks_mut((LANES * self.d).max(1));
+        blocks.zip(rows.par_chunks(LANES)).for_each_init(
+            || vec![0.0; self.d],
+            |row, (block, rows)| {
+                for (lane, &from) in rows.iter().enumerate() {
+                    self.get(from as usize, row);
+                    set_lane(block, lane, row);
+                }
+            },
+        );
         picked
     }
 
@@ -112,5 +116,11 @@ impl Points {
         let length = self.n.div_ceil(LANES).checked_mul(LANES);
         length.and_then(|n| n.checked_mul(self.d)) == Some(self.values.len())
             && self.values.iter().all(|x| x.abs() <= MAX_VALUE)
+    }
+}
+
+fn set_lane(block: &mut [f32], lane: usize, row: &[f32]) {
+    for (lanes, &value) in block.chunks_exact_mut(LANES).zip(row) {
+        lanes[lane] = value;
     }
 }

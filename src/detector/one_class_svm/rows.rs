@@ -76,7 +76,7 @@ impl<'a> DistinctRows<'a> {
         };
         let places = std::mem::take(&mut rows.places);
         let places = rows.sort(places, weight_at, context)?;
-        rows.merge(&places, weight_at);
+        rows.merge(&places, weight_at, context)?;
         Ok(rows)
     }
 
@@ -232,23 +232,32 @@ impl<'a> DistinctRows<'a> {
         Ok(places)
     }
 
-    fn merge(&mut self, sorted: &[u32], weight: impl Fn(u32) -> f64) {
+    fn merge(
+        &mut self,
+        sorted: &[u32],
+        weight: impl Fn(u32) -> f64,
+        context: &Context,
+    ) -> Result<()> {
         let mut distinct = Vec::with_capacity(sorted.len());
         let mut weights: Vec<f64> = Vec::with_capacity(sorted.len());
-        for &place in sorted {
-            let same = |&last: &u32| {
-                let mut values = self.at(last).iter().zip(self.at(place));
-                values.all(|(&a, &b)| bounded(a) == bounded(b))
-            };
-            if let (true, Some(sum)) = (distinct.last().is_some_and(same), weights.last_mut()) {
-                *sum += weight(place);
-            } else {
-                distinct.push(place);
-                weights.push(weight(place));
+        for block in sorted.chunks((CHECKED / self.d).max(1)) {
+            context.check()?;
+            for &place in block {
+                let same = |&last: &u32| {
+                    let mut values = self.at(last).iter().zip(self.at(place));
+                    values.all(|(&a, &b)| bounded(a) == bounded(b))
+                };
+                if let (true, Some(sum)) = (distinct.last().is_some_and(same), weights.last_mut()) {
+                    *sum += weight(place);
+                } else {
+                    distinct.push(place);
+                    weights.push(weight(place));
+                }
             }
         }
         self.places = distinct;
         self.weights = weights;
+        Ok(())
     }
 }
 

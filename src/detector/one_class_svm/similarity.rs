@@ -132,7 +132,7 @@ pub(super) fn exp2_negated<L: Lanes>(x: L) -> L {
 /// `2^f - 1` is nearly the polynomial of f, -1/2 to 1/2, with these coefficients from that of f on: those of the least
 /// maximal relative error of `2^f`, 2e-9.
 const C: [f32; 6] = [
-    0.693_147_2,
+    std::f32::consts::LN_2,
     0.240_226_48,
     0.055_503_324,
     0.009_618_437,

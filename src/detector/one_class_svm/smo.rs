@@ -119,6 +119,9 @@ impl Part {
             if f64::from(found.gap) < tol {
                 return Ok(steps);
             }
+            if checked == 1 {
+                context.check()?;
+            }
             matrix.need(kernel, points, j);
             let (plus, minus) = (matrix.row(i), matrix.row(j));
             let curvature = f64::from(own) + f64::from(diagonal[j]) - 2.0 * f64::from(plus[j]);

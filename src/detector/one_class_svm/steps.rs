@@ -42,7 +42,8 @@ pub(super) fn partner(
 }
 
 /// Adds `step` times the difference of two rows' kernels to the gradient, and returns the index of the least of those that
-/// may take more, with its value; the first one of equals. `taking` is 0 for them and infinite for the others.
+/// may take more, with its value; the first one of equals; infinity where there is none. `taking` is 0 for them and infinite
+/// for the others.
 ///
 /// # Panics
 /// If the slices are not of one length, which divides into lanes.

@@ -44,23 +44,24 @@ pub(super) fn descend(tree: TreeView<'_>, codes: &[u8], stride: usize, places: &
     let mut splits = [Split::default(); N_FIRST];
     let mut n_splits = 0;
     for (index, node) in tree.nodes[..n_first].iter().enumerate().rev() {
-        let child = node.child as usize;
+        let child = node.child() as usize;
         if node.is_leaf() || child + 1 >= n_first {
             outcomes[index].fill(index as u8);
         } else {
-            let column = usize::from(node.slot) * stride;
+            let column = node.slot() * stride;
             assert!(column + stride <= codes.len(), "codes of each slot");
             assert!(child > index, "children come after their parents");
             splits[n_splits] = Split {
                 column,
                 // there is no threshold after 255 others
-                at_least: (node.code + 1).min(255) as u8,
+                at_least: (node.code() + 1).min(255) as u8,
                 node: index as u8,
                 child: child as u8,
             };
             n_splits += 1;
         }
     }
+    assert!(places.len() <= stride, "codes of each row");
     for (first, places) in (0..stride).step_by(CHUNK).zip(places.chunks_mut(CHUNK)) {
         // SAFETY: the processor has AVX2; the columns hold `stride` codes, which is a multiple of CHUNK; the nodes and the
         // children of the splits, and the second ones of these, are below N_FIRST.

@@ -19,6 +19,9 @@ const MAX_SORTED: usize = 1 << 17;
 /// How many columns one pass over the rows gathers: those that share cache lines.
 const GROUP: usize = 8;
 
+/// How many rows are looked at before the caller's patience is.
+const BLOCK: usize = 1 << 16;
+
 /// How many values a group may hold.
 const MAX_GROUP_VALUES: usize = 1 << 23;
 
@@ -49,7 +52,7 @@ impl Bins {
                     .map(|(feature, column)| {
                         context.check()?;
                         let known = model.of_feature(feature as u32);
-                        Ok(Column::learn(feature as u32, &column, &rows.labels, known))
+                        Column::learn(feature as u32, &column, &rows.labels, known, context)
                     })
                     .filter(|column| !matches!(column, Ok(column) if column.cuts.is_empty()))
                     .collect::<Result<Vec<_>>>()
@@ -69,7 +72,6 @@ impl Bins {
 
 /// The values of some features, column by column.
 fn gather(rows: &Rows<'_>, features: Range<usize>, context: &Context) -> Result<Vec<Vec<f64>>> {
-    const BLOCK: usize = 1 << 16;
     let mut columns = vec![Vec::with_capacity(rows.n_rows()); features.len()];
     for part in [rows.history, rows.sample] {
         for start in (0..part.nrows()).step_by(BLOCK) {
@@ -95,7 +97,13 @@ struct Column {
 }
 
 impl Column {
-    fn learn(feature: u32, column: &[f64], labels: &[bool], known: &[f64]) -> Self {
+    fn learn(
+        feature: u32,
+        column: &[f64],
+        labels: &[bool],
+        known: &[f64],
+        context: &Context,
+    ) -> Result<Self> {
         let cuts = if known.len() + MAX_BIN_CUTS > MAX_CUTS {
             let step = known.len().div_ceil(MAX_BIN_CUTS);
             known.iter().step_by(step).copied().collect()
@@ -105,13 +113,16 @@ impl Column {
         let mut codes = Vec::new();
         if !cuts.is_empty() {
             codes.reserve_exact(column.len());
-            encode(&cuts, column.iter().copied(), |code| codes.push(code as u8));
+            for part in column.chunks(BLOCK) {
+                context.check()?;
+                encode(&cuts, part.iter().copied(), |code| codes.push(code as u8));
+            }
         }
-        Self {
+        Ok(Self {
             feature,
             cuts,
             codes,
-        }
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 //! Nodes name a threshold by its place in the list. The code of a value is the number of thresholds below it, so that a value
 //! exceeds a threshold exactly where its code exceeds the threshold's place: trees compare small integers, and lose nothing.
 
+use std::hint::select_unpredictable;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -147,8 +148,7 @@ fn search(cuts: &[f64], values: &[f64; LANES]) -> [u16; LANES] {
     while size > 1 {
         let half = size / 2;
         for (base, &value) in bases.iter_mut().zip(values) {
-            let is_below = cuts[*base + half - 1] < value;
-            *base += half * usize::from(is_below);
+            *base = select_unpredictable(cuts[*base + half - 1] < value, *base + half, *base);
         }
         size -= half;
     }

@@ -41,7 +41,7 @@ impl RandomForestValidParams {
             params: params.clone(),
             n_features: rows.n_features(),
             oldest: 0,
-            forest: join(&Cuts::default(), &grown.cuts, &sources),
+            forest: join(&Cuts::default(), &grown.cuts, &sources, context)?,
         };
         let scores = detector.calibrate(&rows, &grown.out_of_bag, context)?;
         Ok(Learned {
@@ -169,10 +169,10 @@ impl RandomForest {
             params: self.params.clone(),
             n_features: self.n_features,
             oldest: (self.oldest + n_new) % n_trees,
-            forest: join(&self.forest.cuts, &grown.cuts, &all),
+            forest: join(&self.forest.cuts, &grown.cuts, &all, context)?,
         };
         // no kept tree has learned from the sample
-        let strangers = join(&self.forest.cuts, &Cuts::default(), &kept);
+        let strangers = join(&self.forest.cuts, &Cuts::default(), &kept, context)?;
         let mut out_of_bag = grown.out_of_bag;
         let sums = strangers.sums(rows.sample, context)?;
         let of_sample = out_of_bag.iter_mut().skip(rows.history.nrows());

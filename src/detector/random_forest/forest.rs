@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::error::Result;
 
 /// How many rows are walked down a tree before the next one's turn.
-const BLOCK: usize = 1024;
+pub(super) const BLOCK: usize = 4096;
 
 /// The most codes of a block, so that they stay near the processor.
 const MAX_CODES: usize = 1 << 17;
@@ -39,7 +39,7 @@ impl Forest {
         }
     }
 
-    fn sum_coded<C: Code>(&self, rows: ArrayView2<'_, f64>, sums: &mut [f64]) {
+    pub(super) fn sum_coded<C: Code>(&self, rows: ArrayView2<'_, f64>, sums: &mut [f64]) {
         // leaves look at the code of slot 0, which a forest without splits does not have
         let n_slots = self.cuts.n_slots().max(1);
         if rows.nrows() < FEW {
@@ -50,7 +50,9 @@ impl Forest {
             }
             return;
         }
-        let block = (MAX_CODES / n_slots / CHUNK * CHUNK).clamp(CHUNK, BLOCK);
+        let most = rows.nrows().next_power_of_two().min(BLOCK);
+        let shift = (MAX_CODES / n_slots).min(most).max(CHUNK).ilog2();
+        let block = 1 << shift;
         let mut codes = vec![C::default(); n_slots * block];
         let mut walks = Walks::default();
         for (rows, sums) in rows
@@ -60,7 +62,7 @@ impl Forest {
             self.encode(rows, block, &mut codes);
             sums.fill(0.0);
             for index in 0..self.trees.n_trees() {
-                walks.add_tree(self.trees.tree(index), &codes, block, sums);
+                walks.add_tree(self.trees.tree(index), &codes, shift, sums);
             }
         }
     }
@@ -98,11 +100,10 @@ impl Forest {
         let mut importances = vec![0.0; n_features];
         for index in 0..self.trees.n_trees() {
             let tree = self.trees.tree(index);
-            for (node, &value) in tree.nodes.iter().zip(tree.values) {
-                if !node.is_leaf() {
-                    let feature = self.cuts.features()[usize::from(node.slot)];
-                    importances[feature as usize] += f64::from(value);
-                }
+            let splits = tree.nodes.iter().filter(|node| !node.is_leaf());
+            for (node, &share) in splits.zip(tree.shares) {
+                let feature = self.cuts.features()[node.slot()];
+                importances[feature as usize] += f64::from(share);
             }
         }
         let sum: f64 = importances.iter().sum();

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::bag::{Draw, OutOfBag, TreeRng, tree_rng};
 use super::bins::Bins;
-use super::split::{Counts, Drawn, Rule, Splitter, purity};
-use super::tree::{MAX_NODES, Tree};
+use super::split::{Counts, Drawn, Rule, Splitter, Task, purity};
+use super::tree::{GrowingTree, MAX_NODES, Tree};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
 
@@ -65,7 +65,7 @@ impl Grower {
         let root = self.draw(growth, &mut rng)?;
         let n_slots = growth.bins.cuts.n_slots();
         self.splitter.candidates.reset(n_slots, growth.n_features);
-        let mut tree = Tree::leaf(self.bag.len());
+        let mut tree = GrowingTree::leaf(self.bag.len());
         let mut n_counted = 0;
         self.open.clear();
         self.open.push(root);
@@ -77,9 +77,7 @@ impl Grower {
                 check_nodes(growth.n_nodes.fetch_add(added, Ordering::Relaxed) + added)?;
             }
         }
-        tree.normalise();
-        tree.reorder();
-        Ok(tree)
+        Ok(tree.finish())
     }
 
     fn draw(&mut self, growth: &Growth<'_>, rng: &mut TreeRng) -> Result<Open> {
@@ -99,6 +97,7 @@ impl Grower {
                 self.bag.push(drawn);
             }
         }
+        growth.context.check()?;
         self.spare_bag.resize(n, Drawn::new(0, 0, false));
         self.spare_out.resize(n, 0);
         Ok(Open {
@@ -116,7 +115,7 @@ impl Grower {
         growth: &Growth<'_>,
         open: Open,
         rng: &mut TreeRng,
-        tree: &mut Tree,
+        tree: &mut GrowingTree,
     ) -> Result<()> {
         let bag = &mut self.bag[open.bag.0..open.bag.1];
         let out = &mut self.out[open.out.0..open.out.1];
@@ -137,20 +136,18 @@ impl Grower {
         let split = if is_leaf {
             None
         } else {
-            self.splitter.split(
-                growth.bins,
-                bag,
-                open.counts,
+            let task = Task {
+                bins: growth.bins,
                 rule,
-                &mut n_constant,
-                rng,
-                patience,
-            )?
+                bag,
+                total: open.counts,
+            };
+            self.splitter.split(task, &mut n_constant, rng, patience)?
         };
         let weights = open.counts.weigh(rule.weights);
         let Some(split) = split else {
             let score = (weights.1 / (weights.0 + weights.1)) as f32;
-            tree.set_leaf(open.node, score);
+            tree.set_score(open.node, score);
             growth.out_of_bag.add(out, score);
             return Ok(());
         };

@@ -3,6 +3,8 @@
 use super::cuts::Cuts;
 use super::forest::Forest;
 use super::tree::{Node, Tree, TreeView, Trees};
+use crate::context::Context;
+use crate::error::Result;
 
 /// A tree, grown or part of a forest, and which of the thresholds it is on.
 #[derive(Clone, Copy)]
@@ -16,17 +18,23 @@ pub(super) enum Source<'a> {
 impl<'a> Source<'a> {
     fn nodes(self) -> &'a [Node] {
         match self {
-            Self::Grown(tree) => tree.nodes(),
+            Self::Grown(tree) => &tree.nodes,
             Self::Kept(tree) => tree.nodes,
         }
     }
 }
 
 /// Joins the trees in their order.
-pub(super) fn join(old: &Cuts, new: &Cuts, sources: &[Source<'_>]) -> Forest {
+pub(super) fn join(
+    old: &Cuts,
+    new: &Cuts,
+    sources: &[Source<'_>],
+    context: &Context,
+) -> Result<Forest> {
     let mut old = Places::new(old);
     let mut new = Places::new(new);
     for source in sources {
+        context.check()?;
         let places = match source {
             Source::Grown(_) => &mut new,
             Source::Kept(_) => &mut old,
@@ -39,12 +47,13 @@ pub(super) fn join(old: &Cuts, new: &Cuts, sources: &[Source<'_>]) -> Forest {
     let n_nodes = sources.iter().map(|source| source.nodes().len()).sum();
     let mut trees = Trees::with_capacity(sources.len(), n_nodes);
     for source in sources {
+        context.check()?;
         match source {
-            Source::Grown(tree) => trees.push(new.moved(tree.nodes()), tree.values()),
-            Source::Kept(tree) => trees.push(old.moved(tree.nodes), tree.values.iter().copied()),
+            Source::Grown(tree) => trees.push(new.moved(&tree.nodes), &tree.shares),
+            Source::Kept(tree) => trees.push(old.moved(tree.nodes), tree.shares),
         }
     }
-    Forest { cuts, trees }
+    Ok(Forest { cuts, trees })
 }
 
 /// Where each of some thresholds goes.
@@ -65,7 +74,7 @@ impl<'a> Places<'a> {
     }
 
     fn index(&self, node: &Node) -> usize {
-        self.cuts.start(usize::from(node.slot)) + usize::from(node.code)
+        self.cuts.start(node.slot()) + usize::from(node.code())
     }
 
     fn name(&mut self, node: &Node) {
@@ -97,11 +106,7 @@ impl<'a> Places<'a> {
                 return *node;
             }
             let (slot, code) = self.places[self.index(node)];
-            Node {
-                slot,
-                code,
-                ..*node
-            }
+            Node::split(node.child(), slot, code)
         })
     }
 }

@@ -60,6 +60,11 @@ impl Detector for RandomForest {
         scores.iter_mut().for_each(|score| *score /= n_trees);
     }
 
+    /// Many, because each tree comes near the processor once for all of them.
+    fn block_rows(&self) -> usize {
+        (forest::BLOCK * 400 / self.forest.trees.n_trees().max(1)).clamp(128, forest::BLOCK)
+    }
+
     fn size_bytes(&self) -> usize {
         size_of::<Self>() + self.forest.cuts.size_bytes() + self.forest.trees.size_bytes()
     }

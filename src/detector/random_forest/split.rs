@@ -4,6 +4,7 @@ use rand::RngExt;
 
 use super::bag::TreeRng;
 use super::bins::Bins;
+use crate::error::Result;
 
 /// A row of a bag: its index in the lower half; how often it was drawn, and in the highest bit whether it is an anomaly, in
 /// the upper half.
@@ -177,6 +178,15 @@ pub(super) struct Rule {
     pub(super) weights: (f64, f64),
 }
 
+/// A node to split: the rows of the bag that reach it, and how many they are of each class.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Task<'a> {
+    pub(super) bins: &'a Bins,
+    pub(super) rule: &'a Rule,
+    pub(super) bag: &'a [Drawn],
+    pub(super) total: Counts,
+}
+
 /// Finds splits.
 #[derive(Debug, Default)]
 pub(super) struct Splitter {
@@ -190,32 +200,30 @@ impl Splitter {
     /// drawn are constant the drawing goes on. `work` takes the number of values looked at.
     pub(super) fn split(
         &mut self,
-        bins: &Bins,
-        bag: &[Drawn],
-        total: Counts,
-        rule: &Rule,
+        task: Task<'_>,
         n_constant: &mut usize,
         rng: &mut TreeRng,
-        mut work: impl FnMut(usize) -> crate::error::Result<()>,
-    ) -> crate::error::Result<Option<Split>> {
+        mut work: impl FnMut(usize) -> Result<()>,
+    ) -> Result<Option<Split>> {
         let mut best: Option<Split> = None;
         let mut n_known = *n_constant + self.candidates.n_without;
         let mut end = self.candidates.order.len();
         let (mut n_drawn, mut n_varying) = (0, 0);
-        while *n_constant < end && (n_drawn < rule.n_features || n_varying == 0) {
+        while *n_constant < end && (n_drawn < task.rule.n_features || n_varying == 0) {
             n_drawn += 1;
             let drawn = rng.random_range(0..(n_known + end - *n_constant) as u32) as usize;
             let Some(drawn) = drawn.checked_sub(n_known) else {
                 n_known -= 1;
+                work(1)?;
                 continue;
             };
             let at = *n_constant + drawn;
             let slot = self.candidates.order[at] as usize;
-            work(bag.len())?;
-            let varies = if rule.min_rows > 1 {
-                self.evaluate::<true>(bins, slot, bag, total, rule, &mut best)
+            work(task.bag.len())?;
+            let varies = if task.rule.min_rows > 1 {
+                self.evaluate::<true>(task, slot, &mut best)
             } else {
-                self.evaluate::<false>(bins, slot, bag, total, rule, &mut best)
+                self.evaluate::<false>(task, slot, &mut best)
             };
             if varies {
                 n_varying += 1;
@@ -232,13 +240,16 @@ impl Splitter {
     /// Whether the feature varies; a better split of it becomes the best.
     fn evaluate<const ROWS: bool>(
         &mut self,
-        bins: &Bins,
+        task: Task<'_>,
         slot: usize,
-        bag: &[Drawn],
-        total: Counts,
-        rule: &Rule,
         best: &mut Option<Split>,
     ) -> bool {
+        let Task {
+            bins,
+            rule,
+            bag,
+            total,
+        } = task;
         self.histogram.fill::<ROWS>(&bins.codes[slot], bag);
         let varies = self.histogram.n_filled() > 1;
         let mut highest = best.map_or(f64::NEG_INFINITY, |best| best.purity);

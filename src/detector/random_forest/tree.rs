@@ -1,4 +1,4 @@
-//! The trees of a forest: nodes of 8 bytes, each with a value beside it.
+//! The trees of a forest: nodes of 8 bytes.
 
 use std::cmp::Reverse;
 
@@ -7,45 +7,79 @@ use serde::{Deserialize, Serialize};
 use super::cuts::Cuts;
 use crate::le_bytes::{self, LeNumber};
 
-/// The most nodes of a forest: with what is needed to join them they stay below 1 GiB.
-pub(super) const MAX_NODES: usize = 1 << 25;
+/// The most nodes of a forest: as they grow and as they are joined they take 20 bytes each, and stay below 1 GiB.
+pub(super) const MAX_NODES: usize = 50_000_000;
 
 /// The code of a leaf, which no value's exceeds.
 const LEAF: u16 = u16::MAX;
 
-/// Rows whose code of the slot exceeds that of the node go to `child + 1`, the others to `child`. A leaf is its own child.
+/// A node that splits: rows whose code of the slot exceeds that of the node go to `link + 1`, the others to `link`. Or a leaf,
+/// whose link holds the bits of its score.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(C, align(8))]
 pub(super) struct Node {
-    pub(super) child: u32,
-    pub(super) slot: u16,
-    pub(super) code: u16,
+    link: u32,
+    slot: u16,
+    code: u16,
 }
 
 impl Node {
-    fn leaf(node: u32) -> Self {
+    pub(super) fn split(child: u32, slot: u16, code: u16) -> Self {
         Self {
-            child: node,
+            link: child,
+            slot,
+            code,
+        }
+    }
+
+    fn leaf(score: f32) -> Self {
+        Self {
+            link: score.to_bits(),
             slot: 0,
             code: LEAF,
         }
     }
 
-    pub(super) fn is_leaf(&self) -> bool {
+    #[inline(always)]
+    pub(super) fn is_leaf(self) -> bool {
         self.code == LEAF
+    }
+
+    /// The score of a leaf.
+    #[inline(always)]
+    pub(super) fn score(self) -> f32 {
+        f32::from_bits(self.link)
+    }
+
+    /// The left child of a node that is no leaf.
+    #[inline(always)]
+    pub(super) fn child(self) -> u32 {
+        self.link
+    }
+
+    /// The slot that decides; the first for a leaf.
+    #[inline(always)]
+    pub(super) fn slot(self) -> usize {
+        usize::from(self.slot)
+    }
+
+    /// The place of the threshold among those of the slot; for a leaf one that nothing exceeds.
+    #[inline(always)]
+    pub(super) fn code(self) -> u16 {
+        self.code
     }
 }
 
 impl LeNumber for Node {
     const SIZE: usize = 8;
     fn put(self, out: &mut Vec<u8>) {
-        self.child.put(out);
+        self.link.put(out);
         out.extend_from_slice(&self.slot.to_le_bytes());
         out.extend_from_slice(&self.code.to_le_bytes());
     }
     fn get(bytes: &[u8]) -> Self {
         Self {
-            child: u32::get(&bytes[..4]),
+            link: u32::get(&bytes[..4]),
             slot: u16::from_le_bytes([bytes[4], bytes[5]]),
             code: u16::from_le_bytes([bytes[6], bytes[7]]),
         }
@@ -54,98 +88,90 @@ impl LeNumber for Node {
 
 /// One tree, being grown, on thresholds that it does not hold. The root is node 0.
 #[derive(Debug)]
-pub(super) struct Tree {
+pub(super) struct GrowingTree {
     nodes: Vec<Node>,
-    /// The score of each leaf; for each other node how much it lowers the impurity.
-    values: Vec<f64>,
+    /// How much each node lowers the impurity.
+    gains: Vec<f64>,
     /// How many rows each node has.
     sizes: Vec<u32>,
 }
 
-impl Tree {
+/// One tree, on thresholds that it does not hold.
+#[derive(Debug)]
+pub(super) struct Tree {
+    pub(super) nodes: Vec<Node>,
+    /// The share of each node that splits in the whole decrease of impurity.
+    pub(super) shares: Vec<f32>,
+}
+
+impl GrowingTree {
     /// A tree without splits, of so many rows.
     pub(super) fn leaf(size: usize) -> Self {
         Self {
-            nodes: vec![Node::leaf(0)],
-            values: vec![0.0],
+            nodes: vec![Node::leaf(0.0)],
+            gains: vec![0.0],
             sizes: vec![size as u32],
         }
-    }
-
-    pub(super) fn nodes(&self) -> &[Node] {
-        &self.nodes
-    }
-
-    pub(super) fn values(&self) -> impl Iterator<Item = f32> {
-        self.values.iter().map(|&value| value as f32)
     }
 
     pub(super) fn n_nodes(&self) -> usize {
         self.nodes.len()
     }
 
-    pub(super) fn set_leaf(&mut self, node: u32, score: f32) {
-        self.values[node as usize] = f64::from(score);
+    pub(super) fn set_score(&mut self, leaf: u32, score: f32) {
+        self.nodes[leaf as usize] = Node::leaf(score);
     }
 
     /// Splits a leaf into two with so many rows; the left one of them.
     pub(super) fn split(
         &mut self,
-        node: u32,
+        leaf: u32,
         (slot, code): (usize, u8),
-        decrease: f64,
+        gain: f64,
         sizes: [usize; 2],
     ) -> u32 {
         let child = self.nodes.len() as u32;
-        self.nodes[node as usize] = Node {
-            child,
-            slot: slot as u16,
-            code: u16::from(code),
-        };
-        self.values[node as usize] = decrease;
-        self.nodes
-            .extend([Node::leaf(child), Node::leaf(child + 1)]);
-        self.values.extend([0.0, 0.0]);
+        self.nodes[leaf as usize] = Node::split(child, slot as u16, u16::from(code));
+        self.gains[leaf as usize] = gain;
+        self.nodes.extend([Node::leaf(0.0); 2]);
+        self.gains.extend([0.0; 2]);
         self.sizes.extend(sizes.map(|size| size as u32));
         child
     }
 
     /// Numbers the nodes anew, so that those which most rows reach come first; parents stay before their children.
-    pub(super) fn reorder(&mut self) {
+    pub(super) fn finish(self) -> Tree {
         let is_split = |&node: &usize| !self.nodes[node].is_leaf();
         let mut splits: Vec<usize> = (0..self.nodes.len()).filter(is_split).collect();
         splits.sort_unstable_by_key(|&node| (Reverse(self.sizes[node]), node));
         let mut order = vec![0];
         order.extend(splits.iter().flat_map(|&node| {
-            let child = self.nodes[node].child as usize;
+            let child = self.nodes[node].child() as usize;
             [child, child + 1]
         }));
         let mut places = vec![0; self.nodes.len()];
         for (place, &node) in order.iter().enumerate() {
             places[node] = place as u32;
         }
-        let moved = |&node: &usize| Node {
-            child: places[self.nodes[node].child as usize],
-            ..self.nodes[node]
+        let moved = |&node: &usize| match self.nodes[node] {
+            leaf if leaf.is_leaf() => leaf,
+            node => Node::split(places[node.child() as usize], node.slot, node.code),
         };
-        let nodes = order.iter().map(moved).collect();
-        self.values = order.iter().map(|&node| self.values[node]).collect();
-        self.sizes = order.iter().map(|&node| self.sizes[node]).collect();
-        self.nodes = nodes;
-    }
-
-    /// Turns decreases of the impurity into shares of their sum.
-    pub(super) fn normalise(&mut self) {
-        let values = self.nodes.iter().zip(&mut self.values);
-        let mut decreases: Vec<&mut f64> = values
-            .filter(|(node, _)| !node.is_leaf())
-            .map(|(_, value)| value)
-            .collect();
-        let sum: f64 = decreases.iter().map(|value| **value).sum();
-        if sum > 0.0 {
-            for value in &mut decreases {
-                **value = (**value / sum).min(1.0);
+        let sum: f64 = self.gains.iter().sum();
+        let share = |&node: &usize| {
+            if sum > 0.0 {
+                (self.gains[node] / sum).min(1.0) as f32
+            } else {
+                0.0
             }
+        };
+        Tree {
+            nodes: order.iter().map(moved).collect(),
+            shares: order
+                .iter()
+                .filter(|node| is_split(node))
+                .map(share)
+                .collect(),
         }
     }
 }
@@ -159,16 +185,20 @@ pub(super) struct Trees {
     ends: Vec<u64>,
     #[serde(with = "le_bytes")]
     nodes: Vec<Node>,
-    /// The score of each leaf, in [0, 1]; for each other node its share of the decrease of impurity in its tree.
+    /// Where the nodes of each tree that split end among those of all.
     #[serde(with = "le_bytes")]
-    values: Vec<f32>,
+    share_ends: Vec<u64>,
+    /// For each node that splits its share of the decrease of impurity in its tree.
+    #[serde(with = "le_bytes")]
+    shares: Vec<f32>,
 }
 
 /// One of the trees.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TreeView<'a> {
     pub(super) nodes: &'a [Node],
-    pub(super) values: &'a [f32],
+    /// The share of each node that splits.
+    pub(super) shares: &'a [f32],
 }
 
 impl Trees {
@@ -176,19 +206,17 @@ impl Trees {
         Self {
             ends: Vec::with_capacity(n_trees),
             nodes: Vec::with_capacity(n_nodes),
-            values: Vec::with_capacity(n_nodes),
+            share_ends: Vec::with_capacity(n_trees),
+            shares: Vec::with_capacity(n_nodes / 2),
         }
     }
 
-    /// Appends a tree.
-    pub(super) fn push(
-        &mut self,
-        nodes: impl Iterator<Item = Node>,
-        values: impl Iterator<Item = f32>,
-    ) {
+    /// Appends a tree, with the share of each node that splits.
+    pub(super) fn push(&mut self, nodes: impl Iterator<Item = Node>, shares: &[f32]) {
         self.nodes.extend(nodes);
-        self.values.extend(values);
+        self.shares.extend_from_slice(shares);
         self.ends.push(self.nodes.len() as u64);
+        self.share_ends.push(self.shares.len() as u64);
     }
 
     pub(super) fn n_trees(&self) -> usize {
@@ -196,11 +224,13 @@ impl Trees {
     }
 
     pub(super) fn tree(&self, index: usize) -> TreeView<'_> {
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        let nodes = start as usize..self.ends[index] as usize;
+        let part = |ends: &[u64]| {
+            let start = if index == 0 { 0 } else { ends[index - 1] };
+            start as usize..ends[index] as usize
+        };
         TreeView {
-            nodes: &self.nodes[nodes.clone()],
-            values: &self.values[nodes],
+            nodes: &self.nodes[part(&self.ends)],
+            shares: &self.shares[part(&self.share_ends)],
         }
     }
 
@@ -210,37 +240,42 @@ impl Trees {
             && self.ends.first().is_some_and(|&end| end > 0)
             && self.ends.is_sorted_by(|a, b| a < b)
             && self.ends.last() == Some(&(self.nodes.len() as u64))
-            && self.values.len() == self.nodes.len();
+            && self.share_ends.len() == n_trees
+            && self.share_ends.is_sorted()
+            && self.share_ends.last() == Some(&(self.shares.len() as u64));
         if !divide {
             return Some("the trees do not divide the nodes between them");
         }
-        let is_sound = |index: usize, node: &Node, n_nodes: usize| {
-            let child = node.child as usize;
-            if node.code == LEAF {
-                child == index && node.slot == 0
-            } else {
-                // forward only, so that every walk ends
-                child > index
-                    && child + 1 < n_nodes
-                    && usize::from(node.slot) < cuts.n_slots()
-                    && usize::from(node.code) < cuts.of_slot(usize::from(node.slot)).len()
+        let is_sound = |index: usize, node: Node, n_nodes: usize| {
+            if node.is_leaf() {
+                return node.slot == 0 && (0.0..=1.0).contains(&node.score());
             }
+            let child = node.child() as usize;
+            // forward only, so that every walk ends
+            child > index
+                && child < n_nodes - 1
+                && node.slot() < cuts.n_slots()
+                && usize::from(node.code) < cuts.of_slot(node.slot()).len()
         };
         let are_sound = (0..n_trees).all(|tree| {
-            let nodes = self.tree(tree).nodes;
+            let TreeView { nodes, shares } = self.tree(tree);
             let mut indexed = nodes.iter().enumerate();
-            indexed.all(|(index, node)| is_sound(index, node, nodes.len()))
+            indexed.all(|(index, &node)| is_sound(index, node, nodes.len()))
+                && nodes.iter().filter(|node| !node.is_leaf()).count() == shares.len()
         });
         if !are_sound {
-            return Some("a node has a threshold or a child that cannot be");
+            return Some("a node has a threshold, a child or a score that cannot be");
         }
-        if !self.values.iter().all(|value| (0.0..=1.0).contains(value)) {
-            return Some("the score of a leaf is not from 0 to 1");
+        if !self.shares.iter().all(|share| (0.0..=1.0).contains(share)) {
+            return Some("the decrease of impurity is out of range");
         }
         None
     }
 
     pub(super) fn size_bytes(&self) -> usize {
-        size_of_val(&*self.ends) + size_of_val(&*self.nodes) + size_of_val(&*self.values)
+        size_of_val(&*self.ends)
+            + size_of_val(&*self.nodes)
+            + size_of_val(&*self.share_ends)
+            + size_of_val(&*self.shares)
     }
 }

@@ -50,9 +50,13 @@ impl Code for u16 {
     }
 }
 
+/// Where a row goes from a node; it stays at a leaf.
 #[inline(always)]
-fn next(node: Node, code: impl Into<u16>) -> u32 {
-    node.child + u32::from(code.into() > node.code)
+fn next(place: u32, node: Node, code: impl Into<u16>) -> u32 {
+    let child = node
+        .child()
+        .wrapping_add(u32::from(code.into() > node.code()));
+    if node.is_leaf() { place } else { child }
 }
 
 /// Rows on their way down a tree.
@@ -67,18 +71,20 @@ pub(super) struct Walks {
 }
 
 impl Walks {
-    /// Adds each row's score in a tree. The codes are laid out slot by slot, `stride` for each.
+    /// Adds each row's score in a tree. The codes are laid out slot by slot, `2^shift` for each, at least
+    /// [`CHUNK`] and no fewer than there are rows.
     pub(super) fn add_tree<C: Code>(
         &mut self,
         tree: TreeView<'_>,
         codes: &[C],
-        stride: usize,
+        shift: u32,
         sums: &mut [f64],
     ) {
         let n_rows = sums.len();
+        let stride = 1 << shift;
         self.places.resize(n_rows, 0);
         self.open.resize(n_rows, (0, 0));
-        self.first.resize(stride, 0);
+        self.first.resize(n_rows, 0);
         if !C::descend(tree, codes, stride, &mut self.first) {
             self.first.fill(0);
         }
@@ -90,8 +96,8 @@ impl Walks {
         }
         let step = |(place, row): (u32, u32)| {
             let node = tree.nodes[place as usize];
-            let code = codes[usize::from(node.slot) * stride + row as usize];
-            (next(node, code), row)
+            let code = codes[(node.slot() << shift) + row as usize];
+            (next(place, node, code), row)
         };
         while n_open > 0 {
             let n_walked = n_open;
@@ -111,7 +117,7 @@ impl Walks {
             }
         }
         for (sum, &place) in sums.iter_mut().zip(&self.places) {
-            *sum += f64::from(tree.values[place as usize]);
+            *sum += f64::from(tree.nodes[place as usize].score());
         }
     }
 }
@@ -128,7 +134,7 @@ pub(super) fn sum_row(trees: &Trees, codes: &[impl Code]) -> f64 {
             let mut moved = 0;
             for (place, tree) in places.iter_mut().zip(&views) {
                 let node = tree.nodes[*place as usize];
-                let next = next(node, codes[usize::from(node.slot)]);
+                let next = next(*place, node, codes[node.slot()]);
                 moved |= next ^ *place;
                 *place = next;
             }
@@ -137,7 +143,7 @@ pub(super) fn sum_row(trees: &Trees, codes: &[impl Code]) -> f64 {
             }
         }
         for (tree, leaf) in views.iter().zip(places).take(last + 1 - first) {
-            sum += f64::from(tree.values[leaf as usize]);
+            sum += f64::from(tree.nodes[leaf as usize].score());
         }
     }
     sum

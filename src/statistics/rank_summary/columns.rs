@@ -2,15 +2,18 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ndarray::{ArrayView2, s};
+use ndarray::{ArrayView2, Axis, s};
 use rayon::prelude::*;
 
-use super::sort::{key, sorted};
+use super::sort::{key, sort, value};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
 
 /// How many columns of a wide matrix are read at a time: those of a cache line.
 const COLUMNS: usize = 8;
+
+/// How many rows are read between two looks at the context.
+const BLOCK_ROWS: usize = 1 << 20;
 
 /// The most bytes that a model may take.
 const MAX_BYTES: usize = 1 << 30;
@@ -25,7 +28,8 @@ impl Budget {
     /// # Errors
     /// [`Reason::UnusableRows`] when they are not left.
     pub fn take(&self, bytes: usize) -> Result<()> {
-        if self.0.fetch_add(bytes, Ordering::Relaxed) > MAX_BYTES.saturating_sub(bytes) {
+        let taken = self.0.fetch_add(bytes, Ordering::Relaxed);
+        if taken.saturating_add(bytes) > MAX_BYTES {
             let message = "the ranks of the values of all columns take more than 1 GiB; give fewer rows or leave columns out";
             return Err(Error::new(Reason::UnusableRows, message));
         }
@@ -33,8 +37,8 @@ impl Budget {
     }
 }
 
-/// What `learn` makes of each column, given its index and its values in ascending order without those that are NaN. In
-/// parallel on rayon's current pool.
+/// What `learn` makes of each column, given its index and its values in ascending order. NaN is a missing value, which is left
+/// out. In parallel on rayon's current pool.
 ///
 /// # Errors
 /// The first of the columns' errors, and what `context` has to say.
@@ -47,31 +51,70 @@ pub fn map_sorted_columns<T: Send>(
     // few columns are shared out one by one, and long ones are not copied many at a time
     let width = (d / 64).min((1 << 23) / n.max(1)).clamp(1, COLUMNS);
     let starts: Vec<usize> = (0..d).step_by(width).collect();
-    let learn_some = |start: usize| -> Result<Vec<T>> {
-        context.check()?;
+    let learn_some = |scratch: &mut Scratch, start: usize| -> Result<Vec<T>> {
         let end = d.min(start + width);
-        let mut columns = vec![Vec::with_capacity(n); end - start];
-        if let [column] = columns.as_mut_slice() {
-            let present = rows.column(start).into_iter().filter(|x| !x.is_nan());
-            column.extend(present.map(|&x| key(x)));
-        } else {
-            for row in rows.slice(s![.., start..end]).rows() {
-                for (column, &x) in columns.iter_mut().zip(row) {
-                    if !x.is_nan() {
-                        column.push(key(x));
-                    }
-                }
-            }
-        }
-        let columns = columns.into_iter().zip(start..);
-        columns
-            .map(|(column, index)| learn(index, &sorted(column, context)?))
+        scratch.read(rows.slice(s![.., start..end]), context)?;
+        (start..end)
+            .map(|column| learn(column, scratch.sorted(column - start, context)?))
             .collect()
     };
-    let learned: Vec<Result<Vec<T>>> = starts.into_par_iter().map(learn_some).collect();
+    let learned: Vec<Result<Vec<T>>> = starts
+        .into_par_iter()
+        .map_init(Scratch::default, learn_some)
+        .collect();
     let mut all = Vec::with_capacity(d);
     for some in learned {
         all.extend(some?);
     }
     Ok(all)
+}
+
+/// Room for a few columns, which is used again for the next few.
+#[derive(Debug, Default)]
+struct Scratch {
+    /// The present values of each column.
+    columns: Vec<Vec<u64>>,
+    room: Vec<u64>,
+    sorted: Vec<f64>,
+}
+
+impl Scratch {
+    /// Reads the present values of a few columns.
+    fn read(&mut self, rows: ArrayView2<'_, f64>, context: &Context) -> Result<()> {
+        let (n, d) = rows.dim();
+        self.columns.resize(d, Vec::new());
+        for column in &mut self.columns {
+            column.clear();
+            column.reserve(n);
+        }
+        for block in rows.axis_chunks_iter(Axis(0), BLOCK_ROWS) {
+            context.check()?;
+            if let [column] = self.columns.as_mut_slice() {
+                let present = block.into_iter().filter(|x| x.is_finite());
+                column.extend(present.map(|&x| key(x)));
+                continue;
+            }
+            for row in block.rows() {
+                for (column, &x) in self.columns.iter_mut().zip(row) {
+                    if x.is_finite() {
+                        column.push(key(x));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The values of one of the columns, ascending.
+    fn sorted(&mut self, column: usize, context: &Context) -> Result<&[f64]> {
+        let keys = &mut self.columns[column];
+        if self.room.len() < keys.len() {
+            self.room.resize(keys.len(), 0);
+        }
+        let room = &mut self.room[..keys.len()];
+        sort(keys, room, context)?;
+        self.sorted.clear();
+        self.sorted.extend(keys.iter().map(|&key| value(key)));
+        Ok(&self.sorted)
+    }
 }

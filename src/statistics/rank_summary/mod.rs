@@ -16,9 +16,12 @@
 mod columns;
 mod search;
 mod sort;
+mod sorted;
 
 pub use columns::{Budget, map_sorted_columns};
 pub use search::count_leading;
+
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -51,26 +54,6 @@ pub struct RankSummary {
 }
 
 impl RankSummary {
-    /// The exact summary of values in ascending order, however many they are.
-    pub fn of_sorted(sorted: &[f64]) -> Self {
-        let mut values: Vec<f64> = Vec::new();
-        let mut most = Vec::new();
-        let mut rest = sorted.iter().zip(1..).peekable();
-        while let Some((&value, count)) = rest.next() {
-            if rest.peek().is_none_or(|(next, _)| **next != value) {
-                // without a negative zero
-                values.push(value + 0.0);
-                most.push(count);
-            }
-        }
-        let least = Vec::new();
-        Self {
-            values,
-            most,
-            least,
-        }
-    }
-
     /// How many values it has seen.
     pub fn n(&self) -> u64 {
         self.most.last().copied().unwrap_or(0)
@@ -219,22 +202,18 @@ impl RankSummary {
 
     /// Combines values with the smallest error with which at most `target` are left.
     fn compress_to(&mut self, target: usize) {
-        let error = |step: usize| (step as f64 / 8.0 - 20.0).exp2();
-        let (mut low, mut high) = (0, ERROR_STEPS);
-        while low < high {
-            let middle = (low + high) / 2;
+        let error = smallest_error(|error| {
             let mut left = 0;
-            let combined = |first, last| left += if first < last { 2 } else { 1 };
-            self.for_each_run(error(middle), combined);
-            if left <= target {
-                high = middle;
-            } else {
-                low = middle + 1;
-            }
-        }
+            self.for_each_run(error, |run| {
+                left += run.len().min(2);
+                left <= target
+            });
+            left <= target
+        });
         let mut compressed = Self::default();
         let least = self.least();
-        self.for_each_run(error(high), |first, last| {
+        self.for_each_run(error, |run| {
+            let (first, last) = (run.start, run.end - 1);
             if first < last {
                 // that all of the run may lie at its beginning, or none before its end
                 compressed.values.push(self.values[first]);
@@ -244,32 +223,59 @@ impl RankSummary {
             compressed.values.push(self.values[last]);
             compressed.most.push(self.most[last]);
             compressed.least.push(least[last]);
+            true
         });
         *self = compressed;
     }
 
-    /// Calls `visit` with the first and the last index of each run of values that may be combined with this error, in
-    /// order. A run of two is not combined, since two values of a run are kept.
-    fn for_each_run(&self, error: f64, mut visit: impl FnMut(usize, usize)) {
+    /// Calls `visit` with each run of values that may be combined with this error, in order, until it says to stop. A run of
+    /// two is not combined, since two values of a run are kept.
+    fn for_each_run(&self, error: f64, mut visit: impl FnMut(Range<usize>) -> bool) {
         let (least, n) = (self.least(), self.n());
-        let mut first = 0;
-        while first < self.values.len() {
-            let below = before(least, first);
-            let limit = |most: u64| (2.0 * error * below.min(n - most) as f64) as u64;
-            let rest = &self.most[first..];
-            let length = rest
-                .iter()
-                .take_while(|&&most| most - below <= limit(most))
-                .count();
-            let last = if length > 2 {
-                first + length - 1
-            } else {
-                first
-            };
-            visit(first, last);
-            first = last + 1;
+        let mut start = 0;
+        while start < self.most.len() {
+            let below = before(least, start);
+            let rest = &self.most[start..];
+            let length = gallop(rest, |most| {
+                let certain = below.min(n - most);
+                (most - below) as f64 <= 2.0 * error * certain as f64
+            });
+            let end = start + if length > 2 { length } else { 1 };
+            if !visit(start..end) {
+                return;
+            }
+            start = end;
         }
     }
+}
+
+/// The smallest error, of those that compressions try, that is large enough.
+fn smallest_error(is_enough: impl Fn(f64) -> bool) -> f64 {
+    let error = |step: usize| (step as f64 / 8.0 - 20.0).exp2();
+    let (mut low, mut high) = (0, ERROR_STEPS);
+    while low < high {
+        let middle = (low + high) / 2;
+        if is_enough(error(middle)) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    error(high)
+}
+
+/// How many of the leading elements satisfy a condition that holds for none after one for which it does not, in time that
+/// grows with the logarithm of the answer.
+fn gallop<T: Copy>(elements: &[T], holds: impl Fn(T) -> bool) -> usize {
+    let mut bound = 1;
+    while elements
+        .get(bound - 1)
+        .is_some_and(|&element| holds(element))
+    {
+        bound *= 2;
+    }
+    let rest = &elements[bound / 2..elements.len().min(bound)];
+    bound / 2 + rest.partition_point(|&element| holds(element))
 }
 
 fn before(counts: &[u64], index: usize) -> u64 {

@@ -1,4 +1,4 @@
-//! Sorting a long column of doubles: a radix sort that stops when no one waits any more.
+//! Sorting a column of doubles: by radix where it is long, and stopping when no one waits any more.
 
 use crate::context::Context;
 use crate::error::Result;
@@ -7,14 +7,14 @@ use crate::error::Result;
 const DIGIT_BITS: u32 = 11;
 const DIGITS: usize = 1 << DIGIT_BITS;
 
-/// The digits of a number.
-const PASSES: usize = u64::BITS.div_ceil(DIGIT_BITS) as usize;
+/// The digits by which numbers are moved. Few numbers have all of them in common, and are then compared.
+const PASSES: usize = 3;
 
 /// How many numbers are moved between two looks at the context.
 const BLOCK: usize = 1 << 20;
 
 /// Up to so many numbers, comparing is faster.
-const SHORT: usize = 1 << 11;
+const SHORT: usize = 1 << 10;
 
 /// A number whose order as an integer is that of the double, with -0 as 0.
 pub(super) fn key(x: f64) -> u64 {
@@ -26,7 +26,8 @@ pub(super) fn key(x: f64) -> u64 {
     }
 }
 
-fn value(key: u64) -> f64 {
+/// The double of a key.
+pub(super) fn value(key: u64) -> f64 {
     f64::from_bits(if key >> 63 == 1 {
         key ^ (1 << 63)
     } else {
@@ -34,23 +35,56 @@ fn value(key: u64) -> f64 {
     })
 }
 
-/// The doubles of the keys, ascending.
+/// Sorts keys, given room for as many.
 ///
 /// # Errors
 /// What `context` has to say.
-pub(super) fn sorted(mut keys: Vec<u64>, context: &Context) -> Result<Vec<f64>> {
-    context.check()?;
+pub(super) fn sort(keys: &mut [u64], room: &mut [u64], context: &Context) -> Result<()> {
     if keys.len() <= SHORT {
         keys.sort_unstable();
-    } else {
-        keys = radix_sorted(keys, context)?;
+        return Ok(());
     }
-    Ok(keys.into_iter().map(value).collect())
+    context.check()?;
+    let (low, high) = keys.iter().fold((u64::MAX, 0), |(low, high), &key| {
+        (low.min(key), high.max(key))
+    });
+    if low == high {
+        return Ok(());
+    }
+    let bits = u64::BITS - (high - low).leading_zeros();
+    let shift = bits.saturating_sub(PASSES as u32 * DIGIT_BITS);
+    let coarse = |key: u64| (key - low) >> shift;
+    move_by_digits(keys, room, coarse, context)?;
+    if shift == 0 {
+        return Ok(());
+    }
+    let mut start = 0;
+    while start < keys.len() {
+        let first = coarse(keys[start]);
+        let rest = &keys[start + 1..];
+        let length = 1 + rest.iter().take_while(|&&key| coarse(key) == first).count();
+        if length > 1 {
+            sort(
+                &mut keys[start..start + length],
+                &mut room[..length],
+                context,
+            )?;
+        }
+        start += length;
+    }
+    Ok(())
 }
 
-fn radix_sorted(mut keys: Vec<u64>, context: &Context) -> Result<Vec<u64>> {
-    let digit = |key: u64, pass: usize| (key >> (pass as u32 * DIGIT_BITS)) as usize % DIGITS;
-    let mut counts = vec![[0; DIGITS]; PASSES];
+/// Sorts keys by the digits of what `coarse` makes of them.
+fn move_by_digits(
+    keys: &mut [u64],
+    room: &mut [u64],
+    coarse: impl Fn(u64) -> u64,
+    context: &Context,
+) -> Result<()> {
+    let digit =
+        |key: u64, pass: usize| (coarse(key) >> (pass as u32 * DIGIT_BITS)) as usize % DIGITS;
+    let mut counts = [[0; DIGITS]; PASSES];
     for block in keys.chunks(BLOCK) {
         context.check()?;
         for &key in block {
@@ -59,9 +93,10 @@ fn radix_sorted(mut keys: Vec<u64>, context: &Context) -> Result<Vec<u64>> {
             }
         }
     }
-    let mut moved = vec![0; keys.len()];
+    let (mut from, mut to) = (keys, room);
+    let mut is_moved = false;
     for (pass, places) in counts.iter_mut().enumerate() {
-        if places.contains(&keys.len()) {
+        if places.contains(&from.len()) {
             // they all have the same digit
             continue;
         }
@@ -69,15 +104,19 @@ fn radix_sorted(mut keys: Vec<u64>, context: &Context) -> Result<Vec<u64>> {
         for place in places.iter_mut() {
             next += std::mem::replace(place, next);
         }
-        for block in keys.chunks(BLOCK) {
+        for block in from.chunks(BLOCK) {
             context.check()?;
             for &key in block {
                 let place = &mut places[digit(key, pass)];
-                moved[*place] = key;
+                to[*place] = key;
                 *place += 1;
             }
         }
-        std::mem::swap(&mut keys, &mut moved);
+        std::mem::swap(&mut from, &mut to);
+        is_moved = !is_moved;
     }
-    Ok(keys)
+    if is_moved {
+        to.copy_from_slice(from);
+    }
+    Ok(())
 }

@@ -9,17 +9,17 @@ use crate::error::{Error, Reason, Result};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ThirdMoments {
     #[serde(with = "crate::le_bytes")]
-    n: Vec<u64>,
+    pub(super) n: Vec<u64>,
     #[serde(with = "crate::le_bytes")]
-    mean: Vec<f64>,
+    pub(super) mean: Vec<f64>,
     #[serde(with = "crate::le_bytes")]
-    mean_low: Vec<f64>,
+    pub(super) mean_low: Vec<f64>,
     #[serde(with = "crate::le_bytes")]
-    scale: Vec<f64>,
+    pub(super) scale: Vec<f64>,
     #[serde(with = "crate::le_bytes")]
-    m2: Vec<f64>,
+    pub(super) m2: Vec<f64>,
     #[serde(with = "crate::le_bytes")]
-    m3: Vec<f64>,
+    pub(super) m3: Vec<f64>,
 }
 
 impl ThirdMoments {

@@ -1,0 +1,201 @@
+//! The parts of which a forest is made, each against a plain version of itself.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::super::bag::{Draw, tree_rng};
+use super::super::bins::Bins;
+use super::super::cuts::{Cuts, MAX_CUTS, encode};
+use super::super::rows::Rows;
+use super::super::split::{Counts, Drawn, Rule, Splitter, Task, purity};
+use super::*;
+
+fn learn_bins(rows: &Array2<f64>, labels: &[bool], model: &Cuts) -> Bins {
+    let rows = Rows::new(None, sample(rows, labels)).expect("usable");
+    Bins::learn(&rows, model, &Context::new()).expect("bins")
+}
+
+#[test]
+fn few_values_are_all_told_apart() {
+    let rows = Array2::from_shape_vec((5, 1), vec![3.0, 0.0, -0.0, 1.0, f64::MAX]);
+    let labels = [true, false, false, true, false];
+    let bins = learn_bins(&rows.expect("a column"), &labels, &Cuts::default());
+    assert_eq!(bins.cuts.of_slot(0), [0.5, 2.0, 0.5 * f64::MAX + 1.5]);
+    assert_eq!(bins.codes[0], [2, 0, 0, 1, 3]);
+}
+
+#[test]
+fn neighbours_are_told_apart() {
+    let low = 1e9_f64;
+    let rows = Array2::from_shape_vec((2, 1), vec![low, low.next_up()]).expect("a column");
+    let bins = learn_bins(&rows, &[true, false], &Cuts::default());
+    assert_eq!(bins.cuts.of_slot(0), [low]);
+    assert_eq!(bins.codes[0], [0, 1]);
+}
+
+#[test]
+fn many_values_share_bins_and_anomalies_get_half_of_them() {
+    let rows = Array2::from_shape_fn((20_000, 1), |(i, _)| i as f64);
+    let labels: Vec<bool> = (0..20_000).map(|i| i < 200).collect();
+    let bins = learn_bins(&rows, &labels, &Cuts::default());
+    let cuts = bins.cuts.of_slot(0);
+    assert!((250..=255).contains(&cuts.len()), "{}", cuts.len());
+    let n_low = cuts.iter().filter(|&&cut| cut < 200.0).count();
+    assert!((120..=135).contains(&n_low), "{n_low}");
+    assert_eq!(bins.cuts.fault(1), None);
+}
+
+#[test]
+fn a_feature_full_of_thresholds_lends_its_own() {
+    let (rows, labels) = cloud(1000, 1, 1);
+    let mut full = Cuts::default();
+    let known: Vec<f64> = (0..MAX_CUTS - 10).map(|i| i as f64 * 1e-5).collect();
+    full.push(0, &known);
+    let bins = learn_bins(&rows, &labels, &full);
+    let cuts = bins.cuts.of_slot(0);
+    assert!((200..=255).contains(&cuts.len()), "{}", cuts.len());
+    assert!(cuts.iter().all(|cut| known.contains(cut)));
+}
+
+#[test]
+fn bags_are_as_large_as_the_rows_and_follow_the_weights() {
+    let mut counts = vec![0; 3000];
+    let draw = Draw::new(1000, 4.0, 2000);
+    let mut rng = tree_rng(0, 4000, 3);
+    draw.draw(&mut rng, &mut counts, &Context::new())
+        .expect("drawn");
+    assert_eq!(counts.iter().sum::<u32>(), 3000);
+    let history: u32 = counts[..1000].iter().sum();
+    assert!((1900..2100).contains(&history), "{history}");
+}
+
+#[test]
+fn out_of_bag_scores_are_those_of_the_trees_that_have_not_seen_the_row() {
+    let (rows, labels) = cloud(300, 3, 2);
+    let params = RandomForestParams {
+        n_estimators: 4,
+        random_state: 9,
+        ..Default::default()
+    };
+    let learned = learn(&params, &rows, &labels).expect("a forest");
+    let plain = scores(&learned.detector, rows.view());
+    let bags: Vec<Vec<u32>> = (0..4)
+        .map(|tree| {
+            let mut counts = vec![0; 300];
+            let draw = Draw::new(0, 1.0, 300);
+            let mut rng = tree_rng(9, 0, tree);
+            draw.draw(&mut rng, &mut counts, &Context::new())
+                .expect("drawn");
+            counts
+        })
+        .collect();
+    let found = learned.calibration_scores.expect("out of bag");
+    for (row, values) in rows.outer_iter().enumerate() {
+        let of_tree = |tree: usize| {
+            let nodes = learned.detector.forest.trees.tree(tree).nodes;
+            let cuts = &learned.detector.forest.cuts;
+            let mut place = 0;
+            while !nodes[place].is_leaf() {
+                let node = nodes[place];
+                let cut = cuts.of_slot(node.slot())[usize::from(node.code())];
+                let feature = cuts.features()[node.slot()] as usize;
+                place = node.child() as usize + usize::from(values[feature] > cut);
+            }
+            f64::from(nodes[place].score())
+        };
+        let outside: Vec<f64> = (0..4)
+            .filter(|&tree| bags[tree][row] == 0)
+            .map(of_tree)
+            .collect();
+        let expected = if outside.is_empty() {
+            plain[row]
+        } else {
+            outside.iter().sum::<f64>() / outside.len() as f64
+        };
+        assert!((found[row] - expected).abs() < 1e-9, "row {row}");
+        assert_eq!(plain[row], (0..4).map(of_tree).sum::<f64>() / 4.0);
+    }
+}
+
+#[test]
+fn wide_codes_score_as_narrow_ones_do() {
+    let (rows, labels) = cloud(2000, 4, 3);
+    let forest = fit(&small(), &rows, &labels).forest;
+    let mut narrow = vec![0.0; 2000];
+    let mut wide = narrow.clone();
+    forest.sum_coded::<u8>(rows.view(), &mut narrow);
+    // these have no walk of many rows at once
+    forest.sum_coded::<u16>(rows.view(), &mut wide);
+    assert_eq!(narrow, wide);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn codes_count_the_thresholds_below(
+        mut cuts in vec(-20.0..20.0f64, 0..300),
+        values in vec(-25.0..25.0f64, 0..40),
+    ) {
+        cuts.sort_by(f64::total_cmp);
+        cuts.dedup();
+        let values = values.into_iter().chain(cuts.iter().copied());
+        let mut found = Vec::new();
+        encode(&cuts, values.clone(), |code| found.push(usize::from(code)));
+        let expected: Vec<usize> = values.map(|x| cuts.iter().filter(|&&cut| cut < x).count()).collect();
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_best_split_is_found(
+        rows in vec((vec(0..12u8, 3), 1..4u32, any::<bool>()), 2..400),
+        min_rows in prop::sample::select(vec![1usize, 1, 2, 5]),
+        anomaly_weight in prop::sample::select(vec![1.0, 0.1]),
+        seed: u64,
+    ) {
+        let values = Array2::from_shape_fn((rows.len(), 3), |(i, j)| f64::from(rows[i].0[j]));
+        let labels: Vec<bool> = rows.iter().map(|row| row.2).collect();
+        prop_assume!(labels.contains(&true) && labels.contains(&false));
+        let bins = learn_bins(&values, &labels, &Cuts::default());
+        let bag: Vec<Drawn> = rows
+            .iter()
+            .enumerate()
+            .map(|(i, row)| Drawn::new(i as u32, row.1, row.2))
+            .collect();
+        let count = |goes: &dyn Fn(usize) -> bool| {
+            let mut counts = Counts::default();
+            let kept = bag.iter().filter(|drawn| goes(drawn.row()));
+            kept.for_each(|drawn| counts.add(drawn.counts()));
+            counts
+        };
+        let total = count(&|_| true);
+        let rule = Rule { n_features: 3, min_rows, weights: (1.0, anomaly_weight) };
+        let mut splitter = Splitter::default();
+        splitter.candidates.reset(bins.cuts.n_slots(), 3);
+        let mut n_constant = 0;
+        let task = Task { bins: &bins, rule: &rule, bag: &bag, total };
+        let found = splitter
+            .split(task, &mut n_constant, &mut tree_rng(seed, 0, 0), |_| Ok(()))
+            .expect("not cancelled");
+        let mut best = f64::NEG_INFINITY;
+        for slot in 0..bins.cuts.n_slots() {
+            for code in 0..bins.cuts.of_slot(slot).len() {
+                let goes_left = |row: usize| usize::from(bins.codes[slot][row]) <= code;
+                let n_left = bag.iter().filter(|drawn| goes_left(drawn.row())).count();
+                if n_left >= min_rows && bag.len() - n_left >= min_rows {
+                    let left = count(&goes_left);
+                    let right = total.without(left);
+                    best = best.max(purity(left.weigh(rule.weights)) + purity(right.weigh(rule.weights)));
+                }
+            }
+        }
+        match found {
+            None => prop_assert_eq!(best, f64::NEG_INFINITY),
+            Some(split) => {
+                prop_assert!((split.purity - best).abs() <= 1e-12 * best, "{} {}", split.purity, best);
+                let goes_left = |row: usize| bins.codes[split.slot][row] <= split.code;
+                prop_assert_eq!(split.left, count(&goes_left));
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Summarising a column that is sorted, without a copy of it.
+
+use std::ops::Range;
+
+use super::{COMPRESSED, MAX_EXACT, RankSummary, gallop, smallest_error};
+
+impl RankSummary {
+    /// The summary of values in ascending order: exact for up to [`MAX_EXACT`] distinct ones, else compressed.
+    pub fn of_sorted(sorted: &[f64]) -> Self {
+        let steps = sorted.windows(2).filter(|pair| pair[0] != pair[1]);
+        if steps.count() < MAX_EXACT {
+            Self::exact(sorted)
+        } else {
+            Self::compressed(sorted, COMPRESSED)
+        }
+    }
+
+    fn exact(sorted: &[f64]) -> Self {
+        let mut summary = Self::default();
+        let mut count = 0;
+        while count < sorted.len() {
+            // without a negative zero
+            summary.values.push(sorted[count] + 0.0);
+            count = end_of_equals(sorted, count);
+            summary.most.push(count as u64);
+        }
+        summary
+    }
+
+    /// A summary of at most `target` values with the smallest error.
+    pub(super) fn compressed(sorted: &[f64], target: usize) -> Self {
+        let error = smallest_error(|error| {
+            let mut left = 0;
+            for_each_run(sorted, error, |_, is_combined| {
+                left += if is_combined { 2 } else { 1 };
+                left <= target
+            });
+            left <= target
+        });
+        let mut summary = Self::default();
+        for_each_run(sorted, error, |run, is_combined| {
+            let Range { start, end } = run;
+            let mut push = |value: f64, least: usize| {
+                summary.values.push(value + 0.0);
+                summary.most.push(end as u64);
+                summary.least.push(least as u64);
+            };
+            if is_combined {
+                // that all of the run may lie at its beginning, or none before its end
+                push(sorted[start], start);
+            }
+            push(sorted[end - 1], end);
+            true
+        });
+        summary
+    }
+}
+
+/// Calls `visit` with each run of values that may be combined with this error, and with whether they are, in order, until
+/// it says to stop. Equal values stay together; fewer than three different ones are not combined.
+fn for_each_run(sorted: &[f64], error: f64, mut visit: impl FnMut(Range<usize>, bool) -> bool) {
+    let n = sorted.len();
+    let width = 2.0 * error;
+    let mut start = 0;
+    while start < n {
+        // where end - start <= width * min(start, n - end)
+        let (below, all) = (start as f64, n as f64);
+        let farthest = (below * (1.0 + width)).min((below + width * all) / (1.0 + width)) as usize;
+        let end = match sorted.get(farthest) {
+            Some(&next) => {
+                let run = &sorted[start..farthest.max(start)];
+                start + run.partition_point(|&value| value < next)
+            }
+            None => n,
+        };
+        let equals = end_of_equals(sorted, start);
+        let is_combined = end > equals && end > end_of_equals(sorted, equals);
+        let end = if is_combined { end } else { equals };
+        if !visit(start..end, is_combined) {
+            return;
+        }
+        start = end;
+    }
+}
+
+/// The end of the values that equal the one at `start`.
+fn end_of_equals(sorted: &[f64], start: usize) -> usize {
+    start + gallop(&sorted[start..], |value| value == sorted[start])
+}
