@@ -32,9 +32,9 @@ async fn extreme_but_valid_rows_get_sane_models() {
                 ..train_request(run_id, xy(training.clone()))
             };
             let trained = client.train(request).await;
-            if (run_id, case) == ("pca", 0) {
+            if run_id == "pca" && [0, 3].contains(&case) {
                 let refused = refusal(trained);
-                assert_eq!(refused.reason, "UNUSABLE_ROWS", "no component is left");
+                assert_eq!(refused.reason, "UNUSABLE_ROWS", "no variance is left");
                 continue;
             }
             trained.unwrap_or_else(|status| panic!("{run_id} {case}: {status:?}"));
