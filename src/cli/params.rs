@@ -80,7 +80,7 @@ pub(super) fn detector(name: Option<&str>, params: &[Param]) -> Result<Option<De
     };
     let field = detectors()?
         .fields()
-        .find(|field| field.name() == name)
+        .find(|field| field.name() == name.replace('-', "_"))
         .ok_or_else(|| Error::usage(format!("there is no detector {name:?}")))?;
     let Kind::Message(description) = field.kind() else {
         return Err(undescribed());
@@ -123,6 +123,10 @@ fn set(message: &mut DynamicMessage, path: &str, key: &str, value: &str) -> Resu
         // scikit-learn's `C` is the field `c`, whose JSON name it is
         .find(|field| descriptors::key(field) == first || field.json_name() == first)
         .ok_or_else(|| unknown(path, first, &keys(&description)))?;
+    let is_message = matches!(field.kind(), Kind::Message(_));
+    if !rest.is_empty() && (field.is_list() || !is_message) {
+        return Err(unknown(path, key, &keys(&description)));
+    }
     if field.is_list() {
         let baseline = baseline(&field, value)?;
         if let Some(list) = message.get_field_mut(&field).as_list_mut() {
@@ -130,14 +134,25 @@ fn set(message: &mut DynamicMessage, path: &str, key: &str, value: &str) -> Resu
         }
         return Ok(());
     }
-    if let Kind::Message(_) = field.kind() {
+    if is_message {
         let inner = message.get_field_mut(&field);
         let inner = inner.as_message_mut().ok_or_else(undescribed)?;
         // a word alone, as in class_weight=balanced, is a flag of the message
         return match rest {
-            "" => set(inner, first, value, "true"),
+            "" => set_flag(inner, first, value),
             rest => set(inner, first, rest, value),
         };
+    }
+    let rival = field.containing_oneof().and_then(|oneof| {
+        let mut others = oneof.fields().filter(|other| other != &field);
+        others.find(|other| message.has_field(other))
+    });
+    if let Some(rival) = rival {
+        let message = format!(
+            "{first} and {} exclude each other; give one of them",
+            rival.name()
+        );
+        return Err(Error::usage(message));
     }
     if message.has_field(&field) {
         return Err(Error::usage(format!(
@@ -145,12 +160,33 @@ fn set(message: &mut DynamicMessage, path: &str, key: &str, value: &str) -> Resu
         )));
     }
     // the documented default of max_samples is scikit-learn's "auto"
-    if value == "auto" && first == "max_samples" {
+    if value == "auto" && first == "max_samples" && path == "isolation_forest" {
         return Ok(());
     }
     let value = scalar(&field, first, value)?;
     message.set_field(&field, value);
     Ok(())
+}
+
+/// Sets the flag that a word alone names.
+fn set_flag(message: &mut DynamicMessage, path: &str, word: &str) -> Result<()> {
+    let description = message.descriptor();
+    let is_flag = |field: &FieldDescriptor| field.kind() == Kind::Bool;
+    let flag = description
+        .fields()
+        .find(|field| is_flag(field) && field.name() == word);
+    if let Some(flag) = flag {
+        message.set_field(&flag, Value::Bool(true));
+        return Ok(());
+    }
+    let known = description.fields().map(|field| match is_flag(&field) {
+        true => format!("{path}={}", field.name()),
+        false => format!("{path}.{}=NUMBER", field.name()),
+    });
+    let known = known.collect::<Vec<_>>().join(" or ");
+    Err(Error::usage(format!(
+        "{path}={word} is not known; give {known}"
+    )))
 }
 
 fn scalar(field: &FieldDescriptor, key: &str, text: &str) -> Result<Value> {
@@ -201,7 +237,12 @@ fn baseline(field: &FieldDescriptor, text: &str) -> Result<Value> {
 fn whole<T: FromStr>(key: &str, value: &str) -> Result<T> {
     value.parse().map_err(|_| {
         Error::usage(format!(
-            "{key} must be a whole number, not negative and not too large, got {value:?}"
+            "{key} must be a whole number, not negative and not too large, got {value:?}{}",
+            if key == "n_bins" {
+                "; auto_bins=true chooses it"
+            } else {
+                ""
+            }
         ))
     })
 }
@@ -209,6 +250,9 @@ fn whole<T: FromStr>(key: &str, value: &str) -> Result<T> {
 fn number(key: &str, value: &str) -> Result<f64> {
     match value.trim().parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(number),
+        _ if key == "gamma" => Err(Error::usage(format!(
+            "gamma must be a finite number, got {value:?}; give gamma_rule=scale or gamma_rule=auto for a rule"
+        ))),
         _ => Err(Error::usage(format!(
             "{key} must be a finite number, got {value:?}"
         ))),
@@ -227,179 +271,4 @@ fn unknown(path: &str, key: &str, known: &[String]) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::proto::v1::one_class_svm::GammaChoice;
-    use crate::proto::v1::{
-        ClassWeight, Gaussian, IsolationForest, Kernel, LogisticRegression, OneClassSvm,
-    };
-
-    fn params(texts: &[&str]) -> Vec<Param> {
-        texts
-            .iter()
-            .map(|text| text.parse().expect("KEY=VALUE"))
-            .collect()
-    }
-
-    fn message(error: Error) -> String {
-        match error {
-            Error::Usage(message) => message,
-            other => panic!("expected a usage error, got {other:?}"),
-        }
-    }
-
-    #[test]
-    fn nothing_given_leaves_the_choice_to_the_server() {
-        assert_eq!(detector(None, &[]).expect("nothing is wrong"), None);
-    }
-
-    #[test]
-    fn every_parameter_reaches_its_field() {
-        let given = params(&[
-            "n_estimators=200",
-            "max_samples=0.5",
-            "max_features = 3",
-            "random_state=18446744073709551615",
-            "ndim=2",
-        ]);
-        let forest = IsolationForest {
-            n_estimators: Some(200),
-            max_samples: Some(0.5),
-            max_features: Some(3.0),
-            random_state: Some(u64::MAX),
-            ndim: Some(2),
-        };
-        assert_eq!(
-            detector(Some("isolation_forest"), &given).expect("all are known"),
-            Some(Detector::IsolationForest(forest))
-        );
-        assert_eq!(
-            detector(Some("gaussian"), &params(&["ridge=1e-3"])).expect("known"),
-            Some(Detector::Gaussian(Gaussian { ridge: Some(1e-3) }))
-        );
-    }
-
-    #[test]
-    fn auto_is_the_default_of_max_samples() {
-        assert_eq!(
-            detector(Some("isolation_forest"), &params(&["max_samples=auto"])).expect("known"),
-            Some(Detector::IsolationForest(IsolationForest::default()))
-        );
-    }
-
-    #[test]
-    fn baselines_repeat_and_their_names_may_hold_colons() {
-        let given = params(&[
-            "multiplier=2.5",
-            "baseline=a:b [l/s]:-1:0.5",
-            "baseline=c=d:3:4",
-        ]);
-        let Some(Detector::ZScore(z_score)) = detector(Some("z_score"), &given).expect("known")
-        else {
-            panic!("asked for z_score");
-        };
-        assert_eq!(z_score.multiplier, Some(2.5));
-        let read: Vec<_> = z_score
-            .baselines
-            .iter()
-            .map(|b| (b.feature.as_str(), b.mean, b.std))
-            .collect();
-        assert_eq!(
-            read,
-            [
-                ("a:b [l/s]", Some(-1.0), Some(0.5)),
-                ("c=d", Some(3.0), Some(4.0))
-            ]
-        );
-    }
-
-    #[test]
-    fn what_is_wrong_is_named() {
-        let cases = [
-            (
-                "isolation_forest",
-                "n_estimator=1",
-                "did you mean \"n_estimators\"?",
-            ),
-            ("isolation_forest", "ridge=1", "it has: n_estimators"),
-            ("isolation_forest", "n_estimators=-1", "whole number"),
-            ("isolation_forest", "n_estimators=1.5", "whole number"),
-            ("isolation_forest", "max_samples=some", "finite number"),
-            ("gaussian", "ridge=nan", "finite number"),
-            ("z_score", "baseline=x:1", "FEATURE:MEAN:STD"),
-            ("z_score", "baseline=:1:2", "FEATURE:MEAN:STD"),
-            ("z_score", "baseline=x:one:2", "finite number"),
-        ];
-        for (name, text, expected) in cases {
-            let error = detector(Some(name), &params(&[text])).expect_err(text);
-            assert!(message(error).contains(expected), "{text}");
-        }
-        let twice = params(&["ndim=1", "ndim=2"]);
-        assert!(
-            message(detector(Some("isolation_forest"), &twice).expect_err("twice"))
-                .contains("twice")
-        );
-        for text in ["n_estimators", "=1", " =1", ""] {
-            assert!(text.parse::<Param>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn words_stand_for_enum_values_and_flags_and_dots_lead_inside() {
-        let given = params(&["kernel=poly", "gamma=0.25", "nu=0.1"]);
-        let svm = OneClassSvm {
-            nu: Some(0.1),
-            kernel: Kernel::Poly.into(),
-            gamma_choice: Some(GammaChoice::Gamma(0.25)),
-            ..OneClassSvm::default()
-        };
-        assert_eq!(
-            detector(Some("one_class_svm"), &given).expect("known"),
-            Some(Detector::OneClassSvm(svm))
-        );
-        let weight = |texts: &[&str]| match detector(Some("logistic_regression"), &params(texts)) {
-            Ok(Some(Detector::LogisticRegression(LogisticRegression {
-                c, class_weight, ..
-            }))) => (c, class_weight),
-            other => panic!("expected a logistic regression, got {other:?}"),
-        };
-        let balanced = ClassWeight {
-            balanced: true,
-            ..ClassWeight::default()
-        };
-        assert_eq!(
-            weight(&["C=2", "class_weight=balanced"]),
-            (Some(2.0), Some(balanced))
-        );
-        let given = ClassWeight {
-            anomaly: Some(10.0),
-            ..ClassWeight::default()
-        };
-        assert_eq!(weight(&["class_weight.anomaly=10"]), (None, Some(given)));
-        let error =
-            detector(Some("one_class_svm"), &params(&["kernel=cubic"])).expect_err("unknown");
-        assert!(message(error).contains("rbf, linear, poly, sigmoid"));
-        assert!(
-            message(detector(Some("ecod"), &params(&["x=1"])).expect_err("none"))
-                .contains("no parameters")
-        );
-    }
-
-    #[test]
-    fn every_detector_has_a_name_and_a_line() {
-        let names: Vec<String> = detector_names()
-            .iter()
-            .map(|name| name.get_name().to_owned())
-            .collect();
-        assert!(
-            names.len() > 10 && names.contains(&"lesinn".to_owned()),
-            "{names:?}"
-        );
-        assert!(detector_names().iter().all(|name| {
-            name.get_help()
-                .is_some_and(|help| !help.to_string().is_empty())
-        }));
-        assert!(detector_params().contains("gaussian: ridge\n"));
-        assert!(detector(None, &params(&["ridge=1"])).is_err());
-    }
-}
+mod tests;

@@ -9,7 +9,7 @@ use ref_cast::{RefCastCustom, ref_cast_custom};
 use serde::{Deserialize, Serialize};
 
 use super::method::linfa_fit;
-use super::neighbors::{BLOCK_ROWS, Index, MAX_BYTES, Neighbor, Union, check_n_neighbors, damaged};
+use super::neighbors::{Index, MAX_BYTES, Neighbor, Union, block_rows, check_n_neighbors, damaged};
 use super::{DefaultScaling, Detector, History, Learned, Method, Sample};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
@@ -191,7 +191,7 @@ impl Detector for LocalOutlierFactor {
     }
 
     fn block_rows(&self) -> usize {
-        BLOCK_ROWS
+        block_rows(self.params.n_neighbors)
     }
 
     fn size_bytes(&self) -> usize {

@@ -37,6 +37,8 @@ pub struct History<'a> {
     pub labels: Option<&'a [bool]>,
     /// How many rows were seen before.
     pub seen: u64,
+    /// How many of them were normal and how many anomalies, where the sample is a uniform one of each class apart.
+    pub seen_by_class: Option<[u64; 2]>,
 }
 
 impl History<'_> {
@@ -44,6 +46,7 @@ impl History<'_> {
     #[cfg(test)]
     pub(super) fn none() -> Self {
         History {
+            seen_by_class: None,
             rows: ArrayView2::from_shape((0, 0), &[]).expect("no rows"),
             labels: None,
             seen: 0,
@@ -52,8 +55,24 @@ impl History<'_> {
 
     /// How many of the rows seen before each row of the sample stands for, at least 1; 1 without any.
     pub fn weight(&self) -> f64 {
-        (self.seen as f64 / self.rows.nrows().max(1) as f64).max(1.0)
+        stands_for(self.seen, self.rows.nrows())
     }
+
+    /// How many rows each normal row and each anomaly of the sample stands for; 1 for a class without any.
+    pub fn class_weights(&self) -> [f64; 2] {
+        let (Some(labels), Some(seen)) = (self.labels, self.seen_by_class) else {
+            return [self.weight(); 2];
+        };
+        let n_anomalies = labels.iter().filter(|&&label| label).count();
+        [
+            stands_for(seen[0], labels.len() - n_anomalies),
+            stands_for(seen[1], n_anomalies),
+        ]
+    }
+}
+
+fn stands_for(seen: u64, n_rows: usize) -> f64 {
+    (seen as f64 / n_rows.max(1) as f64).max(1.0)
 }
 
 /// A detector, and what its learning says of the rows that it learned from.

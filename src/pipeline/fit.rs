@@ -6,7 +6,7 @@ use super::calibrate::{ThresholdRule, calibrate};
 use super::learning_rows::LearningRows;
 use super::model::{Model, Statistics};
 use super::reservoir::Reservoir;
-use super::validation::Split;
+use super::validation::{Split, measured};
 use crate::calibration::threshold::check_contamination;
 use crate::calibration::{DEFAULT_CONTAMINATION, LabelMetrics, Threshold};
 use crate::context::Context;
@@ -167,9 +167,10 @@ impl TrainSpec {
         if let Some(classes) = &rows.classes {
             let fraction = self.validation_fraction();
             let split = Split::stratified(classes, fraction, self.detector.random_state());
-            let metrics =
-                split.map(|split| self.validate(&fitted.model, &rows, &split, rule, context));
-            fitted.model.statistics.label_metrics = metrics.transpose()?.flatten();
+            if let Some(split) = split {
+                let metrics = self.validate(&fitted.model, &rows, &split, rule, context);
+                fitted.model.statistics.label_metrics = measured(metrics)?;
+            }
         }
         Ok(fitted)
     }
@@ -183,7 +184,9 @@ impl TrainSpec {
     ) -> Result<Fitted> {
         let names = schema.features().to_vec();
         let moments = FeatureMoments::of(rows.raw.view()).map_err(|error| error.named(&names))?;
+        context.check()?;
         let imputer = Imputer::learn(rows.raw.view(), &names)?;
+        context.check()?;
         let scaling = self.scaling();
         let scale = Scale::learn(scaling, rows.raw.view(), &moments, imputer.values(), &names)?;
         let features = Features {
@@ -201,7 +204,12 @@ impl TrainSpec {
             labels: rows.classes.as_deref(),
         };
         // sampling is one long walk over the rows, which another thread need not wait for
-        let mut reservoir = Reservoir::new(
+        let empty = if self.detector.is_supervised() {
+            Reservoir::by_class
+        } else {
+            Reservoir::new
+        };
+        let mut reservoir = empty(
             self.reservoir_size,
             features.n_features(),
             self.detector.random_state(),

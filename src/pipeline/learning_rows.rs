@@ -35,6 +35,10 @@ impl LearningRows {
             if rows.len() < known.len() {
                 raw = raw.select(Axis(0), &rows);
             }
+            if rows.is_empty() {
+                let message = format!("{} learns from labels, and no row has one", detector.name());
+                return Err(Error::new(Reason::UnusableRows, message).at("records"));
+            }
             let of_rows: Vec<bool> = known.iter().copied().flatten().collect();
             labels = Some(of_rows.iter().copied().map(Some).collect());
             classes = Some(of_rows);
@@ -79,19 +83,14 @@ impl LearningRows {
 
 fn unlabelled(detector: &DetectorParams, schema: &Schema) -> Error {
     let name = detector.name();
-    let (message, field) = match schema.label_column() {
-        Some(column) => (
-            format!(
-                "{name} learns from labels, and the records have no column {column:?}, which held them at training"
-            ),
-            "records",
+    let message = match schema.label_column() {
+        Some(column) => format!(
+            "{name} learns from labels, and the records have neither the column {column:?}, which held them at training, nor \
+             labels beside a matrix"
         ),
-        None => (
-            format!(
-                "{name} learns from labels; name the column that holds them, or give labels beside a matrix"
-            ),
-            "label_column",
+        None => format!(
+            "{name} learns from labels; give labels beside a matrix, or name the column that holds them when training"
         ),
     };
-    Error::new(Reason::UnusableRows, message).at(field)
+    Error::new(Reason::UnusableRows, message).at("records")
 }

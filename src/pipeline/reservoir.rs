@@ -1,7 +1,7 @@
 //! A uniform sample of all raw rows that a run has ever learned from. It stands for them when a model is updated, so that
 //! an update costs the same however many rows came before.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, CowArray, Ix2};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,9 @@ use crate::features::Label;
 use crate::table::MAX_CELLS;
 
 /// A sample of at most `capacity` rows, each row ever seen being in it with the same probability (Vitter 1985, algorithm R).
+///
+/// For a detector that learns from labels, normal rows and anomalies are sampled apart, into half of the capacity each: of a
+/// rare class none would be left among all rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reservoir {
     capacity: usize,
@@ -22,9 +25,13 @@ pub struct Reservoir {
     #[serde(with = "crate::le_bytes")]
     labels: Vec<u8>,
     rng: Xoshiro256PlusPlus,
+    /// The anomalies, where they are sampled apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    anomalies: Option<Box<Reservoir>>,
 }
 
 const UNKNOWN: u8 = 2;
+const ANOMALY: u8 = 1;
 
 impl Reservoir {
     /// An empty reservoir for `capacity` rows of `n_features` values, for fewer where they would not fit a table: updates fill
@@ -37,80 +44,155 @@ impl Reservoir {
             rows: Vec::new(),
             labels: Vec::new(),
             rng: Xoshiro256PlusPlus::seed_from_u64(random_state),
+            anomalies: None,
+        }
+    }
+
+    /// The same, but with anomalies sampled apart from all other rows.
+    pub fn by_class(capacity: usize, n_features: usize, random_state: u64) -> Self {
+        let anomalies = Self::new(capacity / 2, n_features, random_state.wrapping_add(1));
+        Self {
+            anomalies: Some(Box::new(anomalies)),
+            ..Self::new(capacity - capacity / 2, n_features, random_state)
         }
     }
 
     /// How many rows it has seen.
     pub fn seen(&self) -> u64 {
-        self.seen
+        self.parts().map(|part| part.seen).sum()
+    }
+
+    /// How many normal rows and how many anomalies it has seen, where these are sampled apart.
+    pub fn seen_by_class(&self) -> Option<[u64; 2]> {
+        let anomalies = self.anomalies.as_ref()?;
+        Some([self.seen, anomalies.seen])
     }
 
     /// How many rows it holds.
     pub fn n_rows(&self) -> usize {
-        self.rows.len() / self.n_features.max(1)
+        self.parts().map(Self::n_held).sum()
     }
 
     /// The rows it holds, as they came: NaN where a value was missing.
-    pub fn rows(&self) -> Result<ArrayView2<'_, f64>> {
-        ArrayView2::from_shape((self.n_rows(), self.n_features), &self.rows)
-            .map_err(|error| damaged().because(error))
+    pub fn rows(&self) -> Result<CowArray<'_, f64, Ix2>> {
+        let views = self
+            .parts()
+            .map(|part| ArrayView2::from_shape((part.n_held(), self.n_features), &part.rows))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| damaged().because(error))?;
+        match views.as_slice() {
+            [only] => Ok(CowArray::from(*only)),
+            views => ndarray::concatenate(Axis(0), views)
+                .map(CowArray::from)
+                .map_err(|error| damaged().because(error)),
+        }
     }
 
     /// The labels of the rows it holds.
     pub fn labels(&self) -> Option<Vec<Label>> {
         let decode = |&code: &u8| match code {
             0 => Some(false),
-            1 => Some(true),
+            ANOMALY => Some(true),
             _ => None,
         };
-        (!self.labels.is_empty()).then(|| self.labels.iter().map(decode).collect())
+        let labels: Vec<Label> = self
+            .parts()
+            .flat_map(|part| &part.labels)
+            .map(decode)
+            .collect();
+        (!labels.is_empty()).then_some(labels)
+    }
+
+    /// How many rows each of those that it holds stands for.
+    pub fn weights(&self) -> Vec<f64> {
+        let of_part = |part: &Self| {
+            let n_held = part.n_held();
+            let weight = (part.seen as f64 / n_held.max(1) as f64).max(1.0);
+            std::iter::repeat_n(weight, n_held)
+        };
+        self.parts().flat_map(of_part).collect()
     }
 
     /// Shows it more rows, n x d in standard layout, in their order, with their labels if there are any.
     pub fn offer(&mut self, rows: &Array2<f64>, labels: Option<&[Label]>) {
-        if labels.is_some() && self.labels.is_empty() {
-            self.labels = vec![UNKNOWN; self.n_rows()];
+        if labels.is_some() {
+            self.label();
         }
-        let free = self
-            .capacity
-            .saturating_sub(self.n_rows())
-            .min(rows.nrows());
-        self.rows.reserve(free * self.n_features);
+        let free = self.capacity.saturating_sub(self.n_held());
+        self.rows.reserve(free.min(rows.nrows()) * self.n_features);
         for (index, row) in rows.rows().into_iter().enumerate() {
-            let label = labels.map_or(UNKNOWN, |labels| labels[index].map_or(UNKNOWN, u8::from));
-            self.seen += 1;
-            let held = self.n_rows();
-            if held < self.capacity {
-                self.rows.extend(row);
-                if labels.is_some() || !self.labels.is_empty() {
-                    self.labels.push(label);
+            let label = labels.map(|labels| labels[index].map_or(UNKNOWN, u8::from));
+            match (&mut self.anomalies, label) {
+                (Some(anomalies), Some(ANOMALY)) => {
+                    anomalies.label();
+                    anomalies.offer_row(row, ANOMALY);
                 }
-                continue;
-            }
-            let slot = self.rng.random_range(0..self.seen);
-            if slot < held as u64 {
-                let slot = slot as usize;
-                let place = &mut self.rows[slot * self.n_features..(slot + 1) * self.n_features];
-                for (old, &new) in place.iter_mut().zip(&row) {
-                    *old = new;
-                }
-                if let Some(old) = self.labels.get_mut(slot) {
-                    *old = label;
-                }
+                (_, label) => self.offer_row(row, label.unwrap_or(UNKNOWN)),
             }
         }
     }
 
+    /// From now on, rows have labels.
+    fn label(&mut self) {
+        if self.labels.is_empty() {
+            self.labels = vec![UNKNOWN; self.n_held()];
+        }
+    }
+
+    fn offer_row(&mut self, row: ArrayView1<'_, f64>, label: u8) {
+        self.seen += 1;
+        let held = self.n_held();
+        if held < self.capacity {
+            self.rows.extend(row);
+            if label != UNKNOWN || !self.labels.is_empty() {
+                self.labels.resize(held, UNKNOWN);
+                self.labels.push(label);
+            }
+            return;
+        }
+        let slot = self.rng.random_range(0..self.seen);
+        if slot < held as u64 {
+            let slot = slot as usize;
+            let place = &mut self.rows[slot * self.n_features..(slot + 1) * self.n_features];
+            for (old, &new) in place.iter_mut().zip(&row) {
+                *old = new;
+            }
+            if let Some(old) = self.labels.get_mut(slot) {
+                *old = label;
+            }
+        }
+    }
+
+    /// Itself, and the anomalies where they are sampled apart.
+    fn parts(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(self.anomalies.as_deref())
+    }
+
+    /// How many rows it holds itself.
+    fn n_held(&self) -> usize {
+        self.rows.len() / self.n_features.max(1)
+    }
+
     /// Checks what came from a stored blob, for a model of `n_features`.
     pub fn validate(&self, n_features: usize) -> Result<()> {
-        let n_rows = self.n_rows();
-        let sound = self.n_features == n_features
-            && n_features > 0
-            && self.rows.len() == n_rows * n_features
-            && n_rows <= self.capacity
-            && n_rows as u64 <= self.seen
-            && (self.labels.is_empty() || self.labels.len() == n_rows);
-        if sound { Ok(()) } else { Err(damaged()) }
+        let sound = |part: &Self| {
+            let n_held = part.n_held();
+            part.n_features == n_features
+                && n_features > 0
+                && part.rows.len() == n_held * n_features
+                && n_held <= part.capacity
+                && n_held as u64 <= part.seen
+                && (part.labels.is_empty() || part.labels.len() == n_held)
+        };
+        let nested = self
+            .anomalies
+            .as_ref()
+            .is_some_and(|anomalies| anomalies.anomalies.is_some());
+        if !nested && self.parts().all(sound) && self.n_rows() <= MAX_CELLS {
+            Ok(())
+        } else {
+            Err(damaged())
+        }
     }
 }
 
@@ -194,5 +276,29 @@ mod tests {
         ];
         assert_eq!(reservoir.labels(), Some(expected.to_vec()));
         assert!(reservoir.validate(1).is_ok() && reservoir.validate(2).is_err());
+    }
+
+    #[test]
+    fn a_rare_class_is_not_lost_among_the_other() {
+        let rows = Array2::from_shape_fn((5000, 1), |(row, _)| row as f64);
+        let labels: Vec<Label> = (0..5000).map(|row| Some(row % 1000 == 7)).collect();
+        let mut reservoir = Reservoir::by_class(100, 1, 3);
+        reservoir.offer(&rows, Some(&labels));
+        assert_eq!((reservoir.seen(), reservoir.n_rows()), (5000, 55));
+        assert_eq!(reservoir.seen_by_class(), Some([4995, 5]));
+        let held = reservoir.labels().expect("has labels");
+        assert_eq!(held.iter().filter(|label| **label == Some(true)).count(), 5);
+        for (row, label) in reservoir
+            .rows()
+            .expect("sound")
+            .rows()
+            .into_iter()
+            .zip(held)
+        {
+            assert_eq!(label, Some(row[0] as usize % 1000 == 7));
+        }
+        let total: f64 = reservoir.weights().iter().sum();
+        assert!((total - 5000.0).abs() < 1e-9);
+        assert!(reservoir.validate(1).is_ok());
     }
 }

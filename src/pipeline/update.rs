@@ -6,7 +6,7 @@ use super::fit::Fitted;
 use super::learning_rows::LearningRows;
 use super::model::{Model, Statistics};
 use super::reservoir::Reservoir;
-use super::validation::Split;
+use super::validation::{Split, measured};
 use crate::calibration::ThresholdSource;
 use crate::context::Context;
 use crate::detector::{History, Sample};
@@ -40,9 +40,10 @@ impl Model {
         if let (Some(classes), Some(fraction)) = (&rows.classes, self.validation_fraction)
             && let Some(split) = Split::stratified(classes, fraction, detector.random_state())
         {
-            let learned = self.learn(&reservoir, &rows.select(&split.learned), context)?;
-            model.statistics.label_metrics =
-                learned.measure(&rows.select(&split.held_out), context)?;
+            let metrics = self
+                .learn(&reservoir, &rows.select(&split.learned), context)
+                .and_then(|learned| learned.measure(&rows.select(&split.held_out), context));
+            model.statistics.label_metrics = measured(metrics)?;
         }
         reservoir.offer(&rows.raw, rows.labels.as_deref());
         Ok(Fitted {
@@ -55,7 +56,7 @@ impl Model {
     fn learn(&self, reservoir: &Reservoir, rows: &LearningRows, context: &Context) -> Result<Self> {
         let names = self.features.schema.features();
         let old_raw = reservoir.rows()?;
-        let old = self.features.transform(old_raw);
+        let old = self.features.transform(old_raw.view());
         let old_classes = match &rows.classes {
             Some(_) => Some(classes(reservoir)?),
             None => None,
@@ -66,6 +67,7 @@ impl Model {
             rows: old.view(),
             labels: old_classes.as_deref(),
             seen: reservoir.seen(),
+            seen_by_class: reservoir.seen_by_class(),
         };
         let sample = Sample {
             rows: imputed.view(),
@@ -101,12 +103,12 @@ impl Model {
         let scores = match learned.calibration_scores {
             Some(scores) => scores,
             None => {
-                let mut scores = model.score_rows(old_raw, context)?;
+                let mut scores = model.score_rows(old_raw.view(), context)?;
                 scores.extend(model.score_rows(rows.raw.view(), context)?);
                 scores
             }
         };
-        let mut weights = vec![history.weight(); reservoir.n_rows()];
+        let mut weights = reservoir.weights();
         weights.resize(scores.len(), 1.0);
         let labels = match &rows.classes {
             Some(_) => None,

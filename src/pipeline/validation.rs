@@ -8,7 +8,7 @@ use super::learning_rows::LearningRows;
 use super::model::Model;
 use crate::calibration::LabelMetrics;
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{Reason, Result};
 
 /// Rows in two parts, each with the same share of anomalies as far as their number allows.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,6 +47,14 @@ impl Split {
         split.learned.sort_unstable();
         split.held_out.sort_unstable();
         Some(split)
+    }
+}
+
+/// What was measured; nothing where the part to learn from was not enough, which is no reason to refuse all rows.
+pub(super) fn measured(metrics: Result<Option<LabelMetrics>>) -> Result<Option<LabelMetrics>> {
+    match metrics {
+        Err(error) if error.reason() == Reason::UnusableRows => Ok(None),
+        metrics => metrics,
     }
 }
 

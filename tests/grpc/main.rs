@@ -8,6 +8,7 @@ mod harness;
 mod hostile;
 mod identity;
 mod lifecycle;
+mod parameters;
 mod stream;
 mod supervised;
 mod update;

@@ -170,7 +170,7 @@ async fn what_cannot_be_learned_from_is_named() {
         let none = refusal(client.train(request(xy(normal_rows(100, 1)))).await);
         assert_eq!(
             (none.reason.as_str(), none.field.as_str()),
-            ("UNUSABLE_ROWS", "label_column")
+            ("UNUSABLE_ROWS", "records")
         );
         let (values, labels) = labelled(100, 1);
         let single = vec![0.0; labels.len()];
@@ -314,6 +314,53 @@ async fn class_weights_and_all_parameters_are_echoed_with_defaults_filled_in() {
             ..request.clone()
         };
         assert_eq!(refusal(client.train(refused).await).field, field);
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_rare_class_is_still_known_at_an_update_that_brings_none_of_it() {
+    let (server, mut client, _folder) = server().await;
+    for (name, detector) in all() {
+        let mut values = normal_rows(30_000, 1);
+        let mut labels = vec![0.0; 30_000];
+        for row in [100, 20_000, 29_000] {
+            labels[row] = 1.0;
+            values[2 * row] = 9.0;
+        }
+        let request = TrainRequest {
+            detector: Some(detector),
+            ..train_request(name, beside((values, labels)))
+        };
+        trained(&mut client, request).await;
+        let normal = beside((normal_rows(50, 2), vec![0.0; 50]));
+        let updated = update(&mut client, name, normal).await.expect("updates");
+        assert_eq!(updated.n_rows, 30_050, "{name}");
+        let found = scores(&mut client, name, xy(vec![9.0, 0.0, 0.0, 0.0])).await;
+        assert!(found[0] > found[1] + 0.3, "{name}: {found:?}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_can_be_learned_from_is_not_refused_because_a_part_of_it_cannot() {
+    let (server, mut client, _folder) = server().await;
+    for (name, detector) in all() {
+        for position in 0..20 {
+            // a column with a single value, which may fall among the rows that are held out
+            let values = normal_rows(60, 1);
+            let columns = values.chunks(2).enumerate();
+            let values = columns.flat_map(|(row, point)| {
+                let rare = if row == position { 1.0 } else { f64::NAN };
+                [point[0], rare, f64::from(u8::from(row % 5 == 0))]
+            });
+            let request = TrainRequest {
+                detector: Some(detector.clone()),
+                label_column: "bad".to_owned(),
+                ..train_request(name, matrix(&["x", "rare", "bad"], values.collect()))
+            };
+            trained(&mut client, request).await;
+        }
     }
     server.stop().await;
 }

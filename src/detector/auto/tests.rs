@@ -153,6 +153,7 @@ fn constant_and_dependent_and_extreme_columns_score_finitely() {
         let updated = update(
             &model,
             History {
+                seen_by_class: None,
                 rows: rows.view(),
                 labels: None,
                 seen: 10_000,
@@ -176,6 +177,7 @@ fn too_few_rows_and_other_widths_are_refused() {
     }
     let (model, other) = (fit(&table(10, 3, 5)), table(10, 2, 5));
     let history = History {
+        seen_by_class: None,
         rows: other.view(),
         labels: None,
         seen: 10,
@@ -213,6 +215,7 @@ fn cancellation_stops_a_fit_and_an_update() {
 fn the_number_of_threads_changes_nothing_and_the_seed_does() {
     let rows = table(3000, 5, 1);
     let history = History {
+        seen_by_class: None,
         rows: rows.view(),
         labels: None,
         seen: 9000,
@@ -237,6 +240,7 @@ fn an_update_is_nearly_a_fit_on_the_union() {
     let rows = table(8000, 4, 6);
     let (first, second) = rows.view().split_at(Axis(0), 4000);
     let history = History {
+        seen_by_class: None,
         rows: first.slice_move(s![..1000, ..]),
         labels: None,
         seen: 4000,
@@ -265,6 +269,7 @@ fn what_an_update_brings_becomes_usual() {
     let model = fit(&rows);
     let shifted = table(2000, 3, 9).mapv(|x| x + 10.0);
     let history = History {
+        seen_by_class: None,
         rows: rows.view(),
         labels: None,
         seen: 2000,

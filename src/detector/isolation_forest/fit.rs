@@ -34,9 +34,10 @@ impl IsolationForestValidParams {
     ) -> Result<IsolationForest> {
         let params = self.params();
         let population = Population::new(history.as_ref(), &sample, params)?;
+        let n_tree_features = self.n_tree_features(population.n_features())?;
         check_size(params, population.n_subsample())?;
         let fit = ForestFit {
-            n_tree_features: self.n_tree_features(population.n_features())?,
+            n_tree_features,
             random_state: params.random_state,
             frame: Frame::learn(&population),
             population,

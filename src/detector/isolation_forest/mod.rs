@@ -37,6 +37,9 @@ use path::average_path_length;
 /// How many rows are walked down a tree before the next one's turn.
 const BLOCK: usize = 128;
 
+/// About how many steps and terms a block of rows takes: some milliseconds.
+const BLOCK_STEPS: usize = 1 << 23;
+
 /// Fewer rows than these are walked down all trees one by one.
 const FEW: usize = 8;
 
@@ -139,6 +142,12 @@ impl Detector for IsolationForest {
             Trees::Extended(trees) => trees.fault(n_trees, n_features),
         });
         fault.map_or(Ok(()), |fault| Err(damaged(fault)))
+    }
+
+    fn block_rows(&self) -> usize {
+        let depth = path::depth_limit(self.n_subsample) as usize;
+        let steps = self.params.n_estimators * depth * self.params.ndim;
+        (BLOCK_STEPS / steps.max(1)).clamp(FEW, 1024)
     }
 
     fn size_bytes(&self) -> usize {

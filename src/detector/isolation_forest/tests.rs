@@ -267,6 +267,7 @@ fn an_update_weighs_the_history_by_what_was_seen() {
     let forest = fit(&IsolationForestParams::default(), &old);
     let after = |seen| {
         let history = History {
+            seen_by_class: None,
             labels: None,
             rows: old.view(),
             seen,
@@ -291,6 +292,7 @@ fn an_update_weighs_the_history_by_what_was_seen() {
 fn a_subsample_keeps_the_shares_of_history_and_new_rows() {
     let (old, new) = (cloud(100, 1, 0), cloud(300, 1, 0));
     let history = History {
+        seen_by_class: None,
         labels: None,
         rows: old.view(),
         seen: 900,
@@ -324,6 +326,7 @@ fn a_history_too_small_for_its_share_shrinks_the_subsample() {
     let (old, new) = (cloud(10, 2, 0), cloud(100, 2, 1));
     for (seen, n_subsample) in [(10, 110), (100, 20), (u64::MAX, 10)] {
         let history = History {
+            seen_by_class: None,
             labels: None,
             rows: old.view(),
             seen,
@@ -339,6 +342,7 @@ fn a_history_too_small_for_its_share_shrinks_the_subsample() {
         assert_eq!(forest.n_subsample, n_subsample, "{seen} seen");
     }
     let history = History {
+        seen_by_class: None,
         labels: None,
         rows: old.slice(s![..1, ..]),
         seen: 10,
@@ -357,6 +361,7 @@ fn other_features_are_refused() {
     let (two, three) = (cloud(50, 2, 0), cloud(50, 3, 0));
     for (old, new) in [(&two, &three), (&three, &two), (&two, &two)] {
         let history = History {
+            seen_by_class: None,
             labels: None,
             rows: old.view(),
             seen: 50,

@@ -167,8 +167,9 @@ impl Detector for Lesinn {
     }
 
     fn block_rows(&self) -> usize {
-        let terms = self.references.lanes().len().max(1);
-        (BLOCK_TERMS / terms).clamp(TILE, 1024)
+        let members = self.params.n_estimators * self.params.max_samples;
+        let terms = self.references.lanes().len() + members * self.params.n_neighbors;
+        (BLOCK_TERMS / terms.max(1)).clamp(TILE, 1024)
     }
 
     fn validate(&self) -> Result<()> {

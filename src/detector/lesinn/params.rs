@@ -12,6 +12,9 @@ pub(super) const MAX_ESTIMATORS: usize = 10_000;
 /// The most rows in a sample.
 pub(super) const MAX_SAMPLES: usize = 65_536;
 
+/// The most steps that the search for the nearest rows of all samples may take for each row: some milliseconds.
+const MAX_STEPS: usize = 1 << 24;
+
 /// How far apart two scaled rows are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -30,7 +33,8 @@ pub struct LesinnParams {
     pub n_estimators: usize,
     /// How many rows each sample holds, drawn without replacement, 2 to 65,536; all rows where there are fewer. Default 32.
     pub max_samples: usize,
-    /// How many nearest rows of a sample the distances are averaged over, from 1 to one fewer than `max_samples`. Default 3.
+    /// How many nearest rows of a sample the distances are averaged over, from 1 to one fewer than `max_samples`. Times these
+    /// two at most 2^24. Default 3.
     pub n_neighbors: usize,
     /// The distance between scaled rows. Default [`LesinnMetric::Manhattan`].
     pub metric: LesinnMetric,
@@ -76,6 +80,15 @@ impl ParamGuard for LesinnParams {
             let message = format!(
                 "n_neighbors is {}, it must be from 1 to one fewer than max_samples, which is {}",
                 self.n_neighbors, self.max_samples
+            );
+            return Err(Error::new(Reason::InvalidParameter, message).at("n_neighbors"));
+        }
+        let steps = self.n_estimators.saturating_mul(self.max_samples);
+        let steps = steps.saturating_mul(self.n_neighbors);
+        if steps > MAX_STEPS {
+            let message = format!(
+                "n_estimators, max_samples and n_neighbors make {steps} steps for each row that is scored, and at most \
+                 {MAX_STEPS} are allowed; lower one of them"
             );
             return Err(Error::new(Reason::InvalidParameter, message).at("n_neighbors"));
         }

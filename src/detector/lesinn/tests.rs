@@ -216,15 +216,16 @@ fn too_little_and_too_much_are_refused() {
         assert_eq!(error.reason(), Reason::UnusableRows);
     }
     let params = LesinnParams {
-        n_estimators: 10_000,
+        n_estimators: 256,
         max_samples: 65_536,
+        n_neighbors: 1,
         ..LesinnParams::default()
     };
-    let error = fit_with(params.clone(), &Array2::zeros((40_000, 1))).expect_err("1.6 GB");
+    let error = fit_with(params.clone(), &Array2::zeros((40_000, 30))).expect_err("1.2 GB");
     assert_eq!(error.reason(), Reason::InvalidParameter);
     assert!(error.message().contains("lower n_estimators"), "{error}");
-    let small = fit_with(params, &Array2::zeros((2, 1))).expect("a model");
-    let more = Array2::zeros((40_000, 1));
+    let small = fit_with(params, &Array2::zeros((2, 30))).expect("a model");
+    let more = Array2::zeros((40_000, 30));
     let error = small.update(
         History::none(),
         Sample::complete(more.view()),

@@ -38,7 +38,8 @@ const MIN_ROWS_A_FEATURE: usize = 16;
 pub(super) struct Source<'a> {
     pub(super) rows: ArrayView2<'a, f64>,
     pub(super) labels: &'a [bool],
-    pub(super) weight: f64,
+    /// Of a normal row and of an anomaly.
+    pub(super) weights: [f64; 2],
 }
 
 /// What the solver minimises over.
@@ -176,8 +177,8 @@ fn class_weights(sources: &[Source<'_>], params: &LogisticRegressionParams) -> R
     let (mut normal, mut anomaly) = (0.0, 0.0);
     for source in sources {
         let anomalies = source.labels.iter().filter(|&&label| label).count();
-        normal += source.weight * (source.labels.len() - anomalies) as f64;
-        anomaly += source.weight * anomalies as f64;
+        normal += source.weights[0] * (source.labels.len() - anomalies) as f64;
+        anomaly += source.weights[1] * anomalies as f64;
     }
     for (count, class) in [(normal, "normal rows"), (anomaly, "anomalies")] {
         if count == 0.0 {
@@ -209,7 +210,7 @@ fn lay_out(
     let &Source {
         rows,
         labels,
-        weight,
+        weights: of_rows,
     } = source;
     let d = rows.ncols();
     let rows = rows.as_standard_layout();
@@ -241,7 +242,7 @@ fn lay_out(
                 values,
                 lanes,
                 n_rows: indices.len(),
-                weight: weight * class,
+                weight: of_rows[usize::from(anomaly)] * class,
                 anomaly,
             })
         });

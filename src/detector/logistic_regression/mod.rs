@@ -162,7 +162,7 @@ fn sigmoid(log_odds: f64) -> f64 {
 fn source<'a>(
     rows: ArrayView2<'a, f64>,
     labels: Option<&'a [bool]>,
-    weight: f64,
+    weights: [f64; 2],
 ) -> Result<Source<'a>> {
     let labels = labels.unwrap_or_default();
     if labels.len() != rows.nrows() {
@@ -176,7 +176,7 @@ fn source<'a>(
     Ok(Source {
         rows,
         labels,
-        weight,
+        weights,
     })
 }
 
@@ -237,7 +237,7 @@ impl Method for LogisticRegression {
         if sample.rows.ncols() == 0 {
             return Err(Error::new(Reason::UnusableRows, "the rows have no columns"));
         }
-        let sources = [source(sample.rows.view(), sample.labels, 1.0)?];
+        let sources = [source(sample.rows.view(), sample.labels, [1.0; 2])?];
         Self::learn(params, None, &sources, context).map(Learned::plain)
     }
 
@@ -249,13 +249,13 @@ impl Method for LogisticRegression {
         context: &Context,
     ) -> Result<Learned<Self>> {
         check_n_features(sample.rows, self.n_features())?;
-        let mut sources = vec![source(sample.rows.view(), sample.labels, 1.0)?];
+        let mut sources = vec![source(sample.rows.view(), sample.labels, [1.0; 2])?];
         if history.rows.nrows() > 0 {
             check_n_features(history.rows, self.n_features())?;
             sources.push(source(
                 history.rows.view(),
                 history.labels,
-                history.weight(),
+                history.class_weights(),
             )?);
         }
         Self::learn(self.params.check_ref()?, Some(self), &sources, context).map(Learned::plain)

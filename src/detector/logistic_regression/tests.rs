@@ -252,7 +252,7 @@ fn all_ways_to_a_step_come_to_the_same_minimum() {
 fn a_start_among_fewer_rows_changes_nothing_but_the_way() {
     let (rows, labels) = table(20_000, 3, 0.5, 7);
     let params = LogisticRegressionParams::default().check().expect("valid");
-    let sources = [source(rows.view(), Some(&labels), 1.0).expect("labels")];
+    let sources = [source(rows.view(), Some(&labels), [1.0; 2]).expect("labels")];
     let design = Design::new(&sources, params.params(), &Context::new()).expect("a design");
     let thinned = design.thinned().expect("enough rows");
     let stop = Stop {
@@ -318,6 +318,7 @@ fn an_update_is_a_fit_on_the_union() {
     let (first, second) = rows.view().split_at(Axis(0), 600);
     let model = fit(&first.to_owned(), &labels[..600]);
     let history = History {
+        seen_by_class: None,
         rows: first,
         labels: Some(&labels[..600]),
         seen: 600,
@@ -334,6 +335,7 @@ fn an_update_is_a_fit_on_the_union() {
 
     // a history of which half is gone counts double
     let half = History {
+        seen_by_class: None,
         rows: first.slice_move(s![..300, ..]),
         labels: Some(&labels[..300]),
         seen: 600,

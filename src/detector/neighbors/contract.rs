@@ -140,6 +140,7 @@ pub(in crate::detector) fn learns_more<D: Tested>(params: D::Params) {
     let model = fit::<D>(&params, &old).expect("a model").detector;
     let update = |seen, new: &Array2<f64>| {
         let history = History {
+            seen_by_class: None,
             rows: old.view(),
             labels: None,
             seen,

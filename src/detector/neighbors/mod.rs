@@ -54,8 +54,11 @@ const MAX_TREE_FEATURES: usize = 15;
 /// The points that are searched for at a time when all are.
 const ROWS: usize = 64;
 
-/// The rows that a detector scores at a time: a search takes from some microseconds to about a millisecond.
-pub(super) const BLOCK_ROWS: usize = 128;
+/// The rows that a detector of so many neighbours scores at a time: a search takes from some microseconds to about a
+/// millisecond, and longer for very many neighbours.
+pub(super) fn block_rows(n_neighbors: usize) -> usize {
+    (4096 / n_neighbors.max(1)).clamp(8, 128)
+}
 
 /// The values that are copied at a time of rows to search for.
 const MAX_COPIED: usize = 1 << 20;

@@ -116,7 +116,10 @@ impl Frame {
         if params.kernel == Kernel::Rbf {
             frame.centre = rows.means(context)?;
             // rounding may carry a mean of the largest values beyond them
-            frame.centre.iter_mut().for_each(|mean| *mean = bounded(*mean));
+            frame
+                .centre
+                .iter_mut()
+                .for_each(|mean| *mean = bounded(*mean));
             frame.scale = gamma.sqrt() * std::f64::consts::LOG2_E.sqrt();
             let points = frame.points(rows, context)?;
             return Ok((frame, points));

@@ -115,6 +115,7 @@ fn an_update_is_a_fit_on_the_union_with_gamma_as_it_was() {
     for params in kernels() {
         let first = fit(&params, &old.to_owned());
         let history = History {
+            seen_by_class: None,
             rows: old,
             labels: None,
             seen: 120,

@@ -25,23 +25,38 @@ fn split_mix(key: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// How the rows of a bag are drawn: as many as there are, with replacement, where each row of the history counts its weight.
+/// How the rows of a bag are drawn: as many as there are, with replacement, where each row of the history counts the weight of
+/// its class.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Draw {
-    n_history: u32,
+pub(super) struct Draw<'a> {
+    /// Whether each row of the history is an anomaly.
+    history: &'a [bool],
     n_rows: u32,
     /// The share of the history.
     share: f64,
+    /// How likely a row of each class is kept when it is drawn from the history; 1 for the heavier.
+    kept: [f64; 2],
 }
 
-impl Draw {
-    /// `n_history + n_sample` is at most 2^30; the weight is finite and at least 1.
-    pub(super) fn new(n_history: usize, weight: f64, n_sample: usize) -> Self {
-        let history = n_history as f64 * weight;
+impl<'a> Draw<'a> {
+    /// The history and the sample have at most 2^30 rows; the weights are finite and at least 1.
+    pub(super) fn new(history: &'a [bool], weights: [f64; 2], n_sample: usize) -> Self {
+        let total: f64 = history
+            .iter()
+            .map(|&label| weights[usize::from(label)])
+            .sum();
+        // a class without rows must not keep the other from being drawn
+        let has = [false, true].map(|class| history.contains(&class));
+        let heavier = match has {
+            [true, false] => weights[0],
+            [false, true] => weights[1],
+            _ => weights[0].max(weights[1]),
+        };
         Self {
-            n_history: n_history as u32,
-            n_rows: (n_history + n_sample) as u32,
-            share: history / (history + n_sample as f64),
+            history,
+            n_rows: (history.len() + n_sample) as u32,
+            share: total / (total + n_sample as f64),
+            kept: weights.map(|weight| (weight / heavier).min(1.0)),
         }
     }
 
@@ -53,20 +68,31 @@ impl Draw {
         context: &Context,
     ) -> Result<()> {
         const BATCH: u32 = 1 << 20;
+        let n_history = self.history.len() as u32;
         for start in (0..self.n_rows).step_by(BATCH as usize) {
             context.check()?;
             for _ in start..start.saturating_add(BATCH).min(self.n_rows) {
-                let rows = if self.n_history == 0 {
-                    0..self.n_rows
-                } else if self.n_history == self.n_rows || rng.random::<f64>() < self.share {
-                    0..self.n_history
+                let row = if n_history == 0 {
+                    rng.random_range(0..self.n_rows)
+                } else if n_history == self.n_rows || rng.random::<f64>() < self.share {
+                    self.draw_history(rng)
                 } else {
-                    self.n_history..self.n_rows
+                    rng.random_range(n_history..self.n_rows)
                 };
-                counts[rng.random_range(rows) as usize] += 1;
+                counts[row as usize] += 1;
             }
         }
         Ok(())
+    }
+
+    fn draw_history(&self, rng: &mut TreeRng) -> u32 {
+        loop {
+            let row = rng.random_range(0..self.history.len() as u32);
+            let kept = self.kept[usize::from(self.history[row as usize])];
+            if kept >= 1.0 || rng.random::<f64>() < kept {
+                return row;
+            }
+        }
     }
 }
 

@@ -64,7 +64,11 @@ impl RandomForestValidParams {
             bins: &bins,
             labels: &rows.labels,
             n_features: rows.n_features(),
-            draw: Draw::new(rows.history.nrows(), rows.weight, rows.sample.nrows()),
+            draw: Draw::new(
+                &rows.labels[..rows.history.nrows()],
+                rows.weights,
+                rows.sample.nrows(),
+            ),
             rule: Rule {
                 n_features: n_split_features,
                 min_rows: params.min_samples_leaf,
@@ -138,6 +142,7 @@ impl RandomForest {
         check_n_features(history.rows, self.n_features)?;
         // views are invariant: both borrowed anew, for one lifetime
         let history = History {
+            seen_by_class: None,
             rows: history.rows.view(),
             ..history
         };

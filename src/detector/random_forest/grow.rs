@@ -17,7 +17,7 @@ pub(super) struct Growth<'a> {
     pub(super) bins: &'a Bins,
     pub(super) labels: &'a [bool],
     pub(super) n_features: usize,
-    pub(super) draw: Draw,
+    pub(super) draw: Draw<'a>,
     pub(super) rule: Rule,
     pub(super) max_depth: usize,
     pub(super) random_state: u64,

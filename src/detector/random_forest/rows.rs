@@ -20,8 +20,8 @@ pub(super) struct Rows<'a> {
     pub(super) sample: ArrayView2<'a, f64>,
     /// Whether each row is an anomaly, those of the history before those of the sample.
     pub(super) labels: Vec<bool>,
-    /// How many rows each row of the history stands for.
-    pub(super) weight: f64,
+    /// How many rows each normal row and each anomaly of the history stands for.
+    pub(super) weights: [f64; 2],
     /// How many rows were seen before the sample.
     pub(super) seen: u64,
 }
@@ -35,11 +35,11 @@ impl<'a> Rows<'a> {
             history: sample.rows.split_at(ndarray::Axis(0), 0).0,
             sample: sample.rows,
             labels: Vec::new(),
-            weight: 1.0,
+            weights: [1.0; 2],
             seen: 0,
         };
         if let Some(history) = history {
-            rows.weight = history.weight();
+            rows.weights = history.class_weights();
             rows.seen = history.seen;
             rows.history = history.rows;
             labels.extend(labels_of(history.rows, history.labels)?);
@@ -84,7 +84,7 @@ impl<'a> Rows<'a> {
         let weighted = |class: bool| {
             let (history, sample) = self.labels.split_at(self.history.nrows());
             let count = |labels: &[bool]| labels.iter().filter(|&&l| l == class).count() as f64;
-            self.weight * count(history) + count(sample)
+            self.weights[usize::from(class)] * count(history) + count(sample)
         };
         let (normal, anomaly) = class_weight.weights(weighted(false), weighted(true));
         let larger = normal.max(anomaly);

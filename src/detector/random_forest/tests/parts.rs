@@ -60,7 +60,8 @@ fn a_feature_full_of_thresholds_lends_its_own() {
 #[test]
 fn bags_are_as_large_as_the_rows_and_follow_the_weights() {
     let mut counts = vec![0; 3000];
-    let draw = Draw::new(1000, 4.0, 2000);
+    let history: Vec<bool> = (0..1000).map(|row| row % 3 == 0).collect();
+    let draw = Draw::new(&history, [4.0; 2], 2000);
     let mut rng = tree_rng(0, 4000, 3);
     draw.draw(&mut rng, &mut counts, &Context::new())
         .expect("drawn");
@@ -82,7 +83,7 @@ fn out_of_bag_scores_are_those_of_the_trees_that_have_not_seen_the_row() {
     let bags: Vec<Vec<u32>> = (0..4)
         .map(|tree| {
             let mut counts = vec![0; 300];
-            let draw = Draw::new(0, 1.0, 300);
+            let draw = Draw::new(&[], [1.0; 2], 300);
             let mut rng = tree_rng(9, 0, tree);
             draw.draw(&mut rng, &mut counts, &Context::new())
                 .expect("drawn");

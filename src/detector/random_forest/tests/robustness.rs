@@ -63,6 +63,7 @@ fn a_cancelled_fit_ends() {
     assert_eq!(error.reason(), Reason::Cancelled);
     let forest = fit(&small(), &rows, &labels);
     let history = History {
+        seen_by_class: None,
         rows: rows.view(),
         labels: Some(&labels),
         seen: 200,

@@ -4,6 +4,7 @@ use super::*;
 
 fn history<'a>(rows: &'a Array2<f64>, labels: &'a [bool], seen: u64) -> History<'a> {
     History {
+        seen_by_class: None,
         rows: rows.view(),
         labels: Some(labels),
         seen,
