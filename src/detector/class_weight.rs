@@ -26,16 +26,19 @@ impl ClassWeight {
     /// Checks the given weights.
     ///
     /// # Errors
-    /// [`Reason::InvalidParameter`] at `class_weight` for a weight that is not finite or not above 0.
+    /// [`Reason::InvalidParameter`] at `class_weight.normal` or `class_weight.anomaly` for a weight that is not finite or not above 0.
     pub fn check(&self) -> Result<()> {
         let Self::Given { normal, anomaly } = *self else {
             return Ok(());
         };
-        for (class, weight) in [("normal rows", normal), ("anomalies", anomaly)] {
+        for (class, field, weight) in [
+            ("normal rows", "class_weight.normal", normal),
+            ("anomalies", "class_weight.anomaly", anomaly),
+        ] {
             if !(weight.is_finite() && weight > 0.0) {
                 let message =
-                    format!("the weight of {class} is {weight}; it must be finite and above 0");
-                return Err(Error::new(Reason::InvalidParameter, message).at("class_weight"));
+                    format!("the weight of {class} is {weight:?}; it must be finite and above 0");
+                return Err(Error::new(Reason::InvalidParameter, message).at(field));
             }
         }
         Ok(())
@@ -81,12 +84,15 @@ mod tests {
     #[test]
     fn weights_out_of_range_are_refused() {
         for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            for (normal, anomaly) in [(wrong, 1.0), (1.0, wrong)] {
+            for (normal, anomaly, field) in [
+                (wrong, 1.0, "class_weight.normal"),
+                (1.0, wrong, "class_weight.anomaly"),
+            ] {
                 let error = ClassWeight::Given { normal, anomaly }
                     .check()
                     .expect_err("refused");
                 assert_eq!(error.reason(), Reason::InvalidParameter);
-                assert_eq!(error.field_path(), Some("class_weight"));
+                assert_eq!(error.field_path(), Some(field));
             }
         }
         for right in [ClassWeight::Uniform, ClassWeight::Balanced] {

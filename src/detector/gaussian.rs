@@ -57,7 +57,7 @@ impl ParamGuard for GaussianParams {
 
     fn check_ref(&self) -> Result<&Self::Checked> {
         if !(0.0..=1.0).contains(&self.ridge) {
-            let message = format!("the ridge is {}; it must be from 0 to 1", self.ridge);
+            let message = format!("the ridge is {:?}; it must be from 0 to 1", self.ridge);
             return Err(Error::new(Reason::InvalidParameter, message).at("ridge"));
         }
         Ok(GaussianValidParams::trust(self))

@@ -299,7 +299,7 @@ async fn class_weights_and_all_parameters_are_echoed_with_defaults_filled_in() {
             },
         ),
         (
-            "random_forest.class_weight",
+            "random_forest.class_weight.anomaly",
             ClassWeight {
                 anomaly: Some(-1.0),
                 ..ClassWeight::default()

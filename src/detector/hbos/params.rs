@@ -73,11 +73,11 @@ impl ParamGuard for HbosParams {
             return Err(invalid("n_bins", message));
         }
         if !(alpha > 0.0 && alpha <= 1.0) {
-            let message = format!("alpha is {alpha}; it must be greater than 0 and at most 1");
+            let message = format!("alpha is {alpha:?}; it must be greater than 0 and at most 1");
             return Err(invalid("alpha", message));
         }
         if !(0.0..=1.0).contains(&tol) {
-            let message = format!("tol is {tol}; it must be from 0 to 1");
+            let message = format!("tol is {tol:?}; it must be from 0 to 1");
             return Err(invalid("tol", message));
         }
         Ok(HbosValidParams::trust(self))

@@ -54,12 +54,12 @@ impl ParamGuard for LogisticRegressionParams {
 
     fn check_ref(&self) -> Result<&Self::Checked> {
         if !(self.c.is_finite() && self.c > 0.0) {
-            let message = format!("c is {}; it must be finite and greater than 0", self.c);
+            let message = format!("c is {:?}; it must be finite and greater than 0", self.c);
             return Err(invalid("c", message));
         }
         self.class_weight.check()?;
         if !(self.tol > 0.0 && self.tol <= 1.0) {
-            let message = format!("tol is {}; it must be above 0 and at most 1", self.tol);
+            let message = format!("tol is {:?}; it must be above 0 and at most 1", self.tol);
             return Err(invalid("tol", message));
         }
         if !(1..=1_000_000).contains(&self.max_iter) {

@@ -150,7 +150,7 @@ fn parameters_are_checked() {
                     anomaly: 1.0,
                 }
             },
-            "class_weight",
+            "class_weight.normal",
         ),
     ];
     for (change, field) in wrong {

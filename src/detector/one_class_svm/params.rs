@@ -89,13 +89,13 @@ impl ParamGuard for OneClassSvmParams {
 
     fn check_ref(&self) -> Result<&Self::Checked> {
         if !(self.nu > 0.0 && self.nu <= 1.0) {
-            let message = format!("nu is {}, it must be above 0 and at most 1", self.nu);
+            let message = format!("nu is {:?}, it must be above 0 and at most 1", self.nu);
             return Err(invalid("nu", message));
         }
         if let Gamma::Value(gamma) = self.gamma
             && !(gamma > 0.0 && gamma.is_finite())
         {
-            let message = format!("gamma is {gamma}, as a value it must be above 0 and finite");
+            let message = format!("gamma is {gamma:?}, as a value it must be above 0 and finite");
             return Err(invalid("gamma", message));
         }
         if !(1..=MAX_DEGREE).contains(&self.degree) {
@@ -106,11 +106,11 @@ impl ParamGuard for OneClassSvmParams {
             return Err(invalid("degree", message));
         }
         if !self.coef0.is_finite() {
-            let message = format!("coef0 is {}, it must be finite", self.coef0);
+            let message = format!("coef0 is {:?}, it must be finite", self.coef0);
             return Err(invalid("coef0", message));
         }
         if !(self.tol > 0.0 && self.tol.is_finite()) {
-            let message = format!("tol is {}, it must be above 0 and finite", self.tol);
+            let message = format!("tol is {:?}, it must be above 0 and finite", self.tol);
             return Err(invalid("tol", message));
         }
         Ok(OneClassSvmValidParams::trust(self))

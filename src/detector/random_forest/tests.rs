@@ -88,7 +88,7 @@ fn parameters_out_of_range_are_named() {
         ("max_features", |p| {
             p.max_features = MaxFeatures::Fraction(1.1);
         }),
-        ("class_weight", |p| {
+        ("class_weight.anomaly", |p| {
             p.class_weight = ClassWeight::Given {
                 normal: 1.0,
                 anomaly: 0.0,
