@@ -121,7 +121,7 @@ impl Knn {
         params: &KnnParams,
         parts: &[ArrayView2<'_, f64>],
         context: &Context,
-    ) -> Result<(Self, Vec<f64>)> {
+    ) -> Result<Learned<Self>> {
         let (index, point_of_row) = Index::learn(parts, context)?;
         let mut scores = vec![0.0; index.n_points()];
         let n_neighbors = index.n_neighbors(params.n_neighbors);
@@ -130,7 +130,10 @@ impl Knn {
         })?;
         let scores = point_of_row.iter().map(|&i| scores[i as usize]).collect();
         let params = params.clone();
-        Ok((Self { params, index }, scores))
+        Ok(Learned {
+            detector: Self { params, index },
+            calibration_scores: Some(scores),
+        })
     }
 }
 
@@ -179,11 +182,7 @@ impl Method for Knn {
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<Learned<Self>> {
-        let (detector, scores) = Self::learn(&params.0, &[sample.rows], context)?;
-        Ok(Learned {
-            detector,
-            calibration_scores: Some(scores),
-        })
+        Self::learn(&params.0, &[sample.rows], context)
     }
 
     /// Learns anew from the history's rows and from a uniform draw of the new rows at the same rate: all of them while the
@@ -195,12 +194,8 @@ impl Method for Knn {
         context: &Context,
     ) -> Result<Learned<Self>> {
         let union = Union::new(self.n_features(), &history, &sample)?;
-        let (detector, scores) = Self::learn(&self.params, &union.parts(), context)?;
-        let scores = union.scores(scores, &detector, context)?;
-        Ok(Learned {
-            detector,
-            calibration_scores: Some(scores),
-        })
+        let learned = Self::learn(&self.params, &union.parts(), context)?;
+        union.complete(learned, context)
     }
 
     fn params(&self) -> &KnnParams {

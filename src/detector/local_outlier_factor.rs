@@ -93,7 +93,7 @@ impl LocalOutlierFactor {
         params: &LocalOutlierFactorParams,
         parts: &[ArrayView2<'_, f64>],
         context: &Context,
-    ) -> Result<(Self, Vec<f64>)> {
+    ) -> Result<Learned<Self>> {
         let (index, point_of_row) = Index::learn(parts, context)?;
         let k = index.n_neighbors(params.n_neighbors);
         let mut neighbors = neighbor_lists(index.n_points(), k)?;
@@ -116,7 +116,10 @@ impl LocalOutlierFactor {
             *score /= density;
         }
         let scores = point_of_row.iter().map(|&i| scores[i as usize]).collect();
-        Ok((model, scores))
+        Ok(Learned {
+            detector: model,
+            calibration_scores: Some(scores),
+        })
     }
 
     /// The local reachability density of a row with these nearest rows.
@@ -227,11 +230,7 @@ impl Method for LocalOutlierFactor {
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<Learned<Self>> {
-        let (detector, scores) = Self::learn(&params.0, &[sample.rows], context)?;
-        Ok(Learned {
-            detector,
-            calibration_scores: Some(scores),
-        })
+        Self::learn(&params.0, &[sample.rows], context)
     }
 
     /// Learns anew from the history's rows and from a uniform draw of the new rows at the same rate: all of them while the
@@ -243,12 +242,8 @@ impl Method for LocalOutlierFactor {
         context: &Context,
     ) -> Result<Learned<Self>> {
         let union = Union::new(self.n_features(), &history, &sample)?;
-        let (detector, scores) = Self::learn(&self.params, &union.parts(), context)?;
-        let scores = union.scores(scores, &detector, context)?;
-        Ok(Learned {
-            detector,
-            calibration_scores: Some(scores),
-        })
+        let learned = Self::learn(&self.params, &union.parts(), context)?;
+        union.complete(learned, context)
     }
 
     fn params(&self) -> &LocalOutlierFactorParams {

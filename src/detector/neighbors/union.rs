@@ -12,7 +12,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
 
 use crate::context::Context;
-use crate::detector::{Detector, History, Sample, check_n_features};
+use crate::detector::{Detector, History, Learned, Sample, check_n_features};
 use crate::error::{Error, Result};
 
 /// Rows between two looks at the context.
@@ -67,18 +67,17 @@ impl<'a> Union<'a> {
         [self.history.view(), new]
     }
 
-    /// The scores of all rows, given those of the rows that were learned from: the others are scored as rows that the detector
-    /// has never seen, which they are.
+    /// The same with calibration scores of all rows, not only of those that were learned from: the others are scored as rows
+    /// that the detector has never seen, which they are.
     ///
     /// # Errors
     /// What `context` has to say.
-    pub(in crate::detector) fn scores(
+    pub(in crate::detector) fn complete<D: Detector>(
         &self,
-        learned: Vec<f64>,
-        detector: &impl Detector,
+        learned: Learned<D>,
         context: &Context,
-    ) -> Result<Vec<f64>> {
-        let Some((_, is_drawn)) = &self.drawn else {
+    ) -> Result<Learned<D>> {
+        let (Some((_, is_drawn)), Some(scores)) = (&self.drawn, &learned.calibration_scores) else {
             return Ok(learned);
         };
         let indices: Vec<usize> = (0..is_drawn.len()).filter(|&i| !is_drawn[i]).collect();
@@ -89,16 +88,20 @@ impl<'a> Union<'a> {
             .zip(rest_scores.par_chunks_mut(ROWS_PER_CHECK))
             .try_for_each(|(rows, scores)| {
                 context.check()?;
-                detector.score_block(rows, scores);
+                learned.detector.score_block(rows, scores);
                 Ok::<_, Error>(())
             })?;
-        let (history, drawn) = learned.split_at(self.history.nrows());
+        let (history, drawn) = scores.split_at(self.history.nrows());
         let (mut drawn, mut rest) = (drawn.iter(), rest_scores.iter());
         let new = is_drawn.iter().filter_map(|&is_drawn| {
             let scores = if is_drawn { &mut drawn } else { &mut rest };
             scores.next().copied()
         });
-        Ok(history.iter().copied().chain(new).collect())
+        let scores = history.iter().copied().chain(new).collect();
+        Ok(Learned {
+            calibration_scores: Some(scores),
+            ..learned
+        })
     }
 }
 
