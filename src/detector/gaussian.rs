@@ -14,6 +14,7 @@ use ndarray::{Array2, ArrayView2};
 use ref_cast::{RefCastCustom, ref_cast_custom};
 use serde::{Deserialize, Serialize};
 
+use super::lanes::{RowKernel, score_rows};
 use super::method::linfa_fit;
 use super::{
     Detector, History, Learned, Method, Sample, check_n_features, is_constant, scale, z_score,
@@ -196,7 +197,7 @@ impl Gaussian {
         assert_eq!(row.len(), self.std.len(), "number of features");
         let mut mahalanobis = [0.0];
         let mut solution = vec![[0.0; 1]; row.len()];
-        self.distances::<1>(row, &mut solution, &mut mahalanobis);
+        self.score::<1>(row, &mut solution, &mut mahalanobis);
         let [mahalanobis] = mahalanobis;
         let squared = mahalanobis * mahalanobis;
         let log_std: f64 = self.std.iter().map(|std| std.ln()).sum();
@@ -218,10 +219,11 @@ impl Gaussian {
     fn diagonal(&self) -> impl Iterator<Item = f64> {
         (0..self.std.len()).map(|i| self.factor[triangle(i) + i])
     }
+}
 
-    /// The distances of `N` rows by forward substitution. Each lane does the same operations in the same order for any
-    /// `N`, so that the distance of a row does not depend on its neighbours.
-    fn distances<const N: usize>(
+impl RowKernel for Gaussian {
+    /// The distances of `N` rows by forward substitution.
+    fn score<const N: usize>(
         &self,
         rows: &[f64],
         solution: &mut [[f64; N]],
@@ -267,22 +269,7 @@ impl Detector for Gaussian {
             scores.fill(0.0);
             return;
         };
-        let whole = scores.len() / LANES * LANES;
-        let (lanes, rest) = scores.split_at_mut(whole);
-        let mut solution = vec![[0.0; LANES]; d];
-        for (rows, scores) in values
-            .chunks_exact(LANES * d)
-            .zip(lanes.chunks_exact_mut(LANES))
-        {
-            self.distances::<LANES>(rows, &mut solution, scores);
-        }
-        let mut solution = vec![[0.0; 1]; d];
-        for (row, score) in values[whole * d..]
-            .chunks_exact(d)
-            .zip(rest.chunks_exact_mut(1))
-        {
-            self.distances::<1>(row, &mut solution, score);
-        }
+        score_rows::<LANES>(self, d, values, scores);
     }
 
     fn size_bytes(&self) -> usize {

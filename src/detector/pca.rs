@@ -16,6 +16,7 @@ use rayon::prelude::*;
 use ref_cast::{RefCastCustom, ref_cast_custom};
 use serde::{Deserialize, Serialize};
 
+use super::lanes::{RowKernel, score_rows};
 use super::method::linfa_fit;
 use super::row_order::content_order;
 use super::{DefaultScaling, Detector, History, Learned, Method, Sample, check_n_features};
@@ -209,15 +210,12 @@ impl Pca {
     pub fn eigenvalues(&self) -> &[f64] {
         &self.eigenvalues
     }
+}
 
+impl RowKernel for Pca {
     /// The scores of `N` rows, given d of scratch space. Each lane does the same operations in the same order for any `N`,
     /// so that the score of a row does not depend on its neighbours.
-    fn scores<const N: usize>(
-        &self,
-        rows: &[f64],
-        deviations: &mut [[f64; N]],
-        scores: &mut [f64],
-    ) {
+    fn score<const N: usize>(&self, rows: &[f64], deviations: &mut [[f64; N]], scores: &mut [f64]) {
         let d = deviations.len();
         let unit = self.eigenvalues[0].sqrt();
         let means = self.moments.mean().iter().zip(self.moments.mean_low());
@@ -259,22 +257,7 @@ impl Detector for Pca {
             scores.fill(0.0);
             return;
         };
-        let whole = scores.len() / LANES * LANES;
-        let (lanes, rest) = scores.split_at_mut(whole);
-        let mut deviations = vec![[0.0; LANES]; d];
-        for (rows, scores) in values
-            .chunks_exact(LANES * d)
-            .zip(lanes.chunks_exact_mut(LANES))
-        {
-            self.scores::<LANES>(rows, &mut deviations, scores);
-        }
-        let mut deviations = vec![[0.0; 1]; d];
-        for (row, score) in values[whole * d..]
-            .chunks_exact(d)
-            .zip(rest.chunks_exact_mut(1))
-        {
-            self.scores::<1>(row, &mut deviations, score);
-        }
+        score_rows::<LANES>(self, d, values, scores);
     }
 
     fn size_bytes(&self) -> usize {

@@ -122,8 +122,7 @@ impl ZScoreValidParams {
         context.check()?;
         let moments = FeatureMoments::of(sample.observed)?;
         if let Some(column) = moments.n().iter().position(|&n| n == 0) {
-            let problem = "it holds no values; leave it out";
-            return Err(ColumnError { column, problem }.into());
+            return Err(ColumnError::no_values(column).into());
         }
         context.check()?;
         Ok(ZScore::learned(params.clone(), moments))

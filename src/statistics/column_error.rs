@@ -23,6 +23,14 @@ impl ColumnError {
         }
     }
 
+    /// No value of the column is present.
+    pub fn no_values(column: usize) -> Self {
+        Self {
+            column,
+            problem: "it holds no values; leave it out",
+        }
+    }
+
     /// The same as an error that names the column, where `names` holds its name.
     pub fn named(self, names: &[String]) -> Error {
         match names.get(self.column) {

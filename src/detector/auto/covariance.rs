@@ -10,7 +10,9 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
+use crate::detector::lanes::{RowKernel, score_rows};
 use crate::error::Result;
+use crate::statistics::moments::triangle;
 
 /// The most features: time and memory grow with the square of their number.
 const MAX_FEATURES: usize = 256;
@@ -97,32 +99,28 @@ impl Covariance {
 
     /// The distance of each row of finite coordinates. It depends on that row alone.
     pub(super) fn distances(&self, rows: &[f64], distances: &mut [f64]) {
-        let d = self.mean.len();
-        let whole = distances.len() / LANES * LANES;
-        let (in_lanes, single) = distances.split_at_mut(whole);
-        let mut centred = vec![[0.0; LANES]; d];
-        for (rows, distances) in rows
-            .chunks_exact(LANES * d)
-            .zip(in_lanes.chunks_exact_mut(LANES))
-        {
-            self.distances_of(rows, &mut centred, distances);
-        }
-        let mut centred = vec![[0.0; 1]; d];
-        for (row, distance) in rows[whole * d..]
-            .chunks_exact(d)
-            .zip(single.chunks_exact_mut(1))
-        {
-            self.distances_of(row, &mut centred, distance);
-        }
+        score_rows::<LANES>(self, self.mean.len(), rows, distances);
     }
 
-    /// The distances of `N` rows, each by the same operations in the same order for any `N`.
-    fn distances_of<const N: usize>(
-        &self,
-        rows: &[f64],
-        centred: &mut [[f64; N]],
-        distances: &mut [f64],
-    ) {
+    pub(super) fn size_bytes(&self) -> usize {
+        8 * (self.mean.len() + self.whitening.len())
+    }
+
+    /// Whether it may measure rows of `d` coordinates.
+    pub(super) fn is_sound(&self, d: usize) -> bool {
+        d <= MAX_FEATURES
+            && self.mean.len() == d
+            && self.whitening.len() == triangle(d)
+            && self
+                .mean
+                .iter()
+                .chain(&self.whitening)
+                .all(|x| x.is_finite())
+    }
+}
+
+impl RowKernel for Covariance {
+    fn score<const N: usize>(&self, rows: &[f64], centred: &mut [[f64; N]], distances: &mut [f64]) {
         let d = self.mean.len();
         for (i, (centred, mean)) in centred.iter_mut().zip(&self.mean).enumerate() {
             *centred = std::array::from_fn(|k| rows[k * d + i] - mean);
@@ -146,22 +144,6 @@ impl Covariance {
             // the smaller of the two also where a hostile model made it NaN
             *distance = squared.min(f64::MAX).sqrt();
         }
-    }
-
-    pub(super) fn size_bytes(&self) -> usize {
-        8 * (self.mean.len() + self.whitening.len())
-    }
-
-    /// Whether it may measure rows of `d` coordinates.
-    pub(super) fn is_sound(&self, d: usize) -> bool {
-        d <= MAX_FEATURES
-            && self.mean.len() == d
-            && self.whitening.len() == triangle(d)
-            && self
-                .mean
-                .iter()
-                .chain(&self.whitening)
-                .all(|x| x.is_finite())
     }
 }
 
@@ -255,9 +237,4 @@ fn add(totals: &mut [f64], values: &[f64]) {
     for (total, value) in totals.iter_mut().zip(values) {
         *total += value;
     }
-}
-
-/// The size of a lower triangle of `i` rows, which is where row `i` starts.
-fn triangle(i: usize) -> usize {
-    i * (i + 1) / 2
 }

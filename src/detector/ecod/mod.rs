@@ -18,6 +18,7 @@
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
+use super::lanes::{FeatureKernel, add_feature};
 use super::method::linfa_fit;
 use super::{Detector, History, Learned, Method, Sample, check_n_features};
 use crate::context::Context;
@@ -67,8 +68,7 @@ impl Ecod {
                 moment = earlier.moments.feature(column).merge(moment);
             }
             if ranks.n() == 0 {
-                let problem = "it holds no values; leave it out";
-                return Err(ColumnError { column, problem }.into());
+                return Err(ColumnError::no_values(column).into());
             }
             context.check()?;
             ranks.compress();
@@ -90,12 +90,20 @@ impl Ecod {
         }
         Ok(learned)
     }
+}
 
-    /// Adds what `N` rows, d values each one after the other, score in one feature.
-    fn add_scores<const N: usize>(values: &[f64], table: &[f64], xs: [f64; N], sums: &mut [f64]) {
-        let counts = count_leading::<N>(values, |lane, value| value <= xs[lane]);
-        for ((count, x), sum) in counts.into_iter().zip(xs).zip(sums) {
-            let is_known = count > 0 && values[count - 1] == x;
+/// The distinct values of one feature and what they add to the score.
+struct FeatureScores<'a> {
+    known: &'a [f64],
+    table: &'a [f64],
+}
+
+impl FeatureKernel for FeatureScores<'_> {
+    fn add<const N: usize>(&self, values: [f64; N], sums: &mut [f64]) {
+        let Self { known, table } = self;
+        let counts = count_leading::<N>(known, |lane, value| value <= values[lane]);
+        for ((count, x), sum) in counts.into_iter().zip(values).zip(sums) {
+            let is_known = count > 0 && known[count - 1] == x;
             *sum += table[2 * count - usize::from(is_known)];
         }
     }
@@ -148,18 +156,8 @@ impl Detector for Ecod {
                 let known = ranks.values();
                 let (table, next) = tables.split_at(2 * known.len() + 1);
                 tables = next;
-                let mut first = 0;
-                for sums in scores.chunks_mut(LANES) {
-                    let x = |lane: usize| rows[(first + lane) * d + feature];
-                    if sums.len() == LANES {
-                        Self::add_scores::<LANES>(known, table, std::array::from_fn(x), sums);
-                    } else {
-                        for (lane, sum) in sums.chunks_mut(1).enumerate() {
-                            Self::add_scores::<1>(known, table, [x(lane)], sum);
-                        }
-                    }
-                    first += sums.len();
-                }
+                let feature_scores = FeatureScores { known, table };
+                add_feature::<LANES>(&feature_scores, d, feature, rows, scores);
             }
         }
     }

@@ -19,6 +19,7 @@ use linfa::ParamGuard;
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
+use super::lanes::{FeatureKernel, add_feature};
 use super::method::linfa_fit;
 use super::{Detector, History, Learned, Method, Sample, check_n_features};
 use crate::context::Context;
@@ -79,8 +80,7 @@ impl Hbos {
                 ranks.merge(&earlier.ranks[column])?;
             }
             let Some(range) = ranks.range() else {
-                let problem = "it holds no values; leave it out";
-                return Err(ColumnError { column, problem }.into());
+                return Err(ColumnError::no_values(column).into());
             };
             context.check()?;
             let below = |x: f64| match earlier {
@@ -123,19 +123,22 @@ impl Hbos {
             own.is_sorted_by(|a, b| a < b)
         })
     }
+}
 
-    /// Adds what `N` values of one feature score, given its edges and its scores.
-    fn add_scores<const N: usize>(
-        &self,
-        edges: &[f64],
-        table: &[f64],
-        xs: [f64; N],
-        sums: &mut [f64],
-    ) {
+/// The bins of one feature, what a value in each of them scores and, after these, one far outside.
+struct FeatureBins<'a> {
+    edges: &'a [f64],
+    table: &'a [f64],
+    tol: f64,
+}
+
+impl FeatureKernel for FeatureBins<'_> {
+    fn add<const N: usize>(&self, values: [f64; N], sums: &mut [f64]) {
+        let Self { edges, table, tol } = self;
         let last = edges.len() - 1;
         // how many edges lie below a value tells its bin, which has its right edge, and the first bin its left one, too
-        let counts = count_leading::<N>(edges, |lane, edge| edge < xs[lane]);
-        for ((count, x), sum) in counts.into_iter().zip(xs).zip(sums) {
+        let counts = count_leading::<N>(edges, |lane, edge| edge < values[lane]);
+        for ((count, x), sum) in counts.into_iter().zip(values).zip(sums) {
             *sum += if (1..=last).contains(&count) {
                 table[count - 1]
             } else {
@@ -144,7 +147,7 @@ impl Hbos {
                 } else {
                     (x - edges[last], last - 1)
                 };
-                let is_near = distance <= (edges[bin + 1] - edges[bin]) * self.params.tol;
+                let is_near = distance <= (edges[bin + 1] - edges[bin]) * tol;
                 table[if is_near { bin } else { last }]
             };
         }
@@ -174,18 +177,12 @@ impl Detector for Hbos {
                 edges = next;
                 let (table, next) = tables.split_at(n_bins as usize + 1);
                 tables = next;
-                let mut first = 0;
-                for sums in scores.chunks_mut(LANES) {
-                    let x = |lane: usize| rows[(first + lane) * d + feature];
-                    if sums.len() == LANES {
-                        self.add_scores::<LANES>(own, table, std::array::from_fn(x), sums);
-                    } else {
-                        for (lane, sum) in sums.chunks_mut(1).enumerate() {
-                            self.add_scores::<1>(own, table, [x(lane)], sum);
-                        }
-                    }
-                    first += sums.len();
-                }
+                let bins = FeatureBins {
+                    edges: own,
+                    table,
+                    tol: self.params.tol,
+                };
+                add_feature::<LANES>(&bins, d, feature, rows, scores);
             }
         }
     }

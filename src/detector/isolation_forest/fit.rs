@@ -10,10 +10,10 @@ use super::path::depth_limit;
 use super::perfect::{self, PerfectTrees};
 use super::plane::PlaneSplitter;
 use super::population::Population;
-use super::random::tree_rng;
 use super::{IsolationForest, IsolationForestParams, IsolationForestValidParams, Trees};
 use crate::context::Context;
 use crate::detector::method::linfa_fit;
+use crate::detector::random::tree_rng;
 use crate::detector::{History, Sample};
 use crate::error::{Error, Reason, Result};
 

@@ -5,7 +5,7 @@ use rand::RngExt;
 use super::frame::Frame;
 use super::path::{average_path_length, depth_limit};
 use super::population::{Marks, Population};
-use super::random::TreeRng;
+use crate::detector::random::TreeRng;
 
 /// A tree under construction. Nodes are named by numbers of the layout's own choosing.
 pub(super) trait Layout<S> {

@@ -11,12 +11,12 @@ mod extended;
 mod fit;
 mod frame;
 mod grow;
+mod normal;
 mod params;
 mod path;
 mod perfect;
 mod plane;
 mod population;
-mod random;
 mod walk;
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use rand::RngExt;
 
 use super::extended::{Term, project};
 use super::grow::{Candidates, Columns, Range, Splitter, partition, threshold};
-use super::random::{TreeRng, normal};
+use super::normal::normal;
+use crate::detector::random::TreeRng;
 
 /// Splits by hyperplanes.
 pub(super) struct PlaneSplitter {

@@ -4,7 +4,7 @@ use ndarray::{ArrayView1, ArrayView2};
 use rand::RngExt;
 
 use super::params::{IsolationForestParams, MaxSamples};
-use super::random::TreeRng;
+use crate::detector::random::TreeRng;
 use crate::detector::{History, Sample};
 use crate::error::{Error, Reason, Result};
 

@@ -35,7 +35,7 @@ fn decode(bytes: &[u8]) -> Result<IsolationForest, rmp_serde::decode::Error> {
 /// Rows around the origin.
 fn cloud(n_rows: usize, n_features: usize, seed: u64) -> Array2<f64> {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-    Array2::from_shape_simple_fn((n_rows, n_features), || random::normal(&mut rng))
+    Array2::from_shape_simple_fn((n_rows, n_features), || normal::normal(&mut rng))
 }
 
 /// One set of parameters for each layout, small.
@@ -307,7 +307,7 @@ fn a_subsample_keeps_the_shares_of_history_and_new_rows() {
     let (mut positions, mut n_history) = (Vec::new(), 0);
     for tree in 0..200 {
         population.draw(
-            &mut random::tree_rng(0, 900, tree),
+            &mut crate::detector::random::tree_rng(0, 900, tree),
             &mut marks,
             &mut positions,
         );

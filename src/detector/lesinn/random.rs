@@ -1,13 +1,16 @@
 //! The random streams of a fit, and a logarithm that is the same on every processor.
 
+use crate::detector::random::{GOLDEN, mix, split_mix};
+
 /// A stream of random numbers, by SplitMix64 (Steele, Lea and Flood, 2014).
 #[derive(Debug)]
 pub(in crate::detector) struct Stream<'a>(pub(in crate::detector) &'a mut u64);
 
 impl Stream<'_> {
     fn next(&mut self) -> u64 {
-        *self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mix(*self.0)
+        let number = split_mix(*self.0);
+        *self.0 = self.0.wrapping_add(GOLDEN);
+        number
     }
 
     /// A number above 0 and below 1.
@@ -23,13 +26,7 @@ impl Stream<'_> {
 
 /// The start of the stream with this number of all those of a seed.
 pub(in crate::detector) fn stream_state(random_state: u64, number: u64) -> u64 {
-    mix(mix(random_state.wrapping_add(0x9e37_79b9_7f4a_7c15)) ^ number)
-}
-
-fn mix(key: u64) -> u64 {
-    let z = (key ^ (key >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+    mix(split_mix(random_state) ^ number)
 }
 
 /// The numbers of `most` rows of `n`, or of all where there are no more: one at random of each of `most` equal stretches, so

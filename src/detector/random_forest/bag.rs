@@ -2,28 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rand::{RngExt, SeedableRng};
-use rand_xoshiro::Xoshiro256PlusPlus;
+use rand::RngExt;
 
 use crate::context::Context;
+use crate::detector::random::TreeRng;
 use crate::error::Result;
-
-/// The generator of one tree.
-pub(super) type TreeRng = Xoshiro256PlusPlus;
-
-/// The stream of one tree of a forest that was grown after `seen` earlier rows. Its first numbers draw the bag.
-pub(super) fn tree_rng(random_state: u64, seen: u64, tree: usize) -> TreeRng {
-    let key = split_mix(split_mix(split_mix(random_state) ^ seen) ^ tree as u64);
-    TreeRng::seed_from_u64(key)
-}
-
-/// One step of SplitMix64 (Steele, Lea and Flood, 2014): a bijection that scatters neighbouring keys.
-fn split_mix(key: u64) -> u64 {
-    let mut z = key.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
 
 /// How the rows of a bag are drawn: as many as there are, with replacement, where each row of the history counts the weight of
 /// its class.

@@ -2,11 +2,12 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::bag::{Draw, OutOfBag, TreeRng, tree_rng};
+use super::bag::{Draw, OutOfBag};
 use super::bins::Bins;
 use super::split::{Counts, Drawn, Rule, Splitter, Task, purity};
 use super::tree::{GrowingTree, MAX_NODES, Tree};
 use crate::context::Context;
+use crate::detector::random::{TreeRng, tree_rng};
 use crate::error::{Error, Reason, Result};
 
 /// How many values are looked at before the caller's patience is.

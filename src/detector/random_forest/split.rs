@@ -2,8 +2,8 @@
 
 use rand::RngExt;
 
-use super::bag::TreeRng;
 use super::bins::Bins;
+use crate::detector::random::TreeRng;
 use crate::error::Result;
 
 /// A row of a bag: its index in the lower half; how often it was drawn, and in the highest bit whether it is an anomaly, in

@@ -3,12 +3,13 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::bag::{Draw, tree_rng};
+use super::super::bag::Draw;
 use super::super::bins::Bins;
 use super::super::cuts::{Cuts, MAX_CUTS, encode};
 use super::super::rows::Rows;
 use super::super::split::{Counts, Drawn, Rule, Splitter, Task, purity};
 use super::*;
+use crate::detector::random::tree_rng;
 
 fn learn_bins(rows: &Array2<f64>, labels: &[bool], model: &Cuts) -> Bins {
     let rows = Rows::new(None, sample(rows, labels)).expect("usable");
