@@ -288,20 +288,17 @@ fn standardize(
         None => Vec::new(),
     };
     // means as offsets from one of the rows: exact where a feature is constant
-    let offsets = sums(&|j, values| values.iter().map(|x| (x - first[j]) * share).sum())?;
+    let offsets = sums(&|j, values| sum_of(values, |x| (x - first[j]) * share))?;
     let centers: Vec<f64> = first
         .iter()
         .zip(&offsets)
         .map(|(x, offset)| x + offset)
         .collect();
     let squares = sums(&|j, values| {
-        values
-            .iter()
-            .map(|x| {
-                let deviation = x - centers[j];
-                deviation * deviation * share
-            })
-            .sum()
+        sum_of(values, |x| {
+            let deviation = x - centers[j];
+            deviation * deviation * share
+        })
     })?;
     let units: Vec<f64> = squares
         .iter()
@@ -321,6 +318,19 @@ fn standardize(
         Ok::<_, Error>(())
     })?;
     Ok((centers, units))
+}
+
+/// The sum of the terms of some values, in lanes that do not wait for each other.
+#[inline(always)]
+fn sum_of(values: &[f64], term: impl Fn(f64) -> f64) -> f64 {
+    let (groups, rest) = values.as_chunks::<LANES>();
+    let mut lanes = [0.0; LANES];
+    for group in groups {
+        for (lane, &x) in lanes.iter_mut().zip(group) {
+            *lane += term(x);
+        }
+    }
+    lanes.iter().sum::<f64>() + rest.iter().map(|&x| term(x)).sum::<f64>()
 }
 
 /// The largest power of two up to a standard deviation; 1 for a constant.

@@ -69,14 +69,17 @@ const VECTORS: usize = STRIP / 8;
 #[target_feature(enable = "avx2,fma")]
 #[inline]
 fn vectors(lanes: &[f32], halves: &[f32; STRIP], query: &[f32]) -> [__m256; VECTORS] {
+    let halves = halves.as_chunks::<8>().0;
     let mut sums = [_mm256_setzero_ps(); VECTORS];
-    for (sum, eight) in sums.iter_mut().zip(halves.as_chunks::<8>().0) {
-        *sum = load(eight);
+    for i in 0..VECTORS {
+        sums[i] = load(&halves[i]);
     }
     for (lanes, &q) in lanes.as_chunks::<STRIP>().0.iter().zip(query) {
+        let lanes = lanes.as_chunks::<8>().0;
         let q = _mm256_set1_ps(q);
-        for (sum, eight) in sums.iter_mut().zip(lanes.as_chunks::<8>().0) {
-            *sum = _mm256_fnmadd_ps(q, load(eight), *sum);
+        // by index and not by zip, so that the sums stay in registers
+        for i in 0..VECTORS {
+            sums[i] = _mm256_fnmadd_ps(q, load(&lanes[i]), sums[i]);
         }
     }
     sums

@@ -165,6 +165,10 @@ impl Index {
 
     /// As many neighbours as each row has, at most those asked for.
     pub(super) fn n_neighbors(&self, asked: usize) -> usize {
+        if asked < self.points.len() {
+            // each point is a row at least; to count them all would take as long as a search
+            return asked;
+        }
         asked.min(self.points.n_rows() - 1)
     }
 

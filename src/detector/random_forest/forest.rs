@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cuts::{Cuts, encode};
 use super::tree::Trees;
-use super::walk::{self, CHUNK, Code, Walks};
+use super::walk::{self, CHUNK, Code, Codes, Walks};
 use crate::context::Context;
 use crate::error::Result;
 
@@ -45,40 +45,41 @@ impl Forest {
         if rows.nrows() < FEW {
             let mut codes = vec![C::default(); n_slots];
             for (row, sum) in rows.axis_chunks_iter(Axis(0), 1).zip(sums) {
-                self.encode(row, 1, &mut codes);
+                for slot in 0..self.cuts.n_slots() {
+                    self.encode(row, slot, &mut codes[slot..=slot]);
+                }
                 *sum = walk::sum_row(&self.trees, &codes);
             }
             return;
         }
-        let most = rows.nrows().next_power_of_two().min(BLOCK);
-        let shift = (MAX_CODES / n_slots).min(most).max(CHUNK).ilog2();
-        let block = 1 << shift;
-        let mut codes = vec![C::default(); n_slots * block];
+        let most = rows.nrows().next_multiple_of(CHUNK).min(BLOCK);
+        let block = (MAX_CODES / n_slots / CHUNK * CHUNK).clamp(CHUNK, most);
+        let mut codes = Codes::<C>::new(n_slots, block);
         let mut walks = Walks::default();
         for (rows, sums) in rows
             .axis_chunks_iter(Axis(0), block)
             .zip(sums.chunks_mut(block))
         {
-            self.encode(rows, block, &mut codes);
+            for slot in 0..self.cuts.n_slots() {
+                self.encode(rows, slot, codes.slot_mut(slot));
+            }
+            codes.copy_to_rows(rows.nrows());
             sums.fill(0.0);
             for index in 0..self.trees.n_trees() {
-                walks.add_tree(self.trees.tree(index), &codes, shift, sums);
+                walks.add_tree(self.trees.tree(index), &codes, sums);
             }
         }
     }
 
-    /// The codes of the rows, slot by slot, `stride` for each.
-    fn encode<C: Code>(&self, rows: ArrayView2<'_, f64>, stride: usize, codes: &mut [C]) {
-        let slots = self.cuts.features().iter().enumerate();
-        for ((slot, &feature), codes) in slots.zip(codes.chunks_exact_mut(stride)) {
-            let mut codes = codes.iter_mut();
-            let column = rows.column(feature as usize);
-            encode(self.cuts.of_slot(slot), column.iter().copied(), |code| {
-                if let Some(out) = codes.next() {
-                    *out = C::new(code);
-                }
-            });
-        }
+    /// The codes of the rows for a slot.
+    fn encode<C: Code>(&self, rows: ArrayView2<'_, f64>, slot: usize, codes: &mut [C]) {
+        let column = rows.column(self.cuts.features()[slot] as usize);
+        let mut codes = codes.iter_mut();
+        encode(self.cuts.of_slot(slot), column.iter().copied(), |code| {
+            if let Some(out) = codes.next() {
+                *out = C::new(code);
+            }
+        });
     }
 
     /// The same for many rows, in parallel.

@@ -68,24 +68,64 @@ pub(super) struct Walks {
     places: Vec<u32>,
     /// Where each row is after the first nodes.
     first: Vec<u8>,
+    /// The nodes of a tree in short.
+    short: Vec<u32>,
+}
+
+/// The codes of a block of rows, twice: many rows are compared with one node side by side, and one row with many nodes.
+#[derive(Debug)]
+pub(super) struct Codes<C> {
+    /// Slot by slot, [`stride`](Self::stride) for each: no power of two, or those of a row would compete for the same places
+    /// of the processor's first cache.
+    by_slot: Vec<C>,
+    stride: usize,
+    /// Row by row, `2^shift` for each, no fewer than there are slots: those of a row lie near each other.
+    by_row: Vec<C>,
+    shift: u32,
+}
+
+impl<C: Code> Codes<C> {
+    /// Room for the codes of so many rows, a multiple of [`CHUNK`].
+    pub(super) fn new(n_slots: usize, n_rows: usize) -> Self {
+        let shift = n_slots.next_power_of_two().ilog2();
+        let stride = n_rows + CHUNK;
+        Self {
+            by_slot: vec![C::default(); n_slots * stride],
+            stride,
+            by_row: vec![C::default(); n_rows << shift],
+            shift,
+        }
+    }
+
+    /// Room for the codes of a slot.
+    pub(super) fn slot_mut(&mut self, slot: usize) -> &mut [C] {
+        &mut self.by_slot[slot * self.stride..][..self.stride]
+    }
+
+    /// Copies what is there slot by slot, for so many rows.
+    pub(super) fn copy_to_rows(&mut self, n_rows: usize) {
+        for (slot, codes) in self.by_slot.chunks_exact(self.stride).enumerate() {
+            let places = self.by_row[slot..].iter_mut().step_by(1 << self.shift);
+            for (place, &code) in places.zip(&codes[..n_rows]) {
+                *place = code;
+            }
+        }
+    }
 }
 
 impl Walks {
-    /// Adds each row's score in a tree. The codes are laid out slot by slot, `2^shift` for each, at least
-    /// [`CHUNK`] and no fewer than there are rows.
+    /// Adds each row's score in a tree, in the order of the rows of the codes.
     pub(super) fn add_tree<C: Code>(
         &mut self,
         tree: TreeView<'_>,
-        codes: &[C],
-        shift: u32,
+        codes: &Codes<C>,
         sums: &mut [f64],
     ) {
         let n_rows = sums.len();
-        let stride = 1 << shift;
         self.places.resize(n_rows, 0);
         self.open.resize(n_rows, (0, 0));
         self.first.resize(n_rows, 0);
-        if !C::descend(tree, codes, stride, &mut self.first) {
+        if !C::descend(tree, &codes.by_slot, codes.stride, &mut self.first) {
             self.first.fill(0);
         }
         let mut n_open = 0;
@@ -94,11 +134,36 @@ impl Walks {
             self.open[n_open] = (*place, row as u32);
             n_open += usize::from(!tree.nodes[usize::from(first)].is_leaf());
         }
-        let step = |(place, row): (u32, u32)| {
-            let node = tree.nodes[place as usize];
-            let code = codes[(node.slot() << shift) + row as usize];
-            (next(place, node, code), row)
-        };
+        let code = |row: u32, slot: usize| codes.by_row[((row as usize) << codes.shift) + slot];
+        let mut short = std::mem::take(&mut self.short);
+        if shorten::<C>(tree, &mut short) {
+            let step = |place: u32, row: u32| {
+                let node = short[place as usize];
+                let is_above = code(row, (node >> 8) as usize & 0xff).into() > node as u16 & 0xff;
+                (node >> 16) + u32::from(is_above)
+            };
+            self.walk(n_open, step, |place| short[place as usize] >> 16 == place);
+        } else {
+            let step = |place: u32, row: u32| {
+                let node = tree.nodes[place as usize];
+                next(place, node, code(row, node.slot()))
+            };
+            self.walk(n_open, step, |place| tree.nodes[place as usize].is_leaf());
+        }
+        self.short = short;
+        for (sum, &place) in sums.iter_mut().zip(&self.places) {
+            *sum += f64::from(tree.nodes[place as usize].score());
+        }
+    }
+
+    /// Walks the open rows down to their leaves, where steps do not lead away from.
+    #[inline(always)]
+    fn walk(
+        &mut self,
+        mut n_open: usize,
+        step: impl Fn(u32, u32) -> u32,
+        is_leaf: impl Fn(u32) -> bool,
+    ) {
         while n_open > 0 {
             let n_walked = n_open;
             n_open = 0;
@@ -107,19 +172,35 @@ impl Walks {
                 let mut lanes = [(0, 0); LANES];
                 lanes[..n_lanes].copy_from_slice(&self.open[first..first + n_lanes]);
                 for _ in 0..STRIDE {
-                    lanes.iter_mut().for_each(|lane| *lane = step(*lane));
+                    for (place, row) in &mut lanes {
+                        *place = step(*place, *row);
+                    }
                 }
                 for &(place, row) in &lanes[..n_lanes] {
                     self.places[row as usize] = place;
                     self.open[n_open] = (place, row);
-                    n_open += usize::from(!tree.nodes[place as usize].is_leaf());
+                    n_open += usize::from(!is_leaf(place));
                 }
             }
         }
-        for (sum, &place) in sums.iter_mut().zip(&self.places) {
-            *sum += f64::from(tree.nodes[place as usize].score());
-        }
     }
+}
+
+/// Packs the nodes of a tree into half the bytes, so that more of them stay near: the left child in the upper half, the slot,
+/// the code. A leaf is its own child and has the code 255, which no other exceeds. False where the tree does not fit.
+fn shorten<C: Code>(tree: TreeView<'_>, short: &mut Vec<u32>) -> bool {
+    short.clear();
+    if size_of::<C>() > 1 || tree.nodes.len() > 1 << 16 {
+        return false;
+    }
+    short.extend(tree.nodes.iter().zip(0..).map(|(node, place)| {
+        if node.is_leaf() {
+            place << 16 | 0xff
+        } else {
+            node.child() << 16 | (node.slot() as u32 & 0xff) << 8 | u32::from(node.code())
+        }
+    }));
+    tree.nodes.iter().all(|node| node.slot() <= 0xff)
 }
 
 /// The sum of a row's scores in all trees, in their order; the row has one code for each slot.
