@@ -163,9 +163,33 @@ fn set(message: &mut DynamicMessage, path: &str, key: &str, value: &str) -> Resu
     if value == "auto" && first == "max_samples" && path == "isolation_forest" {
         return Ok(());
     }
-    let value = scalar(&field, first, value)?;
+    let value = scalar(&field, first, value).map_err(|error| match error {
+        Error::Usage(message) => Error::usage(message + &alternative(&description, &field)),
+        other => other,
+    })?;
     message.set_field(&field, value);
     Ok(())
+}
+
+/// What may be given in the place of a number: a rule or a flag that is named after it.
+fn alternative(message: &MessageDescriptor, field: &FieldDescriptor) -> String {
+    let named_after = |other: &FieldDescriptor| {
+        let mut words = other.name().split('_');
+        other != field && words.any(|word| field.name().split('_').any(|own| own == word))
+    };
+    let fields = message.fields().filter(named_after);
+    let mut hints = fields.filter_map(|other| match other.kind() {
+        Kind::Enum(rules) => {
+            let words = descriptors::words(&rules).into_iter();
+            let choices = words.map(|(word, _)| format!("{}={word}", other.name()));
+            Some(choices.collect::<Vec<_>>().join(" or "))
+        }
+        Kind::Bool => Some(format!("{}=true", other.name())),
+        _ => None,
+    });
+    hints.next().map_or(String::new(), |hint| {
+        format!("; or give {hint} in its place")
+    })
 }
 
 /// Sets the flag that a word alone names.
@@ -237,12 +261,7 @@ fn baseline(field: &FieldDescriptor, text: &str) -> Result<Value> {
 fn whole<T: FromStr>(key: &str, value: &str) -> Result<T> {
     value.parse().map_err(|_| {
         Error::usage(format!(
-            "{key} must be a whole number, not negative and not too large, got {value:?}{}",
-            if key == "n_bins" {
-                "; auto_bins=true chooses it"
-            } else {
-                ""
-            }
+            "{key} must be a whole number, not negative and not too large, got {value:?}"
         ))
     })
 }
@@ -250,9 +269,6 @@ fn whole<T: FromStr>(key: &str, value: &str) -> Result<T> {
 fn number(key: &str, value: &str) -> Result<f64> {
     match value.trim().parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(number),
-        _ if key == "gamma" => Err(Error::usage(format!(
-            "gamma must be a finite number, got {value:?}; give gamma_rule=scale or gamma_rule=auto for a rule"
-        ))),
         _ => Err(Error::usage(format!(
             "{key} must be a finite number, got {value:?}"
         ))),
