@@ -1,6 +1,6 @@
-//! How much each class counts, and the detector that is little else: logistic regression.
+//! How much each class counts.
 
-use crate::detector::{ClassWeight, LogisticRegressionParams};
+use crate::detector::ClassWeight;
 use crate::error::{Error, Reason, Result};
 use crate::proto::v1;
 
@@ -36,34 +36,6 @@ impl From<ClassWeight> for Option<v1::ClassWeight> {
                 normal: Some(normal),
                 anomaly: Some(anomaly),
             }),
-        }
-    }
-}
-
-impl TryFrom<v1::LogisticRegression> for LogisticRegressionParams {
-    type Error = Error;
-
-    fn try_from(logistic: v1::LogisticRegression) -> Result<Self> {
-        let default = Self::default();
-        Ok(Self {
-            c: logistic.c.unwrap_or(default.c),
-            class_weight: match logistic.class_weight {
-                Some(weight) => weight.try_into()?,
-                None => default.class_weight,
-            },
-            tol: logistic.tol.unwrap_or(default.tol),
-            max_iter: logistic.max_iter.unwrap_or(default.max_iter),
-        })
-    }
-}
-
-impl From<LogisticRegressionParams> for v1::LogisticRegression {
-    fn from(params: LogisticRegressionParams) -> Self {
-        Self {
-            c: Some(params.c),
-            class_weight: params.class_weight.into(),
-            tol: Some(params.tol),
-            max_iter: Some(params.max_iter),
         }
     }
 }
