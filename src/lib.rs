@@ -1,7 +1,7 @@
 //! anomalyd: an anomaly-detection service over gRPC.
 //!
 //! Rows come in as [`table::Table`]s; [`features`] makes matrices of them; a [`detector`] scores those; [`calibration`] sets
-//! the threshold; [`pipeline`] joins these into a [`pipeline::Model`] that can be stored. [`runs`] are the use cases over the
+//! the threshold; [`statistics`] is what they count with; [`pipeline`] joins these into a [`pipeline::Model`] that can be stored. [`runs`] are the use cases over the
 //! [`compute`] pool and the [`store`]. [`service`] speaks protobuf, [`server`] speaks HTTP/2, and [`cli`] speaks to people.
 //!
 //! Dependencies point one way, from [`cli`] down; `tests/architecture.rs` keeps it so. Two promises hold throughout:
