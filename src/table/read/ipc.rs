@@ -90,7 +90,7 @@ impl<R: Read> IpcFile<R> {
             types: Vec::new(),
         };
         let metadata = match is_file {
-            true => file.next_metadata()?,
+            true => file.first_metadata()?,
             false => file.metadata_behind_marker()?,
         };
         let metadata = metadata.ok_or_else(|| invalid("the Arrow data has no schema"))?;
@@ -212,6 +212,23 @@ impl<R: Read> IpcFile<R> {
         Ok(())
     }
 
+    /// The metadata of the first message of a file, which writers align to 8 or to 64 bytes.
+    fn first_metadata(&mut self) -> Result<Option<Vec<u8>>> {
+        const MAX_PADDING: usize = 64;
+        let mut word = [0; 4];
+        for _ in 0..MAX_PADDING / word.len() {
+            if read_up_to(&mut self.reader, &mut word)? < word.len() {
+                return Err(cut_off());
+            }
+            match word {
+                CONTINUATION => return self.metadata_behind_marker(),
+                [0, 0, 0, 0] => {}
+                _ => break,
+            }
+        }
+        Err(misplaced())
+    }
+
     /// The metadata of the next message; `None` at the end.
     fn next_metadata(&mut self) -> Result<Option<Vec<u8>>> {
         if self.is_done {
@@ -225,9 +242,7 @@ impl<R: Read> IpcFile<R> {
                 Ok(None)
             }
             4 if marker == CONTINUATION => self.metadata_behind_marker(),
-            4 => Err(invalid(
-                "the Arrow data is damaged: a message does not begin as it should",
-            )),
+            4 => Err(misplaced()),
             _ => Err(cut_off()),
         }
     }
@@ -276,6 +291,10 @@ impl<R: Read> IpcFile<R> {
 
 fn message_of(metadata: &[u8]) -> Result<arrow_ipc::Message<'_>> {
     arrow_ipc::root_as_message(metadata).map_err(|error| invalid(error.to_string()))
+}
+
+fn misplaced() -> Error {
+    invalid("the Arrow data is damaged: a message does not begin as it should")
 }
 
 fn cut_off() -> Error {

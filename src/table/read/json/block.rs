@@ -198,10 +198,16 @@ impl<'de> Visitor<'de> for RowVisitor<'_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(column) = map.next_key_seed(KeySeed(self.0))? {
             let cells = &mut self.0.block.columns[column].cells;
-            if let Some(error) = map.next_value_seed(CellSeed(cells))? {
+            let mut problem = None;
+            let read = map.next_value_seed(CellSeed {
+                cells,
+                problem: &mut problem,
+            });
+            if let Some(error) = problem {
                 self.0.cell_problem(column, error);
                 return Err(A::Error::custom(""));
             }
+            read?;
         }
         Ok(())
     }
@@ -232,76 +238,87 @@ impl Visitor<'_> for KeySeed<'_, '_> {
     }
 }
 
-/// Reads a value into a column; gives what is wrong with it, if anything is.
-struct CellSeed<'c>(&'c mut Cells);
+/// Reads a value into a column, or says what is wrong with it.
+struct CellSeed<'c> {
+    cells: &'c mut Cells,
+    problem: &'c mut Option<Error>,
+}
 
 impl CellSeed<'_> {
-    fn number(self, number: f64) -> Option<Error> {
-        if self.0.kind() == Kind::Text {
-            return Some(not_text("a number"));
+    fn refuse<E: serde::de::Error>(self, error: Error) -> Result<(), E> {
+        *self.problem = Some(error);
+        Err(E::custom(""))
+    }
+
+    fn number<E: serde::de::Error>(self, number: f64) -> Result<(), E> {
+        if self.cells.kind() == Kind::Text {
+            return self.refuse(not_text("a number"));
         }
-        self.0.push_number(number);
-        None
+        self.cells.push_number(number);
+        Ok(())
     }
 }
 
 impl<'de> DeserializeSeed<'de> for CellSeed<'_> {
-    type Value = Option<Error>;
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for CellSeed<'_> {
-    type Value = Option<Error>;
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a number, a boolean, text or null")
     }
 
-    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(self.number(number))
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<(), E> {
+        self.number(number)
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(self.number(number as f64))
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<(), E> {
+        self.number(number as f64)
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(self.number(number as f64))
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<(), E> {
+        self.number(number as f64)
     }
 
-    fn visit_bool<E>(self, boolean: bool) -> Result<Self::Value, E> {
-        if self.0.kind() == Kind::Text {
-            return Ok(Some(not_text("a boolean")));
+    fn visit_bool<E: serde::de::Error>(self, boolean: bool) -> Result<(), E> {
+        if self.cells.kind() == Kind::Text {
+            return self.refuse(not_text("a boolean"));
         }
-        self.0.push_boolean(boolean);
-        Ok(None)
+        self.cells.push_boolean(boolean);
+        Ok(())
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        if matches!(self.0.kind(), Kind::Number | Kind::Boolean) {
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        if matches!(self.cells.kind(), Kind::Number | Kind::Boolean) {
             let message = format!(
                 "{} is text, but the values before it are numbers; a column holds values of one type",
                 shortened(text)
             );
-            return Ok(Some(Error::new(Reason::TextValue, message)));
+            return self.refuse(Error::new(Reason::TextValue, message));
         }
-        Ok(self.0.push_text(text).err())
+        match self.cells.push_text(text) {
+            Ok(()) => Ok(()),
+            Err(error) => self.refuse(error),
+        }
     }
 
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        self.0.push_missing(1);
-        Ok(None)
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.cells.push_missing(1);
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
-        Ok(Some(nested("an array")))
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<(), A::Error> {
+        self.refuse(nested("an array"))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
-        Ok(Some(nested("an object")))
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<(), A::Error> {
+        self.refuse(nested("an object"))
     }
 }
 
