@@ -53,15 +53,18 @@ pub(super) fn guarded<T, E: std::fmt::Display>(
     format: &str,
     run: impl FnOnce() -> Result<T, E>,
 ) -> Result<T> {
+    unpanicked(format, || {
+        run().map_err(|error| invalid(format!("the file is no valid {format}: {error}")))
+    })
+}
+
+/// Runs what looks at a library's arrays. A panic becomes an error of the file.
+pub(super) fn unpanicked<T>(format: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
     // what a panic leaves half done is dropped with the reader that it belongs to
-    match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(invalid(format!("the file is no valid {format}: {error}"))),
-        Err(panic) => Err(invalid(format!(
-            "the file is no valid {format}: {}",
-            panic_message(&*panic)
-        ))),
-    }
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let message = panic_message(&*panic);
+        Err(invalid(format!("the file is no valid {format}: {message}")))
+    })
 }
 
 /// A column that grows by arrays.

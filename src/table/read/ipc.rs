@@ -15,7 +15,7 @@ use arrow_schema::{Schema, SchemaRef};
 use rayon::prelude::*;
 
 use super::Limits;
-use super::arrays::{ArrayColumn, columns_of, guarded, in_column};
+use super::arrays::{ArrayColumn, columns_of, guarded, in_column, unpanicked};
 use super::compression::error_of;
 use super::format::{ARROW_MAGIC, CONTINUATION};
 use crate::error::{Error, Result};
@@ -45,7 +45,7 @@ fn append(columns: &mut [ArrayColumn], batch: &RecordBatch, names: &[String]) ->
         .zip(batch.columns())
         .zip(names)
         .try_for_each(|((column, array), name)| {
-            guarded(FORMAT, || {
+            unpanicked(FORMAT, || {
                 column.append(array).map_err(|error| in_column(error, name))
             })
         })
@@ -94,7 +94,7 @@ impl<R: Read> IpcFile<R> {
             false => file.metadata_behind_marker()?,
         };
         let metadata = metadata.ok_or_else(|| invalid("the Arrow data has no schema"))?;
-        let schema = guarded(FORMAT, || -> Result<Schema> {
+        let schema = unpanicked(FORMAT, || {
             let message = message_of(&metadata)?;
             let schema = message
                 .header_as_schema()
@@ -105,7 +105,7 @@ impl<R: Read> IpcFile<R> {
             if message.version() < MetadataVersion::V4 {
                 return Err(invalid("the format is older than version 4"));
             }
-            arrow_ipc::convert::try_fb_to_schema(schema).map_err(|error| invalid(error.to_string()))
+            guarded(FORMAT, || arrow_ipc::convert::try_fb_to_schema(schema))
         })?;
         (file.names, file.types) = columns_of(&schema)?;
         file.schema = Arc::new(schema);
@@ -133,7 +133,7 @@ impl<R: Read> IpcFile<R> {
     /// The next batch that has rows, which must fit into a table beside `n_rows` others.
     fn next_batch(&mut self, n_rows: usize) -> Result<Option<RecordBatch>> {
         while let Some(metadata) = self.next_metadata()? {
-            let message = guarded(FORMAT, || message_of(&metadata))?;
+            let message = message_of(&metadata)?;
             let body = self.body(message.bodyLength())?;
             let version = message.version();
             match message.header_type() {
@@ -290,7 +290,7 @@ impl<R: Read> IpcFile<R> {
 }
 
 fn message_of(metadata: &[u8]) -> Result<arrow_ipc::Message<'_>> {
-    arrow_ipc::root_as_message(metadata).map_err(|error| invalid(error.to_string()))
+    guarded(FORMAT, || arrow_ipc::root_as_message(metadata))
 }
 
 fn misplaced() -> Error {

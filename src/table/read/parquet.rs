@@ -15,7 +15,7 @@ use arrow_schema::{DataType, Field, Schema};
 use bytes::Bytes;
 use rayon::prelude::*;
 
-use super::arrays::{ArrayColumn, columns_of, guarded, in_column};
+use super::arrays::{ArrayColumn, columns_of, guarded, in_column, unpanicked};
 use super::source::{Source, SourceReader};
 use super::{Limits, page_sizes};
 use crate::error::Result;
@@ -98,7 +98,7 @@ impl ParquetFile {
             if n_rows > self.n_rows {
                 break;
             }
-            guarded(FORMAT, || each(&batch))
+            unpanicked(FORMAT, || each(&batch))
                 .map_err(|error| in_column(error, &self.names[column]))?;
         }
         if n_rows != self.n_rows {
@@ -145,7 +145,8 @@ impl ParquetFile {
         columns
             .map(|((&column_type, array), name)| {
                 let mut values = ArrayColumn::new(column_type, self.limits);
-                guarded(FORMAT, || values.append(array)).map_err(|error| in_column(error, name))?;
+                unpanicked(FORMAT, || values.append(array))
+                    .map_err(|error| in_column(error, name))?;
                 Ok(values.take())
             })
             .collect::<Result<Vec<Column>>>()

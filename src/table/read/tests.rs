@@ -80,12 +80,12 @@ impl Written {
 }
 
 #[derive(Debug, Clone)]
-struct File_ {
+struct Sample {
     columns: Vec<Written>,
     n_rows: usize,
 }
 
-impl File_ {
+impl Sample {
     fn names(&self) -> Vec<String> {
         (0..self.columns.len())
             .map(|i| format!("column {i:02}"))
@@ -175,7 +175,7 @@ impl File_ {
     }
 }
 
-fn files() -> impl Strategy<Value = File_> {
+fn samples() -> impl Strategy<Value = Sample> {
     (1..90_usize).prop_flat_map(|n_rows| {
         let some = |p: f64| prop::bool::weighted(p);
         let numbers = prop::collection::vec((some(0.9), any::<f64>()), n_rows).prop_map(|v| {
@@ -194,7 +194,7 @@ fn files() -> impl Strategy<Value = File_> {
         let times = prop::collection::vec((some(0.8), -i64::MAX..i64::MAX), n_rows)
             .prop_map(|v| Written::Times(v.into_iter().map(|(is, x)| is.then_some(x)).collect()));
         let column = prop_oneof![numbers, booleans, texts, times];
-        prop::collection::vec(column, 1..6).prop_map(move |columns| File_ { columns, n_rows })
+        prop::collection::vec(column, 1..6).prop_map(move |columns| Sample { columns, n_rows })
     })
 }
 
@@ -280,7 +280,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn text_formats_read_back(file in files().prop_map(File_::for_text), chunk_rows in 1..100_usize) {
+    fn text_formats_read_back(file in samples().prop_map(Sample::for_text), chunk_rows in 1..100_usize) {
         let expected = file.table();
         let csv = FileOptions { format: Some(Format::Csv), ..FileOptions::default() };
         reads_back(&file.csv(), &csv, &expected, chunk_rows);
@@ -290,7 +290,7 @@ proptest! {
     }
 
     #[test]
-    fn binary_formats_read_back(file in files(), chunk_rows in 1..100_usize, codec in 0..4_usize) {
+    fn binary_formats_read_back(file in samples(), chunk_rows in 1..100_usize, codec in 0..4_usize) {
         let expected = file.table();
         let options = FileOptions::default();
         let codec = [Codec::UNCOMPRESSED, Codec::SNAPPY, Codec::ZSTD(Default::default()), Codec::GZIP(Default::default())][codec];
@@ -311,7 +311,7 @@ proptest! {
 
     #[test]
     fn damaged_files_are_read_or_refused(
-        file in files(),
+        file in samples(),
         kind in 0..6_usize,
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
         cut in prop::option::of(any::<prop::sample::Index>()),

@@ -296,6 +296,22 @@ impl Assembly {
         }
     }
 
+    /// Appends the next rows of every column, which must be accepted by what is there.
+    pub(super) fn append_all(&mut self, next: Vec<Cells>) -> Result<()> {
+        let purpose = self.purpose;
+        self.cells
+            .par_iter_mut()
+            .zip(&mut self.n_missing)
+            .zip(next)
+            .try_for_each(|((cells, n_missing), next)| match purpose {
+                Purpose::Keep => cells.append(next),
+                Purpose::Count => {
+                    *n_missing += next.n_missing() as u64;
+                    cells.append(Cells::new(next.kind()))
+                }
+            })
+    }
+
     /// Appends rows without a value to a column.
     pub(super) fn append_missing(&mut self, column: usize, n_rows: usize) {
         match self.purpose {

@@ -76,7 +76,9 @@ fn fast_number(
     cells: &mut Cells,
 ) -> Option<(usize, bool)> {
     let dialect = &layout.dialect;
-    if cells.kind() == Kind::Text || dialect.decimal != b'.' {
+    // of the other cells, none begins like a number but infinite ones
+    let may_be_number = matches!(bytes.get(start), Some(b'0'..=b'9' | b'+' | b'-' | b'.'));
+    if !may_be_number || cells.kind() == Kind::Text || dialect.decimal != b'.' {
         return None;
     }
     let (number, length) = fast_float2::parse_partial::<f64, _>(&bytes[start..]).ok()?;

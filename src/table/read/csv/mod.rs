@@ -275,9 +275,7 @@ impl TextFormat for CsvFile {
         }
         self.assembly
             .check_space(block.n_rows, block.columns.len())?;
-        for (column, cells) in block.columns.into_iter().enumerate() {
-            self.assembly.append(column, cells, &[])?;
-        }
+        self.assembly.append_all(block.columns)?;
         self.assembly.add_rows(block.n_rows);
         self.n_lines += memchr_iter(b'\n', bytes).count() as u64;
         Ok(())
