@@ -1,22 +1,39 @@
 //! Tables: what the many forms of records are read into before anything looks at their values.
 
-use ndarray::Array2;
+use std::ops::Range;
+
+use ndarray::{Array2, s};
 
 use crate::error::{Error, Reason, Result};
 
+mod column;
 pub mod csv;
+mod matrix;
+pub mod read;
+mod text;
+
+pub use column::{Column, ColumnType, ColumnView, MISSING_TIME};
+pub use text::{Dictionary, TextBuilder, TextColumn};
 
 /// The most cells that a table may have, 256 MiB of doubles. Sparse objects and empty CSV cells cost a sender next to
 /// nothing, so the size of a message does not bound the size of its table.
 pub const MAX_CELLS: usize = 1 << 25;
 
-/// A table of numbers. Missing values are NaN; infinite values are kept as they came.
+/// A table: a matrix of numbers, or columns of a type each. Missing numbers are NaN; infinite ones are kept as they came.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     names: Option<Vec<String>>,
-    values: Array2<f64>,
+    values: Values,
     absent: Vec<AbsentCell>,
     labels: Option<Vec<f64>>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Values {
+    /// Numbers, n x d, in standard layout: what comes packed is kept as it came.
+    Matrix(Array2<f64>),
+    /// At least one column, and at least one row.
+    Columns(Vec<Column>),
 }
 
 /// A cell whose row did not mention its column at all.
@@ -37,15 +54,9 @@ impl Table {
         n_columns: usize,
         values: Vec<f64>,
     ) -> Result<Self> {
-        let unreadable = |message: String| Error::new(Reason::InvalidRecords, message);
-        if n_columns == 0 {
-            return Err(unreadable("the records have no columns".to_owned()));
-        }
-        if values.is_empty() {
-            return Err(unreadable("the records have no rows".to_owned()));
-        }
+        check_shape(values.len(), n_columns)?;
         if !values.len().is_multiple_of(n_columns) {
-            return Err(unreadable(format!(
+            return Err(invalid(format!(
                 "{} values do not divide into rows of {n_columns} columns",
                 values.len()
             )));
@@ -53,13 +64,42 @@ impl Table {
         check_cells(values.len() / n_columns, n_columns)?;
         let n_rows = values.len() / n_columns;
         let values = Array2::from_shape_vec((n_rows, n_columns), values)
-            .map_err(|error| unreadable(error.to_string()))?;
-        Ok(Self {
+            .map_err(|error| invalid(error.to_string()))?;
+        Self::new(names, Values::Matrix(values))
+    }
+
+    /// A table of columns. `names` are their names, or `None` when they have none.
+    ///
+    /// Fails when there are no columns or no rows, when the columns differ in length, when there are not as many names as
+    /// columns, or more than [`MAX_CELLS`].
+    pub fn from_columns(names: Option<Vec<String>>, columns: Vec<Column>) -> Result<Self> {
+        let n_rows = columns.first().map_or(0, Column::len);
+        check_shape(n_rows, columns.len())?;
+        if let Some(other) = columns.iter().position(|column| column.len() != n_rows) {
+            return Err(invalid(format!(
+                "column {other} has {} values, the first one has {n_rows}",
+                columns[other].len()
+            )));
+        }
+        check_cells(n_rows, columns.len())?;
+        Self::new(names, Values::Columns(columns))
+    }
+
+    fn new(names: Option<Vec<String>>, values: Values) -> Result<Self> {
+        let table = Self {
             names,
             values,
             absent: Vec::new(),
             labels: None,
-        })
+        };
+        match &table.names {
+            Some(names) if names.len() != table.n_columns() => Err(invalid(format!(
+                "there are {} names for {} columns",
+                names.len(),
+                table.n_columns()
+            ))),
+            _ => Ok(table),
+        }
     }
 
     /// The same table, with the first cell of each column whose row did not mention the column.
@@ -102,23 +142,79 @@ impl Table {
 
     /// The number of rows, at least 1.
     pub fn n_rows(&self) -> usize {
-        self.values.nrows()
+        match &self.values {
+            Values::Matrix(values) => values.nrows(),
+            Values::Columns(columns) => columns[0].len(),
+        }
     }
 
     /// The number of columns, at least 1.
     pub fn n_columns(&self) -> usize {
-        self.values.ncols()
+        match &self.values {
+            Values::Matrix(values) => values.ncols(),
+            Values::Columns(columns) => columns.len(),
+        }
     }
 
-    /// The values, n x d, in standard layout.
-    pub fn into_values(self) -> Array2<f64> {
-        self.values
+    /// What a column holds. Panics when there is no such column.
+    pub fn column_type(&self, column: usize) -> ColumnType {
+        match &self.values {
+            Values::Matrix(values) => {
+                assert!(column < values.ncols(), "there is no column {column}");
+                ColumnType::Number
+            }
+            Values::Columns(columns) => columns[column].column_type(),
+        }
     }
 
-    /// The values, n x d, in standard layout.
-    pub fn values(&self) -> &Array2<f64> {
-        &self.values
+    /// The values of a column. Panics when there is no such column.
+    pub fn column(&self, column: usize) -> ColumnView<'_> {
+        match &self.values {
+            Values::Matrix(values) => ColumnView::Numbers(values.column(column)),
+            Values::Columns(columns) => columns[column].view(),
+        }
     }
+
+    /// A column's name as it stands in messages: its own, or `f0`, `f1`, … where columns have none.
+    pub fn display_name(&self, column: usize) -> String {
+        match &self.names {
+            Some(names) => shortened(&names[column]),
+            None => format!("f{column}"),
+        }
+    }
+
+    /// The rows of a range, with their labels. What cells were absent is not kept. Panics when there are no such rows.
+    #[must_use]
+    pub fn slice_rows(&self, rows: Range<usize>) -> Self {
+        let values = match &self.values {
+            Values::Matrix(values) => Values::Matrix(values.slice(s![rows.clone(), ..]).to_owned()),
+            Values::Columns(columns) => {
+                let slices = columns.iter().map(|column| column.slice(rows.clone()));
+                Values::Columns(slices.collect())
+            }
+        };
+        Self {
+            names: self.names.clone(),
+            values,
+            absent: Vec::new(),
+            labels: self.labels.as_ref().map(|labels| labels[rows].to_vec()),
+        }
+    }
+}
+
+/// Fails when a table has no columns or no rows.
+fn check_shape(n_rows: usize, n_columns: usize) -> Result<()> {
+    if n_columns == 0 {
+        return Err(invalid("the records have no columns"));
+    }
+    if n_rows == 0 {
+        return Err(invalid("the records have no rows"));
+    }
+    Ok(())
+}
+
+fn invalid(message: impl Into<String>) -> Error {
+    Error::new(Reason::InvalidRecords, message)
 }
 
 /// Fails when a table of this shape would have more than [`MAX_CELLS`]. To be called before its memory is taken.
@@ -142,3 +238,6 @@ pub fn shortened(value: &str) -> String {
         None => format!("{value:?}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,338 @@
+//! Arrow arrays to columns.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use arrow_array::cast::AsArray as _;
+use arrow_array::types as t;
+use arrow_array::{Array, ArrowPrimitiveType, StringViewArray, downcast_integer_array};
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use hashbrown::HashMap;
+
+use super::{Limits, names};
+use crate::error::{Error, Result, panic_message};
+use crate::table::{Column, ColumnType, MISSING_TIME, TextBuilder, TextColumn, invalid, shortened};
+
+/// The names and types of the columns of a file.
+///
+/// Fails when there are too many columns, when their names are empty or repeated, or when one cannot be read.
+pub(super) fn columns_of(schema: &Schema) -> Result<(Vec<String>, Vec<ColumnType>)> {
+    let fields = schema.fields();
+    names::check("", fields.iter().map(|field| field.name().as_str()))?;
+    let types = fields
+        .iter()
+        .map(|field| column_type(field))
+        .collect::<Result<_>>()?;
+    let names = fields.iter().map(|field| field.name().clone()).collect();
+    Ok((names, types))
+}
+
+fn column_type(field: &Field) -> Result<ColumnType> {
+    let values = match field.data_type() {
+        DataType::Dictionary(_, values) => values,
+        other => other,
+    };
+    Ok(match values {
+        DataType::Boolean => ColumnType::Boolean,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => ColumnType::Text,
+        DataType::Date32 | DataType::Date64 | DataType::Timestamp(_, _) => ColumnType::Timestamp,
+        // nothing is known of it but that every value is missing
+        DataType::Null | DataType::Float16 => ColumnType::Number,
+        other if other.is_numeric() => ColumnType::Number,
+        other => {
+            let shown: String = other.to_string().chars().take(100).collect();
+            return Err(invalid(format!(
+                "column {} has the type {shown}; only numbers, booleans, text, dates and timestamps can be read",
+                shortened(field.name())
+            )));
+        }
+    })
+}
+
+/// Runs what a library does with foreign bytes. Its errors, and its panics, become errors of the file.
+pub(super) fn guarded<T, E: std::fmt::Display>(
+    format: &str,
+    run: impl FnOnce() -> Result<T, E>,
+) -> Result<T> {
+    unpanicked(format, || {
+        run().map_err(|error| invalid(format!("the file is no valid {format}: {error}")))
+    })
+}
+
+/// Runs what looks at a library's arrays. A panic becomes an error of the file.
+pub(super) fn unpanicked<T>(format: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
+    // what a panic leaves half done is dropped with the reader that it belongs to
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let message = panic_message(&*panic);
+        Err(invalid(format!("the file is no valid {format}: {message}")))
+    })
+}
+
+/// A column that grows by arrays.
+#[derive(Debug)]
+pub(super) enum ArrayColumn {
+    Numbers(Vec<f64>),
+    Booleans(Vec<f64>),
+    Texts(TextBuilder, usize),
+    Times(Vec<i64>),
+}
+
+impl ArrayColumn {
+    pub(super) fn new(column_type: ColumnType, limits: Limits) -> Self {
+        match column_type {
+            ColumnType::Number => Self::Numbers(Vec::new()),
+            ColumnType::Boolean => Self::Booleans(Vec::new()),
+            ColumnType::Text => {
+                let limit = usize::try_from(limits.decompressed_bytes).unwrap_or(usize::MAX);
+                Self::Texts(TextBuilder::with_limit(limit), limit)
+            }
+            ColumnType::Timestamp => Self::Times(Vec::new()),
+        }
+    }
+
+    /// The rows so far; what follows begins a new column.
+    pub(super) fn take(&mut self) -> Column {
+        match self {
+            Self::Numbers(values) => Column::Numbers(std::mem::take(values)),
+            Self::Booleans(values) => Column::Booleans(std::mem::take(values)),
+            Self::Texts(texts, limit) => {
+                let empty = TextBuilder::with_limit(*limit);
+                Column::Texts(std::mem::replace(texts, empty).finish())
+            }
+            Self::Times(times) => Column::Times(std::mem::take(times)),
+        }
+    }
+
+    /// Appends the values of an array of the column's type.
+    pub(super) fn append(&mut self, array: &dyn Array) -> Result<()> {
+        if matches!(array.data_type(), DataType::Dictionary(_, _)) {
+            return self.append_dictionary(array);
+        }
+        match self {
+            Self::Numbers(values) => append_numbers(values, array),
+            Self::Booleans(values) => {
+                let booleans = array.as_boolean().iter();
+                values.extend(booleans.map(|b| b.map_or(f64::NAN, |b| f64::from(u8::from(b)))));
+                Ok(())
+            }
+            Self::Texts(texts, _) => append_texts(texts, array),
+            Self::Times(times) => append_times(times, array),
+        }
+    }
+
+    fn append_dictionary(&mut self, array: &dyn Array) -> Result<()> {
+        let array = array.as_any_dictionary();
+        let values = array.values();
+        let keys = keys_of(array.keys());
+        match self {
+            Self::Texts(texts, _) => {
+                let mut distinct = TextBuilder::default();
+                append_texts(&mut distinct, values)?;
+                let distinct = distinct.finish();
+                // only what rows hold comes into the dictionary, in the order of the rows
+                let mut codes = vec![None; values.len()];
+                for key in keys {
+                    let code = match key.and_then(|key| Some((distinct.get(key)?, &mut codes[key])))
+                    {
+                        None => TextColumn::MISSING,
+                        Some((_, Some(code))) => *code,
+                        Some((text, unknown)) => *unknown.insert(texts.code(text)?),
+                    };
+                    texts.push_code(code);
+                }
+            }
+            Self::Times(times) => {
+                let mut distinct = Vec::new();
+                append_times(&mut distinct, values)?;
+                times.extend(keys.map(|key| key.map_or(MISSING_TIME, |key| distinct[key])));
+            }
+            Self::Numbers(numbers) => {
+                let mut distinct = Vec::new();
+                append_numbers(&mut distinct, values)?;
+                numbers.extend(keys.map(|key| key.map_or(f64::NAN, |key| distinct[key])));
+            }
+            Self::Booleans(booleans) => {
+                let distinct = values.as_boolean();
+                booleans.extend(keys.map(|key| match key {
+                    Some(key) if distinct.is_valid(key) => f64::from(u8::from(distinct.value(key))),
+                    _ => f64::NAN,
+                }));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The keys of a dictionary array, `None` where they are missing. The array has checked that they are in range.
+fn keys_of(keys: &dyn Array) -> impl Iterator<Item = Option<usize>> + '_ {
+    let all: Vec<usize> = downcast_integer_array!(
+        keys => keys.values().iter().map(|&key| key as usize).collect(),
+        _ => Vec::new()
+    );
+    all.into_iter()
+        .enumerate()
+        .map(|(row, key)| keys.is_valid(row).then_some(key))
+}
+
+/// Appends a value for each row: `convert` of its value, or `missing`.
+fn extend<T: ArrowPrimitiveType, V: Copy>(
+    to: &mut Vec<V>,
+    array: &dyn Array,
+    missing: V,
+    convert: impl Fn(T::Native) -> V,
+) {
+    let array = array.as_primitive::<T>();
+    let first = to.len();
+    to.extend(array.values().iter().map(|&value| convert(value)));
+    if let Some(nulls) = array.nulls().filter(|nulls| nulls.null_count() > 0) {
+        for (value, is_valid) in to[first..].iter_mut().zip(nulls) {
+            if !is_valid {
+                *value = missing;
+            }
+        }
+    }
+}
+
+fn append_numbers(to: &mut Vec<f64>, array: &dyn Array) -> Result<()> {
+    macro_rules! numbers {
+        ($type:ty) => {
+            extend::<$type, f64>(to, array, f64::NAN, |value| value as f64)
+        };
+        ($type:ty, $scale:expr) => {{
+            let scale = i32::from(*$scale);
+            extend::<$type, f64>(to, array, f64::NAN, |value| decimal(value.into(), scale))
+        }};
+    }
+    match array.data_type() {
+        DataType::Float64 => numbers!(t::Float64Type),
+        DataType::Float32 => numbers!(t::Float32Type),
+        DataType::Float16 => {
+            extend::<t::Float16Type, f64>(to, array, f64::NAN, |value| value.to_f64());
+        }
+        DataType::Int8 => numbers!(t::Int8Type),
+        DataType::Int16 => numbers!(t::Int16Type),
+        DataType::Int32 => numbers!(t::Int32Type),
+        DataType::Int64 => numbers!(t::Int64Type),
+        DataType::UInt8 => numbers!(t::UInt8Type),
+        DataType::UInt16 => numbers!(t::UInt16Type),
+        DataType::UInt32 => numbers!(t::UInt32Type),
+        DataType::UInt64 => numbers!(t::UInt64Type),
+        DataType::Decimal32(_, scale) => numbers!(t::Decimal32Type, scale),
+        DataType::Decimal64(_, scale) => numbers!(t::Decimal64Type, scale),
+        DataType::Decimal128(_, scale) => numbers!(t::Decimal128Type, scale),
+        DataType::Decimal256(_, scale) => {
+            let scale = i32::from(*scale);
+            extend::<t::Decimal256Type, f64>(to, array, f64::NAN, |value| match value.to_i128() {
+                Some(value) => decimal(value, scale),
+                None => decimal_text(&value.to_string(), scale),
+            });
+        }
+        DataType::Null => to.resize(to.len() + array.len(), f64::NAN),
+        other => return Err(unexpected(other)),
+    }
+    Ok(())
+}
+
+/// `value / 10^scale`, rounded once.
+fn decimal(value: i128, scale: i32) -> f64 {
+    const EXACT: i128 = 1 << f64::MANTISSA_DIGITS;
+    if (0..=22).contains(&scale) && (-EXACT..=EXACT).contains(&value) {
+        value as f64 / 10_f64.powi(scale)
+    } else {
+        decimal_text(&value.to_string(), scale)
+    }
+}
+
+fn decimal_text(digits: &str, scale: i32) -> f64 {
+    fast_float2::parse(format!("{digits}e{}", -scale)).unwrap_or(f64::NAN)
+}
+
+fn append_texts(to: &mut TextBuilder, array: &dyn Array) -> Result<()> {
+    let mut push = |text: Option<&str>| match text {
+        Some(text) => to.push(text),
+        None => {
+            to.push_missing(1);
+            Ok(())
+        }
+    };
+    match array.data_type() {
+        DataType::Utf8 => array.as_string::<i32>().iter().try_for_each(&mut push),
+        DataType::LargeUtf8 => array.as_string::<i64>().iter().try_for_each(&mut push),
+        DataType::Utf8View => append_views(to, array.as_string_view()),
+        DataType::Null => {
+            to.push_missing(array.len());
+            Ok(())
+        }
+        other => Err(unexpected(other)),
+    }
+}
+
+/// Many views may point at one long string, which is looked at once.
+fn append_views(to: &mut TextBuilder, array: &StringViewArray) -> Result<()> {
+    const INLINE: u32 = 12;
+    let mut codes: HashMap<u128, u32> = HashMap::new();
+    for (row, &view) in array.views().iter().enumerate() {
+        let code = if array.is_null(row) {
+            TextColumn::MISSING
+        } else if view as u32 <= INLINE {
+            to.code(array.value(row))?
+        } else {
+            match codes.get(&view) {
+                Some(&code) => code,
+                None => {
+                    let code = to.code(array.value(row))?;
+                    codes.insert(view, code);
+                    code
+                }
+            }
+        };
+        to.push_code(code);
+    }
+    Ok(())
+}
+
+fn append_times(to: &mut Vec<i64>, array: &dyn Array) -> Result<()> {
+    const SECOND: i64 = 1_000_000_000;
+    let first = to.len();
+    let unit = match array.data_type() {
+        DataType::Date32 => 86_400 * SECOND,
+        DataType::Date64 | DataType::Timestamp(TimeUnit::Millisecond, _) => SECOND / 1_000,
+        DataType::Timestamp(TimeUnit::Second, _) => SECOND,
+        DataType::Timestamp(TimeUnit::Microsecond, _) => SECOND / 1_000_000,
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => 1,
+        other => return Err(unexpected(other)),
+    };
+    match array.data_type() {
+        DataType::Date32 => extend::<t::Date32Type, i64>(to, array, MISSING_TIME, i64::from),
+        DataType::Date64 => extend::<t::Date64Type, i64>(to, array, MISSING_TIME, |time| time),
+        DataType::Timestamp(TimeUnit::Second, _) => {
+            extend::<t::TimestampSecondType, i64>(to, array, MISSING_TIME, |time| time);
+        }
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            extend::<t::TimestampMillisecondType, i64>(to, array, MISSING_TIME, |time| time);
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            extend::<t::TimestampMicrosecondType, i64>(to, array, MISSING_TIME, |time| time);
+        }
+        _ => extend::<t::TimestampNanosecondType, i64>(to, array, MISSING_TIME, |time| time),
+    }
+    for (row, time) in to[first..].iter_mut().enumerate() {
+        if *time != MISSING_TIME {
+            *time = time.checked_mul(unit).ok_or_else(|| {
+                invalid(format!(
+                    "the time in row {row} of a batch is outside of the years 1677 to 2262, which nanoseconds can tell; correct it or make it null"
+                ))
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// An array whose type is not that of its column.
+fn unexpected(found: &DataType) -> Error {
+    invalid(format!("a column holds {found} unexpectedly"))
+}
+
+/// The error of an array in a column.
+pub(super) fn in_column(error: Error, name: &str) -> Error {
+    error.during(&format!("column {}", shortened(name)))
+}

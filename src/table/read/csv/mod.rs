@@ -1,0 +1,309 @@
+//! CSV, as in RFC 4180 and as the programs of the world write it.
+
+use memchr::{memchr, memchr_iter};
+
+use super::cells::Kind;
+use super::summary::FileSummary;
+use super::text_file::{Assembly, Cut, PIECE_BYTES, Piece, Purpose, TextFormat, read_window};
+use super::{changed, names};
+use crate::error::{Error, Result};
+use crate::table::{Column, Table, invalid, shortened};
+
+mod block;
+mod dialect;
+mod encoding;
+mod token;
+
+use self::block::Block;
+use self::dialect::{Dialect, shown};
+pub(super) use self::encoding::{decoded, decoding};
+
+/// What CSV leaves open.
+///
+/// Blank lines are passed over. White space around a cell without quotes is no part of it. A column is of booleans when
+/// all its cells are `true` or `false` in any case, of numbers when all are numbers or booleans, and of text when the first
+/// cell that is not missing is text. Dates are text. Thousands separators are not understood.
+#[derive(Debug, Clone)]
+pub struct CsvOptions {
+    /// Whether the first record names the columns; `true` when unset.
+    pub has_header: Option<bool>,
+    /// What stands between cells; when unset, whichever of comma, semicolon, tab and `|` splits the first records best.
+    pub delimiter: Option<u8>,
+    /// The decimal mark, `.` or `,`.
+    pub decimal: char,
+    /// The label of the encoding, such as `windows-1252`; UTF-8 when unset. A byte order mark outdoes it.
+    pub encoding: Option<String>,
+    /// What stands for a missing value beside what pandas takes for one. A number stands for every way to write it.
+    pub na_values: Vec<String>,
+    /// What stands around cells that hold delimiters, line ends or itself written twice; `"` when unset.
+    pub quote: Option<u8>,
+    /// What begins a line that is no record; none when unset.
+    pub comment: Option<u8>,
+    /// The names of columns that hold text, whatever it looks like; `f0`, `f1`, … in a file without header.
+    pub text_columns: Vec<String>,
+}
+
+impl Default for CsvOptions {
+    fn default() -> Self {
+        Self {
+            has_header: None,
+            delimiter: None,
+            decimal: '.',
+            encoding: None,
+            na_values: Vec::new(),
+            quote: None,
+            comment: None,
+            text_columns: Vec::new(),
+        }
+    }
+}
+
+/// Reads what [`decoded`] gives.
+pub(super) fn read(content: &[u8], options: &CsvOptions) -> Result<Table> {
+    let mut file = CsvFile::new(options, Purpose::Keep, None);
+    read_window(&mut file, content, true)?;
+    Table::from_columns(file.names(), file.take())
+}
+
+/// What the first record says.
+struct Layout {
+    dialect: Dialect,
+    encoding: String,
+    has_header: bool,
+    names: Option<Vec<String>>,
+}
+
+impl Layout {
+    fn display_name(&self, column: usize) -> String {
+        match &self.names {
+            Some(names) => shortened(&names[column]),
+            None => format!("\"f{column}\""),
+        }
+    }
+}
+
+/// A CSV file as far as it has been read.
+pub(super) struct CsvFile {
+    options: CsvOptions,
+    layout: Option<Layout>,
+    assembly: Assembly,
+    /// The kinds that a scan has found.
+    known: Option<(Option<Vec<String>>, Vec<Kind>)>,
+    n_lines: u64,
+}
+
+impl CsvFile {
+    /// A file of which nothing is read yet; `known` is what a scan has found.
+    pub(super) fn new(options: &CsvOptions, purpose: Purpose, known: Option<&FileSummary>) -> Self {
+        Self {
+            options: options.clone(),
+            layout: None,
+            assembly: Assembly::new(purpose),
+            known: known.map(|summary| {
+                let kinds = summary.columns().iter();
+                let kinds = kinds.map(|column| Kind::of(column.column_type));
+                (summary.names(), kinds.collect())
+            }),
+            n_lines: 0,
+        }
+    }
+
+    pub(super) fn names(&self) -> Option<Vec<String>> {
+        self.layout.as_ref().and_then(|layout| layout.names.clone())
+    }
+
+    pub(super) fn assembly(&self) -> &Assembly {
+        &self.assembly
+    }
+
+    /// The rows read since the last call.
+    pub(super) fn take(&mut self) -> Vec<Column> {
+        self.assembly.take()
+    }
+
+    /// Finds the layout at the start of the file; returns where the records begin, or `None` when more must be read first.
+    fn open(&mut self, window: &[u8], is_last: bool) -> Result<Option<usize>> {
+        let dialect = Dialect::find(&self.options, window, is_last)?;
+        let marks = dialect.marks;
+        let has_header = self.options.has_header.unwrap_or(true);
+        let start = marks.skip_blank(window, 0);
+        if start == window.len() {
+            let expected = if has_header {
+                "; its first line must name the columns"
+            } else {
+                ""
+            };
+            let error = invalid(format!("the file is empty{expected}"));
+            return if is_last { Err(error) } else { Ok(None) };
+        }
+        let line = 1 + memchr_iter(b'\n', &window[..start]).count();
+        let place = format!("line {line}: ");
+        let mut cells = Vec::new();
+        let mut at = start;
+        loop {
+            let token = match marks.token(window, at) {
+                Ok(token) => token,
+                // the rest of the file may hold the quote
+                Err(_) if !is_last => return Ok(None),
+                Err(problem) => return Err(problem.placed(&format!("line {line}"))),
+            };
+            if token.next == window.len() && !is_last {
+                return Ok(None);
+            }
+            cells.push(token.content);
+            at = token.next;
+            names::check_count(&place, cells.len())?;
+            if token.ends_record {
+                break;
+            }
+        }
+        let encoding = encoding::find(&self.options, &[])?.0.name().to_owned();
+        let names = if has_header {
+            let names = cells
+                .into_iter()
+                .map(|name| {
+                    String::from_utf8(name.into_owned()).map_err(|error| {
+                        invalid(format!(
+                            "{place}the column name {} is not {encoding}",
+                            shown(error.as_bytes())
+                        ))
+                    })
+                })
+                .collect::<Result<Vec<String>>>()?;
+            names::check(&place, names.iter().map(String::as_str))?;
+            self.start_columns(&names)?;
+            Some(names)
+        } else {
+            let names: Vec<String> = (0..cells.len()).map(|i| format!("f{i}")).collect();
+            self.start_columns(&names)?;
+            at = start;
+            None
+        };
+        if let Some((known, kinds)) = &self.known
+            && (*known != names || kinds.len() != self.assembly.n_columns())
+        {
+            return Err(changed());
+        }
+        self.n_lines = memchr_iter(b'\n', &window[..at]).count() as u64;
+        self.layout = Some(Layout {
+            dialect,
+            encoding,
+            has_header,
+            names,
+        });
+        Ok(Some(at))
+    }
+
+    fn start_columns(&mut self, names: &[String]) -> Result<()> {
+        for text in &self.options.text_columns {
+            if !names.contains(text) {
+                let message = format!("there is no column {}", shortened(text));
+                return Err(Error::field("text_columns", message));
+            }
+        }
+        let is_text: std::collections::HashSet<&String> =
+            self.options.text_columns.iter().collect();
+        for (column, name) in names.iter().enumerate() {
+            let known = self.known.as_ref().and_then(|(_, kinds)| kinds.get(column));
+            let kind = match known {
+                Some(kind) => *kind,
+                None if is_text.contains(name) => Kind::Text,
+                None => Kind::Unknown,
+            };
+            self.assembly.add_column(kind);
+        }
+        Ok(())
+    }
+
+    fn parse_piece(&self, bytes: &[u8]) -> Option<Block> {
+        let layout = self.layout.as_ref()?;
+        Some(block::parse(bytes, layout, self.assembly.kinds()))
+    }
+}
+
+impl TextFormat for CsvFile {
+    type Block = Option<Block>;
+
+    fn cut(&mut self, window: &[u8], is_last: bool) -> Cut {
+        let mut cut = Cut::default();
+        if self.layout.is_none() {
+            match self.open(window, is_last) {
+                Ok(Some(start)) => cut.consumed = start,
+                Ok(None) => return cut,
+                Err(error) => {
+                    cut.error = Some(error);
+                    return cut;
+                }
+            }
+        }
+        if let Some(layout) = &self.layout {
+            cut_records(&mut cut, window, is_last, layout.dialect.marks);
+        }
+        cut
+    }
+
+    fn is_settled(&self) -> bool {
+        self.layout.is_some() && self.assembly.kinds().all(|kind| kind != Kind::Unknown)
+    }
+
+    fn parse(&self, window: &[u8], piece: &Piece) -> Self::Block {
+        self.parse_piece(&window[piece.bytes.clone()])
+    }
+
+    fn merge(&mut self, block: Self::Block, window: &[u8], piece: &Piece) -> Result<()> {
+        let bytes = &window[piece.bytes.clone()];
+        let fits = |block: &Block, assembly: &Assembly| {
+            let pairs = block.columns.iter().enumerate();
+            block.problem.is_none()
+                && pairs.fold(true, |fits, (column, cells)| {
+                    fits && assembly.accepts(column, cells.kind())
+                })
+        };
+        let Some(mut block) = block else {
+            return Ok(());
+        };
+        if block.guessed && !fits(&block, &self.assembly) {
+            match self.parse_piece(bytes) {
+                Some(again) => block = again,
+                None => return Ok(()),
+            }
+        }
+        if let Some(problem) = block.problem {
+            let at = problem.at.min(bytes.len());
+            let line = self.n_lines + 1 + memchr_iter(b'\n', &bytes[..at]).count() as u64;
+            return Err(problem.placed(&format!("line {line}")));
+        }
+        self.assembly
+            .check_space(block.n_rows, block.columns.len())?;
+        self.assembly.append_all(block.columns)?;
+        self.assembly.add_rows(block.n_rows);
+        self.n_lines += memchr_iter(b'\n', bytes).count() as u64;
+        Ok(())
+    }
+}
+
+/// Cuts the window from `cut.consumed` on.
+fn cut_records(cut: &mut Cut, window: &[u8], is_last: bool, marks: token::Marks) {
+    if memchr(marks.quote, &window[cut.consumed..]).is_none() {
+        cut.lines(window, is_last);
+        return;
+    }
+    while cut.consumed < window.len() {
+        let start = cut.consumed;
+        let mut end = start;
+        while end < window.len() && end - start < PIECE_BYTES {
+            match marks.end_of_record(window, end) {
+                Some(next) => end = next,
+                None if is_last => end = window.len(),
+                None => break,
+            }
+        }
+        if end == start {
+            return;
+        }
+        cut.push(start..end);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! Which format a file has, from its first bytes.
+
+/// A format of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Cells between delimiters, one record a line, as in RFC 4180.
+    Csv,
+    /// One array of objects.
+    Json,
+    /// One object a line.
+    JsonLines,
+    /// Apache Parquet.
+    Parquet,
+    /// Apache Arrow IPC, as a file or as a stream.
+    ArrowIpc,
+}
+
+/// What Arrow IPC files begin and end with.
+pub(super) const ARROW_MAGIC: &[u8] = b"ARROW1";
+/// What each message of an Arrow IPC stream begins with.
+pub(super) const CONTINUATION: [u8; 4] = [0xff; 4];
+
+impl Format {
+    /// The format of a file that starts so. What looks like nothing else is CSV.
+    pub(super) fn detect(start: &[u8]) -> Self {
+        if start.starts_with(b"PAR1") {
+            return Self::Parquet;
+        }
+        if start.starts_with(ARROW_MAGIC) || start.starts_with(&CONTINUATION) {
+            return Self::ArrowIpc;
+        }
+        let mut visible = super::without_bom(start)
+            .iter()
+            .filter(|byte| !byte.is_ascii_whitespace());
+        match (visible.next(), visible.next()) {
+            (Some(b'['), Some(b'{' | b']') | None) => Self::Json,
+            (Some(b'{'), Some(b'"' | b'}') | None) => Self::JsonLines,
+            _ => Self::Csv,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_bytes_tell_the_format() {
+        for (start, format) in [
+            (&b"PAR1\x15"[..], Format::Parquet),
+            (b"ARROW1\0\0", Format::ArrowIpc),
+            (b"\xff\xff\xff\xff\x80", Format::ArrowIpc),
+            (b" [\n {\"a\": 1}", Format::Json),
+            (b"\xef\xbb\xbf[]", Format::Json),
+            (b"\n{\"a\": 1}\n", Format::JsonLines),
+            (b"a,b\n1,2", Format::Csv),
+            (b"[a],b\n", Format::Csv),
+            (b"{a},b\n", Format::Csv),
+            (b"\xff\xfea\0", Format::Csv),
+            (b"", Format::Csv),
+        ] {
+            assert_eq!(Format::detect(start), format, "{start:?}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+use std::sync::Arc;
+
+use arrow_array::types::Int8Type;
+use arrow_array::*;
+use arrow_ipc::CompressionType;
+use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
+
+use super::*;
+use crate::table::{ColumnView, MISSING_TIME};
+
+fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+    RecordBatch::try_from_iter_with_nullable(
+        columns.into_iter().map(|(name, array)| (name, array, true)),
+    )
+    .expect("valid")
+}
+
+fn stream(batches: &[RecordBatch], compression: Option<CompressionType>) -> Vec<u8> {
+    let options = IpcWriteOptions::default()
+        .try_with_compression(compression)
+        .expect("valid");
+    let mut writer = StreamWriter::try_new_with_options(Vec::new(), &batches[0].schema(), options)
+        .expect("valid");
+    for batch in batches {
+        writer.write(batch).expect("to memory");
+    }
+    writer.into_inner().expect("to memory")
+}
+
+fn refusal(content: &[u8], decompressed_bytes: u64) -> String {
+    let error = read(content, Limits { decompressed_bytes }).expect_err("should be refused");
+    error.message().to_owned()
+}
+
+#[test]
+fn types_that_parquet_lacks_are_read_too() {
+    let dictionary: DictionaryArray<Int8Type> = [Some("b"), None, Some("a")].into_iter().collect();
+    let values = Arc::new(Date64Array::from(vec![86_400_000, 0]));
+    let dates =
+        DictionaryArray::<Int8Type>::new(Int8Array::from(vec![Some(0), None, Some(1)]), values);
+    let halves: Float16Array = [1.5_f32, 0.0, -2.0].map(half_of).into_iter().collect();
+    let batch = batch(vec![
+        ("dictionary", Arc::new(dictionary)),
+        ("dates", Arc::new(dates)),
+        ("halves", Arc::new(halves)),
+        (
+            "views",
+            Arc::new(StringViewArray::from(vec![
+                Some("a string of more than twelve bytes"),
+                None,
+                Some("s"),
+            ])),
+        ),
+        (
+            "seconds",
+            Arc::new(TimestampSecondArray::from(vec![Some(2), None, Some(-2)])),
+        ),
+        (
+            "wide",
+            Arc::new(
+                Decimal256Array::from(vec![Some(150.into()), None, Some((-1).into())])
+                    .with_precision_and_scale(60, 1)
+                    .expect("valid"),
+            ),
+        ),
+    ]);
+    for compression in [
+        None,
+        Some(CompressionType::LZ4_FRAME),
+        Some(CompressionType::ZSTD),
+    ] {
+        let table = read(&stream(&[batch.clone()], compression), Limits::default()).expect("valid");
+        assert!(
+            matches!(table.column(0), ColumnView::Texts(t) if t.dictionary().iter().eq(["b", "a"]) && t.get(1).is_none())
+        );
+        assert!(
+            matches!(table.column(1), ColumnView::Times(t) if t == [86_400_000_000_000, MISSING_TIME, 0])
+        );
+        assert!(
+            matches!(table.column(2), ColumnView::Numbers(v) if v.to_vec() == [1.5, 0.0, -2.0])
+        );
+        assert!(
+            matches!(table.column(3), ColumnView::Texts(t) if t.get(0) == Some("a string of more than twelve bytes"))
+        );
+        assert!(
+            matches!(table.column(4), ColumnView::Times(t) if t == [2_000_000_000, MISSING_TIME, -2_000_000_000])
+        );
+        assert!(
+            matches!(table.column(5), ColumnView::Numbers(v) if v[0] == 15.0 && v[1].is_nan() && v[2] == -0.1)
+        );
+    }
+}
+
+fn half_of(value: f32) -> <types::Float16Type as ArrowPrimitiveType>::Native {
+    <types::Float16Type as ArrowPrimitiveType>::Native::from_f32(value)
+}
+
+#[test]
+fn damage_and_lies_are_refused() {
+    let numbers: ArrayRef = Arc::new(Float64Array::from(vec![1.0; 10_000]));
+    let batch = batch(vec![("a", numbers)]);
+    let plain = stream(&[batch.clone()], None);
+    assert_eq!(
+        refusal(&plain[..plain.len() - 100], 1 << 20),
+        "the Arrow data is cut off"
+    );
+    assert!(refusal(&plain, 1000).contains("write smaller record batches"));
+    assert!(
+        refusal(&stream(&[batch], Some(CompressionType::ZSTD)), 10_000)
+            .contains("decompresses to more than 10000 bytes")
+    );
+    // lengths of 2 GiB with nothing behind them
+    assert_eq!(
+        refusal(b"\xff\xff\xff\xff\xff\xff\xff\x7f", u64::MAX),
+        "the Arrow data is cut off"
+    );
+    assert!(refusal(b"\xff\xff\xff\xff\xff\xff\xff\xff", u64::MAX).contains("negative length"));
+    assert_eq!(
+        refusal(b"\xff\xff\xff\xff\0\0\0\0", 1 << 20),
+        "the Arrow data has no schema"
+    );
+    assert!(refusal(b"ARROW1\0\0PAR1", 1 << 20).contains("does not begin as it should"));
+}
+
+#[test]
+fn repeated_names_and_other_types_are_refused() {
+    let one: ArrayRef = Arc::new(Float64Array::from(vec![1.0]));
+    let schema = Schema::new(vec![
+        arrow_schema::Field::new("a", arrow_schema::DataType::Float64, true),
+        arrow_schema::Field::new("a", arrow_schema::DataType::Float64, true),
+    ]);
+    let twice = RecordBatch::try_new(Arc::new(schema), vec![Arc::clone(&one), one]).expect("valid");
+    assert_eq!(
+        refusal(&stream(&[twice], None), 1 << 20),
+        "columns 0 and 1 are both named \"a\"; names must be unique"
+    );
+    let binary = batch(vec![("b", Arc::new(BinaryArray::from(vec![&b"x"[..]])))]);
+    assert_eq!(
+        refusal(&stream(&[binary], None), 1 << 20),
+        "column \"b\" has the type Binary; only numbers, booleans, text, dates and timestamps can be read"
+    );
+}

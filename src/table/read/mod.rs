@@ -1,0 +1,121 @@
+//! Readers of files: CSV, JSON, JSON Lines, Parquet and Arrow IPC, each of them plain or compressed as a whole.
+//!
+//! [`read`] makes a table of a file in memory. A file that is larger than that is read twice: [`scan`] finds its columns and
+//! their types, and [`chunks`] gives its rows, a bounded number at a time, in these types.
+//!
+//! The text formats share one way through `text_file`: a window of bytes is cut into blocks of whole records, blocks are
+//! parsed in parallel and merged in order. What comes out depends neither on the cuts nor on the threads: a block that was
+//! parsed before the type of one of its columns was known is parsed again when it guessed otherwise than the blocks before.
+
+use std::borrow::Cow;
+
+use super::{Table, invalid};
+use crate::context::Context;
+use crate::error::{Error, Result};
+
+mod arrays;
+mod cells;
+mod chunks;
+mod compression;
+mod csv;
+mod format;
+mod ipc;
+mod json;
+mod names;
+mod page_sizes;
+mod parquet;
+mod source;
+mod summary;
+mod text_file;
+
+pub use self::chunks::Chunks;
+pub use self::csv::CsvOptions;
+pub use self::format::Format;
+pub use self::source::Source;
+pub use self::summary::{ColumnSummary, FileSummary};
+
+/// The most columns of a file. A header costs its sender next to nothing, and a column much more than that.
+pub const MAX_COLUMNS: usize = 1 << 16;
+
+/// How a file is to be read.
+#[derive(Debug, Clone, Default)]
+pub struct FileOptions {
+    /// The format, or `None` to tell it from the first bytes.
+    pub format: Option<Format>,
+    /// What CSV leaves open.
+    pub csv: CsvOptions,
+}
+
+/// What reading may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The most bytes that a compressed file, or the compressed pages or buffers inside it, may have decompressed.
+    pub decompressed_bytes: u64,
+}
+
+impl Default for Limits {
+    /// 1 GiB decompressed.
+    fn default() -> Self {
+        Self {
+            decompressed_bytes: 1 << 30,
+        }
+    }
+}
+
+/// Reads a file in memory.
+///
+/// Fails, naming the place of what is wrong, when the file is malformed, when a column holds more than one type, when names
+/// are empty or repeated, and when there are no rows, more than [`MAX_COLUMNS`] columns or more than
+/// [`MAX_CELLS`](super::MAX_CELLS) values.
+pub fn read(content: &[u8], options: &FileOptions, limits: Limits) -> Result<Table> {
+    let content = compression::decompressed(content, limits)?;
+    match options.format.unwrap_or_else(|| Format::detect(&content)) {
+        Format::Csv => csv::read(&csv::decoded(&content, &options.csv)?, &options.csv),
+        Format::Json => json::read(without_bom(&content), json::Layout::Array),
+        Format::JsonLines => json::read(without_bom(&content), json::Layout::Lines),
+        Format::Parquet => parquet::read(&source_of(content), limits),
+        Format::ArrowIpc => ipc::read(&content, limits),
+    }
+}
+
+/// Reads a file once from beginning to end, in bounded memory, to learn what is in it.
+///
+/// Fails as [`read`] does, but for the number of values, and when nobody waits any more.
+pub fn scan(
+    source: &Source,
+    options: &FileOptions,
+    limits: Limits,
+    context: &Context,
+) -> Result<FileSummary> {
+    summary::scan(source, options, limits, context)
+}
+
+/// The rows of a file that [`scan`] has seen, in tables of at most `chunk_rows` rows with the columns and types of the whole.
+///
+/// `options` and `limits` are those of the scan. Fails when the file cannot be opened, or has another format than before.
+pub fn chunks(
+    source: &Source,
+    options: &FileOptions,
+    limits: Limits,
+    summary: &FileSummary,
+    chunk_rows: usize,
+) -> Result<Chunks> {
+    Chunks::open(source, options, limits, summary, chunk_rows)
+}
+
+fn source_of(content: Cow<'_, [u8]>) -> Source {
+    Source::from(bytes::Bytes::from(content.into_owned()))
+}
+
+/// The content behind a byte order mark of UTF-8, if there is one.
+fn without_bom(content: &[u8]) -> &[u8] {
+    content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content)
+}
+
+/// What is wrong with a file that changed between its scan and its reading.
+fn changed() -> Error {
+    invalid("the file has changed since it was scanned")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+use std::sync::Arc;
+
+use ::parquet::arrow::ArrowWriter;
+use ::parquet::basic::Compression;
+use ::parquet::file::properties::WriterProperties;
+use arrow_array::types::Int32Type;
+use arrow_array::*;
+
+use super::*;
+use crate::table::{ColumnView, MISSING_TIME};
+
+fn written(columns: Vec<(&str, ArrayRef)>, codec: Compression) -> Vec<u8> {
+    let columns = columns.into_iter().map(|(name, array)| (name, array, true));
+    let batch = RecordBatch::try_from_iter_with_nullable(columns).expect("valid");
+    let properties = WriterProperties::builder().set_compression(codec).build();
+    let mut writer =
+        ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).expect("valid");
+    writer.write(&batch).expect("to memory");
+    writer.into_inner().expect("to memory")
+}
+
+fn read_bytes(content: Vec<u8>, decompressed_bytes: u64) -> Result<Table> {
+    read(
+        &Source::from(Bytes::from(content)),
+        Limits { decompressed_bytes },
+    )
+}
+
+fn refusal(content: Vec<u8>, decompressed_bytes: u64) -> String {
+    let error = read_bytes(content, decompressed_bytes).expect_err("should be refused");
+    error.message().to_owned()
+}
+
+#[test]
+fn every_type_has_its_column() {
+    let dictionary: DictionaryArray<Int32Type> = [Some("a"), None, Some("b")].into_iter().collect();
+    let numbers = DictionaryArray::<Int32Type>::new(
+        Int32Array::from(vec![Some(1), None, Some(0)]),
+        Arc::new(Int64Array::from(vec![7, 8])),
+    );
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        (
+            "i8",
+            Arc::new(Int8Array::from(vec![Some(-1), None, Some(3)])),
+        ),
+        (
+            "u64",
+            Arc::new(UInt64Array::from(vec![Some(1), None, Some(u64::MAX)])),
+        ),
+        (
+            "f32",
+            Arc::new(Float32Array::from(vec![Some(0.5), None, Some(-2.0)])),
+        ),
+        (
+            "decimal",
+            Arc::new(
+                Decimal128Array::from(vec![Some(12345), None, Some(-1)])
+                    .with_precision_and_scale(10, 2)
+                    .expect("valid"),
+            ),
+        ),
+        (
+            "bool",
+            Arc::new(BooleanArray::from(vec![Some(true), None, Some(false)])),
+        ),
+        (
+            "large",
+            Arc::new(LargeStringArray::from(vec![
+                Some("x"),
+                None,
+                Some("a string of more than twelve bytes"),
+            ])),
+        ),
+        (
+            "view",
+            Arc::new(StringViewArray::from(vec![
+                Some("y"),
+                None,
+                Some("a string of more than twelve bytes"),
+            ])),
+        ),
+        ("dictionary", Arc::new(dictionary)),
+        ("number dictionary", Arc::new(numbers)),
+        (
+            "date",
+            Arc::new(Date32Array::from(vec![Some(1), None, Some(-1)])),
+        ),
+        (
+            "ms",
+            Arc::new(
+                TimestampMillisecondArray::from(vec![Some(1500), None, Some(-1)])
+                    .with_timezone("+02:00"),
+            ),
+        ),
+        ("null", Arc::new(NullArray::new(3))),
+    ];
+    let table = read_bytes(written(columns, Compression::SNAPPY), 1 << 20).expect("valid");
+    let numbers = |column: usize| match table.column(column) {
+        ColumnView::Numbers(v) | ColumnView::Booleans(v) => (v[0], v[1].is_nan(), v[2]),
+        _ => panic!("column {column} holds no numbers"),
+    };
+    assert_eq!(numbers(0), (-1.0, true, 3.0));
+    assert_eq!(numbers(1), (1.0, true, u64::MAX as f64));
+    assert_eq!(numbers(2), (0.5, true, -2.0));
+    assert_eq!(numbers(3), (123.45, true, -0.01));
+    assert_eq!(numbers(4), (1.0, true, 0.0));
+    assert_eq!(numbers(8), (8.0, true, 7.0));
+    for (column, first, last) in [
+        (5, "x", "a string of more than twelve bytes"),
+        (6, "y", "a string of more than twelve bytes"),
+        (7, "a", "b"),
+    ] {
+        assert!(
+            matches!(table.column(column), ColumnView::Texts(t) if t.get(0) == Some(first) && t.get(1).is_none() && t.get(2) == Some(last))
+        );
+    }
+    const DAY: i64 = 86_400_000_000_000;
+    assert!(matches!(table.column(9), ColumnView::Times(t) if t == [DAY, MISSING_TIME, -DAY]));
+    assert!(
+        matches!(table.column(10), ColumnView::Times(t) if t == [1_500_000_000, MISSING_TIME, -1_000_000])
+    );
+    assert!(matches!(table.column(11), ColumnView::Numbers(v) if v.iter().all(|v| v.is_nan())));
+}
+
+#[test]
+fn other_types_are_refused_by_name() {
+    let list = ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1)])]);
+    let refusal = refusal(
+        written(vec![("tags", Arc::new(list))], Compression::SNAPPY),
+        1 << 20,
+    );
+    assert!(
+        refusal.starts_with("column \"tags\" has the type List("),
+        "{refusal}"
+    );
+    assert!(refusal.ends_with("only numbers, booleans, text, dates and timestamps can be read"));
+}
+
+#[test]
+fn times_that_nanoseconds_cannot_tell_are_refused() {
+    let date = Date32Array::from(vec![2_932_896]);
+    let refusal = refusal(
+        written(vec![("until", Arc::new(date))], Compression::SNAPPY),
+        1 << 20,
+    );
+    assert!(
+        refusal.starts_with("column \"until\": the time in row 0"),
+        "{refusal}"
+    );
+}
+
+#[test]
+fn pages_that_decompress_to_too_much_are_refused() {
+    let zeros: ArrayRef = Arc::new(Float64Array::from_iter_values(
+        (0..200_000).map(|i| f64::from(i % 1000)),
+    ));
+    for codec in [
+        Compression::SNAPPY,
+        Compression::ZSTD(Default::default()),
+        Compression::GZIP(Default::default()),
+        Compression::LZ4_RAW,
+    ] {
+        let content = written(vec![("a", Arc::clone(&zeros))], codec);
+        assert_eq!(
+            read_bytes(content.clone(), 1 << 30)
+                .expect("valid")
+                .n_rows(),
+            200_000
+        );
+        assert_eq!(
+            refusal(content, 1000),
+            "column \"a\": the pages of the file decompress to more than 1000 bytes"
+        );
+    }
+}
+
+#[test]
+fn a_long_string_that_all_rows_share_is_in_memory_once() {
+    let long = "x".repeat(100_000);
+    let keys = Int32Array::from(vec![0; 20_000]);
+    let shared =
+        DictionaryArray::<Int32Type>::new(keys, Arc::new(StringArray::from(vec![long.as_str()])));
+    let content = written(
+        vec![("t", Arc::new(shared))],
+        Compression::ZSTD(Default::default()),
+    );
+    let table = read_bytes(content, 1 << 30).expect("valid");
+    assert!(
+        matches!(table.column(0), ColumnView::Texts(t) if t.dictionary().len() == 1 && t.len() == 20_000)
+    );
+}
+
+#[test]
+fn damaged_files_say_so() {
+    for content in [
+        b"PAR1".to_vec(),
+        b"PAR1PAR1".to_vec(),
+        b"PAR1\0\0\0\0\xff\xff\xff\x7fPAR1".to_vec(),
+    ] {
+        assert!(refusal(content, 1 << 20).starts_with("the file is no valid Parquet: "));
+    }
+    let content = written(
+        vec![("a", Arc::new(Float64Array::from(vec![1.0; 100])))],
+        Compression::UNCOMPRESSED,
+    );
+    assert!(
+        refusal(content[..content.len() - 9].to_vec(), 1 << 20)
+            .starts_with("the file is no valid Parquet: ")
+    );
+}

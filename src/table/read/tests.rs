@@ -1,0 +1,478 @@
+//! Every format: a table that is written reads back equal, whole and in chunks of any size; and no bytes do harm.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::sync::Arc;
+
+use ::parquet::arrow::ArrowWriter;
+use ::parquet::basic::Compression as Codec;
+use ::parquet::file::properties::WriterProperties;
+use arrow_array::TimestampNanosecondArray;
+use arrow_array::{ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray};
+use arrow_ipc::writer::{FileWriter, StreamWriter};
+use proptest::prelude::*;
+
+use super::*;
+use crate::error::Reason;
+use crate::table::{Column, ColumnType, ColumnView, MISSING_TIME};
+
+/// A column to be written; `None` is a missing value.
+#[derive(Debug, Clone)]
+enum Written {
+    Numbers(Vec<Option<f64>>),
+    Booleans(Vec<Option<bool>>),
+    Texts(Vec<Option<String>>),
+    Times(Vec<Option<i64>>),
+}
+
+impl Written {
+    fn column(&self) -> Column {
+        match self {
+            Self::Numbers(v) => Column::Numbers(v.iter().map(|v| v.unwrap_or(f64::NAN)).collect()),
+            Self::Booleans(v) => Column::Booleans(
+                v.iter()
+                    .map(|v| v.map_or(f64::NAN, |b| f64::from(u8::from(b))))
+                    .collect(),
+            ),
+            Self::Texts(v) => Column::Texts(v.iter().map(Option::as_deref).collect()),
+            Self::Times(v) => Column::Times(v.iter().map(|v| v.unwrap_or(MISSING_TIME)).collect()),
+        }
+    }
+
+    fn array(&self) -> ArrayRef {
+        match self {
+            Self::Numbers(v) => Arc::new(Float64Array::from(v.clone())),
+            Self::Booleans(v) => Arc::new(BooleanArray::from(v.clone())),
+            Self::Texts(v) => Arc::new(StringArray::from(v.clone())),
+            Self::Times(v) => {
+                Arc::new(TimestampNanosecondArray::from(v.clone()).with_timezone("UTC"))
+            }
+        }
+    }
+
+    /// A cell as JSON; text in CSV is written between quotes, too.
+    fn json(&self, row: usize) -> serde_json::Value {
+        match self {
+            Self::Numbers(v) => v[row].into(),
+            Self::Booleans(v) => v[row].into(),
+            Self::Texts(v) => v[row].clone().into(),
+            Self::Times(v) => v[row].into(),
+        }
+    }
+
+    fn csv(&self, row: usize) -> String {
+        match self.json(row) {
+            serde_json::Value::Null => String::new(),
+            serde_json::Value::String(text) => format!("\"{}\"", text.replace('"', "\"\"")),
+            other => other.to_string(),
+        }
+    }
+
+    /// Whether CSV and JSON can tell the type, which takes a value.
+    fn shows_its_type(&self) -> bool {
+        match self {
+            Self::Numbers(_) => true,
+            Self::Booleans(v) => v.iter().any(Option::is_some),
+            Self::Texts(v) => v.iter().any(Option::is_some),
+            Self::Times(_) => false,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Sample {
+    columns: Vec<Written>,
+    n_rows: usize,
+}
+
+impl Sample {
+    fn names(&self) -> Vec<String> {
+        (0..self.columns.len())
+            .map(|i| format!("column {i:02}"))
+            .collect()
+    }
+
+    fn table(&self) -> Table {
+        Table::from_columns(
+            Some(self.names()),
+            self.columns.iter().map(Written::column).collect(),
+        )
+        .expect("valid")
+    }
+
+    fn for_text(mut self) -> Self {
+        self.columns.retain(Written::shows_its_type);
+        self.columns.push(Written::Numbers(
+            (0..self.n_rows).map(|i| Some(i as f64)).collect(),
+        ));
+        self
+    }
+
+    fn csv(&self) -> Vec<u8> {
+        let mut out = self.names().join(",");
+        for row in 0..self.n_rows {
+            let cells: Vec<String> = self.columns.iter().map(|c| c.csv(row)).collect();
+            out.push('\n');
+            out.push_str(&cells.join(","));
+        }
+        out.into_bytes()
+    }
+
+    fn objects(&self) -> Vec<String> {
+        let row = |row: usize| {
+            let cells = self
+                .names()
+                .into_iter()
+                .zip(self.columns.iter().map(|c| c.json(row)));
+            serde_json::Value::Object(cells.collect()).to_string()
+        };
+        (0..self.n_rows).map(row).collect()
+    }
+
+    fn batches(&self) -> Vec<RecordBatch> {
+        let columns = self
+            .names()
+            .into_iter()
+            .zip(self.columns.iter().map(Written::array));
+        let batch = RecordBatch::try_from_iter_with_nullable(
+            columns.map(|(name, array)| (name, array, true)),
+        )
+        .expect("valid");
+        let half = self.n_rows / 2;
+        vec![batch.slice(0, half), batch.slice(half, self.n_rows - half)]
+    }
+
+    fn parquet(&self, codec: Codec) -> Vec<u8> {
+        let properties = WriterProperties::builder()
+            .set_compression(codec)
+            .set_max_row_group_row_count(Some(37))
+            .build();
+        let batches = self.batches();
+        let mut writer =
+            ArrowWriter::try_new(Vec::new(), batches[0].schema(), Some(properties)).expect("valid");
+        for batch in &batches {
+            writer.write(batch).expect("to memory");
+        }
+        writer.into_inner().expect("to memory")
+    }
+
+    fn ipc_stream(&self) -> Vec<u8> {
+        let batches = self.batches();
+        let mut writer = StreamWriter::try_new(Vec::new(), &batches[0].schema()).expect("valid");
+        for batch in &batches {
+            writer.write(batch).expect("to memory");
+        }
+        writer.into_inner().expect("to memory")
+    }
+
+    fn ipc_file(&self) -> Vec<u8> {
+        let batches = self.batches();
+        let mut writer = FileWriter::try_new(Vec::new(), &batches[0].schema()).expect("valid");
+        for batch in &batches {
+            writer.write(batch).expect("to memory");
+        }
+        writer.into_inner().expect("to memory")
+    }
+}
+
+fn samples() -> impl Strategy<Value = Sample> {
+    (1..90_usize).prop_flat_map(|n_rows| {
+        let some = |p: f64| prop::bool::weighted(p);
+        let numbers = prop::collection::vec((some(0.9), any::<f64>()), n_rows).prop_map(|v| {
+            Written::Numbers(
+                v.into_iter()
+                    .map(|(is, x)| (is && x.is_finite()).then_some(x))
+                    .collect(),
+            )
+        });
+        let booleans = prop::collection::vec((some(0.7), any::<bool>()), n_rows).prop_map(|v| {
+            Written::Booleans(v.into_iter().map(|(is, x)| is.then_some(x)).collect())
+        });
+        // a letter in front keeps the words for missing values, numbers and booleans away
+        let texts = prop::collection::vec((some(0.8), "x[ -~\n\"é,]{0,6}"), n_rows)
+            .prop_map(|v| Written::Texts(v.into_iter().map(|(is, x)| is.then_some(x)).collect()));
+        let times = prop::collection::vec((some(0.8), -i64::MAX..i64::MAX), n_rows)
+            .prop_map(|v| Written::Times(v.into_iter().map(|(is, x)| is.then_some(x)).collect()));
+        let column = prop_oneof![numbers, booleans, texts, times];
+        prop::collection::vec(column, 1..6).prop_map(move |columns| Sample { columns, n_rows })
+    })
+}
+
+/// The cells as one string a row, by which tables compare whatever their dictionaries.
+fn rows(table: &Table) -> Vec<String> {
+    let cell = |column, row: usize| match table.column(column) {
+        ColumnView::Numbers(v) | ColumnView::Booleans(v) => format!("{:x}", v[row].to_bits()),
+        ColumnView::Texts(t) => format!("{:?}", t.get(row)),
+        ColumnView::Times(t) => t[row].to_string(),
+    };
+    let row = |row| {
+        (0..table.n_columns())
+            .map(|column| cell(column, row))
+            .collect::<Vec<_>>()
+            .join("|")
+    };
+    (0..table.n_rows()).map(row).collect()
+}
+
+fn types(table: &Table) -> Vec<ColumnType> {
+    (0..table.n_columns())
+        .map(|i| table.column_type(i))
+        .collect()
+}
+
+fn same(found: &Table, expected: &Table) {
+    assert_eq!(found.names(), expected.names());
+    assert_eq!(types(found), types(expected));
+    assert_eq!(rows(found), rows(expected));
+    for column in 0..found.n_columns() {
+        if let (ColumnView::Texts(a), ColumnView::Texts(b)) =
+            (found.column(column), expected.column(column))
+        {
+            assert_eq!(a, b);
+        }
+    }
+}
+
+/// Reads a file in memory, and from disk in chunks.
+fn reads_back(content: &[u8], options: &FileOptions, expected: &Table, chunk_rows: usize) {
+    let limits = Limits::default();
+    same(&read(content, options, limits).expect("valid"), expected);
+
+    let mut file = tempfile::tempfile().expect("a temporary file");
+    file.write_all(content).expect("to disk");
+    let source = Source::from_file(file).expect("a file");
+    let summary = scan(&source, options, limits, &Context::new()).expect("valid");
+    assert_eq!(summary.n_rows(), expected.n_rows() as u64);
+    assert_eq!(summary.names().as_deref(), expected.names());
+    for (i, column) in summary.columns().iter().enumerate() {
+        let n_missing = match expected.column(i) {
+            ColumnView::Numbers(v) | ColumnView::Booleans(v) => {
+                v.iter().filter(|v| v.is_nan()).count()
+            }
+            ColumnView::Texts(t) => t.n_missing(),
+            ColumnView::Times(t) => t.iter().filter(|&&t| t == MISSING_TIME).count(),
+        };
+        assert_eq!(
+            (column.column_type, column.n_missing),
+            (expected.column_type(i), n_missing as u64)
+        );
+    }
+    let mut n_rows = 0;
+    for chunk in chunks(&source, options, limits, &summary, chunk_rows).expect("valid") {
+        let chunk = chunk.expect("valid");
+        assert!(chunk.n_rows() <= chunk_rows);
+        same(
+            &chunk,
+            &expected.slice_rows(n_rows..n_rows + chunk.n_rows()),
+        );
+        n_rows += chunk.n_rows();
+    }
+    assert_eq!(n_rows, expected.n_rows());
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(content).expect("to memory");
+    encoder.finish().expect("to memory")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn text_formats_read_back(file in samples().prop_map(Sample::for_text), chunk_rows in 1..100_usize) {
+        let expected = file.table();
+        let csv = FileOptions { format: Some(Format::Csv), ..FileOptions::default() };
+        reads_back(&file.csv(), &csv, &expected, chunk_rows);
+        let detected = FileOptions::default();
+        reads_back(file.objects().join("\n").as_bytes(), &detected, &expected, chunk_rows);
+        reads_back(&gzip(format!("[{}]", file.objects().join(", ")).as_bytes()), &detected, &expected, chunk_rows);
+    }
+
+    #[test]
+    fn binary_formats_read_back(file in samples(), chunk_rows in 1..100_usize, codec in 0..4_usize) {
+        let expected = file.table();
+        let options = FileOptions::default();
+        let codec = [Codec::UNCOMPRESSED, Codec::SNAPPY, Codec::ZSTD(Default::default()), Codec::GZIP(Default::default())][codec];
+        reads_back(&file.parquet(codec), &options, &expected, chunk_rows);
+        reads_back(&file.ipc_stream(), &options, &expected, chunk_rows);
+        reads_back(&file.ipc_file(), &options, &expected, chunk_rows);
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(content in prop::collection::vec(any::<u8>(), 0..300), format in 0..6_usize) {
+        harmless(&content, format);
+    }
+
+    #[test]
+    fn texts_of_marks_are_read_or_refused(content in "[\\[\\]{}\":,a1 \n\r;|#\\\\e.-]{0,60}", format in 0..3_usize) {
+        harmless(content.as_bytes(), format);
+    }
+
+    #[test]
+    fn damaged_files_are_read_or_refused(
+        file in samples(),
+        kind in 0..6_usize,
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let mut content = match kind {
+            0 => file.clone().for_text().csv(),
+            1 => file.objects().join("\n").into_bytes(),
+            2 => format!("[{}]", file.objects().join(", ")).into_bytes(),
+            3 => file.parquet(Codec::SNAPPY),
+            4 => file.ipc_stream(),
+            _ => file.ipc_file(),
+        };
+        for (at, byte) in damage {
+            let at = at.index(content.len());
+            content[at] = byte;
+        }
+        if let Some(cut) = cut {
+            content.truncate(cut.index(content.len()));
+        }
+        harmless(&content, 5);
+    }
+}
+
+/// Reads whole, and in chunks: both give the same rows, or both refuse.
+fn harmless(content: &[u8], format: usize) {
+    let formats = [
+        Format::Csv,
+        Format::Json,
+        Format::JsonLines,
+        Format::Parquet,
+        Format::ArrowIpc,
+    ];
+    let options = FileOptions {
+        format: formats.get(format).copied(),
+        ..FileOptions::default()
+    };
+    let limits = Limits {
+        decompressed_bytes: 1 << 24,
+    };
+    let whole = read(content, &options, limits);
+    let source = Source::from(bytes::Bytes::copy_from_slice(content));
+    let chunked = scan(&source, &options, limits, &Context::new()).and_then(|summary| {
+        chunks(&source, &options, limits, &summary, 7)?.collect::<Result<Vec<Table>>>()
+    });
+    match (whole, chunked) {
+        (Ok(whole), Ok(chunked)) => {
+            let chunked: Vec<String> = chunked.iter().flat_map(rows).collect();
+            assert_eq!(rows(&whole), chunked);
+        }
+        (Err(whole), Err(chunked)) => {
+            assert_ne!(whole.reason(), Reason::Internal, "{whole}");
+            assert_ne!(chunked.reason(), Reason::Internal, "{chunked}");
+        }
+        // a batch of an IPC file or a page may be refused only once its values are put together, and the reverse
+        (whole, chunked) => panic!("{whole:?}\nbut\n{chunked:?}"),
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let mut content = b"n,t,late\n".to_vec();
+    let mut state = 1_u64;
+    while content.len() < 3 << 20 {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let late = if content.len() > 2 << 20 { "x" } else { "" };
+        let line = format!("{},\"text, {}\",{late}\n", state as f64 / 1e15, state >> 57);
+        content.extend_from_slice(line.as_bytes());
+    }
+    let read_on = |n_threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(n_threads)
+            .build()
+            .expect("threads");
+        pool.install(|| {
+            let whole = read(&content, &FileOptions::default(), Limits::default()).expect("valid");
+            let source = Source::from(bytes::Bytes::from(content.clone()));
+            let options = FileOptions::default();
+            let summary =
+                scan(&source, &options, Limits::default(), &Context::new()).expect("valid");
+            (whole, summary)
+        })
+    };
+    let (one, one_summary) = read_on(1);
+    let (many, many_summary) = read_on(5);
+    same(&one, &many);
+    assert_eq!(one_summary, many_summary);
+    assert_eq!(one.column_type(2), ColumnType::Text);
+}
+
+#[test]
+fn a_scan_stops_when_nobody_waits() {
+    let content = [&b"a\n"[..], &b"1\n".repeat(8 << 20)].concat();
+    let source = Source::from(bytes::Bytes::from(content));
+    let context = Context::new();
+    context.cancel();
+    let error = scan(
+        &source,
+        &FileOptions::default(),
+        Limits::default(),
+        &context,
+    )
+    .expect_err("cancelled");
+    assert_eq!(error.reason(), Reason::Cancelled);
+}
+
+#[test]
+fn a_file_that_changed_after_its_scan_is_refused() {
+    let of = |content: &'static [u8]| Source::from(bytes::Bytes::from_static(content));
+    let (options, limits) = (FileOptions::default(), Limits::default());
+    let summary = scan(&of(b"a,b\n1,x\n"), &options, limits, &Context::new()).expect("valid");
+    let other = &b"a,b\n1,x\n2,y\n"[..];
+    for content in [other, b"a,c\n1,x\n", b"{\"a\":1}", b"a,b\n"] {
+        let chunks = chunks(&of(content), &options, limits, &summary, 5);
+        let error = chunks
+            .and_then(Iterator::collect::<Result<Vec<_>>>)
+            .expect_err("changed");
+        assert_eq!(
+            error.message(),
+            "the file has changed since it was scanned",
+            "{content:?}"
+        );
+    }
+}
+
+#[test]
+fn sparse_json_is_scanned_and_read_in_chunks() {
+    let content: String = (0..20_000)
+        .map(|i| format!("{{\"key {}\": {i}}}\n", i % 500))
+        .collect();
+    let source = Source::from(bytes::Bytes::from(content));
+    let (options, limits) = (FileOptions::default(), Limits::default());
+    let summary = scan(&source, &options, limits, &Context::new()).expect("valid");
+    assert_eq!(
+        (summary.columns().len(), summary.columns()[0].n_missing),
+        (500, 20_000 - 40)
+    );
+    assert_eq!((summary.absent()[0].row, summary.absent().len()), (0, 500));
+    let mut n_rows = 0;
+    for chunk in chunks(&source, &options, limits, &summary, 1000).expect("valid") {
+        n_rows += chunk.expect("valid").n_rows();
+    }
+    assert_eq!(n_rows, 20_000);
+}
+
+#[test]
+fn a_record_without_end_is_refused_on_disk_before_it_fills_the_memory() {
+    let mut file = tempfile::tempfile().expect("a temporary file");
+    file.write_all(b"a\n\"").expect("to disk");
+    file.set_len(1 << 28).expect("a hole");
+    let source = Source::from_file(File::try_clone(&file).expect("a file")).expect("a file");
+    let error = scan(
+        &source,
+        &FileOptions::default(),
+        Limits::default(),
+        &Context::new(),
+    )
+    .expect_err("endless");
+    assert!(
+        error.message().contains("is a quote never closed?"),
+        "{error}"
+    );
+}
