@@ -1,6 +1,8 @@
 //! Where a time stands in the day, the week and the year, as points on a circle: the end of a cycle is next to its start.
 
+use std::array::from_fn;
 use std::f64::consts::TAU;
+use std::sync::LazyLock;
 
 use super::Engineer;
 
@@ -42,15 +44,26 @@ impl Cycle {
     /// 13.75 of 24. Days, from Monday, and months are whole, so that all of a day has the same place in the week.
     pub(super) fn sin_cos(self, time: i64) -> (f64, f64) {
         let day = time.div_euclid(NANOSECONDS_PER_DAY);
-        let part = match self {
+        match self {
             // below 2^53 nanoseconds, so nothing is rounded before the division
-            Self::Hour => time.rem_euclid(NANOSECONDS_PER_DAY) as f64 / NANOSECONDS_PER_HOUR / 24.0,
+            Self::Hour => {
+                point(time.rem_euclid(NANOSECONDS_PER_DAY) as f64 / NANOSECONDS_PER_HOUR / 24.0)
+            }
             // 1970-01-01 was a Thursday
-            Self::DayOfWeek => (day + 3).rem_euclid(7) as f64 / 7.0,
-            Self::Month => month(day) as f64 / 12.0,
-        };
-        (part * TAU).sin_cos()
+            Self::DayOfWeek => WEEK[(day + 3).rem_euclid(7) as usize],
+            Self::Month => YEAR[month(day) as usize],
+        }
     }
+}
+
+/// The points of whole days and months: sines are slow.
+static WEEK: LazyLock<[(f64, f64); 7]> = LazyLock::new(|| from_fn(|day| point(day as f64 / 7.0)));
+static YEAR: LazyLock<[(f64, f64); 12]> =
+    LazyLock::new(|| from_fn(|month| point(month as f64 / 12.0)));
+
+/// The sine and the cosine of a part of a cycle.
+fn point(part: f64) -> (f64, f64) {
+    (part * TAU).sin_cos()
 }
 
 /// The month, from 0, of a day since 1970 in the Gregorian calendar, by counting in years that start in March, in eras of
