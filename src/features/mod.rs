@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Reason, Result};
 
+pub mod engineer;
 pub mod impute;
 pub mod label;
 pub mod scale;
 pub mod schema;
+pub mod time;
 
 pub use impute::{Gaps, Imputer};
 pub use label::Label;
