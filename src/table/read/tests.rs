@@ -292,3 +292,26 @@ fn a_record_without_end_is_refused_on_disk_before_it_fills_the_memory() {
         "{error}"
     );
 }
+
+#[test]
+fn what_must_be_decoded_is_decoded_on_disk_too() {
+    let utf16 = "\u{feff}a,b\nGrüße,1\n,2\n".encode_utf16();
+    let latin = FileOptions {
+        csv: CsvOptions {
+            encoding: Some("latin1".to_owned()),
+            ..CsvOptions::default()
+        },
+        ..FileOptions::default()
+    };
+    let expected = read(
+        "a,b\nGrüße,1\n,2\n".as_bytes(),
+        &FileOptions::default(),
+        Limits::default(),
+    )
+    .expect("valid");
+    let content: Vec<u8> = utf16.flat_map(u16::to_be_bytes).collect();
+    reads_back(&content, &FileOptions::default(), &expected, 1);
+    reads_back(b"a,b\rGr\xfc\xdfe,1\r,2", &latin, &expected, 5);
+    let zstd = zstd::encode_all(&b"a,b\nGr\xfc\xdfe,1\n,2\n"[..], 1).expect("to memory");
+    reads_back(&zstd, &latin, &expected, 2);
+}
