@@ -69,7 +69,11 @@ fn types_that_parquet_lacks_are_read_too() {
         Some(CompressionType::LZ4_FRAME),
         Some(CompressionType::ZSTD),
     ] {
-        let table = read(&stream(&[batch.clone()], compression), Limits::default()).expect("valid");
+        let table = read(
+            &stream(std::slice::from_ref(&batch), compression),
+            Limits::default(),
+        )
+        .expect("valid");
         assert!(
             matches!(table.column(0), ColumnView::Texts(t) if t.dictionary().iter().eq(["b", "a"]) && t.get(1).is_none())
         );
@@ -99,7 +103,7 @@ fn half_of(value: f32) -> <types::Float16Type as ArrowPrimitiveType>::Native {
 fn damage_and_lies_are_refused() {
     let numbers: ArrayRef = Arc::new(Float64Array::from(vec![1.0; 10_000]));
     let batch = batch(vec![("a", numbers)]);
-    let plain = stream(&[batch.clone()], None);
+    let plain = stream(std::slice::from_ref(&batch), None);
     assert_eq!(
         refusal(&plain[..plain.len() - 100], 1 << 20),
         "the Arrow data is cut off"
