@@ -15,6 +15,8 @@ use crate::error::{Error, Reason, Result};
 
 pub mod auto;
 pub mod class_weight;
+#[cfg(test)]
+mod contract;
 pub mod ecod;
 pub mod gaussian;
 pub mod hbos;

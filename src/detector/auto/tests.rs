@@ -4,14 +4,15 @@ use proptest::prelude::*;
 
 use super::super::lesinn::random::Stream;
 use super::*;
+use crate::detector::contract::{
+    company_changes_nothing, fit_plain, refuses_damages, score, stops_when_no_one_waits,
+    storing_changes_nothing, threads_change_nothing,
+};
 
 fn fit(rows: &Array2<f64>) -> Auto {
-    let params = AutoParams::default().check().expect("right");
-    let sample = Sample::complete(rows.view());
-    let learned = Auto::fit(&params, sample, &Context::new()).expect("a model");
-    assert_eq!(learned.calibration_scores, None);
-    learned.detector.validate().expect("sound");
-    learned.detector
+    let model: Auto = fit_plain(&AutoParams::default(), rows).expect("a model");
+    model.validate().expect("sound");
+    model
 }
 
 fn update(model: &Auto, history: History<'_>, rows: &Array2<f64>) -> Auto {
@@ -20,12 +21,6 @@ fn update(model: &Auto, history: History<'_>, rows: &Array2<f64>) -> Auto {
     let model = learned.expect("a model").detector;
     model.validate().expect("sound");
     model
-}
-
-fn score(model: &Auto, rows: ArrayView2<'_, f64>) -> Vec<f64> {
-    let mut scores = vec![f64::NAN; rows.nrows()];
-    model.score_block(rows, &mut scores);
-    scores
 }
 
 /// Rows with a correlation of neighbouring columns, and a long tail in every third.
@@ -192,20 +187,12 @@ fn too_few_rows_and_other_widths_are_refused() {
 #[test]
 fn cancellation_stops_a_fit_and_an_update() {
     let rows = table(1000, 3, 1);
-    let (model, context) = (fit(&rows), Context::new());
+    stops_when_no_one_waits::<Auto>(&AutoParams::default(), &rows);
+    let context = Context::new();
     context.cancel();
-    let sample = Sample::complete(rows.view());
-    let params = AutoParams::default().check().expect("right");
-    let error = Auto::fit(&params, sample, &context).expect_err("cancelled");
-    assert_eq!(error.reason(), Reason::Cancelled);
-    let error = model
-        .update(History::none(), sample, &context)
-        .expect_err("cancelled");
-    assert_eq!(error.reason(), Reason::Cancelled);
     let error = Covariance::fit(&[1.0; 100], 2, &context).expect_err("cancelled");
     assert_eq!(error.reason(), Reason::Cancelled);
-    let error = model
-        .clone()
+    let error = fit(&rows)
         .learn_ranks(&[(rows.view(), 1.0)], &context)
         .expect_err("cancelled");
     assert_eq!(error.reason(), Reason::Cancelled);
@@ -220,16 +207,7 @@ fn the_number_of_threads_changes_nothing_and_the_seed_does() {
         labels: None,
         seen: 9000,
     };
-    let on = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .expect("a pool");
-        pool.install(|| {
-            rmp_serde::to_vec_named(&update(&fit(&rows), history, &rows)).expect("bytes")
-        })
-    };
-    assert_eq!(on(1), on(3));
+    threads_change_nothing(|| update(&fit(&rows), history, &rows));
     let params = AutoParams { random_state: 1 }.check().expect("right");
     let dataset = linfa::DatasetBase::from(rows.clone());
     assert_ne!(params.fit(&dataset).expect("a model"), fit(&rows));
@@ -289,20 +267,17 @@ fn what_an_update_brings_becomes_usual() {
 #[test]
 fn damaged_models_are_refused() {
     let good = fit(&table(100, 3, 6));
-    let damages: [fn(&mut Auto); 6] = [
-        |m| m.ranks.truncate(2),
-        |m| m.covariance = None,
-        |m| m.covariance = fit(&table(100, 2, 6)).covariance,
-        |m| m.logarithmic = fit(&table(100, 2, 6)).logarithmic,
-        |m| m.balanced = fit(&table(100, 2, 6)).balanced,
-        |m| m.ranks.clear(),
-    ];
-    for damage in damages {
-        let mut bad = good.clone();
-        damage(&mut bad);
-        let error = bad.validate().expect_err("damaged");
-        assert_eq!(error.reason(), Reason::DamagedArtifact);
-    }
+    refuses_damages(
+        &good,
+        &[
+            |m| m.ranks.truncate(2),
+            |m| m.covariance = None,
+            |m| m.covariance = fit(&table(100, 2, 6)).covariance,
+            |m| m.logarithmic = fit(&table(100, 2, 6)).logarithmic,
+            |m| m.balanced = fit(&table(100, 2, 6)).balanced,
+            |m| m.ranks.clear(),
+        ],
+    );
 }
 
 proptest! {
@@ -311,21 +286,12 @@ proptest! {
     #[test]
     fn a_row_scores_the_same_alone_and_in_any_batch(seed: u64, n in 2..90usize, d in 1..9usize, from in 0..70usize) {
         let rows = table(n, d, seed);
-        let model = fit(&rows);
         let probes = concatenate![Axis(0), rows, table(200, d, !seed)];
-        let together = score(&model, probes.view());
-        prop_assert_eq!(&score(&model, probes.slice(s![from.., ..])), &together[from..]);
-        for (row, expected) in probes.outer_iter().zip(&together) {
-            prop_assert_eq!(score(&model, row.insert_axis(Axis(0)))[0].to_bits(), expected.to_bits());
-        }
+        company_changes_nothing(&fit(&rows), probes.view(), from);
     }
 
     #[test]
     fn a_stored_model_is_the_same(seed: u64, n in 2..60usize, d in 1..5usize) {
-        let model = fit(&table(n, d, seed));
-        let bytes = rmp_serde::to_vec_named(&model).expect("bytes");
-        let read: Auto = rmp_serde::from_slice(&bytes).expect("a model");
-        read.validate().expect("sound");
-        prop_assert_eq!(read, model);
+        storing_changes_nothing(&fit(&table(n, d, seed)));
     }
 }

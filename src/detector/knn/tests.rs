@@ -1,10 +1,10 @@
-use linfa::traits::Fit as _;
-use ndarray::{Array2, array};
+use ndarray::array;
 
-use super::super::neighbors::contract::{
-    fit, is_finite, is_one_and_the_same, learns_more, refuses, score,
-};
 use super::*;
+use crate::detector::contract::neighbors::{
+    eight_rows, is_finite, is_one_and_the_same, learns_more, refuses,
+};
+use crate::detector::contract::{fit, fits_through_linfa, refuses_damages, score};
 use crate::error::Reason;
 
 fn params(n_neighbors: usize, method: KnnMethod) -> KnnParams {
@@ -12,19 +12,6 @@ fn params(n_neighbors: usize, method: KnnMethod) -> KnnParams {
         n_neighbors,
         method,
     }
-}
-
-fn rows() -> Array2<f64> {
-    array![
-        [0.0, 0.0],
-        [1.0, 0.5],
-        [0.3, 1.7],
-        [2.0, 2.2],
-        [0.4, 0.9],
-        [8.0, 8.5],
-        [1.1, 1.3],
-        [1.0, 0.5],
-    ]
 }
 
 #[test]
@@ -54,7 +41,7 @@ fn agrees_with_pyod() {
         ),
     ];
     for (params, old, found) in expected {
-        let learned = fit::<Knn>(&params, &rows()).expect("a model");
+        let learned = fit::<Knn>(&params, &eight_rows()).expect("a model");
         let scores = learned.calibration_scores.expect("scores");
         assert_eq!(scores.len(), 8);
         let scores = scores.into_iter().zip(old);
@@ -67,8 +54,8 @@ fn agrees_with_pyod() {
 
 #[test]
 fn no_more_neighbours_than_other_rows() {
-    let few = fit::<Knn>(&params(7, KnnMethod::Mean), &rows()).expect("a model");
-    let many = fit::<Knn>(&params(100, KnnMethod::Mean), &rows()).expect("a model");
+    let few = fit::<Knn>(&params(7, KnnMethod::Mean), &eight_rows()).expect("a model");
+    let many = fit::<Knn>(&params(100, KnnMethod::Mean), &eight_rows()).expect("a model");
     assert_eq!(few.calibration_scores, many.calibration_scores);
     let two = fit::<Knn>(&KnnParams::default(), &array![[0.0], [3.0]]).expect("a model");
     assert_eq!(two.calibration_scores, Some(vec![3.0, 3.0]));
@@ -92,23 +79,16 @@ fn parameters_are_checked() {
 
 #[test]
 fn linfa_fits_it() {
-    let dataset = linfa::DatasetBase::from(rows());
-    let params = KnnParams::default();
-    let model = params.fit(&dataset).expect("a model");
-    assert_eq!(
-        model,
-        fit::<Knn>(&params, &rows()).expect("a model").detector
-    );
+    fits_through_linfa::<Knn>(&KnnParams::default(), &eight_rows());
 }
 
 #[test]
 fn damaged_models_are_refused() {
-    let mut model = fit::<Knn>(&KnnParams::default(), &rows())
-        .expect("a model")
-        .detector;
-    model.params.n_neighbors = 0;
-    let error = model.validate().expect_err("damaged");
-    assert_eq!(error.reason(), Reason::DamagedArtifact);
+    let good = fit::<Knn>(&KnnParams::default(), &eight_rows());
+    refuses_damages(
+        &good.expect("a model").detector,
+        &[|m| m.params.n_neighbors = 0],
+    );
 }
 
 #[test]

@@ -1,16 +1,17 @@
-use linfa::traits::Fit as _;
 use ndarray::{Array2, array, concatenate, s};
 use proptest::prelude::*;
 
 use super::simd::Portable;
 use super::*;
+use crate::detector::contract::{
+    company_changes_nothing, fit_plain, fits_through_linfa, refuses_another_width, refuses_damages,
+    score, stops_when_no_one_waits, storing_changes_nothing, threads_change_nothing, update_plain,
+};
 
 fn fit_with(params: LesinnParams, rows: &Array2<f64>) -> Result<Lesinn> {
-    let sample = Sample::complete(rows.view());
-    let learned = Lesinn::fit(params.check_ref()?, sample, &Context::new())?;
-    assert_eq!(learned.calibration_scores, None);
-    learned.detector.validate()?;
-    Ok(learned.detector)
+    let model: Lesinn = fit_plain(&params, rows)?;
+    model.validate()?;
+    Ok(model)
 }
 
 fn fit(rows: &Array2<f64>) -> Lesinn {
@@ -18,17 +19,9 @@ fn fit(rows: &Array2<f64>) -> Lesinn {
 }
 
 fn update(model: &Lesinn, rows: &Array2<f64>) -> Lesinn {
-    let sample = Sample::complete(rows.view());
-    let learned = model.update(History::none(), sample, &Context::new());
-    let model = learned.expect("a model").detector;
+    let model = update_plain(model, rows).expect("a model");
     model.validate().expect("sound");
     model
-}
-
-fn score(model: &Lesinn, rows: ArrayView2<'_, f64>) -> Vec<f64> {
-    let mut scores = vec![f64::NAN; rows.nrows()];
-    model.score_block(rows, &mut scores);
-    scores
 }
 
 /// Rows with a column of a long tail every third, and another scale in each.
@@ -199,10 +192,7 @@ fn parameters_are_checked() {
 
 #[test]
 fn linfa_fits_it() {
-    let rows = table(50, 3, 1);
-    let dataset = linfa::DatasetBase::from(rows.clone());
-    let params = LesinnParams::default().check().expect("right");
-    assert_eq!(params.fit(&dataset).expect("a model"), fit(&rows));
+    fits_through_linfa::<Lesinn>(&LesinnParams::default(), &table(50, 3, 1));
 }
 
 #[test]
@@ -239,44 +229,18 @@ fn too_little_and_too_much_are_refused() {
 
 #[test]
 fn updates_of_another_width_are_refused() {
-    let other = table(10, 2, 5);
-    let error = fit(&table(10, 3, 5))
-        .update(
-            History::none(),
-            Sample::complete(other.view()),
-            &Context::new(),
-        )
-        .expect_err("refused");
-    assert_eq!(error.reason(), Reason::SchemaMismatch);
+    refuses_another_width(&fit(&table(10, 3, 5)));
 }
 
 #[test]
 fn cancellation_stops_a_fit_and_an_update() {
-    let rows = table(1000, 3, 1);
-    let model = fit(&rows);
-    let context = Context::new();
-    context.cancel();
-    let sample = Sample::complete(rows.view());
-    let params = LesinnParams::default().check().expect("right");
-    let error = Lesinn::fit(&params, sample, &context).expect_err("cancelled");
-    assert_eq!(error.reason(), Reason::Cancelled);
-    let error = model
-        .update(History::none(), sample, &context)
-        .expect_err("cancelled");
-    assert_eq!(error.reason(), Reason::Cancelled);
+    stops_when_no_one_waits::<Lesinn>(&LesinnParams::default(), &table(1000, 3, 1));
 }
 
 #[test]
 fn the_number_of_threads_changes_nothing_and_the_seed_does() {
     let rows = table(3000, 9, 1);
-    let on = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .expect("a pool");
-        pool.install(|| rmp_serde::to_vec_named(&update(&fit(&rows), &rows)).expect("bytes"))
-    };
-    assert_eq!(on(1), on(3));
+    threads_change_nothing(|| update(&fit(&rows), &rows));
     let other = LesinnParams {
         random_state: 1,
         ..LesinnParams::default()
@@ -329,23 +293,20 @@ fn a_sentinel_among_the_values_leaves_the_scale_alone() {
 #[test]
 fn damaged_models_are_refused() {
     let good = fit(&table(100, 3, 6));
-    let damages: [fn(&mut Lesinn); 9] = [
-        |m| m.params.n_neighbors = 32,
-        |m| m.params.n_estimators = 65,
-        |m| m.params.max_samples = 31,
-        |m| m.references = References::new(64, 3),
-        |m| m.references.groups_mut()[7].set(7, 31, 2, f32::NAN),
-        |m| m.references.groups_mut()[0].set(0, 0, 0, 2e15),
-        |m| m.reservoirs = Reservoirs::new(64, 32, 0),
-        |m| m.reservoirs = Reservoirs::new(8, 32, 0),
-        |m| m.frame = fit(&table(100, 2, 6)).frame,
-    ];
-    for damage in damages {
-        let mut bad = good.clone();
-        damage(&mut bad);
-        let error = bad.validate().expect_err("damaged");
-        assert_eq!(error.reason(), Reason::DamagedArtifact);
-    }
+    refuses_damages(
+        &good,
+        &[
+            |m| m.params.n_neighbors = 32,
+            |m| m.params.n_estimators = 65,
+            |m| m.params.max_samples = 31,
+            |m| m.references = References::new(64, 3),
+            |m| m.references.groups_mut()[7].set(7, 31, 2, f32::NAN),
+            |m| m.references.groups_mut()[0].set(0, 0, 0, 2e15),
+            |m| m.reservoirs = Reservoirs::new(64, 32, 0),
+            |m| m.reservoirs = Reservoirs::new(8, 32, 0),
+            |m| m.frame = fit(&table(100, 2, 6)).frame,
+        ],
+    );
 }
 
 #[test]
@@ -402,11 +363,7 @@ proptest! {
         let params = LesinnParams { n_estimators: 13, max_samples: 19, n_neighbors, metric, random_state: seed };
         let model = fit_with(params, &rows).expect("a model");
         let probes = concatenate![Axis(0), rows, table(75, d, !seed)];
-        let together = score(&model, probes.view());
-        prop_assert_eq!(&score(&model, probes.slice(s![from.., ..])), &together[from..]);
-        for (row, expected) in probes.outer_iter().zip(&together) {
-            prop_assert_eq!(score(&model, row.insert_axis(Axis(0)))[0].to_bits(), expected.to_bits());
-        }
+        let together = company_changes_nothing(&model, probes.view(), from);
         let mut scratch = Scratch::default();
         model.prepare(probes.view(), &mut scratch.coordinates);
         let mut portable = vec![0.0; probes.nrows()];
@@ -436,10 +393,6 @@ proptest! {
 
     #[test]
     fn a_stored_model_is_the_same(seed: u64, n in 2..60usize, d in 1..5usize) {
-        let model = fit(&table(n, d, seed));
-        let bytes = rmp_serde::to_vec_named(&model).expect("bytes");
-        let read: Lesinn = rmp_serde::from_slice(&bytes).expect("a model");
-        read.validate().expect("sound");
-        prop_assert_eq!(read, model);
+        storing_changes_nothing(&fit(&table(n, d, seed)));
     }
 }

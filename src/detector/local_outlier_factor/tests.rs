@@ -1,28 +1,15 @@
-use linfa::traits::Fit as _;
 use ndarray::{Array2, array};
 
-use super::super::neighbors::contract::{
-    fit, is_finite, is_one_and_the_same, learns_more, refuses, score,
-};
 use super::*;
+use crate::detector::contract::neighbors::{
+    eight_rows, is_finite, is_one_and_the_same, learns_more, refuses,
+};
+use crate::detector::contract::{fit, fits_through_linfa, refuses_damages, score};
 
 type Lof = LocalOutlierFactor;
 
 fn params(n_neighbors: usize) -> LocalOutlierFactorParams {
     LocalOutlierFactorParams { n_neighbors }
-}
-
-fn rows() -> Array2<f64> {
-    array![
-        [0.0, 0.0],
-        [1.0, 0.5],
-        [0.3, 1.7],
-        [2.0, 2.2],
-        [0.4, 0.9],
-        [8.0, 8.5],
-        [1.1, 1.3],
-        [1.0, 0.5],
-    ]
 }
 
 #[test]
@@ -61,7 +48,7 @@ fn agrees_with_scikit_learn() {
         ),
     ];
     for (n_neighbors, old, found) in expected {
-        let learned = fit::<Lof>(&params(n_neighbors), &rows()).expect("a model");
+        let learned = fit::<Lof>(&params(n_neighbors), &eight_rows()).expect("a model");
         let scores = learned.calibration_scores.expect("scores");
         assert_eq!(scores.len(), 8);
         let scores = scores.into_iter().zip(old);
@@ -106,40 +93,34 @@ fn more_neighbours_than_there_is_room_for_are_refused() {
 
 #[test]
 fn linfa_fits_it() {
-    let dataset = linfa::DatasetBase::from(rows());
-    let params = LocalOutlierFactorParams::default();
-    let model = params.fit(&dataset).expect("a model");
-    assert_eq!(
-        model,
-        fit::<Lof>(&params, &rows()).expect("a model").detector
-    );
+    fits_through_linfa::<Lof>(&LocalOutlierFactorParams::default(), &eight_rows());
 }
 
 #[test]
 fn damaged_models_are_refused() {
-    let good = fit::<Lof>(&params(3), &rows()).expect("a model").detector;
-    good.validate().expect("valid");
-    let damages: [fn(&mut Lof); 8] = [
-        |m| m.params.n_neighbors = 0,
-        |m| m.k_distances.truncate(2),
-        |m| m.densities.truncate(2),
-        |m| m.densities.push(1.0),
-        |m| m.k_distances[0] = f64::NAN,
-        |m| m.k_distances[0] = -1.0,
-        |m| m.densities[1] = f64::INFINITY,
-        |m| m.densities[1] = -1.0,
-    ];
-    for damage in damages {
-        let mut bad = good.clone();
-        damage(&mut bad);
-        let error = bad.validate().expect_err("damaged");
-        assert_eq!(error.reason(), Reason::DamagedArtifact);
-    }
+    let good = fit::<Lof>(&params(3), &eight_rows())
+        .expect("a model")
+        .detector;
+    refuses_damages(
+        &good,
+        &[
+            |m| m.params.n_neighbors = 0,
+            |m| m.k_distances.truncate(2),
+            |m| m.densities.truncate(2),
+            |m| m.densities.push(1.0),
+            |m| m.k_distances[0] = f64::NAN,
+            |m| m.k_distances[0] = -1.0,
+            |m| m.densities[1] = f64::INFINITY,
+            |m| m.densities[1] = -1.0,
+        ],
+    );
 }
 
 #[test]
 fn a_hostile_model_that_passes_scores_finitely() {
-    let mut hostile = fit::<Lof>(&params(3), &rows()).expect("a model").detector;
+    let mut hostile = fit::<Lof>(&params(3), &eight_rows())
+        .expect("a model")
+        .detector;
     hostile.densities.fill(*DENSITIES.end());
     hostile.k_distances.fill(*DISTANCES.end());
     hostile.validate().expect("valid");

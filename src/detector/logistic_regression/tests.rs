@@ -4,6 +4,10 @@ use ndarray::{Array1, Array2, Axis, array, concatenate, s};
 
 use super::*;
 use crate::detector::ClassWeight;
+use crate::detector::contract::rows::uniforms;
+use crate::detector::contract::{
+    assert_within, bytes, refuses_damages, score, threads_change_nothing,
+};
 
 mod properties;
 mod shapes;
@@ -29,22 +33,6 @@ fn fit(rows: &Array2<f64>, labels: &[bool]) -> LogisticRegression {
     fit_with(&LogisticRegressionParams::default(), rows, labels).expect("a model")
 }
 
-fn score(model: &LogisticRegression, rows: ArrayView2<'_, f64>) -> Vec<f64> {
-    let mut scores = vec![f64::NAN; rows.nrows()];
-    model.score_block(rows, &mut scores);
-    scores
-}
-
-fn uniforms(seed: u64) -> impl FnMut() -> f64 {
-    let mut state = seed;
-    move || {
-        state = state
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        (state >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
-
 /// Rows with labels that follow from the first column, but for some noise.
 fn table(n: usize, d: usize, offset: f64, seed: u64) -> (Array2<f64>, Vec<bool>) {
     let mut uniform = uniforms(seed);
@@ -60,15 +48,8 @@ fn table(n: usize, d: usize, offset: f64, seed: u64) -> (Array2<f64>, Vec<bool>)
     (rows, labels)
 }
 
-fn bytes(model: &LogisticRegression) -> Vec<u8> {
-    rmp_serde::to_vec_named(model).expect("bytes")
-}
-
 fn assert_close(found: &[f64], expected: &[f64], tolerance: f64) {
-    assert_eq!(found.len(), expected.len());
-    for (a, b) in found.iter().zip(expected) {
-        assert!((a - b).abs() <= tolerance * b.abs().max(1.0), "{a} {b}");
-    }
+    assert_within(found, expected, |x| tolerance * x.abs().max(1.0));
 }
 
 #[test]
@@ -300,15 +281,10 @@ fn offsets_and_units_cost_no_digits() {
 }
 
 #[test]
-fn threads_change_nothing() {
+fn the_number_of_threads_changes_nothing() {
     for (n, d) in [(5000, 7), (70, 700)] {
         let (rows, labels) = table(n, d, 3.0, 8);
-        let on = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-            let pool = pool.build().expect("a pool");
-            pool.install(|| bytes(&fit(&rows, &labels)))
-        };
-        assert_eq!(on(1), on(3));
+        threads_change_nothing(|| fit(&rows, &labels));
     }
 }
 
@@ -380,25 +356,21 @@ fn a_cancelled_fit_stops() {
 fn damaged_models_are_refused() {
     let (rows, labels) = table(30, 3, 0.0, 6);
     let good = fit(&rows, &labels);
-    good.validate().expect("valid");
-    let damages: [fn(&mut LogisticRegression); 7] = [
-        |m| m.coefficients.truncate(2),
-        |m| m.centers.truncate(2),
-        |m| m.coefficients[0] = f64::NAN,
-        |m| m.centers[2] = f64::INFINITY,
-        |m| m.log_odds = f64::NAN,
-        |m| m.params.c = -1.0,
-        |m| {
-            m.coefficients.clear();
-            m.centers.clear();
-        },
-    ];
-    for damage in damages {
-        let mut bad = good.clone();
-        damage(&mut bad);
-        let error = bad.validate().expect_err("damaged");
-        assert_eq!(error.reason(), Reason::DamagedArtifact);
-    }
+    refuses_damages(
+        &good,
+        &[
+            |m| m.coefficients.truncate(2),
+            |m| m.centers.truncate(2),
+            |m| m.coefficients[0] = f64::NAN,
+            |m| m.centers[2] = f64::INFINITY,
+            |m| m.log_odds = f64::NAN,
+            |m| m.params.c = -1.0,
+            |m| {
+                m.coefficients.clear();
+                m.centers.clear();
+            },
+        ],
+    );
 }
 
 #[test]

@@ -18,8 +18,6 @@ mod search;
 mod union;
 
 #[cfg(test)]
-pub(super) mod contract;
-#[cfg(test)]
 mod tests;
 
 use ndarray::{ArrayView2, Axis};

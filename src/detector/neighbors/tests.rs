@@ -3,34 +3,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-
-/// Rows of small whole numbers, halves of them equal to another row, so that there are copies and ties.
-pub(in crate::detector) fn grid(n: usize, d: usize, seed: u64) -> Array2<f64> {
-    let mut state = seed;
-    let mut next = move || {
-        state = state
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        state >> 33
-    };
-    let mut rows = Array2::from_shape_fn((n, d), |_| (next() % 5) as f64);
-    for i in (1..n).step_by(3) {
-        let other = rows.row(next() as usize % i).to_owned();
-        rows.row_mut(i).assign(&other);
-    }
-    rows
-}
-
-/// Rows in the unit cube without ties, at an offset.
-pub(in crate::detector) fn cloud(n: usize, d: usize, offset: f64, seed: u64) -> Array2<f64> {
-    let mut state = seed ^ 0x9e37_79b9;
-    Array2::from_shape_simple_fn((n, d), move || {
-        state = state
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        offset + (state >> 11) as f64 / (1_u64 << 53) as f64
-    })
-}
+use crate::detector::contract::rows::{cloud, grid};
 
 fn learn(rows: &Array2<f64>) -> (Index, Vec<u32>) {
     Index::learn(&[rows.view()], &Context::new()).expect("an index")

@@ -1,10 +1,12 @@
-use linfa::traits::Fit as _;
-use ndarray::{Array2, Axis, array, concatenate, s};
-use proptest::collection::vec;
+use ndarray::{Array2, Axis, array, concatenate};
 use proptest::prelude::*;
-use rayon::ThreadPoolBuilder;
 
 use super::*;
+use crate::detector::contract::rows::{hostile_rows, uniforms};
+use crate::detector::contract::{
+    company_changes_nothing, fit_plain, fits_through_linfa, refuses_another_width, refuses_damages,
+    score, stops_when_no_one_waits, storing_changes_nothing, threads_change_nothing,
+};
 
 mod kernels;
 mod parity;
@@ -15,26 +17,12 @@ fn fit(params: &OneClassSvmParams, rows: &Array2<f64>) -> OneClassSvm {
 }
 
 fn try_fit(params: &OneClassSvmParams, rows: &Array2<f64>) -> Result<OneClassSvm> {
-    let params = params.check_ref()?;
-    let sample = Sample::complete(rows.view());
-    <OneClassSvm as Method>::fit(params, sample, &Context::new()).map(|learned| learned.detector)
-}
-
-fn score(model: &OneClassSvm, rows: ArrayView2<'_, f64>) -> Vec<f64> {
-    let mut scores = vec![f64::NAN; rows.nrows()];
-    model.score_block(rows, &mut scores);
-    scores
+    fit_plain(params, rows)
 }
 
 /// Rows from a few clusters, on a grid where `grid` says so.
 fn table(n: usize, d: usize, seed: u64, grid: bool) -> Array2<f64> {
-    let mut state = seed;
-    let mut uniform = move || {
-        state = state
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        (state >> 11) as f64 / (1u64 << 53) as f64
-    };
+    let mut uniform = uniforms(seed);
     Array2::from_shape_simple_fn((n, d), || {
         let value = uniform() + uniform() + 3.0 * uniform().round();
         if grid { (2.0 * value).round() } else { value }
@@ -81,11 +69,7 @@ fn parameters_are_checked() {
 
 #[test]
 fn linfa_fits_it() {
-    let rows = table(50, 3, 1, false);
-    let dataset = linfa::DatasetBase::from(rows.clone());
-    let params = OneClassSvmParams::default().check().expect("valid");
-    let model = params.fit(&dataset).expect("a model");
-    assert_eq!(model, fit(&OneClassSvmParams::default(), &rows));
+    fits_through_linfa::<OneClassSvm>(&OneClassSvmParams::default(), &table(50, 3, 1, false));
 }
 
 #[test]
@@ -135,15 +119,7 @@ fn an_update_is_a_fit_on_the_union_with_gamma_as_it_was() {
         };
         assert_eq!(updated, whole, "{params:?}");
     }
-    let narrow = table(10, 2, 1, false);
-    let error = fit(&OneClassSvmParams::default(), &rows)
-        .update(
-            History::none(),
-            Sample::complete(narrow.view()),
-            &Context::new(),
-        )
-        .expect_err("refused");
-    assert_eq!(error.reason(), Reason::SchemaMismatch);
+    refuses_another_width(&fit(&OneClassSvmParams::default(), &rows));
 }
 
 #[test]
@@ -165,15 +141,8 @@ fn copies_count_as_weights() {
 }
 
 #[test]
-fn cancellation_stops_a_fit() {
-    let rows = table(500, 3, 3, false);
-    let context = Context::new();
-    context.cancel();
-    let params = OneClassSvmParams::default();
-    let params = params.check_ref().expect("valid");
-    let sample = Sample::complete(rows.view());
-    let error = <OneClassSvm as Method>::fit(params, sample, &context).expect_err("cancelled");
-    assert_eq!(error.reason(), Reason::Cancelled);
+fn cancellation_stops_a_fit_and_an_update() {
+    stops_when_no_one_waits::<OneClassSvm>(&OneClassSvmParams::default(), &table(500, 3, 3, false));
 }
 
 #[test]
@@ -256,24 +225,20 @@ fn damaged_models_are_refused() {
         ..OneClassSvmParams::default()
     };
     let good = fit(&params, &table(30, 3, 6, false));
-    good.validate().expect("valid");
-    let damages: [fn(&mut OneClassSvm); 9] = [
-        |m| m.params.nu = 2.0,
-        |m| m.params.kernel = Kernel::Rbf,
-        |m| m.params.degree = 2,
-        |m| m.gamma = f64::NAN,
-        |m| m.coefficients.truncate(8),
-        |m| m.coefficients[0] = f64::INFINITY,
-        |m| *m.coefficients.last_mut().expect("some") = 1.0,
-        |m| m.rho = f64::NAN,
-        |m| m.support = Points::zeros(m.support.n(), 2),
-    ];
-    for damage in damages {
-        let mut bad = good.clone();
-        damage(&mut bad);
-        let error = bad.validate().expect_err("damaged");
-        assert_eq!(error.reason(), Reason::DamagedArtifact);
-    }
+    refuses_damages(
+        &good,
+        &[
+            |m| m.params.nu = 2.0,
+            |m| m.params.kernel = Kernel::Rbf,
+            |m| m.params.degree = 2,
+            |m| m.gamma = f64::NAN,
+            |m| m.coefficients.truncate(8),
+            |m| m.coefficients[0] = f64::INFINITY,
+            |m| *m.coefficients.last_mut().expect("some") = 1.0,
+            |m| m.rho = f64::NAN,
+            |m| m.support = Points::zeros(m.support.n(), 2),
+        ],
+    );
     for (n, d, n_values) in [(usize::MAX, 3, 24), (30, usize::MAX, 96), (30, 3, 95)] {
         let bytes = serde_bytes::ByteBuf::from(vec![0; 4 * n_values]);
         let hostile = rmp_serde::to_vec(&(n, d, bytes)).expect("bytes");
@@ -286,15 +251,9 @@ fn damaged_models_are_refused() {
 }
 
 #[test]
-fn threads_change_nothing() {
+fn the_number_of_threads_changes_nothing() {
     let rows = table(1500, 3, 8, false);
-    let on = |n_threads| {
-        let pool = ThreadPoolBuilder::new().num_threads(n_threads).build();
-        let pool = pool.expect("a pool");
-        pool.install(|| fit(&OneClassSvmParams::default(), &rows))
-    };
-    let bytes = |model| rmp_serde::to_vec_named(&model).expect("bytes");
-    assert_eq!(bytes(on(1)), bytes(on(3)));
+    threads_change_nothing(|| fit(&OneClassSvmParams::default(), &rows));
 }
 
 proptest! {
@@ -313,42 +272,24 @@ proptest! {
     fn a_row_scores_the_same_alone_and_in_any_batch(seed: u64, d in 1..12usize, from in 0..9usize, which in 0..12usize) {
         let params = kernels().nth(which).expect("a kernel");
         let rows = table(70, d, seed, false);
-        let model = fit(&params, &rows);
-        let together = score(&model, rows.view());
-        prop_assert_eq!(&score(&model, rows.slice(s![from.., ..])), &together[from..]);
-        for (row, expected) in rows.rows().into_iter().zip(&together) {
-            prop_assert_eq!(score(&model, row.insert_axis(Axis(0)))[0].to_bits(), expected.to_bits());
-        }
+        company_changes_nothing(&fit(&params, &rows), rows.view(), from);
     }
 
     #[test]
     fn a_stored_model_is_the_same(seed: u64, d in 1..5usize, which in 0..12usize) {
-        let model = fit(&kernels().nth(which).expect("a kernel"), &table(30, d, seed, false));
-        let bytes = rmp_serde::to_vec_named(&model).expect("bytes");
-        let read: OneClassSvm = rmp_serde::from_slice(&bytes).expect("a model");
-        read.validate().expect("valid");
-        prop_assert_eq!(read, model);
+        let params = kernels().nth(which).expect("a kernel");
+        storing_changes_nothing(&fit(&params, &table(30, d, seed, false)));
     }
 
     #[test]
     fn hostile_finite_rows_never_give_nan(
-        rows in vec(vec(hostile(), 3), 2..20),
-        probes in vec(vec(hostile(), 3), 1..20),
+        rows in hostile_rows(2..20),
+        probes in hostile_rows(1..20),
         which in 0..12usize,
     ) {
-        let matrix = |rows: &[Vec<f64>]| Array2::from_shape_vec((rows.len(), 3), rows.concat()).expect("a matrix");
-        let model = fit(&kernels().nth(which).expect("a kernel"), &matrix(&rows));
+        let model = fit(&kernels().nth(which).expect("a kernel"), &rows);
         model.validate().expect("valid");
-        let scores = score(&model, concatenate![Axis(0), matrix(&rows), matrix(&probes)].view());
+        let scores = score(&model, concatenate![Axis(0), rows, probes].view());
         prop_assert!(scores.iter().all(|s| s.is_finite()), "{scores:?}");
     }
-}
-
-fn hostile() -> impl Strategy<Value = f64> {
-    prop_oneof![
-        4 => -10.0..10.0f64,
-        1 => prop::sample::select(vec![
-            0.0, -0.0, 1.0, 1e300, -1e300, f64::MAX, f64::MIN, 1e-300, 5e-324, 1e150, -1e150, 1e9, 1e9 + 1.0,
-        ]),
-    ]
 }

@@ -1,9 +1,10 @@
 //! What hostile rows, artifacts and callers may do.
 
-use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::detector::contract::rows::hostile_rows;
+use crate::detector::contract::storing_changes_nothing;
 
 #[test]
 fn small_rows_are_learned_from() {
@@ -152,40 +153,24 @@ fn damaged_nodes_are_refused_or_harmless() {
     }
 }
 
-fn hostile() -> impl Strategy<Value = f64> {
-    prop_oneof![
-        4 => -10.0..10.0f64,
-        1 => prop::sample::select(vec![
-            0.0, -0.0, 1.0, 1e300, -1e300, f64::MAX, f64::MIN, 1e-300, 5e-324, -5e-324, 1e150, 1e9, 1e9 + 1.0,
-        ]),
-    ]
-}
-
-fn matrix(rows: &[Vec<f64>]) -> Array2<f64> {
-    Array2::from_shape_vec((rows.len(), rows[0].len()), rows.concat()).expect("a matrix")
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn hostile_finite_rows_give_probabilities(
-        rows in vec(vec(hostile(), 3), 2..60),
-        probes in vec(vec(hostile(), 3), 1..20),
+        rows in hostile_rows(2..60),
+        probes in hostile_rows(1..20),
         first: bool,
         min_samples_leaf in 1..4usize,
     ) {
-        let rows = matrix(&rows);
         let labels: Vec<bool> = (0..rows.nrows()).map(|i| (i % 3 == 0) == first).collect();
         let params = RandomForestParams { n_estimators: 5, min_samples_leaf, ..Default::default() };
         let learned = learn(&params, &rows, &labels).expect("a forest");
         let forest = learned.detector;
         forest.validate().expect("sound");
         let honest = learned.calibration_scores.expect("out of bag");
-        let found = scores(&forest, matrix(&probes).view());
+        let found = scores(&forest, probes.view());
         prop_assert!(found.iter().chain(&honest).all(|p| (0.0..=1.0).contains(p)), "{found:?} {honest:?}");
-        let bytes = rmp_serde::to_vec_named(&forest).expect("bytes");
-        let read: RandomForest = rmp_serde::from_slice(&bytes).expect("a forest");
-        prop_assert_eq!(read, forest);
+        storing_changes_nothing(&forest);
     }
 }

@@ -1,49 +1,36 @@
-//! What both detectors by nearest neighbours promise, as functions that their tests call.
-
-use std::fmt::Debug;
+//! What both detectors by nearest neighbours promise.
 
 use linfa::ParamGuard;
-use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
+use ndarray::{Array2, Axis, array, concatenate, s};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use super::tests::{cloud, grid};
+use super::rows::{cloud, grid};
+use super::{
+    Tested, bytes, company_changes_nothing, fit, on_threads, score, stops_when_no_one_waits,
+    storing_changes_nothing,
+};
 use crate::context::Context;
-use crate::detector::{History, Learned, Method, Sample};
-use crate::error::{Reason, Result};
-
-/// A detector whose tests can compare, store and read it.
-pub(in crate::detector) trait Tested:
-    Method + Debug + PartialEq + Serialize + DeserializeOwned
-{
-}
-
-impl<D: Method + Debug + PartialEq + Serialize + DeserializeOwned> Tested for D {}
-
-pub(in crate::detector) fn fit<D: Tested>(
-    params: &D::Params,
-    rows: &Array2<f64>,
-) -> Result<Learned<D>> {
-    let sample = Sample::complete(rows.view());
-    D::fit(params.check_ref()?, sample, &Context::new())
-}
-
-pub(in crate::detector) fn score<D: Tested>(detector: &D, rows: ArrayView2<'_, f64>) -> Vec<f64> {
-    let mut scores = vec![f64::NAN; rows.nrows()];
-    detector.score_block(rows, &mut scores);
-    scores
-}
+use crate::detector::{History, Learned, Sample};
+use crate::error::Reason;
 
 fn calibration<D>(learned: &Learned<D>) -> &[f64] {
     let scores = learned.calibration_scores.as_deref();
     scores.expect("calibration scores")
 }
 
-fn on_threads<T: Send>(n: usize, work: impl FnOnce() -> T + Send) -> T {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(n);
-    pool.build().expect("a pool").install(work)
+/// Eight rows for known answers, of which two are equal.
+pub(in crate::detector) fn eight_rows() -> Array2<f64> {
+    array![
+        [0.0, 0.0],
+        [1.0, 0.5],
+        [0.3, 1.7],
+        [2.0, 2.2],
+        [0.4, 0.9],
+        [8.0, 8.5],
+        [1.1, 1.3],
+        [1.0, 0.5],
+    ]
 }
 
 /// Threads, blocks, the order of rows and storing change nothing.
@@ -73,17 +60,8 @@ where
         prop_assert_eq!(&scores[..], calibration(&learned));
 
         let probes = concatenate![Axis(0), rows.slice(s![..n.min(40), ..]), make(30, d, !seed)];
-        let together = score(detector, probes.view());
-        prop_assert_eq!(&score(detector, probes.slice(s![1.., ..])), &together[1..]);
-        for (row, expected) in probes.outer_iter().zip(&together) {
-            let alone = score(detector, row.insert_axis(Axis(0)));
-            prop_assert_eq!(alone[0].to_bits(), expected.to_bits());
-        }
-
-        let bytes = rmp_serde::to_vec_named(detector).expect("bytes");
-        let read: D = rmp_serde::from_slice(&bytes).expect("a model");
-        read.validate().expect("valid");
-        prop_assert_eq!(&read, detector);
+        company_changes_nothing(detector, probes.view(), 1);
+        storing_changes_nothing(detector);
     });
 }
 
@@ -156,8 +134,8 @@ pub(in crate::detector) fn learns_more<D: Tested>(params: D::Params) {
     let scores = calibration(&part);
     assert_eq!(scores.len(), 500);
     // a point is 3 coordinates and a number of copies; a row that was not drawn scores as a new one
-    let bytes = |detector: &D| rmp_serde::to_vec_named(detector).expect("bytes").len() as f64;
-    let ratio = bytes(&part.detector) / bytes(&whole.detector);
+    let size = |detector: &D| bytes(detector).len() as f64;
+    let ratio = size(&part.detector) / size(&whole.detector);
     assert!((ratio - 340.0 / 500.0).abs() < 0.02, "{ratio}");
     let as_new = score(&part.detector, new.view());
     let n_new = as_new.iter().zip(&scores[300..]).filter(|(a, b)| a == b);
@@ -184,12 +162,7 @@ pub(in crate::detector) fn learns_more<D: Tested>(params: D::Params) {
 
 /// A caller who has left gets no model, and one row is too few.
 pub(in crate::detector) fn refuses<D: Tested>(params: D::Params) {
-    let rows = cloud(300, 3, 0.0, 1);
-    let context = Context::new();
-    context.cancel();
-    let checked = params.check_ref().expect("sound parameters");
-    let error = D::fit(checked, Sample::complete(rows.view()), &context).expect_err("cancelled");
-    assert_eq!(error.reason(), Reason::Cancelled);
+    stops_when_no_one_waits::<D>(&params, &cloud(300, 3, 0.0, 1));
     for shape in [(1, 3), (0, 3), (3, 0)] {
         let error = fit::<D>(&params, &Array2::zeros(shape)).expect_err("refused");
         assert_eq!(error.reason(), Reason::UnusableRows);
