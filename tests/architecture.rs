@@ -10,7 +10,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("context", &["error"]),
     ("le_bytes", &[]),
     ("proto", &[]),
-    ("table", &["error"]),
+    ("table", &["context", "error"]),
     ("statistics", &["context", "error", "le_bytes"]),
     ("calibration", &["error", "statistics"]),
     (
@@ -21,6 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "features",
         &[
             "calibration",
+            "context",
             "detector",
             "error",
             "le_bytes",
@@ -49,6 +50,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "calibration",
             "compute",
             "error",
+            "features",
             "pipeline",
             "store",
             "table",

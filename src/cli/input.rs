@@ -70,6 +70,7 @@ pub(super) fn csv_records(content: impl Into<Bytes>) -> Records {
         form: Some(records::Form::File(pb::File {
             content: content.into(),
             format: FileFormat::Csv.into(),
+            csv: None,
         })),
     }
 }

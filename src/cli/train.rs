@@ -129,6 +129,7 @@ impl TrainArgs {
             label_column: self.label_column.clone().unwrap_or_default(),
             validation_fraction: self.validation_fraction,
             request_id: self.common.request_id.clone().unwrap_or_default(),
+            ..TrainRequest::default()
         })
     }
 }

@@ -4,8 +4,20 @@ use ndarray::{Array2, ArrayView2, Axis, CowArray, Ix2};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::vocabulary::Vocabulary;
 use crate::error::{Error, Reason, Result};
 use crate::statistics::quantile::median;
+
+/// What stands in for missing numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Imputation {
+    /// The median of the training.
+    #[default]
+    Median,
+    /// Zero.
+    Zero,
+}
 
 /// The value that stands in for a missing one, feature by feature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,30 +26,42 @@ pub struct Imputer {
     fill: Vec<f64>,
 }
 
+/// The features that an imputer learns.
+#[derive(Debug, Clone, Copy)]
+pub struct Imputed<'a> {
+    /// The names of those that must have a value; any more are engineered, and may have none.
+    pub names: &'a [String],
+    /// The texts of those that are categorical.
+    pub vocabulary: &'a Vocabulary,
+    /// What stands in for numbers.
+    pub imputation: Imputation,
+}
+
 impl Imputer {
-    /// Learns the median of each feature's finite values. `rows` is n x d, with NaN where a value is missing.
+    /// Learns what stands in for missing values: of categories the most frequent one, the first of several. `rows` is n x p,
+    /// with NaN where a value is missing.
     ///
-    /// Fails, naming the feature, when a feature has no value at all.
-    pub fn learn(rows: ArrayView2<'_, f64>, names: &[String]) -> Result<Self> {
+    /// Fails, naming the feature, when a feature that must have a value has none.
+    pub fn learn(rows: ArrayView2<'_, f64>, features: Imputed<'_>) -> Result<Self> {
         let fill = (0..rows.ncols())
             .into_par_iter()
             .map(|feature| {
-                let mut present: Vec<f64> = rows
-                    .column(feature)
-                    .iter()
-                    .copied()
-                    .filter(|v| v.is_finite())
-                    .collect();
-                median(&mut present).ok_or_else(|| {
-                    Error::new(
+                let present = rows.column(feature).into_iter().copied();
+                let mut present: Vec<f64> = present.filter(|v| v.is_finite()).collect();
+                let value = match (features.vocabulary.of(feature), features.imputation) {
+                    (Some(categories), _) => most_frequent(&present, categories.len()),
+                    (None, Imputation::Median) => median(&mut present),
+                    (None, Imputation::Zero) => (!present.is_empty()).then_some(0.0),
+                };
+                match (value, features.names.get(feature)) {
+                    (Some(value), _) => Ok(value),
+                    (None, None) => Ok(0.0),
+                    (None, Some(name)) => Err(Error::new(
                         Reason::UnusableRows,
-                        format!(
-                            "feature {:?} has no finite value in any row; leave it out",
-                            names[feature]
-                        ),
+                        format!("feature {name:?} has no finite value in any row; leave it out"),
                     )
-                    .at("records")
-                })
+                    .at("records")),
+                }
             })
             .collect::<Result<_>>()?;
         Ok(Self { fill })
@@ -78,6 +102,20 @@ impl Imputer {
         }
         CowArray::from(filled)
     }
+}
+
+/// The number of the most frequent category.
+fn most_frequent(numbers: &[f64], n_categories: usize) -> Option<f64> {
+    let mut counts = vec![0_u64; n_categories];
+    for &number in numbers.iter().filter(|&&number| number >= 0.0) {
+        if let Some(count) = counts.get_mut(number as usize) {
+            *count += 1;
+        }
+    }
+    let best = (0..n_categories)
+        .rev()
+        .max_by_key(|&number| counts[number])?;
+    (counts[best] > 0).then_some(best as f64)
 }
 
 /// How many values were missing or infinite, and in which features.

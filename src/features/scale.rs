@@ -33,25 +33,22 @@ pub struct Scale {
 const LIMIT: f64 = 1e150;
 
 impl Scale {
-    /// Learns a scaler. `rows` is n x d with NaN where a value is missing, `moments` and `medians` are those of its
-    /// columns. `None` for [`Scaling::None`].
+    /// Learns a scaler. `rows` is n x d with NaN where a value is missing, `moments` are those of its columns. `None` for
+    /// [`Scaling::None`].
     ///
     /// Fails, naming the feature, when its spread is not finite.
     pub fn learn(
         scaling: Scaling,
         rows: ArrayView2<'_, f64>,
         moments: &FeatureMoments,
-        medians: &[f64],
         names: &[String],
     ) -> Result<Option<Self>> {
         let (center, spread): (Vec<f64>, Vec<f64>) = match scaling {
             Scaling::None => return Ok(None),
             Scaling::Standard => (moments.mean().to_vec(), moments.population_std()),
             Scaling::Robust => {
-                let ranges = (0..rows.ncols())
-                    .into_par_iter()
-                    .map(|feature| interquartile_range(rows, feature));
-                (medians.to_vec(), ranges.collect())
+                let features = (0..rows.ncols()).into_par_iter();
+                features.map(|feature| quartiles(rows, feature)).unzip()
             }
         };
         if let Some(feature) = center
@@ -104,17 +101,13 @@ impl Scale {
     }
 }
 
-fn interquartile_range(rows: ArrayView2<'_, f64>, feature: usize) -> f64 {
-    let mut present: Vec<f64> = rows
-        .column(feature)
-        .iter()
-        .copied()
-        .filter(|v| v.is_finite())
-        .collect();
-    match (quantile(&mut present, 0.25), quantile(&mut present, 0.75)) {
-        (Some(low), Some(high)) => high - low,
-        _ => 0.0,
-    }
+/// The median and the interquartile range of a feature.
+fn quartiles(rows: ArrayView2<'_, f64>, feature: usize) -> (f64, f64) {
+    let present = rows.column(feature).into_iter().copied();
+    let mut present: Vec<f64> = present.filter(|v| v.is_finite()).collect();
+    let [low, middle, high] = [0.25, 0.5, 0.75].map(|share| quantile(&mut present, share));
+    let range = low.zip(high).map_or(0.0, |(low, high)| high - low);
+    (middle.unwrap_or(0.0), range)
 }
 
 #[cfg(test)]
@@ -133,7 +126,7 @@ mod tests {
             [100.0, f64::NAN]
         ];
         let moments = FeatureMoments::of(rows.view()).expect("finite");
-        let scale = Scale::learn(Scaling::Robust, rows.view(), &moments, &[3.0, 7.0], &[])
+        let scale = Scale::learn(Scaling::Robust, rows.view(), &moments, &[])
             .expect("finite")
             .expect("some");
         assert_eq!(scale.spread(), [2.0, 1.0]);

@@ -1,61 +1,50 @@
-//! The columns of a run: their names, order and roles, and how the columns of a request are matched to them.
+//! The columns of a run: their names, order, roles and types.
 
-use std::collections::{HashMap, HashSet};
-
-use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 
-use super::label::{Label, labels_of};
+use super::names::{check_names, nearest_hint};
+use super::roles::{FeatureKind, Role, Roles};
+use super::time_source::TimeSource;
 use crate::error::{Error, Reason, Result};
-use crate::table::{Table, shortened};
-
-/// The most names that an error message lists.
-const MAX_NAMED: usize = 5;
-
-/// The longest name of a column, in bytes. Answers may repeat names row by row.
-const MAX_NAME_BYTES: usize = 256;
+use crate::table::{ColumnType, Table, shortened};
 
 /// The most columns of a training table: a model holds far more of each than a row does.
 const MAX_COLUMNS: usize = 1 << 16;
 
-/// The columns of the training table. Every column but the label is a feature.
+/// The columns of the training table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schema {
     features: Vec<String>,
-    label: Option<LabelColumn>,
+    /// What each feature is; empty when all are numbers.
+    kinds: Vec<FeatureKind>,
+    /// The index of the target among the features.
+    target: Option<usize>,
+    /// The columns that are no features, in the order of the training table.
+    others: Vec<OtherColumn>,
+    /// The form of the time column, if there is one.
+    time: Option<TimeSource>,
 }
 
+/// A column that is no feature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct LabelColumn {
-    name: String,
+pub struct OtherColumn {
+    /// Its name.
+    pub name: String,
     /// Its index among all columns of the training table.
-    index: usize,
-}
-
-/// A table whose columns have been matched to a schema.
-#[derive(Debug, Clone)]
-pub struct Aligned {
-    /// The values of the features, n x d in the order of the schema, in standard layout.
-    pub features: Array2<f64>,
-    /// The labels, when the table has the label column and it was asked for.
-    pub labels: Option<Vec<Label>>,
-}
-
-/// What the rows of a table are for, which decides how it may deviate from the schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// Labels are read. A row that does not mention a column has a missing value there.
-    Learn,
-    /// Labels are ignored. Every row must mention every feature, or its score would depend on the rows beside it.
-    Score,
+    pub index: usize,
+    /// What it is for.
+    pub role: Role,
 }
 
 impl Schema {
     /// The schema of a training table. Columns without names are called `f0`, `f1`, ….
     ///
-    /// Fails when names are empty, repeated or too long, when there are too many, when the label column is not there, or
-    /// when there is no other column.
-    pub fn learn(table: &Table, label_column: Option<&str>) -> Result<Self> {
+    /// Without a time column in the roles, one is looked for: the first that holds points in time, else the first whose texts
+    /// are all dates of one form, else the first of numbers that its name says are times.
+    ///
+    /// Fails when names are empty, repeated or too long, when there are too many, when a column that has a role is not there
+    /// or cannot have it, or when there is no feature.
+    pub fn learn(table: &Table, roles: &Roles) -> Result<Self> {
         if table.n_columns() > MAX_COLUMNS {
             let message = format!(
                 "the records have {} columns; at most {MAX_COLUMNS} can be learned",
@@ -63,52 +52,66 @@ impl Schema {
             );
             return Err(Error::new(Reason::InvalidRecords, message).at("records"));
         }
-        let mut features = match table.names() {
-            Some(names) => names.to_vec(),
-            None => (0..table.n_columns())
-                .map(|column| format!("f{column}"))
-                .collect(),
+        let names = column_names(table);
+        check_names(&names)?;
+        let mut given = GivenRoles::new(&names, roles)?;
+        let time = match &roles.time {
+            Some(name) => Some(TimeSource::of(
+                table,
+                given.find("time_column", name)?,
+                name,
+            )?),
+            None => given.look_for_time(table),
         };
-        check_names(&features)?;
-        let label = match label_column {
-            None => None,
-            Some(name) => {
-                let index = features
-                    .iter()
-                    .position(|feature| feature == name)
-                    .ok_or_else(|| {
-                        Error::new(
-                            Reason::SchemaMismatch,
-                            format!(
-                                "there is no label column {}{}",
-                                shortened(name),
-                                nearest_hint(name, &features)
-                            ),
-                        )
-                        .at("label_column")
-                    })?;
-                Some(LabelColumn {
-                    name: features.remove(index),
-                    index,
-                })
+        given.leave_out_the_rest(roles);
+
+        let mut schema = Self {
+            features: Vec::new(),
+            kinds: Vec::new(),
+            target: None,
+            others: Vec::new(),
+            time,
+        };
+        let roles_of_columns = given.roles;
+        for ((index, name), role) in names.into_iter().enumerate().zip(roles_of_columns) {
+            match role {
+                Some(role) => schema.others.push(OtherColumn { name, index, role }),
+                None => {
+                    schema.kinds.push(kind_of(table, index, &name)?);
+                    schema.features.push(name);
+                }
             }
-        };
-        if features.is_empty() {
-            return Err(Error::new(
-                Reason::UnusableRows,
-                "the records have no column beside the label",
-            )
-            .at("records"));
         }
-        Ok(Self { features, label })
+        if schema.features.is_empty() {
+            let message = "the records have no column beside those that are no features";
+            return Err(Error::new(Reason::UnusableRows, message).at("records"));
+        }
+        if schema.kinds.iter().all(|&kind| kind == FeatureKind::Number) {
+            schema.kinds.clear();
+        }
+        if let Some(target) = &roles.target {
+            let index = schema.features.iter().position(|name| name == target);
+            schema.target = index.filter(|&index| schema.kind(index) == FeatureKind::Number);
+            if schema.target.is_none() {
+                let message = format!(
+                    "the target column {} holds texts, or has another role; a target holds numbers",
+                    shortened(target)
+                );
+                return Err(Error::new(Reason::InvalidField, message).at("target_column"));
+            }
+        }
+        Ok(schema)
     }
 
-    /// A schema of named features without labels.
+    /// A schema of named features of numbers, and no other columns.
     pub fn of_features(features: Vec<String>) -> Result<Self> {
         check_names(&features)?;
         Ok(Self {
             features,
-            label: None,
+            kinds: Vec::new(),
+            target: None,
+            others: Vec::new(),
+            time: None,
         })
     }
 
@@ -122,236 +125,195 @@ impl Schema {
         self.features.len()
     }
 
+    /// What a feature is.
+    pub fn kind(&self, feature: usize) -> FeatureKind {
+        self.kinds
+            .get(feature)
+            .copied()
+            .unwrap_or(FeatureKind::Number)
+    }
+
+    /// Whether each of the features is categorical.
+    pub(super) fn is_category(&self) -> impl ExactSizeIterator<Item = bool> {
+        (0..self.n_features()).map(|feature| self.kind(feature) == FeatureKind::Category)
+    }
+
+    /// Whether all features are numbers.
+    pub(super) fn is_all_numbers(&self) -> bool {
+        self.kinds.is_empty()
+    }
+
+    /// The index of the target among the features, if there is one.
+    pub fn target(&self) -> Option<usize> {
+        self.target
+    }
+
+    /// The columns that are no features, in the order of the training table.
+    pub fn others(&self) -> &[OtherColumn] {
+        &self.others
+    }
+
+    /// The form of the time column, if there is one.
+    pub fn time(&self) -> Option<TimeSource> {
+        self.time
+    }
+
+    /// The column that has a role that at most one has.
+    pub fn column_of(&self, role: Role) -> Option<&OtherColumn> {
+        self.others.iter().find(|column| column.role == role)
+    }
+
     /// The name of the label column, if there is one.
     pub fn label_column(&self) -> Option<&str> {
-        self.label.as_ref().map(|label| label.name.as_str())
+        self.column_of(Role::Label)
+            .map(|column| column.name.as_str())
     }
 
     /// Whether a stored schema contradicts itself.
     pub(super) fn is_valid(&self) -> bool {
-        check_names(&self.features).is_ok()
-            && self.label.as_ref().is_none_or(|label| {
-                label.index <= self.features.len() && !self.features.contains(&label.name)
+        let mut names = self.features.clone();
+        names.extend(self.others.iter().map(|column| column.name.clone()));
+        let n_of = |role: Role| self.others.iter().filter(|c| c.role == role).count();
+        let n_features = self.n_features();
+        check_names(&names).is_ok()
+            && n_features > 0
+            && (self.kinds.is_empty() || self.kinds.len() == n_features)
+            && self.target.is_none_or(|target| {
+                target < n_features && self.kind(target) == FeatureKind::Number
             })
+            && self.others.is_sorted_by(|a, b| a.index < b.index)
+            && self
+                .others
+                .last()
+                .is_none_or(|last| last.index < names.len())
+            && [Role::Label, Role::Time, Role::Series]
+                .into_iter()
+                .all(|role| n_of(role) <= 1)
+            && self.time.is_some() == (n_of(Role::Time) == 1)
     }
+}
 
-    /// Matches the columns of a table to the schema: by name in any order, or by position when the table has no names.
-    /// The label column may be present or absent.
-    ///
-    /// Fails, naming columns and the nearest known ones, when a feature is missing, unknown or given twice.
-    pub fn align(&self, table: Table, purpose: Purpose) -> Result<Aligned> {
-        let order = match table.names() {
-            None => self.by_position(table.n_columns())?,
-            Some(names) => self.by_name(names)?,
+/// The names of a table's columns: their own, or `f0`, `f1`, ….
+pub(super) fn column_names(table: &Table) -> Vec<String> {
+    match table.names() {
+        Some(names) => names.to_vec(),
+        None => (0..table.n_columns())
+            .map(|column| format!("f{column}"))
+            .collect(),
+    }
+}
+
+/// What each column is for, as far as it is known; `None` for a feature.
+struct GivenRoles<'a> {
+    names: &'a [String],
+    roles: Vec<Option<Role>>,
+    /// Those that were called features.
+    is_feature: Vec<bool>,
+}
+
+impl<'a> GivenRoles<'a> {
+    fn new(names: &'a [String], roles: &Roles) -> Result<Self> {
+        let mut given = Self {
+            names,
+            roles: vec![None; names.len()],
+            is_feature: vec![false; names.len()],
         };
-        if purpose == Purpose::Score
-            && let Some(names) = table.names()
-            && let Some(cell) = table
-                .absent()
-                .iter()
-                .find(|cell| self.label_column() != Some(&names[cell.column]))
-        {
-            return Err(mismatch(format!(
-                "row {} has no value for {}; give null where a value is missing",
-                cell.row,
-                shortened(&names[cell.column])
-            ))
-            .at(format!("records.rows[{}]", cell.row)));
+        for name in roles.features.iter().chain(&roles.target) {
+            let field = match roles.target.as_ref() == Some(name) {
+                true => "target_column",
+                false => "feature_columns",
+            };
+            let column = given.find(field, name)?;
+            given.is_feature[column] = true;
         }
-        let labels = match purpose {
-            Purpose::Learn => self.labels(&table, &order)?,
-            Purpose::Score => None,
-        };
-        let features = match order.features {
-            None => table.into_values(),
-            // `select` keeps the order of the axes in memory, which rows by position and by name alike have as rows first
-            Some(columns) => table
-                .values()
-                .select(Axis(1), &columns)
-                .as_standard_layout()
-                .into_owned(),
-        };
-        Ok(Aligned { features, labels })
-    }
-
-    fn labels(&self, table: &Table, order: &Order) -> Result<Option<Vec<Label>>> {
-        let column = order.label.zip(self.label.as_ref());
-        match (column, table.labels()) {
-            (None, None) => Ok(None),
-            (None, Some(labels)) => {
-                labels_of(labels.iter().copied(), "the list of labels").map(Some)
-            }
-            (Some((index, label)), None) => {
-                let place = format!("the label column {:?}", label.name);
-                labels_of(table.values().column(index).iter().copied(), &place).map(Some)
-            }
-            (Some((_, label)), Some(_)) => {
-                let message = format!(
-                    "the labels stand twice, in the column {} and beside the rows; give one of them",
-                    shortened(&label.name)
-                );
-                Err(Error::new(Reason::InvalidRecords, message).at("records"))
+        let single = [
+            (&roles.label, Role::Label, "label_column"),
+            (&roles.time, Role::Time, "time_column"),
+            (&roles.series, Role::Series, "series_column"),
+        ];
+        for (name, role, field) in single {
+            if let Some(name) = name {
+                given.set(field, name, role)?;
             }
         }
+        for name in &roles.ignored {
+            given.set("ignore_columns", name, Role::Ignored)?;
+        }
+        Ok(given)
     }
 
-    fn by_position(&self, n_columns: usize) -> Result<Order> {
-        let n = self.features.len();
-        if n_columns == n {
-            return Ok(Order::identity());
-        }
-        match &self.label {
-            Some(label) if n_columns == n + 1 => Ok(Order {
-                features: Some(
-                    (0..n_columns)
-                        .filter(|&column| column != label.index)
-                        .collect(),
-                ),
-                label: Some(label.index),
-            }),
-            _ => Err(mismatch(format!(
-                "the rows have {n_columns} values, the model has {n} features"
-            ))),
-        }
-    }
-
-    fn by_name(&self, names: &[String]) -> Result<Order> {
-        if names == self.features {
-            return Ok(Order::identity());
-        }
-        check_names(names)?;
-        let columns: HashMap<&str, usize> = names
-            .iter()
-            .enumerate()
-            .map(|(i, name)| (name.as_str(), i))
-            .collect();
-        let found: Vec<Option<usize>> = self
-            .features
-            .iter()
-            .map(|f| columns.get(f.as_str()).copied())
-            .collect();
-        let label = self
-            .label_column()
-            .and_then(|name| columns.get(name).copied());
-        let n_found = found.iter().flatten().count();
-        if n_found < self.features.len() || n_found + usize::from(label.is_some()) < names.len() {
-            return Err(self.name_mismatch(names));
-        }
-        Ok(Order {
-            features: Some(found.into_iter().flatten().collect()),
-            label,
+    fn find(&self, field: &str, name: &str) -> Result<usize> {
+        let found = self.names.iter().position(|other| other == name);
+        found.ok_or_else(|| {
+            let what = field.replace('_', " ");
+            let message = format!(
+                "there is no {what} {}{}",
+                shortened(name),
+                nearest_hint(name, self.names)
+            );
+            Error::new(Reason::SchemaMismatch, message).at(field)
         })
     }
 
-    fn name_mismatch(&self, names: &[String]) -> Error {
-        let given: HashSet<&String> = names.iter().collect();
-        let known: HashSet<&String> = self.features.iter().collect();
-        let missing: Vec<&String> = self
-            .features
-            .iter()
-            .filter(|feature| !given.contains(feature))
-            .collect();
-        let unknown: Vec<&String> = names
-            .iter()
-            .filter(|name| !known.contains(name) && self.label_column() != Some(name.as_str()))
-            .collect();
-        let unmatched: Vec<String> = unknown.iter().map(|&name| name.clone()).collect();
-        let mut parts = Vec::new();
-        parts.extend(listed("missing feature", &missing, |name| {
-            nearest(name, &unmatched).map(|near| format!(" (given: {})", shortened(near)))
-        }));
-        parts.extend(listed("unknown feature", &unknown, |name| {
-            nearest(name, &self.features)
-                .map(|near| format!(" (nearest known: {})", shortened(near)))
-        }));
-        mismatch(parts.join("; "))
-    }
-}
-
-/// Where the columns of a table stand.
-struct Order {
-    /// For each feature the index of its column; `None` when they are the columns as they are.
-    features: Option<Vec<usize>>,
-    label: Option<usize>,
-}
-
-impl Order {
-    fn identity() -> Self {
-        Self {
-            features: None,
-            label: None,
-        }
-    }
-}
-
-fn mismatch(message: String) -> Error {
-    Error::new(Reason::SchemaMismatch, message).at("records")
-}
-
-fn check_names(names: &[String]) -> Result<()> {
-    let mut seen = HashMap::with_capacity(names.len());
-    for (index, name) in names.iter().enumerate() {
-        let problem = if name.is_empty() {
-            format!("column {index} has an empty name; name every column or none")
-        } else if name.len() > MAX_NAME_BYTES {
-            format!(
-                "the name of column {index} has {} bytes; it must have at most {MAX_NAME_BYTES}",
-                name.len()
-            )
-        } else if let Some(first) = seen.insert(name.as_str(), index) {
-            format!(
-                "columns {first} and {index} are both named {}; names must be unique",
+    fn set(&mut self, field: &str, name: &str, role: Role) -> Result<()> {
+        let column = self.find(field, name)?;
+        let has_other = self.roles[column].is_some_and(|other| other != role);
+        if has_other || self.is_feature[column] {
+            let message = format!(
+                "the column {} has two roles; give it one of target or feature, label, time, series and ignored",
                 shortened(name)
-            )
-        } else {
-            continue;
-        };
-        return Err(Error::new(Reason::InvalidRecords, problem).at("records"));
+            );
+            return Err(Error::field(field, message));
+        }
+        self.roles[column] = Some(role);
+        Ok(())
     }
-    Ok(())
+
+    fn look_for_time(&mut self, table: &Table) -> Option<TimeSource> {
+        let free = |column: &usize| self.roles[*column].is_none() && !self.is_feature[*column];
+        let free: Vec<usize> = (0..self.names.len()).filter(free).collect();
+        // clocks before texts before numbers
+        let by_type = [ColumnType::Timestamp, ColumnType::Text, ColumnType::Number];
+        let found = by_type.into_iter().find_map(|column_type| {
+            free.iter()
+                .filter(|&&column| table.column_type(column) == column_type)
+                .find_map(|&column| {
+                    Some((
+                        column,
+                        TimeSource::detect(table, column, &self.names[column])?,
+                    ))
+                })
+        });
+        let (column, source) = found?;
+        self.roles[column] = Some(Role::Time);
+        Some(source)
+    }
+
+    /// Where features are listed, every other column is left out.
+    fn leave_out_the_rest(&mut self, roles: &Roles) {
+        if roles.features.is_empty() {
+            return;
+        }
+        for (role, is_feature) in self.roles.iter_mut().zip(&self.is_feature) {
+            if role.is_none() && !is_feature {
+                *role = Some(Role::Ignored);
+            }
+        }
+    }
 }
 
-fn listed(what: &str, names: &[&String], hint: impl Fn(&str) -> Option<String>) -> Option<String> {
-    if names.is_empty() {
-        return None;
+fn kind_of(table: &Table, column: usize, name: &str) -> Result<FeatureKind> {
+    match table.column_type(column) {
+        ColumnType::Number | ColumnType::Boolean => Ok(FeatureKind::Number),
+        ColumnType::Text => Ok(FeatureKind::Category),
+        ColumnType::Timestamp => {
+            let message = format!(
+                "the column {} holds times, which are no feature; name it in time_column, or leave it out by ignore_columns",
+                shortened(name)
+            );
+            Err(Error::new(Reason::UnusableRows, message).at("records"))
+        }
     }
-    let mut shown: Vec<String> = names
-        .iter()
-        .take(MAX_NAMED)
-        .map(|name| format!("{}{}", shortened(name), hint(name).unwrap_or_default()))
-        .collect();
-    if names.len() > MAX_NAMED {
-        shown.push(format!("and {} more", names.len() - MAX_NAMED));
-    }
-    let plural = if names.len() > 1 { "s" } else { "" };
-    Some(format!("{what}{plural} {}", shown.join(", ")))
-}
-
-fn nearest_hint(name: &str, known: &[String]) -> String {
-    match nearest(name, known) {
-        Some(near) => format!("; nearest is {}", shortened(near)),
-        None => String::new(),
-    }
-}
-
-/// The known name that is most like `name`, if any is like it at all.
-fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
-    const ALIKE: f64 = 0.7;
-    /// Comparing is quadratic in the lengths, and a message may hold very many names.
-    const MAX_COMPARED: usize = 1000;
-    known
-        .iter()
-        .take(MAX_COMPARED)
-        .filter(|other| other.len() <= 256 && name.len() <= 256)
-        .map(|other| {
-            (
-                strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase()),
-                other.as_str(),
-            )
-        })
-        .filter(|(likeness, _)| *likeness >= ALIKE)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, other)| other)
 }
 
 #[cfg(test)]

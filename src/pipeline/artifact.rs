@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Model, Reservoir};
 use crate::error::{Error, Reason, Result};
+use crate::features::Features;
 
 const MAGIC: &[u8; 8] = b"ANOMALYD";
 
@@ -35,10 +36,10 @@ pub fn encode_reservoir(reservoir: &Reservoir) -> Result<Vec<u8>> {
     encode(reservoir)
 }
 
-/// Decodes and validates the reservoir of a model with `n_features`.
-pub fn decode_reservoir(bytes: &[u8], n_features: usize) -> Result<Reservoir> {
+/// Decodes and validates the reservoir of a model with these features.
+pub fn decode_reservoir(bytes: &[u8], features: &Features) -> Result<Reservoir> {
     let reservoir: Reservoir = decode(bytes)?;
-    reservoir.validate(n_features)?;
+    reservoir.validate(features)?;
     Ok(reservoir)
 }
 

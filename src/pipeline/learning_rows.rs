@@ -2,27 +2,63 @@
 
 use ndarray::{Array2, Axis};
 
+use crate::context::Context;
 use crate::detector::DetectorParams;
 use crate::error::{Error, Reason, Result};
-use crate::features::schema::Purpose;
-use crate::features::{Gaps, Label, Schema, infinite_to_missing};
+use crate::features::{
+    Engineering, Gaps, Label, Matching, Schema, Vocabulary, infinite_to_missing,
+};
 use crate::table::Table;
 
 /// Rows to learn from, aligned to a schema.
 pub(super) struct LearningRows {
-    /// The values, n x d, with NaN where a value was missing or infinite.
+    /// The values, n x r: the features and what was engineered, with NaN where a value was missing or infinite.
     pub(super) raw: Array2<f64>,
     pub(super) gaps: Gaps,
     pub(super) labels: Option<Vec<Label>>,
     /// The labels again, for a detector that learns from them: then every row has one.
     pub(super) classes: Option<Vec<bool>>,
+    /// The numbers of the texts among the values.
+    pub(super) vocabulary: Vocabulary,
+    /// The engineering, which remembers these rows.
+    pub(super) engineering: Option<Engineering>,
+}
+
+/// How rows are read.
+pub(super) struct Reading<'a> {
+    pub(super) schema: &'a Schema,
+    pub(super) matching: Matching<'a>,
+    /// What is engineered, from what is remembered on.
+    pub(super) engineering: Option<Engineering>,
+    pub(super) detector: &'a DetectorParams,
 }
 
 impl LearningRows {
-    /// Reads a table. A supervised detector gets only the rows whose label is known.
-    pub(super) fn read(schema: &Schema, table: Table, detector: &DetectorParams) -> Result<Self> {
-        let aligned = schema.align(table, Purpose::Learn)?;
-        let mut raw = aligned.features;
+    /// Reads a table. Where something is engineered, rows are learned from in the order of their times. A supervised detector
+    /// gets only the rows whose label is known.
+    pub(super) fn read(how: Reading<'_>, table: Table, context: &Context) -> Result<Self> {
+        let Reading {
+            schema,
+            matching,
+            mut engineering,
+            detector,
+        } = how;
+        let mut aligned = schema.align(table, matching)?;
+        let gaps = Gaps::count(&aligned.features);
+        if gaps.n_infinite > 0 {
+            infinite_to_missing(&mut aligned.features);
+        }
+        context.check()?;
+        let mut raw = match engineering.take() {
+            None => std::mem::take(&mut aligned.features),
+            Some(plan) => {
+                plan.sort(&mut aligned);
+                let mut builder = plan.builder();
+                let raw = plan.extend(&aligned, &mut builder, context)?;
+                engineering = Some(plan.remembering(builder));
+                raw
+            }
+        };
         let mut labels = aligned.labels;
         let mut classes = None;
         if detector.is_supervised() {
@@ -43,15 +79,13 @@ impl LearningRows {
             labels = Some(of_rows.iter().copied().map(Some).collect());
             classes = Some(of_rows);
         }
-        let gaps = Gaps::count(&raw);
-        if gaps.n_infinite > 0 {
-            infinite_to_missing(&mut raw);
-        }
         Ok(Self {
             raw,
             gaps,
             labels,
             classes,
+            vocabulary: matching.vocabulary.clone(),
+            engineering,
         })
     }
 
@@ -77,6 +111,8 @@ impl LearningRows {
                 .classes
                 .as_ref()
                 .map(|classes| rows.iter().map(|&row| classes[row]).collect()),
+            vocabulary: self.vocabulary.clone(),
+            engineering: self.engineering.clone(),
         }
     }
 }

@@ -7,10 +7,12 @@ mod learning_rows;
 mod model;
 pub mod reservoir;
 mod score;
+mod spec;
 mod update;
 mod validation;
 
-pub use fit::{DEFAULT_VALIDATION_FRACTION, Fitted, TrainSpec};
+pub use fit::Fitted;
 pub use model::{Model, RowDetail, Statistics};
 pub use reservoir::Reservoir;
 pub use score::Scored;
+pub use spec::{DEFAULT_VALIDATION_FRACTION, MAX_ONE_HOT, TrainSpec};

@@ -6,19 +6,19 @@ use serde::{Deserialize, Serialize};
 use crate::calibration::{LabelMetrics, Threshold};
 use crate::detector::{FittedDetector, GaussianRow};
 use crate::error::{Error, Reason, Result};
-use crate::features::{Features, Scaling};
+use crate::features::{FeatureKind, Features, Role, Scaling, TimeSource};
 use crate::statistics::moments::FeatureMoments;
+
+use super::spec::TrainSpec;
 
 /// One fitted version of a run. Immutable; holds no clock reading, so the same data and seed give the same bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Model {
+    /// What was asked for.
+    pub(super) spec: TrainSpec,
     pub(super) features: Features,
-    pub(super) scaling: Scaling,
     pub(super) detector: FittedDetector,
     pub(super) threshold: Threshold,
-    /// The share of rows that a supervised detector is validated on; `None` for any other.
-    #[serde(default)]
-    pub(super) validation_fraction: Option<f64>,
     pub(super) statistics: Statistics,
 }
 
@@ -58,9 +58,29 @@ impl Model {
         &self.features
     }
 
+    /// What was asked for when it was trained.
+    pub fn spec(&self) -> &TrainSpec {
+        &self.spec
+    }
+
     /// How features are scaled.
     pub fn scaling(&self) -> Scaling {
-        self.scaling
+        self.spec.scaling()
+    }
+
+    /// The columns that held texts at training: categorical features, and times that are texts.
+    pub fn text_columns(&self) -> Vec<String> {
+        let schema = &self.features.schema;
+        let mut columns: Vec<String> = (0..schema.n_features())
+            .filter(|&feature| schema.kind(feature) == FeatureKind::Category)
+            .map(|feature| schema.features()[feature].clone())
+            .collect();
+        if let (Some(column), Some(TimeSource::Text(_))) =
+            (schema.column_of(Role::Time), schema.time())
+        {
+            columns.push(column.name.clone());
+        }
+        columns
     }
 
     /// The fitted detector.
@@ -75,7 +95,8 @@ impl Model {
 
     /// The share of rows that a supervised detector is validated on; `None` for any other.
     pub fn validation_fraction(&self) -> Option<f64> {
-        self.validation_fraction
+        let is_supervised = self.spec.detector.is_supervised();
+        is_supervised.then(|| self.spec.validation_fraction())
     }
 
     /// What training saw and found.
@@ -85,8 +106,8 @@ impl Model {
 
     /// Checks what came from a stored artifact: after it, no step can index out of bounds.
     pub fn validate(&self) -> Result<()> {
-        let n = self.features.schema.n_features();
         self.features.validate()?;
+        let n = self.features.n_features();
         self.detector.validate()?;
         self.threshold.validate()?;
         if let Some(moments) = &self.statistics.features {
@@ -98,11 +119,10 @@ impl Model {
             .as_ref()
             .is_none_or(|moments| moments.n_features() == n);
         let sound = self.detector.as_detector().n_features() == n
-            && (self.scaling == Scaling::None) == self.features.scale.is_none()
-            && moments_fit
-            && self
-                .validation_fraction
-                .is_none_or(|fraction| (0.0..=0.5).contains(&fraction));
+            && (self.scaling() == Scaling::None) == self.features.scale.is_none()
+            && self.spec.detector.name() == self.detector.name()
+            && self.spec.check().is_ok()
+            && moments_fit;
         if sound {
             Ok(())
         } else {
@@ -113,10 +133,11 @@ impl Model {
         }
     }
 
-    /// What can be said beside its score of one row, as it came, of n_features values.
+    /// What can be said beside its score of one row of n_raw values before they are imputed.
     pub(super) fn detail(&self, raw: ArrayView1<'_, f64>) -> RowDetail {
         let missing_features = raw
             .iter()
+            .take(self.features.schema.n_features())
             .enumerate()
             .filter(|(_, value)| !value.is_finite())
             .map(|(feature, _)| feature)

@@ -7,8 +7,8 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Reason, Result};
-use crate::features::Label;
-use crate::table::MAX_CELLS;
+use crate::features::{Features, Label, Schema, Vocabulary};
+use crate::table::{MAX_CELLS, Table};
 
 /// A sample of at most `capacity` rows, each row ever seen being in it with the same probability (Vitter 1985, algorithm R).
 ///
@@ -28,6 +28,8 @@ pub struct Reservoir {
     /// The anomalies, where they are sampled apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     anomalies: Option<Box<Reservoir>>,
+    /// The texts that values are the numbers of: those of the model, and more that came since.
+    vocabulary: Vocabulary,
 }
 
 const UNKNOWN: u8 = 2;
@@ -45,7 +47,24 @@ impl Reservoir {
             labels: Vec::new(),
             rng: Xoshiro256PlusPlus::seed_from_u64(random_state),
             anomalies: None,
+            vocabulary: Vocabulary::default(),
         }
+    }
+
+    /// The same, of rows with the numbers of these texts.
+    #[must_use]
+    pub fn with_vocabulary(self, vocabulary: Vocabulary) -> Self {
+        Self { vocabulary, ..self }
+    }
+
+    /// The texts that values are the numbers of.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    /// Takes in the texts of a table that it does not know yet, as far as there is room for them.
+    pub fn learn_vocabulary(&mut self, schema: &Schema, table: &Table) {
+        self.vocabulary.learn_what_fits(schema, table);
     }
 
     /// The same, but with anomalies sampled apart from all other rows.
@@ -173,8 +192,15 @@ impl Reservoir {
         self.rows.len() / self.n_features.max(1)
     }
 
-    /// Checks what came from a stored blob, for a model of `n_features`.
-    pub fn validate(&self, n_features: usize) -> Result<()> {
+    /// Checks what came from a stored blob, for a model with these features.
+    pub fn validate(&self, features: &Features) -> Result<()> {
+        if !self.vocabulary.extends(&features.vocabulary) {
+            return Err(damaged());
+        }
+        self.validate_rows(features.n_raw())
+    }
+
+    fn validate_rows(&self, n_features: usize) -> Result<()> {
         let sound = |part: &Self| {
             let n_held = part.n_held();
             part.n_features == n_features
@@ -275,7 +301,7 @@ mod tests {
             None,
         ];
         assert_eq!(reservoir.labels(), Some(expected.to_vec()));
-        assert!(reservoir.validate(1).is_ok() && reservoir.validate(2).is_err());
+        assert!(reservoir.validate_rows(1).is_ok() && reservoir.validate_rows(2).is_err());
     }
 
     #[test]
@@ -299,6 +325,6 @@ mod tests {
         }
         let total: f64 = reservoir.weights().iter().sum();
         assert!((total - 5000.0).abs() < 1e-9);
-        assert!(reservoir.validate(1).is_ok());
+        assert!(reservoir.validate_rows(1).is_ok());
     }
 }

@@ -6,8 +6,7 @@ use rayon::prelude::*;
 use super::model::{Model, RowDetail};
 use crate::context::Context;
 use crate::error::Result;
-use crate::features::Gaps;
-use crate::features::schema::Purpose;
+use crate::features::{Builder, Engineering, Gaps, Purpose};
 use crate::table::Table;
 
 /// How many rows are described between two looks at the context.
@@ -20,17 +19,39 @@ pub struct Scored {
     pub scores: Vec<f64>,
     /// What was missing.
     pub gaps: Gaps,
+    /// The columns that the model does not know.
+    pub unknown_features: Vec<String>,
     /// What else can be said of each row; empty unless it was asked for.
     pub details: Vec<RowDetail>,
 }
 
 impl Model {
-    /// Scores the rows of a table whose columns are matched to the schema. A row's score depends on that row alone.
+    /// What engineers the features of rows to score, from the history that the model has; `None` where it engineers none.
+    pub fn history(&self) -> Option<Builder> {
+        self.features.engineering.as_ref().map(Engineering::builder)
+    }
+
+    /// Scores the rows of a table whose columns are matched to the schema. A row's score depends on that row and, where
+    /// features are engineered, on the rows of its series that `history` has seen, which then has seen these.
     ///
     /// Fails when the columns do not fit the schema, or when `context` ends.
-    pub fn score(&self, table: Table, with_details: bool, context: &Context) -> Result<Scored> {
-        let rows = self.features.schema.align(table, Purpose::Score)?.features;
-        let scores = self.score_rows(rows.view(), context)?;
+    pub fn score(
+        &self,
+        table: Table,
+        history: Option<&mut Builder>,
+        with_details: bool,
+        context: &Context,
+    ) -> Result<Scored> {
+        let mut aligned = self
+            .features
+            .schema
+            .align(table, self.features.matching(Purpose::Score))?;
+        let gaps = Gaps::count(&aligned.features);
+        let rows = match (&self.features.engineering, history) {
+            (Some(engineering), Some(history)) => engineering.extend(&aligned, history, context)?,
+            _ => std::mem::take(&mut aligned.features),
+        };
+        let scores = self.score_raw(rows.view(), context)?;
         let mut details = Vec::new();
         if with_details {
             for block in rows.axis_chunks_iter(Axis(0), DETAIL_ROWS) {
@@ -40,13 +61,14 @@ impl Model {
         }
         Ok(Scored {
             scores,
-            gaps: Gaps::count(&rows),
+            gaps,
+            unknown_features: aligned.unknown,
             details,
         })
     }
 
-    /// Scores aligned raw rows, n x d in standard layout.
-    pub(super) fn score_rows(
+    /// Scores rows of n_raw values that are not imputed yet, in standard layout.
+    pub(super) fn score_raw(
         &self,
         rows: ArrayView2<'_, f64>,
         context: &Context,

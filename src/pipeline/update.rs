@@ -3,7 +3,7 @@
 
 use super::calibrate::{Calibration, ThresholdRule, calibrate};
 use super::fit::Fitted;
-use super::learning_rows::LearningRows;
+use super::learning_rows::{LearningRows, Reading};
 use super::model::{Model, Statistics};
 use super::reservoir::Reservoir;
 use super::validation::{Split, measured};
@@ -11,7 +11,7 @@ use crate::calibration::ThresholdSource;
 use crate::context::Context;
 use crate::detector::{History, Sample};
 use crate::error::{Error, Reason, Result};
-use crate::features::Label;
+use crate::features::{Features, Label, Matching, Purpose};
 use crate::statistics::name_column;
 use crate::table::Table;
 
@@ -33,11 +33,21 @@ impl Model {
             ));
         };
         let detector = self.detector.params();
-        let rows = LearningRows::read(&self.features.schema, table, &detector)?;
+        reservoir.learn_vocabulary(&self.features.schema, &table);
+        let reading = Reading {
+            schema: &self.features.schema,
+            matching: Matching {
+                vocabulary: reservoir.vocabulary(),
+                ..self.features.matching(Purpose::Learn)
+            },
+            engineering: self.features.engineering.clone(),
+            detector: &detector,
+        };
+        let rows = LearningRows::read(reading, table, context)?;
         context.check()?;
 
         let mut model = self.learn(&reservoir, &rows, context)?;
-        if let (Some(classes), Some(fraction)) = (&rows.classes, self.validation_fraction)
+        if let (Some(classes), Some(fraction)) = (&rows.classes, self.validation_fraction())
             && let Some(split) = Split::stratified(classes, fraction, detector.random_state())
         {
             let metrics = self
@@ -54,7 +64,7 @@ impl Model {
 
     /// A model that has learned from the rows, too.
     fn learn(&self, reservoir: &Reservoir, rows: &LearningRows, context: &Context) -> Result<Self> {
-        let names = self.features.schema.features();
+        let names = &self.features.names();
         let old_raw = reservoir.rows()?;
         let old = self.features.transform(old_raw.view());
         let old_classes = match &rows.classes {
@@ -82,15 +92,17 @@ impl Model {
         let mut moments = self.statistics.features.clone();
         if let Some(moments) = &mut moments {
             moments
-                .push(rows.raw.view())
+                .push(self.features.transform_unscaled(rows.raw.view()).view())
                 .map_err(|error| error.named(names))?;
         }
         let mut model = Self {
-            features: self.features.clone(),
-            scaling: self.scaling,
+            spec: self.spec.clone(),
+            features: Features {
+                engineering: rows.engineering.clone(),
+                ..self.features.clone()
+            },
             detector: learned.detector,
             threshold: self.threshold,
-            validation_fraction: self.validation_fraction,
             statistics: Statistics {
                 n_rows: self.statistics.n_rows + rows.raw.nrows() as u64,
                 n_missing_values: self.statistics.n_missing_values + rows.gaps.n_missing,
@@ -103,8 +115,8 @@ impl Model {
         let scores = match learned.calibration_scores {
             Some(scores) => scores,
             None => {
-                let mut scores = model.score_rows(old_raw.view(), context)?;
-                scores.extend(model.score_rows(rows.raw.view(), context)?);
+                let mut scores = model.score_raw(old_raw.view(), context)?;
+                scores.extend(model.score_raw(rows.raw.view(), context)?);
                 scores
             }
         };

@@ -65,7 +65,7 @@ impl Model {
         rows: &LearningRows,
         context: &Context,
     ) -> Result<Option<LabelMetrics>> {
-        let scores = self.score_rows(rows.raw.view(), context)?;
+        let scores = self.score_raw(rows.raw.view(), context)?;
         let labels = rows.labels.as_deref().unwrap_or_default();
         Ok(LabelMetrics::new(
             &scores,

@@ -26,7 +26,7 @@ mod writers;
 
 pub use get::{Described, VersionSelector};
 pub use list::{Listed, Page};
-pub use predict::Scorer;
+pub use predict::{History, Scorer};
 pub use record::VersionRecord;
 pub use run_id::{RequestId, RunId};
 
@@ -94,6 +94,11 @@ impl<S: Store> Runs<S> {
             writers: Arc::new(Writers::default()),
             commits: TaskTracker::new(),
         }))
+    }
+
+    /// Where work for requests runs.
+    pub fn compute(&self) -> &Compute {
+        &self.compute
     }
 
     /// Waits until the writes that have begun to store their version are done.

@@ -1,10 +1,11 @@
 //! Predict: rows scored by a version of a run.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Caller, Loaded, RunId, Runs, VersionSelector};
 use crate::compute::{Admission, Compute, Running};
 use crate::error::Result;
+use crate::features::Builder;
 use crate::pipeline::{Model, Scored};
 use crate::store::Store;
 use crate::table::Table;
@@ -42,18 +43,38 @@ impl<S: Store> Runs<S> {
 }
 
 impl Scorer {
-    /// Starts to score a table on the compute pool.
+    /// What remembers the rows of a stream; `None` where the model looks at no row but the one it scores.
+    pub fn history(&self) -> Option<History> {
+        let history = self.model.history()?;
+        Some(History(Arc::new(Mutex::new(history))))
+    }
+
+    /// Starts to score a table on the compute pool: from what the model remembers on, or from what a stream has come to.
     pub async fn submit(
         &self,
         admission: Admission,
         table: Table,
+        history: Option<History>,
         with_details: bool,
     ) -> Result<Running<Scored>> {
         let model = Arc::clone(&self.model);
         self.compute
             .submit(admission, self.caller.deadline, move |context| {
-                model.score(table, with_details, context)
+                let score = |history: Option<&mut Builder>| {
+                    model.score(table, history, with_details, context)
+                };
+                match history {
+                    None => score(model.history().as_mut()),
+                    // nobody goes on with a history in which another table failed
+                    Some(History(shared)) => score(Some(
+                        &mut shared.lock().unwrap_or_else(PoisonError::into_inner),
+                    )),
+                }
             })
             .await
     }
 }
+
+/// What a stream remembers of its rows. Its tables must be scored one after the other.
+#[derive(Debug, Clone)]
+pub struct History(Arc<Mutex<Builder>>);

@@ -83,9 +83,8 @@ impl<S: Store> Runs<S> {
         let prepared = self
             .compute
             .run(Admission::Refuse, caller.deadline, move |context| {
-                let n_features = model.features().n_features();
                 let reservoir = reservoir
-                    .map(|bytes| artifact::decode_reservoir(&bytes, n_features))
+                    .map(|bytes| artifact::decode_reservoir(&bytes, model.features()))
                     .transpose()?;
                 Prepared::encode(model.update(reservoir, table, context)?)
             })
@@ -173,13 +172,8 @@ mod tests {
         let run_id = RunId::parse("run").expect("valid");
         let table = Table::from_row_major(None, 1, vec![1.0, 2.0, 4.0]).expect("valid");
         let spec = TrainSpec {
-            detector: Default::default(),
-            contamination: None,
-            threshold: None,
-            scaling: None,
-            label_column: None,
-            validation_fraction: None,
             reservoir_size: 10,
+            ..TrainSpec::default()
         };
         runs.train(caller, run_id.clone(), None, spec, Some(table.clone()))
             .await

@@ -56,8 +56,12 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
             run_id,
             request_id,
             spec,
-            table,
+            input,
         } = Training::receive(request.into_inner(), self.reservoir_size)?;
+        let table = match input {
+            None => None,
+            Some(input) => Some(input.table(&self.runs, caller, Admission::Refuse).await?),
+        };
         let described = self
             .runs
             .train(caller, run_id, request_id, spec, table)
@@ -74,22 +78,22 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         let caller = caller(request.extensions())?;
         let request = request.into_inner();
         let run_id = RunId::parse(request.run_id)?;
-        let table = records::required(request.records)?;
+        let scorer = self
+            .runs
+            .scorer(caller, run_id, selector(request.version))
+            .await?;
+        let input = records::required(request.records, &scorer.model.text_columns())?;
+        let table = input.table(&self.runs, caller, Admission::Refuse).await?;
         let default = if table.n_rows() == 1 {
             Detail::Full
         } else {
             Detail::Scores
         };
         let detail = Detail::receive(request.detail, default)?;
-
-        let scorer = self
-            .runs
-            .scorer(caller, run_id, selector(request.version))
-            .await?;
         let mut answer = Answer::new(scorer.clone(), detail, None);
         let with_details = answer.wants_details(table.n_rows())?;
         let scored = scorer
-            .submit(Admission::Refuse, table, with_details)
+            .submit(Admission::Refuse, table, None, with_details)
             .await?
             .await?;
         answer.add(scored)?;
@@ -114,7 +118,12 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         let request = request.into_inner();
         let run_id = RunId::parse(request.run_id)?;
         let request_id = RequestId::parse(request.request_id)?;
-        let table = records::required(request.records)?;
+        let active = self
+            .runs
+            .scorer(caller, run_id.clone(), VersionSelector::Active)
+            .await?;
+        let input = records::required(request.records, &active.model.text_columns())?;
+        let table = input.table(&self.runs, caller, Admission::Refuse).await?;
         let described = self.runs.update(caller, run_id, request_id, table).await?;
         Ok(Response::new(UpdateResponse {
             model: Some(described.into()),

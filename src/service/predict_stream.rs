@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Reason, Result};
 use crate::pipeline::Scored;
 use crate::proto::v1::predict_stream_request::Part;
 use crate::proto::v1::{PredictStreamHeader, PredictStreamRequest, PredictStreamResponse, Records};
-use crate::runs::{Caller, RunId, Runs, Scorer};
+use crate::runs::{Caller, History, RunId, Runs, Scorer};
 use crate::store::Store;
 
 /// How many results an answer lists when the header does not say.
@@ -44,7 +44,7 @@ pub(super) async fn score<S: Store>(
             .into());
         };
         match message.part {
-            Some(Part::Records(records)) => feed.push(records).await?,
+            Some(Part::Records(records)) => feed.push(runs, records).await?,
             Some(Part::End(end)) => break end,
             Some(Part::Header(_)) => {
                 return Err(out_of_order("there must be one header, and it comes first").into());
@@ -70,7 +70,10 @@ pub(super) async fn score<S: Store>(
 
 /// Tables on their way to the answer. While one is scored the next one is received, and no more than these two are held.
 struct Feed {
+    caller: Caller,
     scorer: Scorer,
+    /// What is remembered from table to table, where that matters: then they are scored one after the other.
+    history: Option<History>,
     answer: Answer,
     /// How many rows have been received.
     n_rows: u64,
@@ -101,20 +104,31 @@ impl Feed {
             .await?;
         Ok(Self {
             answer: Answer::new(scorer.clone(), detail, Some(max_results)),
+            caller,
+            history: scorer.history(),
             scorer,
             n_rows: 0,
             running: None,
         })
     }
 
-    async fn push(&mut self, records: Records) -> Result<()> {
+    async fn push<S: Store>(&mut self, runs: &Runs<S>, records: Records) -> Result<()> {
         let first_row = self.n_rows;
-        let table = records::required(Some(records)).map_err(|error| located(error, first_row))?;
+        let input = records::required(Some(records), &self.scorer.model.text_columns());
+        let table = match input {
+            Ok(input) => input.table(runs, self.caller, Admission::Wait).await,
+            Err(error) => Err(error),
+        };
+        let table = table.map_err(|error| located(error, first_row))?;
         self.n_rows += table.n_rows() as u64;
         let with_details = self.answer.wants_details(table.n_rows())?;
+        if self.history.is_some() {
+            let previous = self.running.take();
+            self.take(previous).await?;
+        }
         let next = self
             .scorer
-            .submit(Admission::Wait, table, with_details)
+            .submit(Admission::Wait, table, self.history.clone(), with_details)
             .await?;
         let previous = self.running.replace((first_row, next));
         self.take(previous).await

@@ -145,10 +145,6 @@ fn alone(rounds: usize) -> f64 {
     let spec = TrainSpec {
         detector: DetectorParams::IsolationForest(IsolationForestParams::default()),
         contamination: None,
-        threshold: None,
-        scaling: None,
-        label_column: None,
-        validation_fraction: None,
         reservoir_size: 10_000,
     };
     let context = Context::new();
@@ -159,7 +155,8 @@ fn alone(rounds: usize) -> f64 {
     let rates: Vec<f64> = (0..rounds)
         .map(|_| {
             let table = table.clone();
-            let (scored, seconds) = timed(|| pool.install(|| model.score(table, false, &context)));
+            let (scored, seconds) =
+                timed(|| pool.install(|| model.score(table, None, false, &context)));
             assert_eq!(scored.expect("scores").scores.len(), ROWS);
             ROWS as f64 / seconds
         })

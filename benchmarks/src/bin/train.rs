@@ -36,10 +36,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let spec = TrainSpec {
         detector: DetectorParams::IsolationForest(IsolationForestParams::default()),
         contamination: Some(arguments.contamination),
-        threshold: None,
-        scaling: None,
-        label_column: None,
-        validation_fraction: None,
         reservoir_size: 10_000,
     };
     let pool = ThreadPoolBuilder::new()

@@ -1,6 +1,10 @@
 //! Between the messages on the wire and the stricter types of the domain. Receiving checks and can fail; sending cannot.
 
+mod cells;
+mod columns;
 pub(super) mod detector;
+mod features;
+mod file;
 pub(super) mod model;
 pub(super) mod prediction;
 pub(super) mod records;

@@ -2,7 +2,7 @@
 
 use prost_types::Timestamp;
 
-use super::detector;
+use super::{detector, features};
 use crate::calibration::LabelMetrics;
 use crate::pipeline::{Model, Statistics};
 use crate::proto::v1;
@@ -21,6 +21,8 @@ impl From<Described> for v1::Model {
     fn from(described: Described) -> Self {
         let model = &described.model;
         let schema = &model.features().schema;
+        let spec = model.spec();
+        let names = model.features().names();
         Self {
             detector: Some(detector::answer(
                 model.detector().params(),
@@ -29,6 +31,15 @@ impl From<Described> for v1::Model {
             validation_fraction: model.validation_fraction(),
             scaler: v1::Scaler::from(model.scaling()).into(),
             feature_names: schema.features().to_vec(),
+            columns: features::columns(model.features()),
+            detector_features: match names == schema.features() {
+                true => Vec::new(),
+                false => names,
+            },
+            feature_engineering: spec.engineering.clone().map(Into::into),
+            feature_policy: v1::FeaturePolicy::from(spec.policy).into(),
+            imputation: v1::Imputation::from(spec.imputation).into(),
+            max_one_hot_categories: u32::try_from(spec.max_one_hot).ok(),
             label_column: schema.label_column().unwrap_or_default().to_owned(),
             statistics: Some(statistics(model)),
             ..basic(&described.run_id, &described.version)
@@ -73,32 +84,32 @@ fn statistics(model: &Model) -> v1::TrainingStatistics {
         n_calibration_rows: Some(statistics.n_calibration_rows),
         n_missing_values: Some(statistics.n_missing_values),
         n_infinite_values: Some(statistics.n_infinite_values),
-        features: features(model, statistics),
+        features: feature_statistics(model, statistics),
         label_metrics: statistics.label_metrics.map(Into::into),
         gaussian_moments: gaussian_moments(model),
     }
 }
 
-fn features(model: &Model, statistics: &Statistics) -> Vec<v1::FeatureStatistics> {
+fn feature_statistics(model: &Model, statistics: &Statistics) -> Vec<v1::FeatureStatistics> {
     let features = model.features();
     let Some(moments) = &statistics.features else {
         return Vec::new();
     };
     let std = moments.std();
+    let fill = features.fill();
     let importances = model.detector().as_detector().feature_importances();
     features
-        .schema
-        .features()
-        .iter()
+        .names()
+        .into_iter()
         .enumerate()
         .map(|(i, name)| v1::FeatureStatistics {
-            name: name.clone(),
+            name,
             n_values: Some(moments.n()[i]),
             mean: Some(moments.mean()[i]),
             std: Some(std[i]),
             min: Some(moments.min()[i]),
             max: Some(moments.max()[i]),
-            median: Some(features.imputer.values()[i]),
+            median: fill.get(i).copied(),
             importance: importances
                 .as_ref()
                 .and_then(|importances| importances.get(i).copied()),

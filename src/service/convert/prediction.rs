@@ -1,5 +1,7 @@
 //! Predictions, gathered from scored tables: one for a unary request, any number along a stream.
 
+use std::collections::BTreeSet;
+
 use crate::error::{Error, Reason, Result};
 use crate::features::Gaps;
 use crate::pipeline::{RowDetail, Scored};
@@ -8,6 +10,9 @@ use crate::runs::Scorer;
 
 /// The most bytes that an answer may list: names of missing features can multiply a small request.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// The most unknown features that an answer names.
+const MAX_UNKNOWN: usize = 100;
 
 /// How much an answer says of each row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +50,7 @@ pub(in crate::service) struct Answer {
     n_rows: u64,
     n_anomalies: u64,
     gaps: Gaps,
+    unknown_features: BTreeSet<String>,
     scores: Vec<f64>,
     is_anomaly: Vec<bool>,
     rows: Vec<v1::RowPrediction>,
@@ -67,6 +73,7 @@ impl Answer {
             n_rows: 0,
             n_anomalies: 0,
             gaps: Gaps::default(),
+            unknown_features: BTreeSet::new(),
             scores: Vec::new(),
             is_anomaly: Vec::new(),
             rows: Vec::new(),
@@ -93,6 +100,9 @@ impl Answer {
             .filter(|&&score| score > threshold)
             .count() as u64;
         self.gaps.merge(&scored.gaps);
+        let room = MAX_UNKNOWN.saturating_sub(self.unknown_features.len());
+        let unknown = scored.unknown_features.into_iter();
+        self.unknown_features.extend(unknown.take(room));
         match self.detail {
             Detail::Summary => {}
             Detail::Scores => self.add_scores(scored.scores, threshold),
@@ -188,6 +198,7 @@ impl Answer {
             n_missing_values: Some(self.gaps.n_missing),
             n_infinite_values: Some(self.gaps.n_infinite),
             missing_features: missing.map(|(name, _)| name.clone()).collect(),
+            unknown_features: self.unknown_features.iter().cloned().collect(),
         }
     }
 }

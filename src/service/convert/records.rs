@@ -1,38 +1,91 @@
 //! Records, in each of their forms, to a table.
 
-use super::rows;
+use bytes::Bytes;
+
+use super::{columns, file, rows};
+use crate::compute::Admission;
 use crate::error::{Error, Reason, Result};
 use crate::le_bytes;
 use crate::proto::v1::records::Form;
-use crate::proto::v1::{File, FileFormat, Matrix, Records};
-use crate::table::{Table, csv};
+use crate::proto::v1::{File, Matrix, Records};
+use crate::runs::{Caller, Runs};
+use crate::store::Store;
+use crate::table::Table;
+use crate::table::read::{self, FileOptions, Limits};
 
-/// Reads records that must be there.
-pub(in crate::service) fn required(records: Option<Records>) -> Result<Table> {
-    optional(records)?.ok_or_else(|| {
+/// Records that have been looked at.
+pub(in crate::service) enum Input {
+    /// Read already.
+    Table(Table),
+    /// A file that remains to be read, which takes a while.
+    File(Bytes, FileOptions),
+}
+
+/// Looks at records that must be there. `known_texts` are the columns of a CSV file that are read as texts if they are there.
+pub(in crate::service) fn required(
+    records: Option<Records>,
+    known_texts: &[String],
+) -> Result<Input> {
+    optional(records, known_texts)?.ok_or_else(|| {
         Error::new(
             Reason::InvalidRecords,
-            "records are missing; give rows, a matrix or a file",
+            "records are missing; give rows, a matrix, columns or a file",
         )
         .at("records")
     })
 }
 
-/// Reads records that may be left out.
-pub(in crate::service) fn optional(records: Option<Records>) -> Result<Option<Table>> {
+/// Looks at records that may be left out.
+pub(in crate::service) fn optional(
+    records: Option<Records>,
+    known_texts: &[String],
+) -> Result<Option<Input>> {
     let Some(form) = records.and_then(|records| records.form) else {
         return Ok(None);
     };
     match form {
-        Form::Rows(list) => in_form("records.rows", rows::read(list)),
-        Form::Matrix(matrix) => in_form("records.matrix", read_matrix(matrix)),
-        Form::File(file) => in_form("records.file", read_file(&file)),
+        Form::Rows(list) => in_form("records.rows", rows::read(list).map(Input::Table)),
+        Form::Matrix(matrix) => in_form("records.matrix", read_matrix(matrix).map(Input::Table)),
+        Form::Columns(message) => {
+            in_form("records.columns", columns::read(message).map(Input::Table))
+        }
+        Form::File(File {
+            content,
+            format,
+            csv,
+        }) => in_form(
+            "records.file",
+            file::options(format, csv, known_texts).map(|options| Input::File(content, options)),
+        ),
     }
     .map(Some)
 }
 
-fn in_form(path: &str, table: Result<Table>) -> Result<Table> {
-    table.map_err(|error| match error.field_path() {
+impl Input {
+    /// The table. A file is read on the compute pool, behind a permit.
+    pub(in crate::service) async fn table<S: Store>(
+        self,
+        runs: &Runs<S>,
+        caller: Caller,
+        admission: Admission,
+    ) -> Result<Table> {
+        match self {
+            Self::Table(table) => Ok(table),
+            Self::File(content, options) => {
+                let parse = move |_: &_| {
+                    in_form(
+                        "records.file",
+                        read::read(&content, &options, Limits::default()),
+                    )
+                };
+                runs.compute().run(admission, caller.deadline, parse).await
+            }
+        }
+    }
+}
+
+fn in_form<T>(path: &str, outcome: Result<T>) -> Result<T> {
+    outcome.map_err(|error| match error.field_path() {
         Some(_) => error.within(path),
         None => error.at(path),
     })
@@ -73,19 +126,6 @@ fn read_matrix(matrix: Matrix) -> Result<Table> {
         Ok(table)
     } else {
         table.with_labels(matrix.labels)
-    }
-}
-
-fn read_file(file: &File) -> Result<Table> {
-    match FileFormat::try_from(file.format) {
-        Ok(FileFormat::Unspecified | FileFormat::Csv) => csv::read(&file.content),
-        Err(_) => Err(invalid(
-            "format",
-            format!(
-                "{} is no known file format; give FILE_FORMAT_CSV",
-                file.format
-            ),
-        )),
     }
 }
 

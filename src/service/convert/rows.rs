@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 
+use super::cells::Cells;
 use crate::error::{Error, Reason, Result};
-use crate::table::{AbsentCell, Table, check_cells, shortened};
+use crate::table::{AbsentCell, Table, check_cells};
 
 /// Reads rows. The first one decides whether all are objects or arrays.
 ///
@@ -25,17 +26,20 @@ pub(super) fn read(list: ListValue) -> Result<Table> {
 
 fn read_arrays(rows: Vec<Value>) -> Result<Table> {
     let n_rows = rows.len();
-    let mut n_columns = 0;
-    let mut values = Vec::new();
+    let mut cells_of_rows = None;
     for (index, row) in rows.into_iter().enumerate() {
         let Some(Kind::ListValue(ListValue { values: cells })) = row.kind else {
             return Err(not_a_row(index, "an array like the first row"));
         };
-        if index == 0 {
-            n_columns = cells.len();
-            check_cells(n_rows, n_columns)?;
-            values.reserve_exact(n_rows * n_columns);
-        } else if cells.len() != n_columns {
+        let cells_so_far = match &mut cells_of_rows {
+            Some(cells_so_far) => cells_so_far,
+            None => {
+                check_cells(n_rows, cells.len())?;
+                cells_of_rows.insert(Cells::new(n_rows, cells.len()))
+            }
+        };
+        let n_columns = cells_so_far.n_columns();
+        if cells.len() != n_columns {
             return Err(Error::new(
                 Reason::InvalidRecords,
                 format!(
@@ -46,12 +50,18 @@ fn read_arrays(rows: Vec<Value>) -> Result<Table> {
             .at(format!("[{index}]")));
         }
         for (column, cell) in cells.into_iter().enumerate() {
-            values.push(
-                number(cell).map_err(|text| not_a_number(index, &format!("[{column}]"), &text))?,
-            );
+            cells_so_far
+                .push(column, cell)
+                .map_err(|problem| problem.at(index, &format!("[{column}]")))?;
         }
     }
-    Table::from_row_major(None, n_columns, values)
+    match cells_of_rows {
+        Some(cells) => cells.into_table(None),
+        None => Err(Error::new(
+            Reason::InvalidRecords,
+            "the records have no rows",
+        )),
+    }
 }
 
 fn read_objects(rows: Vec<Value>) -> Result<Table> {
@@ -66,7 +76,7 @@ fn read_objects(rows: Vec<Value>) -> Result<Table> {
     let names = union_of_names(&objects);
     check_cells(n_rows, names.len())?;
 
-    let mut values = Vec::with_capacity(n_rows * names.len());
+    let mut cells = Cells::new(n_rows, names.len());
     let mut absent = Vec::new();
     let mut is_absent = vec![false; names.len()];
     for (row, object) in objects.into_iter().enumerate() {
@@ -74,14 +84,11 @@ fn read_objects(rows: Vec<Value>) -> Result<Table> {
         let mut fields = object.into_iter().peekable();
         for (column, name) in names.iter().enumerate() {
             match fields.next_if(|(field, _)| field == name) {
-                Some((_, cell)) => {
-                    values.push(
-                        number(cell)
-                            .map_err(|text| not_a_number(row, &format!(".{name}"), &text))?,
-                    );
-                }
+                Some((_, cell)) => cells
+                    .push(column, cell)
+                    .map_err(|problem| problem.at(row, &format!(".{name}")))?,
                 None => {
-                    values.push(f64::NAN);
+                    cells.push_missing(column);
                     if !std::mem::replace(&mut is_absent[column], true) {
                         absent.push(AbsentCell { row, column });
                     }
@@ -89,8 +96,7 @@ fn read_objects(rows: Vec<Value>) -> Result<Table> {
             }
         }
     }
-    let n_columns = names.len();
-    Ok(Table::from_row_major(Some(names), n_columns, values)?.with_absent(absent))
+    Ok(cells.into_table(Some(names))?.with_absent(absent))
 }
 
 fn union_of_names(objects: &[BTreeMap<String, Value>]) -> Vec<String> {
@@ -108,29 +114,6 @@ fn union_of_names(objects: &[BTreeMap<String, Value>]) -> Vec<String> {
     }
 }
 
-/// The number that a cell holds; NaN for null. Fails with what it holds instead.
-fn number(cell: Value) -> Result<f64, String> {
-    match cell.kind {
-        Some(Kind::NumberValue(number)) => Ok(number),
-        Some(Kind::BoolValue(value)) => Ok(f64::from(u8::from(value))),
-        None | Some(Kind::NullValue(_)) => Ok(f64::NAN),
-        Some(Kind::StringValue(text)) => Err(shortened(&text)),
-        Some(Kind::ListValue(_)) => Err("an array".to_owned()),
-        Some(Kind::StructValue(_)) => Err("an object".to_owned()),
-    }
-}
-
-fn not_a_number(row: usize, path: &str, found: &str) -> Error {
-    Error::new(
-        Reason::TextValue,
-        format!(
-            "row {row}, column {:?}: {found} is not a number; text columns are not supported",
-            path.trim_start_matches(['.', '[']).trim_end_matches(']')
-        ),
-    )
-    .at(format!("[{row}]{path}"))
-}
-
 fn not_a_row(index: usize, expected: &str) -> Error {
     Error::new(
         Reason::InvalidRecords,
@@ -142,6 +125,7 @@ fn not_a_row(index: usize, expected: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::ColumnView;
 
     fn value(json: serde_json::Value) -> Value {
         use serde_json::Value as Json;
@@ -194,6 +178,26 @@ mod tests {
     }
 
     #[test]
+    fn texts_are_columns_of_their_own() {
+        let json = serde_json::json!([{"a": 1, "shop": null}, {"a": null, "shop": "kiosk"}, {"shop": "12"}]);
+        let table = read_json(json).expect("valid");
+        let (ColumnView::Numbers(a), ColumnView::Texts(shops)) = (table.column(0), table.column(1))
+        else {
+            panic!("numbers and texts");
+        };
+        assert!(a[0] == 1.0 && a[1].is_nan() && a[2].is_nan());
+        let shops = [0, 1, 2].map(|row| shops.get(row));
+        assert_eq!(shops, [None, Some("kiosk"), Some("12")]);
+        assert_eq!(
+            refusal(serde_json::json!([["kiosk"], [true]])),
+            (
+                "row 1, column \"0\": true is a number, and the rows before have text; a column holds one of them".to_owned(),
+                "[1][0]".to_owned()
+            )
+        );
+    }
+
+    #[test]
     fn arrays_become_columns_without_names() {
         let table = read_json(serde_json::json!([[1, 2], [null, false]])).expect("valid");
         assert_eq!(table.names(), None);
@@ -206,7 +210,7 @@ mod tests {
         assert_eq!(
             refusal(serde_json::json!([{"shop": 1}, {"shop": "12"}])),
             (
-                "row 1, column \"shop\": \"12\" is not a number; text columns are not supported"
+                "row 1, column \"shop\": \"12\" is text, and the rows before have numbers; a column holds one of them"
                     .to_owned(),
                 "[1].shop".to_owned()
             )

@@ -1,26 +1,28 @@
 //! The request of Train.
 
-use super::{detector, records};
+use super::records::{self, Input};
+use super::{detector, features};
 use crate::error::Result;
 use crate::pipeline::TrainSpec;
 use crate::proto::v1::TrainRequest;
 use crate::runs::{RequestId, RunId};
-use crate::table::Table;
 
 /// A checked request of Train.
 pub(in crate::service) struct Training {
     pub(in crate::service) run_id: RunId,
     pub(in crate::service) request_id: Option<RequestId>,
     pub(in crate::service) spec: TrainSpec,
-    pub(in crate::service) table: Option<Table>,
+    pub(in crate::service) input: Option<Input>,
 }
 
 impl Training {
     /// Checks a request. `reservoir_size` is how many raw rows the server keeps for updates.
     pub(in crate::service) fn receive(
-        request: TrainRequest,
+        mut request: TrainRequest,
         reservoir_size: usize,
     ) -> Result<Self> {
+        let default = TrainSpec::default();
+        let roles = features::roles(&mut request);
         Ok(Self {
             run_id: RunId::parse(request.run_id)?,
             request_id: RequestId::parse(request.request_id)?,
@@ -29,11 +31,17 @@ impl Training {
                 contamination: request.contamination,
                 threshold: request.threshold,
                 scaling: detector::scaling(request.scaler)?,
-                label_column: (!request.label_column.is_empty()).then_some(request.label_column),
+                roles,
+                engineering: request.feature_engineering.map(features::engineering),
+                policy: features::policy(request.feature_policy)?,
+                imputation: features::imputation(request.imputation)?,
+                max_one_hot: request
+                    .max_one_hot_categories
+                    .map_or(default.max_one_hot, |n| n as usize),
                 validation_fraction: request.validation_fraction,
                 reservoir_size,
             },
-            table: records::optional(request.records)?,
+            input: records::optional(request.records, &[])?,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! CSV, as in RFC 4180 and as the programs of the world write it.
 
 use memchr::{memchr, memchr_iter};
+use std::collections::HashSet;
 
 use super::cells::Kind;
 use super::summary::FileSummary;
@@ -41,6 +42,8 @@ pub struct CsvOptions {
     pub comment: Option<u8>,
     /// The names of columns that hold text, whatever it looks like; `f0`, `f1`, … in a file without header.
     pub text_columns: Vec<String>,
+    /// The names of further such columns, which need not be there.
+    pub known_text_columns: Vec<String>,
 }
 
 impl Default for CsvOptions {
@@ -54,6 +57,7 @@ impl Default for CsvOptions {
             quote: None,
             comment: None,
             text_columns: Vec::new(),
+            known_text_columns: Vec::new(),
         }
     }
 }
@@ -201,8 +205,8 @@ impl CsvFile {
                 return Err(Error::field("text_columns", message));
             }
         }
-        let is_text: std::collections::HashSet<&String> =
-            self.options.text_columns.iter().collect();
+        let texts = [&self.options.text_columns, &self.options.known_text_columns];
+        let is_text: HashSet<&String> = texts.into_iter().flatten().collect();
         for (column, name) in names.iter().enumerate() {
             let known = self.known.as_ref().and_then(|(_, kinds)| kinds.get(column));
             let kind = match known {

@@ -1,0 +1,441 @@
+//! How the columns of a table are matched to a schema.
+
+use std::collections::{HashMap, HashSet};
+
+use ndarray::Array2;
+
+use super::label::{Label, labels_of};
+use super::names::{check_names, listed, nearest};
+use super::roles::{FeatureKind, FeaturePolicy, Role};
+use super::schema::Schema;
+use super::vocabulary::Vocabulary;
+use crate::error::{Error, Reason, Result};
+use crate::table::{ColumnView, Table, TextColumn, shortened};
+
+/// A table whose columns have been matched to a schema.
+#[derive(Debug, Clone)]
+pub struct Aligned {
+    /// The values of the features, n x p in the order of the schema, in standard layout: numbers, and of texts the number in
+    /// the vocabulary. NaN where a value is missing.
+    pub features: Array2<f64>,
+    /// The labels, when there are any and they were asked for.
+    pub labels: Option<Vec<Label>>,
+    /// The times, in nanoseconds since 1970, when the table has the time column.
+    pub times: Option<Vec<Option<i64>>>,
+    /// The series, when the table has their column.
+    pub series: Option<SeriesOfTable>,
+    /// The names of the columns that the schema does not know.
+    pub unknown: Vec<String>,
+}
+
+/// Which series each row belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeriesOfTable {
+    /// For each row the index of its series.
+    pub codes: Vec<u32>,
+    /// The names.
+    pub names: Vec<String>,
+}
+
+/// What the rows of a table are for, which decides how it may deviate from the schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Labels are read. A row that does not mention a column has a missing value there.
+    Learn,
+    /// Labels are ignored. Every row must mention every feature, or its score would depend on the rows beside it.
+    Score,
+}
+
+/// How a table is matched.
+#[derive(Debug, Clone, Copy)]
+pub struct Matching<'a> {
+    /// What its rows are for.
+    pub purpose: Purpose,
+    /// How it may differ.
+    pub policy: FeaturePolicy,
+    /// Whether the time and the series of each row are needed.
+    pub needs_history: bool,
+    /// The numbers of texts.
+    pub vocabulary: &'a Vocabulary,
+}
+
+impl Schema {
+    /// Matches the columns of a table to the schema: by name in any order, or by position when the table has no names, then
+    /// either the features alone or all columns of the training.
+    ///
+    /// Fails, naming columns and the nearest known ones, when one is missing or unknown against the policy, given twice, or of
+    /// another type than at training.
+    pub fn align(&self, table: Table, how: Matching<'_>) -> Result<Aligned> {
+        let mut order = match table.names() {
+            None => self.by_position(table.n_columns())?,
+            Some(names) => self.by_name(names, &how)?,
+        };
+        if how.purpose == Purpose::Score && how.policy == FeaturePolicy::Strict {
+            self.check_mentioned(&table)?;
+        }
+        let labels = match how.purpose {
+            Purpose::Learn => self.labels(&table, &order)?,
+            Purpose::Score => None,
+        };
+        let (mut times, mut series) = (None, None);
+        if how.needs_history {
+            if let (Some(source), Some(index)) = (self.time(), order.place(self, Role::Time)) {
+                let name = &self
+                    .column_of(Role::Time)
+                    .map_or("", |column| column.name.as_str());
+                times = Some(source.read(&table, index, name)?);
+            }
+            if let Some(index) = order.place(self, Role::Series) {
+                series = Some(series_of(&table, index)?);
+            }
+        }
+        let unknown = std::mem::take(&mut order.unknown);
+        let features = self.values(table, &order, how.vocabulary)?;
+        Ok(Aligned {
+            features,
+            labels,
+            times,
+            series,
+            unknown,
+        })
+    }
+
+    /// Where each feature stands in a table, as far as that can be said without looking at what else is there.
+    pub(super) fn places(&self, table: &Table) -> Vec<Option<usize>> {
+        match table.names() {
+            Some(names) => {
+                let places: HashMap<&String, usize> = names.iter().zip(0..).collect();
+                let features = self.features().iter();
+                features.map(|name| places.get(name).copied()).collect()
+            }
+            None => match self.by_position(table.n_columns()) {
+                Ok(Order {
+                    features: Some(places),
+                    ..
+                }) => places,
+                _ => (0..self.n_features().min(table.n_columns()))
+                    .map(Some)
+                    .collect(),
+            },
+        }
+    }
+
+    fn check_mentioned(&self, table: &Table) -> Result<()> {
+        let Some(names) = table.names() else {
+            return Ok(());
+        };
+        let is_feature = |name: &String| self.features().contains(name);
+        match table
+            .absent()
+            .iter()
+            .find(|cell| is_feature(&names[cell.column]))
+        {
+            None => Ok(()),
+            Some(cell) => Err(mismatch(format!(
+                "row {} has no value for {}; give null where a value is missing",
+                cell.row,
+                shortened(&names[cell.column])
+            ))
+            .at(format!("records.rows[{}]", cell.row))),
+        }
+    }
+
+    fn labels(&self, table: &Table, order: &Order) -> Result<Option<Vec<Label>>> {
+        let column = order.place(self, Role::Label).zip(self.label_column());
+        match (column, table.labels()) {
+            (None, None) => Ok(None),
+            (None, Some(labels)) => {
+                labels_of(labels.iter().copied(), "the list of labels").map(Some)
+            }
+            (Some((index, name)), None) => {
+                let place = format!("the label column {name:?}");
+                match table.column(index) {
+                    ColumnView::Numbers(values) | ColumnView::Booleans(values) => {
+                        labels_of(values.iter().copied(), &place).map(Some)
+                    }
+                    _ => Err(Error::new(
+                        Reason::TextValue,
+                        format!(
+                            "{place} holds {} values; a label is 1 or true for an anomaly, 0 or false for a normal row",
+                            table.column_type(index)
+                        ),
+                    )
+                    .at("records")),
+                }
+            }
+            (Some((_, name)), Some(_)) => {
+                let message = format!(
+                    "the labels stand twice, in the column {} and beside the rows; give one of them",
+                    shortened(name)
+                );
+                Err(Error::new(Reason::InvalidRecords, message).at("records"))
+            }
+        }
+    }
+
+    /// The values of the features.
+    fn values(&self, table: Table, order: &Order, vocabulary: &Vocabulary) -> Result<Array2<f64>> {
+        let Some(columns) = &order.features else {
+            if self.is_all_numbers() && table.as_matrix().is_some() {
+                return table.into_matrix();
+            }
+            let all: Vec<Option<usize>> = (0..self.n_features()).map(Some).collect();
+            return self.gather(&table, &all, vocabulary);
+        };
+        self.gather(&table, columns, vocabulary)
+    }
+
+    fn gather(
+        &self,
+        table: &Table,
+        columns: &[Option<usize>],
+        vocabulary: &Vocabulary,
+    ) -> Result<Array2<f64>> {
+        let found: Option<Vec<usize>> = columns.iter().copied().collect();
+        if let (Some(columns), true) = (found, self.is_all_numbers()) {
+            for (feature, &column) in columns.iter().enumerate() {
+                if matches!(
+                    table.column(column),
+                    ColumnView::Texts(_) | ColumnView::Times(_)
+                ) {
+                    return Err(self.other_type(table, column, feature));
+                }
+            }
+            return table.numbers(&columns);
+        }
+        let mut values = Array2::from_elem((table.n_rows(), columns.len()), f64::NAN);
+        for (feature, (mut values, &column)) in
+            values.columns_mut().into_iter().zip(columns).enumerate()
+        {
+            let Some(column) = column else {
+                continue;
+            };
+            match (table.column(column), vocabulary.of(feature)) {
+                (ColumnView::Numbers(numbers) | ColumnView::Booleans(numbers), None) => {
+                    values.assign(&numbers);
+                }
+                (ColumnView::Texts(texts), Some(categories)) => {
+                    for (value, number) in values.iter_mut().zip(categories.numbers(texts)) {
+                        *value = number;
+                    }
+                }
+                // a column without any value is read as numbers by some forms
+                (ColumnView::Numbers(numbers), Some(_)) if numbers.iter().all(|x| x.is_nan()) => {}
+                (ColumnView::Texts(texts), None) if texts.n_missing() == texts.len() => {}
+                _ => return Err(self.other_type(table, column, feature)),
+            }
+        }
+        Ok(values)
+    }
+
+    /// The error of a feature that does not hold what it held at training.
+    fn other_type(&self, table: &Table, column: usize, feature: usize) -> Error {
+        let name = shortened(&self.features()[feature]);
+        let trained = match self.kind(feature) {
+            FeatureKind::Number => "numbers",
+            FeatureKind::Category => "texts",
+        };
+        let found = match table.column(column) {
+            ColumnView::Texts(texts) => (0..texts.len())
+                .find_map(|row| Some(format!("row {row} has {}", shortened(texts.get(row)?)))),
+            ColumnView::Numbers(numbers) | ColumnView::Booleans(numbers) => numbers
+                .iter()
+                .position(|x| !x.is_nan())
+                .map(|row| format!("row {row} has {}", numbers[row])),
+            ColumnView::Times(_) => None,
+        };
+        let found =
+            found.unwrap_or_else(|| format!("it holds {} values", table.column_type(column)));
+        let hint = match self.kind(feature) {
+            FeatureKind::Number => "",
+            FeatureKind::Category => "; in a CSV file, name it in text_columns",
+        };
+        Error::new(
+            Reason::TextValue,
+            format!("feature {name} held {trained} at training, and {found}{hint}"),
+        )
+        .at("records")
+    }
+
+    fn by_position(&self, n_columns: usize) -> Result<Order> {
+        // the features alone, or all columns of the training but for labels and what is ignored, or one of these, or all
+        let without: [&[Role]; 5] = [
+            &[Role::Label, Role::Time, Role::Series, Role::Ignored],
+            &[Role::Label, Role::Ignored],
+            &[Role::Label],
+            &[Role::Ignored],
+            &[],
+        ];
+        let n_others = |without: &[Role]| {
+            let others = self.others().iter();
+            others
+                .filter(|column| !without.contains(&column.role))
+                .count()
+        };
+        let n_features = self.n_features();
+        let found = without
+            .into_iter()
+            .find(|without| n_features + n_others(without) == n_columns);
+        let Some(without) = found else {
+            let all = n_features + n_others(&[]);
+            let or_all = match all > n_features {
+                true => format!(" and was trained on {all} columns"),
+                false => String::new(),
+            };
+            return Err(mismatch(format!(
+                "the rows have {n_columns} values, the model has {n_features} features{or_all}"
+            )));
+        };
+        if n_columns == n_features {
+            return Ok(Order::identity());
+        }
+        let mut order = Order {
+            features: Some(Vec::with_capacity(n_features)),
+            others: vec![None; self.others().len()],
+            unknown: Vec::new(),
+        };
+        let mut place = 0;
+        let mut others = self.others().iter().enumerate().peekable();
+        for index in 0..n_features + self.others().len() {
+            match others.next_if(|(_, column)| column.index == index) {
+                Some((_, column)) if without.contains(&column.role) => continue,
+                Some((other, _)) => order.others[other] = Some(place),
+                None => order.features.get_or_insert_default().push(Some(place)),
+            }
+            place += 1;
+        }
+        Ok(order)
+    }
+
+    fn by_name(&self, names: &[String], how: &Matching<'_>) -> Result<Order> {
+        let needs = |role: Role| how.needs_history && matches!(role, Role::Time | Role::Series);
+        if names == self.features() && !self.others().iter().any(|column| needs(column.role)) {
+            return Ok(Order::identity());
+        }
+        check_names(names)?;
+        let columns: HashMap<&str, usize> = names
+            .iter()
+            .enumerate()
+            .map(|(i, name)| (name.as_str(), i))
+            .collect();
+        let find = |name: &String| columns.get(name.as_str()).copied();
+        let order = Order {
+            features: Some(self.features().iter().map(find).collect()),
+            others: self
+                .others()
+                .iter()
+                .map(|column| find(&column.name))
+                .collect(),
+            unknown: self.unknown(names),
+        };
+        if how.policy == FeaturePolicy::Strict {
+            let features = self.features().iter().zip(order.features.iter().flatten());
+            let others = self.others().iter().zip(&order.others);
+            let others = others.filter(|(column, _)| needs(column.role));
+            let missing: Vec<&str> = features
+                .map(|(name, place)| (name.as_str(), place))
+                .chain(others.map(|(column, place)| (column.name.as_str(), place)))
+                .filter(|(_, place)| place.is_none())
+                .map(|(name, _)| name)
+                .collect();
+            if !(missing.is_empty() && order.unknown.is_empty()) {
+                return Err(self.name_mismatch(&missing, &order.unknown));
+            }
+        } else if !order.features.iter().flatten().any(Option::is_some) {
+            return Err(self.name_mismatch(
+                &self
+                    .features()
+                    .iter()
+                    .map(String::as_str)
+                    .collect::<Vec<_>>(),
+                &order.unknown,
+            ));
+        }
+        Ok(order)
+    }
+
+    fn unknown(&self, names: &[String]) -> Vec<String> {
+        let others = self.others().iter().map(|column| &column.name);
+        let known: HashSet<&String> = self.features().iter().chain(others).collect();
+        names
+            .iter()
+            .filter(|name| !known.contains(name))
+            .cloned()
+            .collect()
+    }
+
+    fn name_mismatch(&self, missing: &[&str], unknown: &[String]) -> Error {
+        let unknown_names: Vec<&str> = unknown.iter().map(String::as_str).collect();
+        let mut parts = Vec::new();
+        parts.extend(listed("missing feature", missing, |name| {
+            nearest(name, unknown).map(|near| format!(" (given: {})", shortened(near)))
+        }));
+        parts.extend(listed("unknown feature", &unknown_names, |name| {
+            nearest(name, self.features())
+                .map(|near| format!(" (nearest known: {})", shortened(near)))
+        }));
+        mismatch(parts.join("; "))
+    }
+}
+
+/// Where the columns of a schema stand in a table.
+struct Order {
+    /// For each feature the index of its column; `None` when they are the columns as they are.
+    features: Option<Vec<Option<usize>>>,
+    /// For each other column its index.
+    others: Vec<Option<usize>>,
+    /// The names of the columns that the schema does not know.
+    unknown: Vec<String>,
+}
+
+impl Order {
+    fn identity() -> Self {
+        Self {
+            features: None,
+            others: Vec::new(),
+            unknown: Vec::new(),
+        }
+    }
+
+    /// Where the column of a role stands.
+    fn place(&self, schema: &Schema, role: Role) -> Option<usize> {
+        let other = schema
+            .others()
+            .iter()
+            .position(|column| column.role == role)?;
+        self.others.get(other).copied().flatten()
+    }
+}
+
+/// The series of each row: the text of the column, or its number written out. Rows without one share the empty name.
+fn series_of(table: &Table, column: usize) -> Result<SeriesOfTable> {
+    let of_texts = |texts: &TextColumn| {
+        let n_names = texts.dictionary().len() as u32;
+        let mut names: Vec<String> = texts.dictionary().iter().map(str::to_owned).collect();
+        names.push(String::new());
+        let codes = texts
+            .codes()
+            .iter()
+            .map(|&code| code.min(n_names))
+            .collect();
+        SeriesOfTable { codes, names }
+    };
+    match table.column(column) {
+        ColumnView::Texts(texts) => Ok(of_texts(texts)),
+        ColumnView::Numbers(numbers) | ColumnView::Booleans(numbers) => {
+            let names: Vec<Option<String>> = numbers
+                .iter()
+                .map(|number| (!number.is_nan()).then(|| number.to_string()))
+                .collect();
+            Ok(of_texts(&names.iter().map(Option::as_deref).collect()))
+        }
+        ColumnView::Times(_) => {
+            let message = "the series column holds times; it must hold texts or numbers";
+            Err(Error::new(Reason::SchemaMismatch, message).at("series_column"))
+        }
+    }
+}
+
+fn mismatch(message: String) -> Error {
+    Error::new(Reason::SchemaMismatch, message).at("records")
+}

@@ -1,0 +1,254 @@
+//! The texts of categorical features, each with a number.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::schema::Schema;
+use crate::error::{Error, Reason, Result};
+use crate::table::{ColumnView, Table, TextColumn, shortened};
+
+/// The number of a text that is not known.
+pub const UNKNOWN: f64 = -1.0;
+
+/// The most texts of a feature, and the most bytes of them together.
+const MAX_TEXTS: usize = 50_000;
+const MAX_BYTES: usize = 4 << 20;
+
+/// The texts of one categorical feature. The number of a text is its index and never changes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Vec<String>", into = "Vec<String>")]
+pub struct Categories {
+    texts: Vec<String>,
+    index: HashMap<String, u32>,
+}
+
+impl From<Vec<String>> for Categories {
+    fn from(texts: Vec<String>) -> Self {
+        let index = texts.iter().cloned().zip(0..).collect();
+        Self { texts, index }
+    }
+}
+
+impl From<Categories> for Vec<String> {
+    fn from(categories: Categories) -> Self {
+        categories.texts
+    }
+}
+
+impl Categories {
+    /// The number of texts.
+    pub fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// Whether there is no text.
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// The texts, in the order of their numbers.
+    pub fn texts(&self) -> &[String] {
+        &self.texts
+    }
+
+    /// Takes in the texts of a column that are not known yet, in the order of their bytes, so that the order of rows changes
+    /// nothing. Fails, naming the feature, when there would be too many.
+    fn learn(&mut self, column: &TextColumn, feature: &str) -> Result<()> {
+        let new = self.new_texts(column);
+        let bytes = self
+            .texts
+            .iter()
+            .chain(&new)
+            .map(String::len)
+            .sum::<usize>();
+        if self.len() + new.len() > MAX_TEXTS || bytes > MAX_BYTES {
+            let message = format!(
+                "feature {} has more than {MAX_TEXTS} different texts or {MAX_BYTES} bytes of them, as identifiers have; leave \
+                 it out",
+                shortened(feature)
+            );
+            return Err(Error::new(Reason::UnusableRows, message).at("records"));
+        }
+        self.add(new);
+        Ok(())
+    }
+
+    /// The same, but leaves out what there is no room for.
+    fn learn_what_fits(&mut self, column: &TextColumn) {
+        let mut room = MAX_BYTES.saturating_sub(self.texts.iter().map(String::len).sum());
+        let mut new = self.new_texts(column);
+        new.truncate(MAX_TEXTS.saturating_sub(self.len()));
+        new.retain(|text| {
+            let fits = text.len() <= room;
+            room -= if fits { text.len() } else { 0 };
+            fits
+        });
+        self.add(new);
+    }
+
+    fn new_texts(&self, column: &TextColumn) -> Vec<String> {
+        let mut new: Vec<String> = column
+            .dictionary()
+            .iter()
+            .filter(|text| !self.index.contains_key(*text))
+            .map(str::to_owned)
+            .collect();
+        new.sort_unstable();
+        new
+    }
+
+    fn add(&mut self, new: Vec<String>) {
+        for text in new {
+            self.index.insert(text.clone(), self.texts.len() as u32);
+            self.texts.push(text);
+        }
+    }
+
+    /// The number of each row's text: NaN where it is missing, [`UNKNOWN`] where it is not known.
+    pub(super) fn numbers(&self, column: &TextColumn) -> Vec<f64> {
+        let of_code: Vec<f64> = column
+            .dictionary()
+            .iter()
+            .map(|text| {
+                self.index
+                    .get(text)
+                    .map_or(UNKNOWN, |&number| f64::from(number))
+            })
+            .collect();
+        let number = |&code: &u32| of_code.get(code as usize).copied().unwrap_or(f64::NAN);
+        column.codes().iter().map(number).collect()
+    }
+
+    fn is_valid(&self) -> bool {
+        self.len() <= MAX_TEXTS && self.texts.iter().collect::<HashSet<_>>().len() == self.len()
+    }
+}
+
+/// The texts of all features: `None` for one of numbers. Empty when all are.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Vocabulary(Vec<Option<Categories>>);
+
+impl Vocabulary {
+    /// The texts of a training table's categorical features, in the order of their bytes.
+    ///
+    /// Fails, naming the feature, when one has more than a model can hold.
+    pub fn learn(schema: &Schema, table: &Table) -> Result<Self> {
+        if schema.is_all_numbers() {
+            return Ok(Self::default());
+        }
+        let mut vocabulary = Self(
+            schema
+                .is_category()
+                .map(|is_category| is_category.then(Categories::default))
+                .collect(),
+        );
+        for (feature, texts) in vocabulary.columns_of(schema, table) {
+            if let Some(Some(categories)) = vocabulary.0.get_mut(feature) {
+                categories.learn(texts, &schema.features()[feature])?;
+            }
+        }
+        Ok(vocabulary)
+    }
+
+    /// Takes in more texts, as far as there is room for them; others stay unknown.
+    pub fn learn_what_fits(&mut self, schema: &Schema, table: &Table) {
+        for (feature, texts) in self.columns_of(schema, table) {
+            if let Some(Some(categories)) = self.0.get_mut(feature) {
+                categories.learn_what_fits(texts);
+            }
+        }
+    }
+
+    /// The columns of texts for the categorical features, found by name or, without names, by place where the table has all
+    /// columns of the schema or the features alone.
+    fn columns_of<'a>(&self, schema: &Schema, table: &'a Table) -> Vec<(usize, &'a TextColumn)> {
+        let columns = schema.places(table);
+        let texts = |(feature, column): (usize, Option<usize>)| {
+            self.of(feature)?;
+            match table.column(column?) {
+                ColumnView::Texts(texts) => Some((feature, texts)),
+                _ => None,
+            }
+        };
+        columns.into_iter().enumerate().filter_map(texts).collect()
+    }
+
+    /// The texts of a feature, if it is categorical.
+    pub fn of(&self, feature: usize) -> Option<&Categories> {
+        self.0.get(feature)?.as_ref()
+    }
+
+    /// Whether it holds the texts of another one, with the same numbers, and maybe more.
+    pub fn extends(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len()
+            && self.0.iter().zip(&other.0).all(|texts| match texts {
+                (None, None) => true,
+                (Some(mine), Some(others)) => {
+                    mine.is_valid() && mine.texts.starts_with(&others.texts)
+                }
+                _ => false,
+            })
+    }
+
+    /// Whether stored texts fit the features of a schema.
+    pub(super) fn is_valid(&self, schema: &Schema) -> bool {
+        if schema.is_all_numbers() {
+            return self.0.is_empty();
+        }
+        let is_category = schema.is_category();
+        self.0.len() == is_category.len()
+            && self.0.iter().zip(is_category).all(|(texts, is_category)| {
+                texts.is_some() == is_category && texts.as_ref().is_none_or(Categories::is_valid)
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::Roles;
+    use crate::table::Column;
+
+    fn shops(texts: &[Option<&str>]) -> (Schema, Table) {
+        let columns = vec![Column::Texts(texts.iter().copied().collect())];
+        let table = Table::from_columns(Some(vec!["shop".to_owned()]), columns).expect("a table");
+        (
+            Schema::learn(&table, &Roles::default()).expect("a schema"),
+            table,
+        )
+    }
+
+    #[test]
+    fn numbers_do_not_depend_on_the_order_of_rows_and_never_change() {
+        let (schema, table) = shops(&[Some("b"), None, Some("a"), Some("b")]);
+        let learned = Vocabulary::learn(&schema, &table).expect("few");
+        let (_, turned) = shops(&[Some("a"), Some("b"), Some("b"), None]);
+        assert_eq!(Vocabulary::learn(&schema, &turned).expect("few"), learned);
+
+        let mut more = learned.clone();
+        let (_, table) = shops(&[Some("z"), Some("0"), Some("a")]);
+        more.learn_what_fits(&schema, &table);
+        let texts = |vocabulary: &Vocabulary| vocabulary.of(0).expect("texts").texts().to_vec();
+        assert_eq!(texts(&learned), ["a", "b"]);
+        assert_eq!(texts(&more), ["a", "b", "0", "z"]);
+        assert!(more.extends(&learned) && !learned.extends(&more));
+        let ColumnView::Texts(column) = table.column(0) else {
+            panic!("texts");
+        };
+        let known = learned.of(0).expect("texts").numbers(column);
+        assert_eq!(known, [UNKNOWN, UNKNOWN, 0.0]);
+    }
+
+    #[test]
+    fn identifiers_are_refused() {
+        let texts: Vec<String> = (0..=MAX_TEXTS).map(|i| format!("customer {i}")).collect();
+        let texts: Vec<Option<&str>> = texts.iter().map(|text| Some(text.as_str())).collect();
+        let (schema, table) = shops(&texts);
+        let error = Vocabulary::learn(&schema, &table).expect_err("too many");
+        assert!(error.message().contains("\"shop\""), "{error}");
+        let mut more = Vocabulary::learn(&schema, &table.slice_rows(0..2)).expect("few");
+        more.learn_what_fits(&schema, &table);
+        assert_eq!(more.of(0).expect("texts").len(), MAX_TEXTS);
+    }
+}

@@ -1,0 +1,143 @@
+//! The cells of JSON-like rows, row after row: a matrix as long as all are numbers, columns from the first text on.
+
+use prost_types::Value;
+use prost_types::value::Kind;
+
+use crate::error::{Error, Reason, Result};
+use crate::table::{Column, Table, TextBuilder, shortened};
+
+/// Cells, given row by row and within a row column by column.
+pub(super) struct Cells {
+    /// The numbers, row after row; NaN where there is none.
+    numbers: Vec<f64>,
+    columns: Vec<Seen>,
+    n_columns: usize,
+}
+
+/// What a column has held so far.
+enum Seen {
+    /// No value yet.
+    Nothing,
+    Numbers,
+    Texts(TextBuilder),
+}
+
+/// Why a cell cannot be taken in.
+pub(super) struct Problem {
+    reason: Reason,
+    what: String,
+}
+
+impl Problem {
+    /// The error of a cell of this row, at this path below it.
+    pub(super) fn at(self, row: usize, path: &str) -> Error {
+        let column = path.trim_start_matches(['.', '[']).trim_end_matches(']');
+        let message = format!("row {row}, column {column:?}: {}", self.what);
+        Error::new(self.reason, message).at(format!("[{row}]{path}"))
+    }
+}
+
+impl Cells {
+    pub(super) fn new(n_rows: usize, n_columns: usize) -> Self {
+        Self {
+            numbers: Vec::with_capacity(n_rows * n_columns),
+            columns: (0..n_columns).map(|_| Seen::Nothing).collect(),
+            n_columns,
+        }
+    }
+
+    pub(super) fn n_columns(&self) -> usize {
+        self.n_columns
+    }
+
+    /// Takes in the next cell.
+    pub(super) fn push(&mut self, column: usize, cell: Value) -> Result<(), Problem> {
+        let (number, shown) = match cell.kind {
+            Some(Kind::NumberValue(number)) => (number, None),
+            Some(Kind::BoolValue(value)) => (f64::from(u8::from(value)), Some(value)),
+            None | Some(Kind::NullValue(_)) => {
+                self.push_missing(column);
+                return Ok(());
+            }
+            Some(Kind::StringValue(text)) => return self.push_text(column, &text),
+            Some(Kind::ListValue(_)) => return Err(nested("an array")),
+            Some(Kind::StructValue(_)) => return Err(nested("an object")),
+        };
+        match &mut self.columns[column] {
+            Seen::Texts(_) => {
+                let shown = shown.map_or_else(|| number.to_string(), |value| value.to_string());
+                return Err(mixed(&shown, "a number", "text"));
+            }
+            seen => *seen = Seen::Numbers,
+        }
+        self.numbers.push(number);
+        Ok(())
+    }
+
+    /// Takes in a cell without a value.
+    pub(super) fn push_missing(&mut self, column: usize) {
+        self.numbers.push(f64::NAN);
+        if let Seen::Texts(texts) = &mut self.columns[column] {
+            texts.push_missing(1);
+        }
+    }
+
+    fn push_text(&mut self, column: usize, text: &str) -> Result<(), Problem> {
+        let n_before = self.numbers.len() / self.n_columns;
+        let seen = &mut self.columns[column];
+        if matches!(seen, Seen::Nothing) {
+            let mut texts = TextBuilder::default();
+            texts.push_missing(n_before);
+            *seen = Seen::Texts(texts);
+        }
+        match seen {
+            Seen::Texts(texts) => texts.push(text).map_err(|error| Problem {
+                reason: error.reason(),
+                what: error.message().to_owned(),
+            })?,
+            _ => return Err(mixed(&shortened(text), "text", "numbers")),
+        }
+        self.numbers.push(f64::NAN);
+        Ok(())
+    }
+
+    /// The table of all cells.
+    pub(super) fn into_table(self, names: Option<Vec<String>>) -> Result<Table> {
+        let Self {
+            numbers,
+            columns,
+            n_columns,
+        } = self;
+        if !columns.iter().any(|seen| matches!(seen, Seen::Texts(_))) {
+            return Table::from_row_major(names, n_columns, numbers);
+        }
+        let column = |(column, seen): (usize, Seen)| match seen {
+            Seen::Texts(texts) => Column::Texts(texts.finish()),
+            _ => Column::Numbers(
+                numbers
+                    .iter()
+                    .skip(column)
+                    .step_by(n_columns)
+                    .copied()
+                    .collect(),
+            ),
+        };
+        Table::from_columns(names, columns.into_iter().enumerate().map(column).collect())
+    }
+}
+
+fn mixed(value: &str, is: &str, before: &str) -> Problem {
+    Problem {
+        reason: Reason::TextValue,
+        what: format!(
+            "{value} is {is}, and the rows before have {before}; a column holds one of them"
+        ),
+    }
+}
+
+fn nested(what: &str) -> Problem {
+    Problem {
+        reason: Reason::TextValue,
+        what: format!("{what} is neither a number nor text"),
+    }
+}

@@ -1,0 +1,165 @@
+//! Columns of one type each, to a table.
+
+use prost_types::Timestamp;
+
+use crate::error::{Error, Reason, Result};
+use crate::proto::v1::named_column::Values;
+use crate::proto::v1::{Columns, NamedColumn};
+use crate::table::{Column, MISSING_TIME, Table, TextBuilder};
+
+const NANOS: i128 = 1_000_000_000;
+
+/// Reads columns. The paths of errors start below the message, as in `columns[2].times`.
+pub(super) fn read(message: Columns) -> Result<Table> {
+    let mut names = Vec::with_capacity(message.columns.len());
+    let mut columns = Vec::with_capacity(message.columns.len());
+    for (
+        index,
+        NamedColumn {
+            name,
+            values,
+            missing_rows,
+        },
+    ) in message.columns.into_iter().enumerate()
+    {
+        let path = format!("columns[{index}]");
+        let column = column(values, &missing_rows).map_err(|error| error.within(&path))?;
+        names.push(name);
+        columns.push(column);
+    }
+    Table::from_columns(Some(names), columns)
+}
+
+fn column(values: Option<Values>, missing_rows: &[u32]) -> Result<Column> {
+    let Some(values) = values else {
+        return Err(invalid(
+            "values",
+            "the column has no values; give numbers, texts or times",
+        ));
+    };
+    let n_rows = match &values {
+        Values::Numbers(numbers) => numbers.values.len(),
+        Values::Texts(texts) => texts.values.len(),
+        Values::Times(times) => times.values.len(),
+    };
+    let mut is_missing = vec![false; n_rows];
+    for &row in missing_rows {
+        match is_missing.get_mut(row as usize) {
+            Some(missing) => *missing = true,
+            None => {
+                let message = format!("there is no row {row}; the column has {n_rows} values");
+                return Err(invalid("missing_rows", &message));
+            }
+        }
+    }
+    match values {
+        Values::Numbers(mut numbers) => {
+            for (number, _) in numbers.values.iter_mut().zip(&is_missing).filter(|(_, m)| **m) {
+                *number = f64::NAN;
+            }
+            Ok(Column::Numbers(numbers.values))
+        }
+        Values::Texts(texts) => {
+            let mut column = TextBuilder::default();
+            for (text, &is_missing) in texts.values.iter().zip(&is_missing) {
+                match is_missing {
+                    true => column.push_missing(1),
+                    false => column.push(text)?,
+                }
+            }
+            Ok(Column::Texts(column.finish()))
+        }
+        Values::Times(times) => times
+            .values
+            .iter()
+            .zip(&is_missing)
+            .enumerate()
+            .map(|(row, (time, &is_missing))| match is_missing {
+                true => Ok(MISSING_TIME),
+                false => nanoseconds(time).ok_or_else(|| {
+                    let message = format!(
+                        "row {row}: {} seconds and {} nanoseconds since 1970 are out of range; times lie from 1677-09-21 to 2262-04-11",
+                        time.seconds, time.nanos
+                    );
+                    invalid(&format!("times.values[{row}]"), &message)
+                }),
+            })
+            .collect::<Result<_>>()
+            .map(Column::Times),
+    }
+}
+
+/// Nanoseconds since 1970, where they can be held.
+fn nanoseconds(time: &Timestamp) -> Option<i64> {
+    let nanoseconds = i128::from(time.seconds) * NANOS + i128::from(time.nanos);
+    let is_valid = (0..NANOS).contains(&i128::from(time.nanos));
+    i64::try_from(nanoseconds)
+        .ok()
+        .filter(|&time| is_valid && time != MISSING_TIME)
+}
+
+fn invalid(field: &str, message: &str) -> Error {
+    Error::new(Reason::InvalidRecords, message).at(field)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::v1::{Texts, Times};
+    use crate::table::ColumnView;
+
+    fn named(values: Values, missing_rows: Vec<u32>) -> NamedColumn {
+        NamedColumn {
+            name: "c".to_owned(),
+            values: Some(values),
+            missing_rows,
+        }
+    }
+
+    fn read_one(column: NamedColumn) -> Result<Table> {
+        read(Columns {
+            columns: vec![column],
+        })
+    }
+
+    #[test]
+    fn rows_without_a_value_are_missing() {
+        let texts = Values::Texts(Texts {
+            values: ["a", "", "a"].map(str::to_owned).to_vec(),
+        });
+        let table = read_one(named(texts, vec![1])).expect("valid");
+        let ColumnView::Texts(texts) = table.column(0) else {
+            panic!("texts");
+        };
+        assert_eq!(
+            [0, 1, 2].map(|row| texts.get(row)),
+            [Some("a"), None, Some("a")]
+        );
+    }
+
+    #[test]
+    fn times_are_nanoseconds_and_must_fit() {
+        let time = |seconds, nanos| Timestamp { seconds, nanos };
+        let times = |values| named(Values::Times(Times { values }), Vec::new());
+        let table = read_one(times(vec![time(-1, 999_999_999), time(5, 1)])).expect("valid");
+        let ColumnView::Times(read) = table.column(0) else {
+            panic!("times");
+        };
+        assert_eq!(read, [-1, 5_000_000_001]);
+        for bad in [time(i64::MAX, 0), time(0, -1), time(0, 1_000_000_000)] {
+            let error = read_one(times(vec![bad])).expect_err("out of range");
+            assert_eq!(error.field_path(), Some("columns[0].times.values[0]"));
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        let error = read_one(named(Values::Texts(Texts::default()), vec![0])).expect_err("no row");
+        assert_eq!(error.field_path(), Some("columns[0].missing_rows"));
+        let none = NamedColumn::default();
+        assert_eq!(
+            read_one(none).expect_err("none").field_path(),
+            Some("columns[0].values")
+        );
+    }
+}

@@ -1,0 +1,171 @@
+//! What columns are for, what is made of them, and how they may differ: both ways.
+
+use crate::error::{Error, Reason, Result};
+use crate::features::{
+    Encoding, EngineeringParams, EngineeringSpec, FeaturePolicy, Features, Imputation, Role, Roles,
+    TimeFeatures,
+};
+use crate::proto::v1;
+
+/// The roles that a request of Train gives.
+pub(super) fn roles(request: &mut v1::TrainRequest) -> Roles {
+    let take = |name: &mut String| Some(std::mem::take(name)).filter(|name| !name.is_empty());
+    Roles {
+        target: take(&mut request.target_column),
+        features: std::mem::take(&mut request.feature_columns),
+        label: take(&mut request.label_column),
+        time: take(&mut request.time_column),
+        series: take(&mut request.series_column),
+        ignored: std::mem::take(&mut request.ignore_columns),
+    }
+}
+
+/// What a request of Train wants to be engineered.
+pub(super) fn engineering(request: v1::FeatureEngineering) -> EngineeringSpec {
+    let default = EngineeringParams::default();
+    let rows = |given: Vec<u32>, default: Vec<u32>| match given.as_slice() {
+        [] => default,
+        [0] => Vec::new(),
+        _ => given,
+    };
+    EngineeringSpec {
+        columns: request.columns,
+        params: EngineeringParams {
+            lags: rows(request.lags, default.lags),
+            rolling_windows: rows(request.rolling_windows, default.rolling_windows),
+            rolling_mean: request.rolling_mean.unwrap_or(default.rolling_mean),
+            rolling_std: request.rolling_std.unwrap_or(default.rolling_std),
+            rolling_z_score: request.rolling_z_score.unwrap_or(default.rolling_z_score),
+            difference: request.difference.unwrap_or(default.difference),
+            time_features: TimeFeatures {
+                hour: request.hour.unwrap_or(default.time_features.hour),
+                day_of_week: request
+                    .day_of_week
+                    .unwrap_or(default.time_features.day_of_week),
+                month: request.month.unwrap_or(default.time_features.month),
+            },
+        },
+    }
+}
+
+pub(super) fn policy(policy: i32) -> Result<FeaturePolicy> {
+    match v1::FeaturePolicy::try_from(policy) {
+        Ok(v1::FeaturePolicy::Unspecified | v1::FeaturePolicy::Strict) => Ok(FeaturePolicy::Strict),
+        Ok(v1::FeaturePolicy::Flexible) => Ok(FeaturePolicy::Flexible),
+        Err(_) => Err(unknown(
+            "feature_policy",
+            policy,
+            "FEATURE_POLICY_STRICT or FEATURE_POLICY_FLEXIBLE",
+        )),
+    }
+}
+
+pub(super) fn imputation(imputation: i32) -> Result<Imputation> {
+    match v1::Imputation::try_from(imputation) {
+        Ok(v1::Imputation::Unspecified | v1::Imputation::Median) => Ok(Imputation::Median),
+        Ok(v1::Imputation::Zero) => Ok(Imputation::Zero),
+        Err(_) => Err(unknown(
+            "imputation",
+            imputation,
+            "IMPUTATION_MEDIAN or IMPUTATION_ZERO",
+        )),
+    }
+}
+
+fn unknown(field: &str, number: i32, known: &str) -> Error {
+    let message = format!("{number} is no known {field}; give {known}");
+    Error::new(Reason::InvalidField, message).at(field)
+}
+
+impl From<FeaturePolicy> for v1::FeaturePolicy {
+    fn from(policy: FeaturePolicy) -> Self {
+        match policy {
+            FeaturePolicy::Strict => Self::Strict,
+            FeaturePolicy::Flexible => Self::Flexible,
+        }
+    }
+}
+
+impl From<Imputation> for v1::Imputation {
+    fn from(imputation: Imputation) -> Self {
+        match imputation {
+            Imputation::Median => Self::Median,
+            Imputation::Zero => Self::Zero,
+        }
+    }
+}
+
+impl From<EngineeringSpec> for v1::FeatureEngineering {
+    fn from(spec: EngineeringSpec) -> Self {
+        let params = spec.params;
+        let rows = |rows: Vec<u32>| match rows.is_empty() {
+            true => vec![0],
+            false => rows,
+        };
+        Self {
+            columns: spec.columns,
+            lags: rows(params.lags),
+            rolling_windows: rows(params.rolling_windows),
+            rolling_mean: Some(params.rolling_mean),
+            rolling_std: Some(params.rolling_std),
+            rolling_z_score: Some(params.rolling_z_score),
+            difference: Some(params.difference),
+            hour: Some(params.time_features.hour),
+            day_of_week: Some(params.time_features.day_of_week),
+            month: Some(params.time_features.month),
+        }
+    }
+}
+
+/// Every column of the training table, in its order.
+pub(super) fn columns(features: &Features) -> Vec<v1::Column> {
+    let schema = &features.schema;
+    let feature = |(index, name): (usize, &String)| {
+        let categories = features.vocabulary.of(index);
+        let encoding = features.encoder.encodings().get(index);
+        v1::Column {
+            name: name.clone(),
+            role: match schema.target() == Some(index) {
+                true => v1::ColumnRole::Target.into(),
+                false => v1::ColumnRole::Feature.into(),
+            },
+            encoding: match encoding {
+                Some(Encoding::OneHot { .. }) => v1::CategoryEncoding::OneHot.into(),
+                Some(Encoding::Frequency { .. }) => v1::CategoryEncoding::Frequency.into(),
+                _ => v1::CategoryEncoding::Unspecified.into(),
+            },
+            n_categories: categories.map(|categories| categories.len() as u32),
+            ..v1::Column::default()
+        }
+    };
+    let mut of_features = schema.features().iter().enumerate().map(feature);
+    let mut others = schema.others().iter().peekable();
+    let n_columns = schema.n_features() + schema.others().len();
+    let mut columns = Vec::with_capacity(n_columns);
+    for index in 0..n_columns {
+        match others.next_if(|column| column.index == index) {
+            Some(column) => columns.push(v1::Column {
+                name: column.name.clone(),
+                role: v1::ColumnRole::from(column.role).into(),
+                time_format: match column.role {
+                    Role::Time => schema.time().map_or(String::new(), |time| time.to_string()),
+                    _ => String::new(),
+                },
+                ..v1::Column::default()
+            }),
+            None => columns.extend(of_features.next()),
+        }
+    }
+    columns
+}
+
+impl From<Role> for v1::ColumnRole {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Label => Self::Label,
+            Role::Time => Self::Time,
+            Role::Series => Self::Series,
+            Role::Ignored => Self::Ignored,
+        }
+    }
+}
