@@ -3,6 +3,7 @@
 mod concurrency;
 mod detectors;
 mod extremes;
+mod features;
 mod forms;
 mod harness;
 mod hostile;
