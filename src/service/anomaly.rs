@@ -52,12 +52,21 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         request: Request<TrainRequest>,
     ) -> Result<Response<TrainResponse>, Status> {
         let caller = caller(request.extensions())?;
+        let request = request.into_inner();
+        let like = match request.like_version {
+            None => None,
+            Some(version) => {
+                let run_id = RunId::parse(request.run_id.clone())?;
+                let scorer = self.runs.scorer(caller, run_id, selector(version)).await?;
+                Some(scorer.model)
+            }
+        };
         let Training {
             run_id,
             request_id,
             spec,
             input,
-        } = Training::receive(request.into_inner(), self.reservoir_size)?;
+        } = Training::receive(request, like.as_deref(), self.reservoir_size)?;
         let table = match input {
             None => None,
             Some(input) => Some(input.table(&self.runs, caller, Admission::Refuse).await?),

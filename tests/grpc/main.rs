@@ -10,6 +10,7 @@ mod hostile;
 mod identity;
 mod lifecycle;
 mod parameters;
+mod series;
 mod stream;
 mod supervised;
 mod update;
