@@ -8,6 +8,7 @@ use super::label::{Label, labels_of};
 use super::names::{check_names, listed, nearest};
 use super::roles::{FeatureKind, FeaturePolicy, Role};
 use super::schema::Schema;
+use super::unknown::UnknownFeature;
 use super::vocabulary::Vocabulary;
 use crate::error::{Error, Reason, Result};
 use crate::table::{ColumnView, Table, TextColumn, shortened};
@@ -26,6 +27,8 @@ pub struct Aligned {
     pub series: Option<SeriesOfTable>,
     /// The names of the columns that the schema does not know.
     pub unknown: Vec<String>,
+    /// What is known of each of them; empty unless the policy is to remember that.
+    pub known_of_unknown: Vec<UnknownFeature>,
 }
 
 /// Which series each row belongs to.
@@ -90,6 +93,14 @@ impl Schema {
             }
         }
         let unknown = std::mem::take(&mut order.unknown);
+        let known_of_unknown = match (how.policy, table.names()) {
+            (FeaturePolicy::Adaptive, Some(names)) => unknown
+                .iter()
+                .filter_map(|unknown| names.iter().position(|name| name == unknown))
+                .map(|column| UnknownFeature::of(&table, column))
+                .collect(),
+            _ => Vec::new(),
+        };
         let features = self.values(table, &order, how.vocabulary)?;
         Ok(Aligned {
             features,
@@ -97,6 +108,7 @@ impl Schema {
             times,
             series,
             unknown,
+            known_of_unknown,
         })
     }
 
@@ -354,7 +366,8 @@ impl Schema {
         Ok(order)
     }
 
-    fn unknown(&self, names: &[String]) -> Vec<String> {
+    /// The names that the schema does not know.
+    pub fn unknown(&self, names: &[String]) -> Vec<String> {
         let others = self.others().iter().map(|column| &column.name);
         let known: HashSet<&String> = self.features().iter().chain(others).collect();
         names

@@ -19,6 +19,7 @@ pub mod scale;
 pub mod schema;
 pub mod time;
 mod time_source;
+pub mod unknown;
 pub mod vocabulary;
 
 pub use align::{Aligned, Matching, Purpose};
@@ -31,6 +32,7 @@ pub use roles::{FeatureKind, FeaturePolicy, Role, Roles};
 pub use scale::{Scale, Scaling};
 pub use schema::Schema;
 pub use time_source::TimeSource;
+pub use unknown::UnknownFeature;
 pub use vocabulary::{Categories, Vocabulary};
 
 /// The fitted way from the columns of a table to a detector's matrix.

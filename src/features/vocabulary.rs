@@ -151,6 +151,18 @@ impl Vocabulary {
         Ok(vocabulary)
     }
 
+    /// The same texts for a schema with more features.
+    #[must_use]
+    pub fn widened(&self, schema: &Schema) -> Self {
+        if schema.is_all_numbers() {
+            return Self::default();
+        }
+        let categories = |(feature, is_category): (usize, bool)| {
+            is_category.then(|| self.of(feature).cloned().unwrap_or_default())
+        };
+        Self(schema.is_category().enumerate().map(categories).collect())
+    }
+
     /// Takes in more texts, as far as there is room for them; others stay unknown.
     pub fn learn_what_fits(&mut self, schema: &Schema, table: &Table) {
         for (feature, texts) in self.columns_of(schema, table) {

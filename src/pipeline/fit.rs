@@ -79,12 +79,23 @@ impl TrainSpec {
         };
         let rows = LearningRows::read(reading, table, context)?;
         context.check()?;
-        let mut fitted = self.fit_rows(schema, &rows, rule, context)?;
+        self.fit_and_validate(schema, &rows, rule, context)
+    }
+
+    /// Fits a model, and measures a supervised detector on rows that are held out.
+    pub(super) fn fit_and_validate(
+        &self,
+        schema: Schema,
+        rows: &LearningRows,
+        rule: ThresholdRule,
+        context: &Context,
+    ) -> Result<Fitted> {
+        let mut fitted = self.fit_rows(schema, rows, rule, context)?;
         if let Some(classes) = &rows.classes {
             let fraction = self.validation_fraction();
             let split = Split::stratified(classes, fraction, self.detector.random_state());
             if let Some(split) = split {
-                let metrics = self.validate(&fitted.model, &rows, &split, rule, context);
+                let metrics = self.validate(&fitted.model, rows, &split, rule, context);
                 fitted.model.statistics.label_metrics = measured(metrics)?;
             }
         }
@@ -166,7 +177,7 @@ impl TrainSpec {
             Some(scores) => scores,
             None => model.score_raw(rows.raw.view(), context)?,
         };
-        model.adopt(calibrate(rule, &scores, None, rows.labels_to_compare())?);
+        model.set_calibration(calibrate(rule, &scores, None, rows.labels_to_compare())?);
 
         Ok(Fitted {
             model,

@@ -1,5 +1,6 @@
 //! The fitted whole: features, detector and threshold, from a table to scores and from a model to bytes.
 
+mod adopt;
 pub mod artifact;
 mod calibrate;
 mod fit;

@@ -21,6 +21,7 @@ mod predict;
 mod record;
 mod run_id;
 mod train;
+mod unknown_features;
 mod update;
 mod writers;
 
@@ -29,9 +30,11 @@ pub use list::{Listed, Page};
 pub use predict::{History, Scorer};
 pub use record::VersionRecord;
 pub use run_id::{RequestId, RunId};
+pub use unknown_features::Sighting;
 
 use cache::ModelCache;
 use record::RunRecord;
+use unknown_features::Gathered;
 use writers::Writers;
 
 /// How many versions of a run are kept.
@@ -59,6 +62,7 @@ pub struct Runs<S> {
     records: Cache<Revision, Arc<RunRecord>>,
     writers: Arc<Writers>,
     commits: TaskTracker,
+    gathered: Arc<Gathered>,
 }
 
 impl<S: Store> Runs<S> {
@@ -86,14 +90,17 @@ impl<S: Store> Runs<S> {
                 "deleted what unfinished writes left behind"
             );
         }
-        Ok(Arc::new(Self {
+        let runs = Arc::new(Self {
             store,
             compute,
             models: ModelCache::new(model_cache_bytes),
             records: Cache::new(CACHED_RECORDS),
             writers: Arc::new(Writers::default()),
             commits: TaskTracker::new(),
-        }))
+            gathered: Arc::default(),
+        });
+        runs.write_unknown_features();
+        Ok(runs)
     }
 
     /// Where work for requests runs.
@@ -105,6 +112,7 @@ impl<S: Store> Runs<S> {
     pub async fn close(&self) {
         self.commits.close();
         self.commits.wait().await;
+        self.flush_unknown_features().await;
     }
 
     /// The store under the runs.

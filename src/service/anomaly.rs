@@ -174,9 +174,14 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         let run_id = RunId::parse(request.run_id)?;
         let described = self
             .runs
-            .describe(caller, run_id, selector(request.version))
+            .describe(caller, run_id.clone(), selector(request.version))
             .await?;
-        Ok(Response::new(described.into()))
+        let mut unknown = self.runs.unknown_features(&caller, &run_id).await?;
+        let known = described.model.features().schema.features();
+        unknown.retain(|name, _| !known.contains(name));
+        let mut response = GetModelResponse::from(described);
+        response.unknown_features = unknown.into_iter().map(Into::into).collect();
+        Ok(Response::new(response))
     }
 
     async fn delete_run(

@@ -7,6 +7,9 @@ use super::Owner;
 /// The tag of runs.
 const RUN: u8 = b'r';
 
+/// The tag of what is known of the unknown features of a run.
+const UNKNOWN_FEATURES: u8 = b'u';
+
 /// The length of what stands before the name, in bytes.
 const PREFIX: usize = 1 + Owner::SIZE;
 
@@ -14,6 +17,15 @@ const PREFIX: usize = 1 + Owner::SIZE;
 pub fn run_key(owner: Owner, run_id: &str) -> Vec<u8> {
     let mut key = owner_prefix(owner);
     key.extend_from_slice(run_id.as_bytes());
+    key
+}
+
+/// The key of what is known of the unknown features of a run, given the run's key.
+pub fn unknown_features_key(run_key: &[u8]) -> Vec<u8> {
+    let mut key = run_key.to_vec();
+    if let Some(tag) = key.first_mut() {
+        *tag = UNKNOWN_FEATURES;
+    }
     key
 }
 

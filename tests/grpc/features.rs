@@ -2,15 +2,17 @@
 
 use anomalyd::proto::v1::named_column::Values;
 use anomalyd::proto::v1::records::Form;
+use anomalyd::proto::v1::train_request::Detector;
 use anomalyd::proto::v1::{
-    CategoryEncoding, Columns, FeaturePolicy, File, FileFormat, Imputation, NamedColumn, Numbers,
-    Records, Texts, TrainRequest,
+    Auto, CategoryEncoding, Columns, DeleteRunRequest, FeaturePolicy, File, FileFormat, Gaussian,
+    GetModelRequest, Imputation, IsolationForest, NamedColumn, Numbers, Records, Texts,
+    TrainRequest,
 };
 use serde_json::{Value, json};
 use tonic::Code;
 
 use crate::harness::{
-    all_scores, normal_rows, predict, refusal, rows, server, train_request, trained,
+    Server, all_scores, normal_rows, predict, refusal, rows, server, train_request, trained, update,
 };
 
 /// Purchases: an amount, and one of three shops that sells at prices of its own.
@@ -178,5 +180,115 @@ async fn a_flexible_model_takes_columns_that_come_and_go() {
         let nothing = refusal(predict(&mut client, run_id, rows(json!([{"z": 1}]))).await);
         assert_eq!(nothing.reason, "SCHEMA_MISMATCH");
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_adaptive_model_remembers_unknown_features_and_an_update_adopts_them() {
+    let (server, mut client, folder) = server().await;
+    let row = |point: &[f64], shift: f64| json!({"x": point[0], "y": point[1] + shift});
+    let table = |seed: u64, shift: f64| {
+        let points = normal_rows(400, seed);
+        rows(Value::Array(
+            points.chunks(2).map(|point| row(point, shift)).collect(),
+        ))
+    };
+    for (name, detector) in [
+        (
+            "isolation_forest",
+            Detector::IsolationForest(IsolationForest::default()),
+        ),
+        ("gaussian", Detector::Gaussian(Gaussian::default())),
+        ("auto", Detector::Auto(Auto::default())),
+    ] {
+        let request = TrainRequest {
+            feature_policy: FeaturePolicy::Adaptive.into(),
+            detector: Some(detector),
+            ..train_request(name, table(1, 0.0))
+        };
+        trained(&mut client, request).await;
+        let with_z = |z: Value| rows(json!([{"x": 0.1, "y": 0.2, "z": z, "shop": "kiosk"}]));
+        for z in [json!(4.0), json!(6.0), json!(null)] {
+            all_scores(&mut client, name, with_z(z)).await;
+        }
+        let get = GetModelRequest {
+            run_id: name.to_owned(),
+            version: 0,
+        };
+        let described = client
+            .get_model(get.clone())
+            .await
+            .expect("there")
+            .into_inner();
+        let [shop, z] = &described.unknown_features[..] else {
+            panic!("two features: {described:?}");
+        };
+        assert_eq!(
+            (shop.name.as_str(), shop.n_rows, shop.mean),
+            ("shop", 3, None)
+        );
+        assert_eq!((z.name.as_str(), z.n_rows, z.n_missing), ("z", 3, Some(1)));
+        assert_eq!((z.mean, z.min, z.max), (Some(5.0), Some(4.0), Some(6.0)));
+        let seconds = |time: Option<prost_types::Timestamp>| time.map(|time| time.seconds);
+        assert!(seconds(z.first_seen_time) > Some(1_700_000_000));
+        assert!(seconds(z.last_seen_time) >= seconds(z.first_seen_time));
+
+        let points = normal_rows(300, 2);
+        let new = points
+            .chunks(2)
+            .map(|p| json!({"x": p[0], "y": p[1], "z": p[0] + 5.0, "shop": "kiosk"}));
+        let model = update(&mut client, name, rows(Value::Array(new.collect())))
+            .await
+            .expect("updates");
+        assert_eq!(model.feature_names, ["x", "y", "shop", "z"], "{name}");
+        assert_eq!((model.version, model.n_rows), (2, 700));
+        let described = client.get_model(get).await.expect("there").into_inner();
+        assert!(described.unknown_features.is_empty(), "they are known now");
+        let probe = |z: f64| json!({"x": 0.1, "y": 0.2, "z": z, "shop": "kiosk"});
+        let scores = all_scores(&mut client, name, rows(json!([probe(5.1), probe(90.0)]))).await;
+        assert!(scores[1] > scores[0], "{name}: {scores:?}");
+        // and the next update goes on from there
+        let model = update(&mut client, name, with_z(json!(5.0)))
+            .await
+            .expect("updates");
+        assert_eq!((model.version, model.n_rows), (3, 701));
+    }
+    all_scores(
+        &mut client,
+        "auto",
+        rows(json!([{"x": 1, "y": 1, "z": 1, "shop": "a", "w": 7}])),
+    )
+    .await;
+    server.stop().await;
+
+    // what was remembered is there after a restart, and gone with its run
+    let server = Server::start(folder.path()).await;
+    let mut client = server.client("alice").await;
+    let get = GetModelRequest {
+        run_id: "auto".to_owned(),
+        version: 0,
+    };
+    let described = client
+        .get_model(get.clone())
+        .await
+        .expect("there")
+        .into_inner();
+    let names: Vec<_> = described
+        .unknown_features
+        .iter()
+        .map(|f| f.name.as_str())
+        .collect();
+    assert_eq!(names, ["w"]);
+    let delete = DeleteRunRequest {
+        run_id: "auto".to_owned(),
+    };
+    client.delete_run(delete).await.expect("deletes");
+    let request = TrainRequest {
+        feature_policy: FeaturePolicy::Adaptive.into(),
+        ..train_request("auto", table(3, 0.0))
+    };
+    trained(&mut client, request).await;
+    let described = client.get_model(get).await.expect("there").into_inner();
+    assert!(described.unknown_features.is_empty());
     server.stop().await;
 }

@@ -1,11 +1,13 @@
 //! What columns are for, what is made of them, and how they may differ: both ways.
 
+use super::model::timestamp;
 use crate::error::{Error, Reason, Result};
 use crate::features::{
     Encoding, EngineeringParams, EngineeringSpec, FeaturePolicy, Features, Imputation, Role, Roles,
     TimeFeatures,
 };
 use crate::proto::v1;
+use crate::runs::Sighting;
 
 /// Takes over the roles that a request of Train gives.
 pub(super) fn set_roles(roles: &mut Roles, request: &mut v1::TrainRequest) {
@@ -61,10 +63,11 @@ pub(super) fn policy(policy: i32) -> Result<Option<FeaturePolicy>> {
         Ok(v1::FeaturePolicy::Unspecified) => Ok(None),
         Ok(v1::FeaturePolicy::Strict) => Ok(Some(FeaturePolicy::Strict)),
         Ok(v1::FeaturePolicy::Flexible) => Ok(Some(FeaturePolicy::Flexible)),
+        Ok(v1::FeaturePolicy::Adaptive) => Ok(Some(FeaturePolicy::Adaptive)),
         Err(_) => Err(unknown(
             "feature_policy",
             policy,
-            "FEATURE_POLICY_STRICT or FEATURE_POLICY_FLEXIBLE",
+            "FEATURE_POLICY_STRICT, FEATURE_POLICY_FLEXIBLE or FEATURE_POLICY_ADAPTIVE",
         )),
     }
 }
@@ -93,6 +96,7 @@ impl From<FeaturePolicy> for v1::FeaturePolicy {
         match policy {
             FeaturePolicy::Strict => Self::Strict,
             FeaturePolicy::Flexible => Self::Flexible,
+            FeaturePolicy::Adaptive => Self::Adaptive,
         }
     }
 }
@@ -177,6 +181,24 @@ impl From<Role> for v1::ColumnRole {
             Role::Time => Self::Time,
             Role::Series => Self::Series,
             Role::Ignored => Self::Ignored,
+        }
+    }
+}
+
+impl From<(String, Sighting)> for v1::UnknownFeature {
+    fn from((name, sighting): (String, Sighting)) -> Self {
+        let moments = sighting.feature.moments.as_ref();
+        let first = |values: &[f64]| values.first().copied();
+        Self {
+            name,
+            n_rows: sighting.feature.n_rows,
+            n_missing: Some(sighting.feature.n_missing),
+            first_seen_time: Some(timestamp(sighting.first_ms)),
+            last_seen_time: Some(timestamp(sighting.last_ms)),
+            mean: moments.and_then(|moments| first(moments.mean())),
+            std: moments.and_then(|moments| first(&moments.std())),
+            min: moments.and_then(|moments| first(moments.min())),
+            max: moments.and_then(|moments| first(moments.max())),
         }
     }
 }
