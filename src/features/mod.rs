@@ -14,6 +14,7 @@ pub mod engineering;
 pub mod impute;
 pub mod label;
 mod names;
+mod order;
 pub mod roles;
 pub mod scale;
 pub mod schema;
