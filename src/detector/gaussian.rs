@@ -16,12 +16,14 @@ use serde::{Deserialize, Serialize};
 
 use super::lanes::{RowKernel, score_rows};
 use super::method::linfa_fit;
+use super::source::pass;
 use super::{
-    Detector, History, Learned, Method, Sample, check_n_features, is_constant, scale, z_score,
+    Detector, History, Learned, Method, RowSource, Sample, check_n_features, is_constant, scale,
+    z_score,
 };
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
-use crate::statistics::moments::{Moments, triangle};
+use crate::statistics::moments::{Moments, MomentsStream, triangle};
 
 /// The ridge when none is given.
 pub const DEFAULT_RIDGE: f64 = 1e-6;
@@ -81,14 +83,23 @@ impl GaussianValidParams {
     /// whose variance is not finite (as a [`ColumnError`](super::ColumnError)), and where the ridge is too small for columns
     /// that depend on each other; what `context` has to say.
     pub fn fit_rows(&self, sample: Sample<'_>, context: &Context) -> Result<Gaussian> {
-        let d = sample.observed.ncols();
+        self.fit_source(&sample, context)
+    }
+
+    /// Fits in one pass.
+    fn fit_source(&self, source: &dyn RowSource, context: &Context) -> Result<Gaussian> {
+        let d = source.n_features();
         if d > MAX_FEATURES {
             let message = format!(
                 "the rows have {d} columns; a gaussian detector learns at most {MAX_FEATURES}, leave some out or take another detector"
             );
             return Err(Error::new(Reason::UnusableRows, message));
         }
-        Gaussian::from_moments(self, Moments::of(sample.observed, context)?, context)
+        let mut moments = MomentsStream::new(d);
+        pass(source, context, &mut |_, block| {
+            moments.push(block.observed, context)
+        })?;
+        Gaussian::from_moments(self, moments.finish(context)?, context)
     }
 }
 
@@ -305,12 +316,23 @@ impl Method for Gaussian {
 
     const NAME: &'static str = "gaussian";
 
+    const STREAMS: bool = true;
+
     fn fit(
         params: &GaussianValidParams,
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<Learned<Self>> {
         params.fit_rows(sample, context).map(Learned::plain)
+    }
+
+    /// In one pass.
+    fn fit_streamed(
+        params: &GaussianValidParams,
+        source: &dyn RowSource,
+        context: &Context,
+    ) -> Result<Learned<Self>> {
+        params.fit_source(source, context).map(Learned::plain)
     }
 
     /// The moments are merged exactly, and equal those of a fit on the union.

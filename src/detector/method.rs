@@ -3,8 +3,9 @@
 use linfa::ParamGuard;
 use ndarray::ArrayView2;
 
+use super::RowSource;
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
 
 /// The rows that a detector learns from, after imputation and scaling.
 #[derive(Debug, Clone, Copy)]
@@ -184,6 +185,23 @@ pub trait Method: Detector + Sized {
         context: &Context,
     ) -> Result<Learned<Self>>;
 
+    /// Whether it can learn from rows that are too many to be held.
+    const STREAMS: bool = false;
+
+    /// Learns from rows that are too many to be held what [`fit`](Self::fit) learns from them, to the bit and however they
+    /// are cut; in few passes, in parallel on rayon's current pool.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit), those of the passes, and [`Reason::UnusableRows`](crate::error::Reason::UnusableRows) from a
+    /// detector that cannot, or would have to hold too many of the rows.
+    fn fit_streamed(
+        _params: &<Self::Params as ParamGuard>::Checked,
+        _source: &dyn RowSource,
+        _context: &Context,
+    ) -> Result<Learned<Self>> {
+        Err(cannot_stream(Self::NAME))
+    }
+
     /// A detector that has learned from the sample, too. The cost does not grow with the number of rows seen before.
     ///
     /// # Errors
@@ -198,6 +216,15 @@ pub trait Method: Detector + Sized {
 
     /// The parameters that the detector was fitted with, with every default filled in.
     fn params(&self) -> &Self::Params;
+}
+
+/// What a detector says that has to hold all rows that it learns from.
+fn cannot_stream(name: &str) -> Error {
+    let message = format!(
+        "a {name} detector learns from rows only that can all be held in memory, and these are too many; train on a sample of \
+         them with sample_rows, or take a detector that learns in passes"
+    );
+    Error::new(Reason::UnusableRows, message)
 }
 
 /// Makes checked parameters fit as linfa's do: without history, and with a context that never ends.

@@ -33,6 +33,7 @@ pub mod pca;
 mod random;
 pub mod random_forest;
 mod row_order;
+mod source;
 pub mod z_score;
 
 pub use auto::{Auto, AutoParams};
@@ -49,6 +50,7 @@ pub use method::{DefaultScaling, Detector, History, Learned, Method, Sample};
 pub use one_class_svm::{OneClassSvm, OneClassSvmParams};
 pub use pca::{Pca, PcaParams};
 pub use random_forest::{RandomForest, RandomForestParams};
+pub use source::{Block, EachBlock, RowSource};
 pub use z_score::{Baseline, ZScore, ZScoreParams};
 
 macro_rules! detectors {
@@ -112,6 +114,29 @@ macro_rules! detectors {
                     $(Self::$variant(params) => params
                         .check_ref()
                         .and_then(|params| <$variant as Method>::fit(params, sample, context))
+                        .map(|learned| learned.map(FittedDetector::$variant)),)*
+                };
+                learned.map_err(|error| error.within(self.name()))
+            }
+
+            /// Whether it can learn from rows that are too many to be held.
+            pub fn can_stream(&self) -> bool {
+                match self { $(Self::$variant(_) => $variant::STREAMS,)* }
+            }
+
+            /// Fits the detector on rows that are too many to be held. See [`fit`](Self::fit).
+            ///
+            /// # Errors
+            /// As [`check`](Self::check) and [`Method::fit_streamed`].
+            pub fn fit_streamed(
+                &self,
+                source: &dyn RowSource,
+                context: &Context,
+            ) -> Result<Learned<FittedDetector>> {
+                let learned = match self {
+                    $(Self::$variant(params) => params
+                        .check_ref()
+                        .and_then(|params| <$variant as Method>::fit_streamed(params, source, context))
                         .map(|learned| learned.map(FittedDetector::$variant)),)*
                 };
                 learned.map_err(|error| error.within(self.name()))

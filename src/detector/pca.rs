@@ -11,18 +11,21 @@
 mod eigen;
 
 use linfa::ParamGuard;
-use ndarray::{Array2, ArrayView2};
-use rayon::prelude::*;
+use ndarray::{Array2, ArrayView2, Axis};
 use ref_cast::{RefCastCustom, ref_cast_custom};
 use serde::{Deserialize, Serialize};
 
 use super::lanes::{RowKernel, score_rows};
 use super::method::linfa_fit;
 use super::row_order::content_order;
-use super::{DefaultScaling, Detector, History, Learned, Method, Sample, check_n_features};
+use super::source::pass;
+use super::{
+    DefaultScaling, Detector, History, Learned, Method, RowSource, Sample, check_n_features,
+};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
-use crate::statistics::moments::Moments;
+use crate::statistics::moments::{Moments, MomentsStream};
+use crate::statistics::reblock::{Reblock, long_block_rows};
 
 /// The most features: time and memory grow with the cube and the square of their number.
 pub const MAX_FEATURES: usize = 2048;
@@ -36,12 +39,8 @@ const MAX_DEVIATION: f64 = 1e100;
 /// How many rows are projected at once: enough independent sums to keep the floating-point units busy.
 const LANES: usize = 8;
 
-/// How many multiplications the moments take between two looks at the context.
-const MULTIPLICATIONS: usize = 1 << 27;
-
-/// The most parts whose moments are taken side by side, and the bytes they may take together.
-const MAX_PARTS: usize = 16;
-const PART_BYTES: usize = 256 << 20;
+/// How many rows are brought into order at a time.
+const GATHERED_ROWS: usize = 1024;
 
 /// The parameters of [`Pca`].
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -88,7 +87,12 @@ impl PcaValidParams {
     /// [`MAX_FEATURES`] columns, for fewer than two rows, for rows that are all equal, and, as a
     /// [`ColumnError`](crate::statistics::ColumnError), for a column whose variance is not finite; what `context` has to say.
     pub fn fit_rows(&self, sample: Sample<'_>, context: &Context) -> Result<Pca> {
-        let d = sample.rows.ncols();
+        self.fit_source(&sample, context)
+    }
+
+    /// Fits in one pass.
+    fn fit_source(&self, source: &dyn RowSource, context: &Context) -> Result<Pca> {
+        let d = source.n_features();
         if d > MAX_FEATURES {
             let message = format!(
                 "the rows have {d} columns; a pca detector learns at most {MAX_FEATURES}, leave some out or take another detector"
@@ -102,49 +106,30 @@ impl PcaValidParams {
                 format!("n_components is {n_components}, but there are only {d} features");
             return Err(invalid(message));
         }
-        Pca::from_moments(self, moments(sample.rows, context)?, context)
+        Pca::from_moments(self, moments(source, context)?, context)
     }
 }
 
 linfa_fit!(PcaValidParams => Pca);
 
-/// The moments of rows, n x d, whatever the order they come in.
-fn moments(rows: ArrayView2<'_, f64>, context: &Context) -> Result<Moments> {
-    let (n, d) = rows.dim();
-    let order = content_order(rows, |_| (), context)?;
-    let rows = rows.as_standard_layout();
-    let values = rows.as_slice().unwrap_or_default();
-    let squared = (d * d).max(1);
-    let block = (MULTIPLICATIONS / squared).clamp(32, 4096);
-    let parts = (PART_BYTES / (12 * squared))
-        .min(n.div_ceil(block))
-        .clamp(1, MAX_PARTS);
-    let part = n.div_ceil(parts).max(1);
-    let parts: Vec<Moments> = order
-        .par_chunks(part)
-        .map(|indices| {
-            let mut moments = Moments::new(d);
-            let mut gathered = Vec::new();
-            for indices in indices.chunks(block) {
-                gathered.clear();
-                for i in indices {
-                    gathered.extend_from_slice(&values[i * d..(i + 1) * d]);
-                }
-                let rows = ArrayView2::from_shape((indices.len(), d), &gathered);
-                moments.push(rows.map_err(not_rows)?, context)?;
-            }
-            Ok(moments)
-        })
-        .collect::<Result<_>>()?;
-    let mut moments = Moments::new(d);
-    for part in &parts {
-        moments.merge(part)?;
-    }
-    Ok(moments)
-}
-
-fn not_rows(error: ndarray::ShapeError) -> Error {
-    Error::new(Reason::Internal, "gathered values are not whole rows").because(error)
+/// The moments of rows, n x d, in one pass. The rows of a long block are taken in an order that depends on their values alone,
+/// so that the order of fewer rows than that has no influence.
+fn moments(source: &dyn RowSource, context: &Context) -> Result<Moments> {
+    let d = source.n_features();
+    let mut moments = MomentsStream::new(d);
+    let mut blocks = Reblock::new(d, long_block_rows(d));
+    let mut learn = |rows: ArrayView2<'_, f64>| {
+        let order = content_order(rows, |_| (), context)?;
+        for indices in order.chunks(GATHERED_ROWS) {
+            moments.push(rows.select(Axis(0), indices).view(), context)?;
+        }
+        Ok(())
+    };
+    pass(source, context, &mut |_, block| {
+        blocks.push(block.rows, &mut learn)
+    })?;
+    blocks.finish(&mut learn)?;
+    moments.finish(context)
 }
 
 /// Fitted principal components.
@@ -290,6 +275,8 @@ impl Method for Pca {
 
     const NAME: &'static str = "pca";
 
+    const STREAMS: bool = true;
+
     const SCALING: DefaultScaling = DefaultScaling::Standard;
 
     fn fit(
@@ -298,6 +285,15 @@ impl Method for Pca {
         context: &Context,
     ) -> Result<Learned<Self>> {
         params.fit_rows(sample, context).map(Learned::plain)
+    }
+
+    /// In one pass.
+    fn fit_streamed(
+        params: &PcaValidParams,
+        source: &dyn RowSource,
+        context: &Context,
+    ) -> Result<Learned<Self>> {
+        params.fit_source(source, context).map(Learned::plain)
     }
 
     /// The moments are merged exactly, and equal those of a fit on the union.
@@ -309,7 +305,7 @@ impl Method for Pca {
     ) -> Result<Learned<Self>> {
         check_n_features(sample.rows, self.n_features())?;
         let mut merged = self.moments.clone();
-        merged.merge(&moments(sample.rows, context)?)?;
+        merged.merge(&moments(&sample, context)?)?;
         Self::from_moments(self.params.check_ref()?, merged, context).map(Learned::plain)
     }
 

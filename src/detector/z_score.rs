@@ -12,11 +12,14 @@ use ref_cast::{RefCastCustom, ref_cast_custom};
 use serde::{Deserialize, Serialize};
 
 use super::method::linfa_fit;
-use super::{Detector, History, Learned, Method, Sample, check_n_features, scale, z_score};
+use super::source::pass;
+use super::{
+    Detector, History, Learned, Method, RowSource, Sample, check_n_features, scale, z_score,
+};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
 use crate::statistics::ColumnError;
-use crate::statistics::moments::FeatureMoments;
+use crate::statistics::moments::{FeatureMoments, FeatureMomentsStream};
 
 /// The multiplier, which is the threshold, when neither one nor a contamination is given.
 pub const DEFAULT_MULTIPLIER: f64 = 3.0;
@@ -107,20 +110,26 @@ impl ZScoreValidParams {
     /// [`Reason::InvalidParameter`] when baselines are given; [`Reason::UnusableRows`] for fewer than two rows, and, as a
     /// [`ColumnError`], for a column without values or whose variance is not finite; what `context` has to say.
     pub fn fit_rows(&self, sample: Sample<'_>, context: &Context) -> Result<ZScore> {
+        self.fit_source(&sample, context)
+    }
+
+    /// Fits in one pass.
+    fn fit_source(&self, source: &dyn RowSource, context: &Context) -> Result<ZScore> {
         let Self(params) = self;
         if !params.baselines.is_empty() {
             let message = "baselines are given, so that nothing is learned; leave out either them or the records";
             return Err(invalid("baselines", message));
         }
-        if sample.observed.nrows() < 2 {
-            let message = format!(
-                "there are {} rows; at least 2 are needed",
-                sample.observed.nrows()
-            );
+        let n = source.n_rows();
+        if n < 2 {
+            let message = format!("there are {n} rows; at least 2 are needed");
             return Err(Error::new(Reason::UnusableRows, message));
         }
-        context.check()?;
-        let moments = FeatureMoments::of(sample.observed)?;
+        let mut moments = FeatureMomentsStream::new(source.n_features());
+        pass(source, context, &mut |_, block| {
+            moments.push(block.observed, context)
+        })?;
+        let moments = moments.finish(context)?;
         if let Some(column) = moments.n().iter().position(|&n| n == 0) {
             return Err(ColumnError::no_values(column).into());
         }
@@ -250,12 +259,23 @@ impl Method for ZScore {
 
     const NAME: &'static str = "z_score";
 
+    const STREAMS: bool = true;
+
     fn fit(
         params: &ZScoreValidParams,
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<Learned<Self>> {
         params.fit_rows(sample, context).map(Learned::plain)
+    }
+
+    /// In one pass.
+    fn fit_streamed(
+        params: &ZScoreValidParams,
+        source: &dyn RowSource,
+        context: &Context,
+    ) -> Result<Learned<Self>> {
+        params.fit_source(source, context).map(Learned::plain)
     }
 
     /// The moments are merged exactly. Refused when baselines were given.

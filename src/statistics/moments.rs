@@ -7,10 +7,12 @@
 
 mod feature;
 mod joint;
+mod stream;
 
 pub use feature::FeatureMoments;
 pub use joint::Moments;
 pub(crate) use joint::triangle;
+pub use stream::{FeatureMomentsStream, MomentsStream};
 
 use crate::error::{Error, Reason};
 

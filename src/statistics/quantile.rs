@@ -12,18 +12,26 @@ pub fn median(values: &mut [f64]) -> Option<f64> {
 ///
 /// With the values sorted as x_0, ..., x_(n-1) and h = (n - 1) q, it lies between x_floor(h) and x_ceil(h), in proportion
 /// to the fraction of h. Reorders the values; takes time proportional to their count. The order is that of
-/// [`f64::total_cmp`].
+/// [`f64::total_cmp`]; a quantile of 0 is never negative.
 pub fn quantile(values: &mut [f64], q: f64) -> Option<f64> {
-    let last = values.len().checked_sub(1)?;
-    let position = last as f64 * q.clamp(0.0, 1.0);
-    let below = (position.floor() as usize).min(last);
-    let (_, &mut low, above) = values.select_nth_unstable_by(below, f64::total_cmp);
-    let fraction = position - below as f64;
+    let (below, fraction) = place(values.len() as u64, q)?;
+    let (_, &mut low, above) = values.select_nth_unstable_by(below as usize, f64::total_cmp);
     if fraction == 0.0 {
-        return Some(low);
+        return Some(low + 0.0);
     }
     let high = above.iter().copied().min_by(f64::total_cmp)?;
-    Some(between(low, high, fraction))
+    Some(between(low, high, fraction) + 0.0)
+}
+
+/// Where the quantile of `n` sorted values lies: the number of the value at or below it, counted from 0, and the fraction of
+/// the way to the next one. `None` without values.
+pub(super) fn place(n: u64, q: f64) -> Option<(u64, f64)> {
+    let last = n.checked_sub(1)?;
+    let position = last as f64 * q.clamp(0.0, 1.0);
+    let below = (position.floor() as u64).min(last);
+    let fraction = position - below as f64;
+    // of more than 2^53 values the last would have no next one
+    Some((below, if below < last { fraction } else { 0.0 }))
 }
 
 /// The weighted type 7 quantile at `q`, which is held to 0..=1, of values with weights of at least 0; `None` when the
@@ -82,7 +90,7 @@ pub fn weighted_quantile(values: &[f64], weights: &[f64], q: f64) -> Option<f64>
 }
 
 /// The point that divides the way from `low` to `high` at `fraction`; never outside, also where the way overflows.
-fn between(low: f64, high: f64, fraction: f64) -> f64 {
+pub(super) fn between(low: f64, high: f64, fraction: f64) -> f64 {
     let way = high - low;
     let point = if way.is_finite() {
         low + fraction * way

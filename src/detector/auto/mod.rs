@@ -23,8 +23,9 @@ pub use params::{AutoParams, AutoValidParams};
 use super::lesinn::frame::Form;
 use super::lesinn::random::{spread_rows, stream_state};
 use super::method::linfa_fit;
+use super::source::{ChosenRows, Rows};
 use super::{
-    DefaultScaling, Detector, History, Learned, Lesinn, LesinnParams, Method, Sample,
+    DefaultScaling, Detector, History, Learned, Lesinn, LesinnParams, Method, RowSource, Sample,
     check_n_features,
 };
 use crate::calibration::TailRank;
@@ -40,6 +41,9 @@ const MAX_VALUES: usize = 1 << 22;
 
 /// See [`MAX_VALUES`].
 const MIN_ROWS: usize = 256;
+
+/// The two views by [`Lesinn`]: the number of the stream of each, and the form of its scale.
+const VIEWS: [(u64, Form); 2] = [(0, Form::Balanced), (1, Form::Logarithmic)];
 
 /// How many rows are scored at a time.
 const BLOCK: usize = 128;
@@ -58,7 +62,7 @@ pub struct Auto {
 }
 
 /// Rows that each stand for `weight` of them.
-type Part<'a> = (ArrayView2<'a, f64>, f64);
+type Part<'a> = (Rows<'a>, f64);
 
 impl Auto {
     /// Learns what the views say of the rows: the covariance where there are enough of them, and the ranks.
@@ -67,11 +71,10 @@ impl Auto {
             context.check()?;
             self.covariance = Some(Covariance::fit(&rows, self.n_features(), context)?);
         }
-        let most = (MAX_VALUES / self.n_features()).clamp(MIN_ROWS, MAX_ROWS);
         let mut weights = Vec::new();
         let mut rows = Vec::new();
         for (part, weight) in parts {
-            let chosen = spread_rows(part.nrows(), most, self.params.random_state);
+            let chosen = self.params.rows_for_ranks(part.nrows(), self.n_features());
             let stands_for = weight * part.nrows() as f64 / chosen.len().max(1) as f64;
             weights.resize(weights.len() + chosen.len(), stands_for);
             rows.extend(chosen.into_iter().map(|row| part.row(row)));
@@ -101,13 +104,12 @@ impl Auto {
     /// or too long for a covariance.
     fn rows_for_covariance(&self, parts: &[Part<'_>]) -> Option<Vec<f64>> {
         let d = self.n_features();
-        let most = covariance::most_rows(d)?.min(MAX_ROWS);
         let heaviest = parts.iter().map(|part| part.1).fold(0.0, f64::max);
         let shares = parts
             .iter()
             .map(|(rows, weight)| rows.nrows() as f64 * (weight / heaviest));
         let total: f64 = shares.clone().sum();
-        let thinning = (most as f64 / total).min(1.0);
+        let thinning = (most_rows(d)? as f64 / total).min(1.0);
         let mut coordinates = Vec::new();
         for ((rows, _), share) in parts.iter().zip(shares) {
             let wanted = (share * thinning).round() as usize;
@@ -142,6 +144,58 @@ impl Auto {
             views.push(distances);
         }
         views
+    }
+}
+
+/// The most rows of `d` features that the covariance is learned from; `None` where these are too many.
+fn most_rows(d: usize) -> Option<usize> {
+    Some(covariance::most_rows(d)?.min(MAX_ROWS))
+}
+
+impl AutoParams {
+    /// The parameters of the view with this number.
+    fn member(&self, number: u64) -> LesinnParams {
+        LesinnParams {
+            random_state: stream_state(self.random_state, number),
+            ..LesinnParams::default()
+        }
+    }
+
+    /// The numbers of the rows, of n x d, that tail ranks are learned from.
+    fn rows_for_ranks(&self, n: usize, d: usize) -> Vec<usize> {
+        let most = (MAX_VALUES / d).clamp(MIN_ROWS, MAX_ROWS);
+        spread_rows(n, most, self.random_state)
+    }
+
+    /// The numbers of the rows, of n x d, that a fit looks at, in any order.
+    fn rows_to_fit(&self, n: usize, d: usize, context: &Context) -> Result<Vec<usize>> {
+        let mut rows = Vec::new();
+        for (number, _) in VIEWS {
+            let member = self.member(number);
+            rows.extend(member.check_ref()?.rows_to_fit(n, d, context)?);
+        }
+        rows.extend(self.rows_for_ranks(n, d));
+        if let Some(most) = most_rows(d) {
+            rows.extend(spread_rows(n, most.min(n), self.random_state));
+        }
+        Ok(rows)
+    }
+
+    fn fit(&self, rows: Rows<'_>, context: &Context) -> Result<Auto> {
+        let [balanced, logarithmic] = VIEWS.map(|(number, form)| -> Result<Box<Lesinn>> {
+            let member = self.member(number);
+            let lesinn = member.check_ref()?.fit_rows(form, rows, context)?;
+            Ok(Box::new(lesinn))
+        });
+        let mut auto = Auto {
+            balanced: balanced?,
+            logarithmic: logarithmic?,
+            params: self.clone(),
+            covariance: None,
+            ranks: Vec::new(),
+        };
+        auto.learn_ranks(&[(rows, 1.0)], context)?;
+        Ok(auto)
     }
 }
 
@@ -204,6 +258,8 @@ impl Method for Auto {
 
     const NAME: &'static str = "auto";
 
+    const STREAMS: bool = true;
+
     const SCALING: DefaultScaling = DefaultScaling::Own;
 
     fn random_state(params: &AutoParams) -> u64 {
@@ -215,23 +271,20 @@ impl Method for Auto {
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<Learned<Self>> {
+        let auto = params.params().fit(sample.rows.into(), context)?;
+        Ok(Learned::plain(auto))
+    }
+
+    /// In one pass, of which only the rows are held that a view, the covariance or the ranks are learned from.
+    fn fit_streamed(
+        params: &AutoValidParams,
+        source: &dyn RowSource,
+        context: &Context,
+    ) -> Result<Learned<Self>> {
         let params = params.params();
-        let lesinn = |form, number| -> Result<Box<Lesinn>> {
-            let member = LesinnParams {
-                random_state: stream_state(params.random_state, number),
-                ..LesinnParams::default()
-            };
-            let lesinn = member.check_ref()?.fit_rows(form, sample.rows, context)?;
-            Ok(Box::new(lesinn))
-        };
-        let mut auto = Self {
-            balanced: lesinn(Form::Balanced, 0)?,
-            logarithmic: lesinn(Form::Logarithmic, 1)?,
-            params: params.clone(),
-            covariance: None,
-            ranks: Vec::new(),
-        };
-        auto.learn_ranks(&[(sample.rows, 1.0)], context)?;
+        let chosen = params.rows_to_fit(source.n_rows(), source.n_features(), context)?;
+        let chosen = ChosenRows::gather(source, chosen, context)?;
+        let auto = params.fit(Rows::Chosen(&chosen), context)?;
         Ok(Learned::plain(auto))
     }
 
@@ -250,8 +303,8 @@ impl Method for Auto {
         if history.rows.nrows() > 0 {
             check_n_features(history.rows, self.n_features())?;
             let parts = [
-                (history.rows.view(), history.weight()),
-                (sample.rows.view(), 1.0),
+                (history.rows.view().into(), history.weight()),
+                (sample.rows.view().into(), 1.0),
             ];
             auto.learn_ranks(&parts, context)?;
         }

@@ -83,13 +83,13 @@ pub(super) fn assert_within(found: &[f64], expected: &[f64], error: impl Fn(f64)
     }
 }
 
-fn on_threads<T: Send>(n: usize, work: impl FnOnce() -> T + Send) -> T {
+pub(super) fn on_threads<T: Send>(n: usize, work: impl FnOnce() -> T + Send) -> T {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(n);
     pool.build().expect("a pool").install(work)
 }
 
 /// Whether two models are the same to the bit.
-fn are_same<D: Tested>(a: &D, b: &D) -> bool {
+pub(super) fn are_same<D: Tested>(a: &D, b: &D) -> bool {
     a == b && bytes(a) == bytes(b)
 }
 

@@ -16,15 +16,17 @@
 //! A missing value is not learned from.
 
 use ndarray::ArrayView2;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::lanes::{FeatureKernel, add_feature};
 use super::method::linfa_fit;
-use super::{Detector, History, Learned, Method, Sample, check_n_features};
+use super::source::pass;
+use super::{Detector, History, Learned, Method, RowSource, Sample, check_n_features};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
 use crate::statistics::ColumnError;
-use crate::statistics::rank_summary::{Budget, RankSummary, count_leading, map_sorted_columns};
+use crate::statistics::rank_summary::{Budget, ColumnStream, RankSummary, count_leading};
 use crate::statistics::skewness::{ThirdMoment, ThirdMoments};
 
 mod params;
@@ -57,12 +59,15 @@ pub struct Ecod {
 }
 
 impl Ecod {
-    /// Learns from a sample, and from what an earlier detector had learned from.
-    fn learn(earlier: Option<&Self>, sample: Sample<'_>, context: &Context) -> Result<Self> {
+    /// Learns from a source in one pass, and from what an earlier detector had learned from.
+    fn learn(earlier: Option<&Self>, source: &dyn RowSource, context: &Context) -> Result<Self> {
+        let mut stream = ColumnStream::<(RankSummary, ThirdMoment)>::new(source.n_features());
+        pass(source, context, &mut |_, block| {
+            stream.push(block.observed, context)
+        })?;
         let budget = Budget::default();
-        let features = map_sorted_columns(sample.observed, context, |column, sorted| {
-            let mut moment = ThirdMoment::of_sorted(sorted);
-            let mut ranks = RankSummary::of_sorted(sorted);
+        let learn = |(column, (mut ranks, mut moment)): (usize, (RankSummary, ThirdMoment))| {
+            context.check()?;
             if let Some(earlier) = earlier {
                 ranks.merge(&earlier.ranks[column])?;
                 moment = earlier.moments.feature(column).merge(moment);
@@ -70,12 +75,15 @@ impl Ecod {
             if ranks.n() == 0 {
                 return Err(ColumnError::no_values(column).into());
             }
-            context.check()?;
             ranks.compress();
             let scores = tail_scores(&ranks, moment.is_symmetric());
             budget.take(ranks.size_bytes() + 8 * scores.len())?;
             Ok((ranks, moment, scores))
-        })?;
+        };
+        let columns = stream.finish(context)?;
+        let learned: Vec<Result<_>> = columns.into_par_iter().enumerate().map(learn).collect();
+        // the first error of them, whichever came first
+        let features = learned.into_iter().collect::<Result<Vec<_>>>()?;
         let n_scores = features.iter().map(|(_, _, scores)| scores.len()).sum();
         let mut learned = Self {
             params: EcodParams::default(),
@@ -188,9 +196,24 @@ impl Method for Ecod {
 
     const NAME: &'static str = "ecod";
 
-    fn fit(_: &EcodValidParams, sample: Sample<'_>, context: &Context) -> Result<Learned<Self>> {
-        check_n_rows(sample)?;
-        Self::learn(None, sample, context).map(Learned::plain)
+    const STREAMS: bool = true;
+
+    fn fit(
+        params: &EcodValidParams,
+        sample: Sample<'_>,
+        context: &Context,
+    ) -> Result<Learned<Self>> {
+        Self::fit_streamed(params, &sample, context)
+    }
+
+    /// In one pass.
+    fn fit_streamed(
+        _: &EcodValidParams,
+        source: &dyn RowSource,
+        context: &Context,
+    ) -> Result<Learned<Self>> {
+        check_n_rows(source)?;
+        Self::learn(None, source, context).map(Learned::plain)
     }
 
     /// The ranks and the moments are merged, and equal those of a fit on the union up to the error of the summaries.
@@ -201,7 +224,7 @@ impl Method for Ecod {
         context: &Context,
     ) -> Result<Learned<Self>> {
         check_n_features(sample.observed, self.n_features())?;
-        Self::learn(Some(self), sample, context).map(Learned::plain)
+        Self::learn(Some(self), &sample, context).map(Learned::plain)
     }
 
     fn params(&self) -> &EcodParams {
@@ -209,8 +232,8 @@ impl Method for Ecod {
     }
 }
 
-fn check_n_rows(sample: Sample<'_>) -> Result<()> {
-    let n = sample.observed.nrows();
+fn check_n_rows(source: &dyn RowSource) -> Result<()> {
+    let n = source.n_rows();
     if n < 2 {
         let message = format!("there are {n} rows; at least 2 are needed");
         return Err(Error::new(Reason::UnusableRows, message));

@@ -51,6 +51,26 @@ impl Histogram {
     }
 }
 
+/// The largest number of edges that [`edges_asked`] gives.
+pub(super) fn most_edges_asked(params: &HbosParams) -> usize {
+    let most = MAX_AUTO_BINS as usize;
+    match params.n_bins {
+        NBins::Count(count) => count as usize + 1,
+        NBins::Auto => most * (most + 3) / 2,
+    }
+}
+
+/// All numbers that a histogram asks how many values lie below, of `n` values in a range.
+pub(super) fn edges_asked(range: (f64, f64), n: f64, params: &HbosParams) -> Vec<f64> {
+    match params.n_bins {
+        NBins::Count(count) => distinct_edges(range, count as usize),
+        NBins::Auto => (1..auto_bound(n))
+            .map(|n_bins| distinct_edges(range, n_bins))
+            .collect::<Vec<_>>()
+            .concat(),
+    }
+}
+
 /// How many values lie in each bin: in all but the last one without its right edge, as `numpy.histogram` counts.
 fn counts(values: &Counts<'_>, edges: &[f64]) -> impl Iterator<Item = f64> {
     let last = edges.len() - 1;
@@ -101,9 +121,8 @@ fn edges(low: f64, high: f64, n_bins: usize) -> Vec<f64> {
 /// the number of values, and the penalty counted for each bin. Other than there, at most [`MAX_AUTO_BINS`].
 fn auto_bins(values: &Counts<'_>, context: &Context) -> Result<usize> {
     let &Counts { range, n, .. } = values;
-    let bound = (n.sqrt() as usize).clamp(2, MAX_AUTO_BINS as usize + 1);
     let mut best = (f64::MIN, 1);
-    for n_bins in 1..bound {
+    for n_bins in 1..auto_bound(n) {
         context.check()?;
         let edges = distinct_edges(range, n_bins);
         if edges.len() <= n_bins {
@@ -120,6 +139,11 @@ fn auto_bins(values: &Counts<'_>, context: &Context) -> Result<usize> {
         }
     }
     Ok(best.1)
+}
+
+/// The first number of bins that is not tried for `n` values.
+fn auto_bound(n: f64) -> usize {
+    (n.sqrt() as usize).clamp(2, MAX_AUTO_BINS as usize + 1)
 }
 
 #[cfg(test)]

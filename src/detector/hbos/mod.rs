@@ -17,19 +17,23 @@
 
 use linfa::ParamGuard;
 use ndarray::ArrayView2;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::lanes::{FeatureKernel, add_feature};
 use super::method::linfa_fit;
-use super::{Detector, History, Learned, Method, Sample, check_n_features};
+use super::source::pass;
+use super::{Detector, History, Learned, Method, RowSource, Sample, check_n_features};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
 use crate::statistics::ColumnError;
-use crate::statistics::rank_summary::{Budget, RankSummary, count_leading, map_sorted_columns};
+use crate::statistics::rank_summary::{Budget, ColumnStream, RankSummary, count_leading};
 
+mod edge_counts;
 mod histogram;
 mod params;
 
+use edge_counts::EdgeCounts;
 use histogram::{Counts, Histogram};
 pub use params::{
     DEFAULT_ALPHA, DEFAULT_N_BINS, DEFAULT_TOL, HbosParams, HbosValidParams, MAX_AUTO_BINS,
@@ -65,38 +69,63 @@ pub struct Hbos {
 }
 
 impl Hbos {
-    /// Learns from a sample, and from what an earlier detector had learned from.
+    /// Learns from a source, and from what an earlier detector had learned from.
     fn learn(
         params: &HbosParams,
         earlier: Option<&Self>,
-        sample: Sample<'_>,
+        source: &dyn RowSource,
         context: &Context,
     ) -> Result<Self> {
-        check_n_bins(params, sample.observed.ncols())?;
-        let budget = Budget::default();
-        let features = map_sorted_columns(sample.observed, context, |column, sorted| {
-            let mut ranks = RankSummary::of_sorted(sorted);
-            if let Some(earlier) = earlier {
-                ranks.merge(&earlier.ranks[column])?;
-            }
-            let Some(range) = ranks.range() else {
-                return Err(ColumnError::no_values(column).into());
-            };
-            context.check()?;
-            let below = |x: f64| match earlier {
-                Some(_) => ranks.below(x),
-                None => sorted.partition_point(|&value| value < x) as f64,
-            };
-            let counts = Counts {
-                range,
-                n: ranks.n() as f64,
-                below: &below,
-            };
-            let histogram = Histogram::new(&counts, params, context)?;
-            ranks.compress();
-            budget.take(ranks.size_bytes() + 2 * 8 * histogram.edges.len())?;
-            Ok((ranks, histogram))
+        check_n_bins(params, source.n_features())?;
+        let mut stream = ColumnStream::<RankSummary>::new(source.n_features());
+        pass(source, context, &mut |_, block| {
+            stream.push(block.observed, context)
         })?;
+        let mut ranks = stream.finish(context)?;
+        if let Some(column) = (0..ranks.len()).find(|&column| {
+            ranks[column].n() == 0 && earlier.is_none_or(|model| model.ranks[column].n() == 0)
+        }) {
+            return Err(ColumnError::no_values(column).into());
+        }
+        let budget = Budget::default();
+        let mut features = Vec::with_capacity(ranks.len());
+        if let Some(earlier) = earlier {
+            let merged: Vec<Result<_>> = ranks
+                .into_par_iter()
+                .zip(&earlier.ranks)
+                .map(|(mut ranks, earlier)| {
+                    context.check()?;
+                    ranks.merge(earlier)?;
+                    let below = |x| ranks.below(x);
+                    let histogram = histogram(&ranks, &below, params, context)?;
+                    keep(ranks, histogram, &budget)
+                })
+                .collect();
+            features = merged.into_iter().collect::<Result<_>>()?;
+        } else {
+            let columns_a_pass = edge_counts::columns_a_pass(histogram::most_edges_asked(params));
+            for (group, ranks) in ranks.chunks_mut(columns_a_pass).enumerate() {
+                let first = group * columns_a_pass;
+                let counted = Self::count(first, ranks, params, source, context)?;
+                let learned: Vec<Result<_>> = ranks
+                    .par_iter_mut()
+                    .zip(counted)
+                    .map(|(ranks, counted)| {
+                        context.check()?;
+                        let ranks = std::mem::take(ranks);
+                        let below = |x| match &counted {
+                            Some(counted) => counted.below(x),
+                            None => ranks.below(x),
+                        };
+                        let histogram = histogram(&ranks, &below, params, context)?;
+                        keep(ranks, histogram, &budget)
+                    })
+                    .collect();
+                for learned in learned {
+                    features.push(learned?);
+                }
+            }
+        }
         let n_edges = features.iter().map(|(_, h)| h.edges.len()).sum();
         let mut learned = Self {
             params: params.clone(),
@@ -114,6 +143,32 @@ impl Hbos {
         Ok(learned)
     }
 
+    /// Counts the values of the columns from `first` on whose summaries are not exact, in one pass where there are any.
+    fn count(
+        first: usize,
+        ranks: &[RankSummary],
+        params: &HbosParams,
+        source: &dyn RowSource,
+        context: &Context,
+    ) -> Result<Vec<Option<EdgeCounts>>> {
+        let is_open = |ranks: &RankSummary| !ranks.is_exact();
+        let mut open: Vec<EdgeCounts> = ranks
+            .par_iter()
+            .enumerate()
+            .filter(|(_, ranks)| is_open(ranks))
+            .filter_map(|(i, ranks)| {
+                let edges = histogram::edges_asked(ranks.range()?, ranks.n() as f64, params);
+                Some(EdgeCounts::new(first + i, edges))
+            })
+            .collect();
+        if !open.is_empty() {
+            edge_counts::count_all(&mut open, source, context)?;
+        }
+        let mut open = open.into_iter();
+        let of = |ranks| is_open(ranks).then(|| open.next()).flatten();
+        Ok(ranks.iter().map(of).collect())
+    }
+
     /// Whether the edges of each feature ascend; there are as many as the numbers of bins say.
     fn edges_ascend(&self) -> bool {
         let mut edges = self.edges.as_slice();
@@ -123,6 +178,32 @@ impl Hbos {
             own.is_sorted_by(|a, b| a < b)
         })
     }
+}
+
+/// The histogram of values of these ranks, given how many of them lie below a number.
+fn histogram(
+    ranks: &RankSummary,
+    below: &dyn Fn(f64) -> f64,
+    params: &HbosParams,
+    context: &Context,
+) -> Result<Histogram> {
+    let counts = Counts {
+        range: ranks.range().unwrap_or_default(),
+        n: ranks.n() as f64,
+        below,
+    };
+    Histogram::new(&counts, params, context)
+}
+
+/// What a model keeps of a feature, taken out of its budget.
+fn keep(
+    mut ranks: RankSummary,
+    histogram: Histogram,
+    budget: &Budget,
+) -> Result<(RankSummary, Histogram)> {
+    ranks.compress();
+    budget.take(ranks.size_bytes() + 2 * 8 * histogram.edges.len())?;
+    Ok((ranks, histogram))
 }
 
 /// The bins of one feature, what a value in each of them scores and, after these, one far outside.
@@ -218,17 +299,29 @@ impl Method for Hbos {
 
     const NAME: &'static str = "hbos";
 
+    const STREAMS: bool = true;
+
     fn fit(
-        HbosValidParams(params): &HbosValidParams,
+        params: &HbosValidParams,
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<Learned<Self>> {
-        let n = sample.observed.nrows();
+        Self::fit_streamed(params, &sample, context)
+    }
+
+    /// In two passes, or one where no column has more than 65,536 distinct values (fewer of more than 16 columns, but 8,192 at
+    /// least). Where the number of bins is to be found, in one more for every seven columns after the first seven.
+    fn fit_streamed(
+        HbosValidParams(params): &HbosValidParams,
+        source: &dyn RowSource,
+        context: &Context,
+    ) -> Result<Learned<Self>> {
+        let n = source.n_rows();
         if n < 2 {
             let message = format!("there are {n} rows; at least 2 are needed");
             return Err(Error::new(Reason::UnusableRows, message));
         }
-        Self::learn(params, None, sample, context).map(Learned::plain)
+        Self::learn(params, None, source, context).map(Learned::plain)
     }
 
     /// The ranks are merged, and equal those of a fit on the union up to the error of the summaries; the histograms are made
@@ -240,7 +333,7 @@ impl Method for Hbos {
         context: &Context,
     ) -> Result<Learned<Self>> {
         check_n_features(sample.observed, self.n_features())?;
-        Self::learn(&self.params, Some(self), sample, context).map(Learned::plain)
+        Self::learn(&self.params, Some(self), &sample, context).map(Learned::plain)
     }
 
     fn params(&self) -> &HbosParams {

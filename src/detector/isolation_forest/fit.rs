@@ -4,17 +4,18 @@ use rayon::prelude::*;
 
 use super::compact::{self, CompactTrees};
 use super::extended::{self, ExtendedTrees};
-use super::frame::Frame;
+use super::frame::{Frame, spaced_rows};
 use super::grow::{AxisSplitter, Grower, Layout, Splitter};
 use super::path::depth_limit;
 use super::perfect::{self, PerfectTrees};
 use super::plane::PlaneSplitter;
-use super::population::Population;
+use super::population::{Marks, Population};
 use super::{IsolationForest, IsolationForestParams, IsolationForestValidParams, Trees};
 use crate::context::Context;
 use crate::detector::method::linfa_fit;
 use crate::detector::random::tree_rng;
-use crate::detector::{History, Sample};
+use crate::detector::source::{ChosenRows, Rows};
+use crate::detector::{History, RowSource, Sample};
 use crate::error::{Error, Reason, Result};
 
 /// The most bytes that the trees of a forest may take. Parameters are small, and the forest that they ask for is not.
@@ -32,8 +33,53 @@ impl IsolationForestValidParams {
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<IsolationForest> {
+        self.grow(history.as_ref(), sample.rows.into(), context)
+    }
+
+    /// Grows the forest of all rows on those that its trees draw, in one pass over the source.
+    pub(super) fn fit_source(
+        &self,
+        source: &dyn RowSource,
+        context: &Context,
+    ) -> Result<IsolationForest> {
+        let drawn = self.draw(source, context)?;
+        let chosen = ChosenRows::gather(source, drawn, context)?;
+        self.grow(None, Rows::Chosen(&chosen), context)
+    }
+
+    /// The numbers of the rows that a forest of all rows looks at, in ascending order.
+    fn draw(&self, source: &dyn RowSource, context: &Context) -> Result<Vec<usize>> {
+        let (n, d) = (source.n_rows(), source.n_features());
         let params = self.params();
-        let population = Population::new(history.as_ref(), &sample, params)?;
+        let unknown = ChosenRows::none(n, d);
+        let population = Population::new(None, Rows::Chosen(&unknown), params)?;
+        self.n_tree_features(d)?;
+        check_size(params, population.n_subsample())?;
+        ChosenRows::check_size(population.n_subsample(), d)?;
+        let mut drawn = Marks::default();
+        drawn.resize(n);
+        let mut n_drawn = spaced_rows(n).filter(|&row| drawn.insert(row)).count();
+        let (mut marks, mut positions) = (Marks::default(), Vec::new());
+        for index in 0..params.n_estimators {
+            context.check()?;
+            let mut rng = tree_rng(params.random_state, population.seen(), index);
+            population.draw(&mut rng, &mut marks, &mut positions);
+            n_drawn += positions.iter().filter(|&&row| drawn.insert(row)).count();
+            ChosenRows::check_size(n_drawn, d)?;
+        }
+        let mut rows = Vec::with_capacity(n_drawn);
+        rows.extend((0..n).filter(|&row| drawn.contains(row)));
+        Ok(rows)
+    }
+
+    fn grow(
+        &self,
+        history: Option<&History<'_>>,
+        new: Rows<'_>,
+        context: &Context,
+    ) -> Result<IsolationForest> {
+        let params = self.params();
+        let population = Population::new(history, new.view(), params)?;
         let n_tree_features = self.n_tree_features(population.n_features())?;
         check_size(params, population.n_subsample())?;
         let fit = ForestFit {

@@ -31,8 +31,7 @@ impl Frame {
             .map(|feature| {
                 values.clear();
                 for part in population.parts() {
-                    let step = part.nrows().div_ceil(N_ROWS).max(1);
-                    values.extend(part.column(feature).iter().step_by(step));
+                    values.extend(spaced_rows(part.nrows()).map(|row| part.row(row)[feature]));
                 }
                 let centre = median(&mut values).unwrap_or(0.0);
                 values.iter_mut().for_each(|x| *x = (*x - centre).abs());
@@ -99,6 +98,11 @@ impl Frame {
     pub(super) fn size_bytes(&self) -> usize {
         2 * size_of::<f64>() * self.centre.len()
     }
+}
+
+/// The numbers of the rows, of `n`, that the frame is learned from.
+pub(super) fn spaced_rows(n: usize) -> impl Iterator<Item = usize> {
+    (0..n).step_by(n.div_ceil(N_ROWS).max(1))
 }
 
 #[inline]

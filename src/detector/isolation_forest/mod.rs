@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 pub use params::{IsolationForestParams, IsolationForestValidParams, MaxFeatures, MaxSamples};
 
-use super::{Detector, History, Learned, Method, Sample, check_n_features};
+use super::{Detector, History, Learned, Method, RowSource, Sample, check_n_features};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
 use frame::Frame;
@@ -165,6 +165,8 @@ impl Method for IsolationForest {
 
     const NAME: &'static str = "isolation_forest";
 
+    const STREAMS: bool = true;
+
     fn random_state(params: &IsolationForestParams) -> u64 {
         params.random_state
     }
@@ -175,6 +177,15 @@ impl Method for IsolationForest {
         context: &Context,
     ) -> Result<Learned<Self>> {
         params.fit_rows(None, sample, context).map(Learned::plain)
+    }
+
+    /// In one pass, of which only the rows that the trees draw are held.
+    fn fit_streamed(
+        params: &IsolationForestValidParams,
+        source: &dyn RowSource,
+        context: &Context,
+    ) -> Result<Learned<Self>> {
+        params.fit_source(source, context).map(Learned::plain)
     }
 
     /// Grows all trees anew, on a population in which `history` stands for all rows seen before.

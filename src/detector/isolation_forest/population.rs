@@ -4,8 +4,9 @@ use ndarray::{ArrayView1, ArrayView2};
 use rand::RngExt;
 
 use super::params::{IsolationForestParams, MaxSamples};
+use crate::detector::History;
 use crate::detector::random::TreeRng;
-use crate::detector::{History, Sample};
+use crate::detector::source::Rows;
 use crate::error::{Error, Reason, Result};
 
 /// The default of `max_samples`.
@@ -13,8 +14,8 @@ const AUTO_SAMPLES: usize = 256;
 
 /// The rows to draw from and how many each tree takes.
 pub(super) struct Population<'a> {
-    history: ArrayView2<'a, f64>,
-    new: ArrayView2<'a, f64>,
+    history: Rows<'a>,
+    new: Rows<'a>,
     seen: u64,
     n_subsample: usize,
 }
@@ -23,16 +24,16 @@ impl<'a> Population<'a> {
     /// Joins the parts. Fails where they differ in width or there are not two rows to tell apart.
     pub(super) fn new(
         history: Option<&'a History<'_>>,
-        sample: &'a Sample<'_>,
+        new: Rows<'a>,
         params: &IsolationForestParams,
     ) -> Result<Self> {
-        let new = sample.rows.view();
         let (history, seen) = match history {
             Some(History { rows, seen, .. }) if rows.nrows() > 0 => {
                 (rows.view(), (*seen).max(rows.nrows() as u64))
             }
-            _ => (new.slice_move(ndarray::s![..0, ..]), 0),
+            _ => (no_rows(new.ncols())?, 0),
         };
+        let history = Rows::All(history);
         if history.ncols() != new.ncols() {
             return Err(Error::new(
                 Reason::SchemaMismatch,
@@ -86,12 +87,12 @@ impl<'a> Population<'a> {
         self.n_subsample
     }
 
-    pub(super) fn parts(&self) -> [ArrayView2<'a, f64>; 2] {
+    pub(super) fn parts(&self) -> [Rows<'a>; 2] {
         [self.history, self.new]
     }
 
     /// A row by its position: the history's rows come first.
-    pub(super) fn row(&self, position: usize) -> ArrayView1<'_, f64> {
+    pub(super) fn row(&self, position: usize) -> ArrayView1<'a, f64> {
         match position.checked_sub(self.history.nrows()) {
             None => self.history.row(position),
             Some(position) => self.new.row(position),
@@ -137,24 +138,29 @@ fn represented(held: usize, seen: u64, n_rows: u64) -> u64 {
     (held as u128 * u128::from(n_rows) / u128::from(seen)).min(u128::from(u64::MAX)) as u64
 }
 
+fn no_rows<'a>(n_features: usize) -> Result<ArrayView2<'a, f64>> {
+    ArrayView2::from_shape((0, n_features), &[])
+        .map_err(|error| Error::new(Reason::Internal, "no rows have a shape").because(error))
+}
+
 /// A set of positions; empty between draws.
 #[derive(Debug, Default)]
 pub(super) struct Marks(Vec<u64>);
 
 impl Marks {
-    fn resize(&mut self, n: usize) {
+    pub(super) fn resize(&mut self, n: usize) {
         self.0.resize(n.div_ceil(64), 0);
     }
 
     /// Adds a position; false where it was there already.
-    fn insert(&mut self, position: usize) -> bool {
+    pub(super) fn insert(&mut self, position: usize) -> bool {
         let (word, bit) = (&mut self.0[position / 64], 1 << (position % 64));
         let is_new = *word & bit == 0;
         *word |= bit;
         is_new
     }
 
-    fn contains(&self, position: usize) -> bool {
+    pub(super) fn contains(&self, position: usize) -> bool {
         self.0[position / 64] & (1 << (position % 64)) != 0
     }
 

@@ -1,12 +1,13 @@
 //! The scale that distances are taken in, learned at fit and frozen: coordinates are centred and scaled as doubles, and only
 //! then rounded to single precision.
 
-use ndarray::{ArrayView1, ArrayView2};
+use ndarray::ArrayView1;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::random::{log_1p, spread_rows};
 use crate::context::Context;
+use crate::detector::source::Rows;
 use crate::error::Result;
 use crate::statistics::quantile::quantile;
 
@@ -61,13 +62,12 @@ impl Frame {
     /// What `context` has to say.
     pub(in crate::detector) fn learn(
         form: Form,
-        rows: ArrayView2<'_, f64>,
+        rows: Rows<'_>,
         random_state: u64,
         context: &Context,
     ) -> Result<Self> {
         let d = rows.ncols();
-        let most = (MAX_VALUES / d.max(1)).clamp(MIN_ROWS, MAX_ROWS);
-        let chosen = spread_rows(rows.nrows(), most, random_state);
+        let chosen = Self::chosen_rows(rows.nrows(), d, random_state);
         let scales: Vec<(f64, f64)> = (0..d.div_ceil(COLUMNS))
             .into_par_iter()
             .map(|block| {
@@ -95,6 +95,12 @@ impl Frame {
             centre,
             divisor,
         })
+    }
+
+    /// The numbers of the rows, of n x d, that the scale is learned from.
+    pub(super) fn chosen_rows(n: usize, d: usize, random_state: u64) -> Vec<usize> {
+        let most = (MAX_VALUES / d.max(1)).clamp(MIN_ROWS, MAX_ROWS);
+        spread_rows(n, most, random_state)
     }
 
     pub(in crate::detector) fn n_features(&self) -> usize {

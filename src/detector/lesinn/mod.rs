@@ -24,7 +24,10 @@ use serde::{Deserialize, Serialize};
 pub use params::{LesinnMetric, LesinnParams, LesinnValidParams};
 
 use super::method::linfa_fit;
-use super::{DefaultScaling, Detector, History, Learned, Method, Sample, check_n_features};
+use super::source::{ChosenRows, Rows};
+use super::{
+    DefaultScaling, Detector, History, Learned, Method, RowSource, Sample, check_n_features,
+};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
 use frame::{Form, Frame};
@@ -61,19 +64,9 @@ impl LesinnValidParams {
     /// # Errors
     /// [`Reason::UnusableRows`] for fewer than 2 rows or no columns, [`Reason::InvalidParameter`] where the samples would take
     /// more than 1 GiB, and what `context` has to say.
-    pub(super) fn fit_rows(
-        &self,
-        form: Form,
-        rows: ArrayView2<'_, f64>,
-        context: &Context,
-    ) -> Result<Lesinn> {
-        let (n, d) = rows.dim();
-        if n < 2 || d == 0 {
-            let message = format!(
-                "a lesinn detector needs at least 2 rows and 1 feature, got {n} rows of {d} features"
-            );
-            return Err(Error::new(Reason::UnusableRows, message));
-        }
+    pub(super) fn fit_rows(&self, form: Form, rows: Rows<'_>, context: &Context) -> Result<Lesinn> {
+        let (n, d) = (rows.nrows(), rows.ncols());
+        self.check_shape(n, d)?;
         context.check()?;
         let params = self.params();
         let LesinnParams {
@@ -82,21 +75,55 @@ impl LesinnValidParams {
             random_state,
             ..
         } = *params;
-        references::check_size(n_estimators, max_samples.min(n), d)?;
         let mut lesinn = Lesinn {
             params: params.clone(),
             frame: Frame::learn(form, rows, random_state, context)?,
             reservoirs: Reservoirs::new(n_estimators, max_samples, random_state),
             references: References::new(n_estimators, d),
         };
-        lesinn.learn(rows, context)?;
+        lesinn.learn_rows(rows, context)?;
         Ok(lesinn)
+    }
+
+    /// The numbers of the rows, of n x d, that a fit looks at, in any order.
+    ///
+    /// # Errors
+    /// As [`fit_rows`](Self::fit_rows), and [`Reason::UnusableRows`] where they take too much.
+    pub(super) fn rows_to_fit(&self, n: usize, d: usize, context: &Context) -> Result<Vec<usize>> {
+        self.check_shape(n, d)?;
+        let LesinnParams {
+            n_estimators,
+            max_samples,
+            random_state,
+            ..
+        } = *self.params();
+        ChosenRows::check_size(max_samples.min(n), d)?;
+        let mut chosen = Frame::chosen_rows(n, d, random_state);
+        let mut reservoirs = Reservoirs::new(n_estimators, max_samples, random_state);
+        chosen.extend(reservoirs.members_of(n, context)?);
+        Ok(chosen)
+    }
+
+    /// Fails for fewer than 2 rows, no columns, or samples that would take too much.
+    fn check_shape(&self, n: usize, d: usize) -> Result<()> {
+        if n < 2 || d == 0 {
+            let message = format!(
+                "a lesinn detector needs at least 2 rows and 1 feature, got {n} rows of {d} features"
+            );
+            return Err(Error::new(Reason::UnusableRows, message));
+        }
+        let params = self.params();
+        references::check_size(params.n_estimators, params.max_samples.min(n), d)
     }
 }
 
 impl Lesinn {
     /// Shows rows, n x d, to the samples.
     pub(super) fn learn(&mut self, rows: ArrayView2<'_, f64>, context: &Context) -> Result<()> {
+        self.learn_rows(rows.into(), context)
+    }
+
+    fn learn_rows(&mut self, rows: Rows<'_>, context: &Context) -> Result<()> {
         let n_members = self.reservoirs.n_members_after(rows.nrows());
         references::check_size(self.params.n_estimators, n_members, rows.ncols())?;
         self.references.grow(n_members);
@@ -205,6 +232,8 @@ impl Method for Lesinn {
 
     const NAME: &'static str = "lesinn";
 
+    const STREAMS: bool = true;
+
     const SCALING: DefaultScaling = DefaultScaling::Own;
 
     fn random_state(params: &LesinnParams) -> u64 {
@@ -217,7 +246,20 @@ impl Method for Lesinn {
         context: &Context,
     ) -> Result<Learned<Self>> {
         params
-            .fit_rows(Form::Balanced, sample.rows, context)
+            .fit_rows(Form::Balanced, sample.rows.into(), context)
+            .map(Learned::plain)
+    }
+
+    /// In one pass, of which only the members of the samples and the rows that the scale is learned from are held.
+    fn fit_streamed(
+        params: &LesinnValidParams,
+        source: &dyn RowSource,
+        context: &Context,
+    ) -> Result<Learned<Self>> {
+        let chosen = params.rows_to_fit(source.n_rows(), source.n_features(), context)?;
+        let chosen = ChosenRows::gather(source, chosen, context)?;
+        params
+            .fit_rows(Form::Balanced, Rows::Chosen(&chosen), context)
             .map(Learned::plain)
     }
 

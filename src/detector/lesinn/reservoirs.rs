@@ -103,6 +103,21 @@ impl Reservoirs {
             })
     }
 
+    /// The numbers of the rows that are in any of the samples after the first `n_rows` rows; in parallel on rayon's current
+    /// pool.
+    ///
+    /// # Errors
+    /// What `context` has to say.
+    pub(super) fn members_of(&mut self, n_rows: usize, context: &Context) -> Result<Vec<usize>> {
+        let mut members = vec![Vec::new(); self.streams.len().div_ceil(LANES)];
+        let groups = members.iter_mut().collect();
+        self.offer(n_rows, groups, context, |members, _, arrivals| {
+            members.extend_from_slice(arrivals);
+            Ok(())
+        })?;
+        Ok(members.concat())
+    }
+
     pub(super) fn size_bytes(&self) -> usize {
         3 * 8 * self.streams.len()
     }

@@ -1,10 +1,10 @@
 //! The moments of all features together.
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
 
-use super::{BLOCK_ROWS, MAX_ROWS, Mean, corrected, damaged, is_mean, is_square};
+use super::{MAX_ROWS, Mean, MomentsStream, corrected, damaged, is_mean, is_square};
 use crate::context::Context;
 use crate::error::Result;
 use crate::statistics::ColumnError;
@@ -43,7 +43,7 @@ impl Moments {
         Ok(moments)
     }
 
-    /// Adds those of the rows, n x d, that hold no NaN.
+    /// Adds those of the rows, n x d, that hold no NaN, in parallel on rayon's current pool.
     ///
     /// # Errors
     /// A [`ColumnError`], as an [`Error`](crate::error::Error), where a moment is not finite, and what `context` has to say; the moments must
@@ -52,30 +52,12 @@ impl Moments {
     /// # Panics
     /// If the rows have another number of columns.
     pub fn push(&mut self, rows: ArrayView2<'_, f64>, context: &Context) -> Result<()> {
-        let d = self.n_features();
-        assert_eq!(rows.ncols(), d, "number of columns");
-        let rows = rows.as_standard_layout();
-        let (Some(values), 1..) = (rows.as_slice(), d) else {
-            return Ok(());
-        };
-        let mut block = Array2::zeros((BLOCK_ROWS.min(rows.nrows()), d));
-        let mut products = Array2::zeros((d, d));
-        let mut complete = values
-            .chunks_exact(d)
-            .filter(|row| !row.iter().any(|x| x.is_nan()));
-        loop {
-            context.check()?;
-            let mut n = 0;
-            for (mut slot, row) in block.rows_mut().into_iter().zip(complete.by_ref()) {
-                slot.iter_mut().zip(row).for_each(|(slot, x)| *slot = *x);
-                n += 1;
-            }
-            if n == 0 {
-                return Ok(());
-            }
-            let block = block.slice_mut(s![..n, ..]);
-            self.merge(&Self::of_block(block, &mut products))?;
-        }
+        let n_features = self.n_features();
+        let moments = std::mem::replace(self, Self::new(n_features));
+        let mut stream = MomentsStream::after(moments);
+        stream.push(rows, context)?;
+        *self = stream.finish(context)?;
+        Ok(())
     }
 
     /// Adds what other moments have seen.
@@ -198,7 +180,7 @@ impl Moments {
     }
 
     /// The two passes over a block of complete rows, which are left centred; `products` is d x d of scratch space.
-    fn of_block(mut block: ArrayViewMut2<'_, f64>, products: &mut Array2<f64>) -> Self {
+    pub(super) fn of_block(mut block: ArrayViewMut2<'_, f64>, products: &mut Array2<f64>) -> Self {
         let d = block.ncols();
         let n = block.nrows() as f64;
         let mut moments = Self::new(d);

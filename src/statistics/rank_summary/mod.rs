@@ -17,9 +17,11 @@ mod columns;
 mod search;
 mod sort;
 mod sorted;
+mod stream;
 
 pub use columns::{Budget, map_sorted_columns};
 pub use search::count_leading;
+pub use stream::{ColumnStream, OfSorted};
 
 use std::ops::Range;
 
@@ -31,6 +33,7 @@ use crate::error::{Error, Reason, Result};
 pub const MAX_EXACT: usize = 8192;
 
 /// How many values a compression leaves at most.
+#[cfg(test)]
 const COMPRESSED: usize = MAX_EXACT / 2;
 
 /// More values than this cannot have been counted one by one, and would not fit a double exactly.
@@ -94,6 +97,11 @@ impl RankSummary {
         self.n() as f64 - self.below(x)
     }
 
+    /// Whether it has no error.
+    pub fn is_exact(&self) -> bool {
+        self.least.is_empty()
+    }
+
     /// The largest error of any count, relative to the count itself, be it from below or from above; 0 while exact.
     pub fn error(&self) -> f64 {
         let n = self.n();
@@ -113,7 +121,7 @@ impl RankSummary {
             let message = "more values than 2^53 cannot be counted; train a new model";
             return Err(Error::new(Reason::UnusableRows, message));
         }
-        let exact = self.least.is_empty() && other.least.is_empty();
+        let exact = self.is_exact() && other.is_exact();
         let mut merged = Self::default();
         let (mut i, mut j) = (0, 0);
         let (mut most, mut least) = ([0; 2], [0; 2]);
@@ -146,8 +154,13 @@ impl RankSummary {
 
     /// Compresses a summary of more than [`MAX_EXACT`] values; leaves a smaller one as it is.
     pub fn compress(&mut self) {
-        if self.values.len() > MAX_EXACT {
-            self.compress_to(COMPRESSED);
+        self.compress_within(MAX_EXACT);
+    }
+
+    /// Compresses a summary of more than `most` values to half of that; leaves a smaller one as it is.
+    fn compress_within(&mut self, most: usize) {
+        if self.values.len() > most {
+            self.compress_to(most / 2);
         }
         self.values.shrink_to_fit();
         self.most.shrink_to_fit();
@@ -185,6 +198,21 @@ impl RankSummary {
             return Err(Error::new(Reason::DamagedArtifact, message));
         }
         Ok(())
+    }
+
+    /// Where the `rank`-th to the `last`-th value lie, counted from 0 in ascending order: the nearest of
+    /// [`values`](Self::values) that are certainly not above and not below them, and how many values there can be strictly
+    /// between the two. `None` when it has not seen so many.
+    pub fn bracket(&self, rank: u64, last: u64) -> Option<(f64, f64, u64)> {
+        if last >= self.n() {
+            return None;
+        }
+        // at most `most[i]` values lie below the one after the i-th
+        let low = self.most.partition_point(|&most| most <= rank);
+        let least = self.least();
+        let high = least.partition_point(|&least| least <= last).max(low);
+        let between = before(&self.most, high).saturating_sub(least[low]);
+        Some((self.values[low], self.values[high], between))
     }
 
     fn least(&self) -> &[u64] {

@@ -2,16 +2,21 @@
 
 use std::ops::Range;
 
-use super::{COMPRESSED, MAX_EXACT, RankSummary, gallop, smallest_error};
+use super::{MAX_EXACT, RankSummary, gallop, smallest_error};
 
 impl RankSummary {
     /// The summary of values in ascending order: exact for up to [`MAX_EXACT`] distinct ones, else compressed.
     pub fn of_sorted(sorted: &[f64]) -> Self {
+        Self::of_sorted_within(sorted, MAX_EXACT)
+    }
+
+    /// The same with another number of distinct values than [`MAX_EXACT`].
+    pub(super) fn of_sorted_within(sorted: &[f64], most: usize) -> Self {
         let steps = sorted.windows(2).filter(|pair| pair[0] != pair[1]);
-        if steps.count() < MAX_EXACT {
+        if steps.count() < most {
             Self::exact(sorted)
         } else {
-            Self::compressed(sorted, COMPRESSED)
+            Self::compressed(sorted, most / 2)
         }
     }
 

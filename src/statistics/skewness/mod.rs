@@ -33,19 +33,26 @@ pub struct ThirdMoment {
     m3: f64,
 }
 
+impl Default for ThirdMoment {
+    /// The moments of no values.
+    fn default() -> Self {
+        Self {
+            n: 0,
+            mean: 0.0,
+            mean_low: 0.0,
+            scale: MIN_SCALE,
+            m2: 0.0,
+            m3: 0.0,
+        }
+    }
+}
+
 impl ThirdMoment {
     /// The moments of finite values in ascending order.
     pub fn of_sorted(sorted: &[f64]) -> Self {
         let n = sorted.len();
         let (Some(&low), Some(&high)) = (sorted.first(), sorted.last()) else {
-            return Self {
-                n: 0,
-                mean: 0.0,
-                mean_low: 0.0,
-                scale: MIN_SCALE,
-                m2: 0.0,
-                m3: 0.0,
-            };
+            return Self::default();
         };
         // the mean is never farther from the median than a standard deviation, so that little cancels out below
         let median = sorted[n / 2];
