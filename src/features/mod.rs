@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Reason, Result};
 
 pub mod align;
+pub mod category_counts;
 pub mod encode;
 pub mod engineer;
 pub mod engineering;
@@ -24,6 +25,7 @@ pub mod unknown;
 pub mod vocabulary;
 
 pub use align::{Aligned, Matching, Purpose};
+pub use category_counts::CategoryCounts;
 pub use encode::{DEFAULT_MAX_ONE_HOT, Encoder, Encoding};
 pub use engineer::{Builder, EngineeringParams, TimeFeatures};
 pub use engineering::{Engineering, EngineeringSpec};

@@ -4,11 +4,13 @@ mod adopt;
 pub mod artifact;
 mod calibrate;
 mod fit;
+mod fit_streamed;
 mod learning_rows;
 mod model;
 pub mod reservoir;
 mod score;
 mod spec;
+mod table_source;
 mod update;
 mod validation;
 
@@ -17,3 +19,4 @@ pub use model::{Model, RowDetail, Statistics};
 pub use reservoir::Reservoir;
 pub use score::Scored;
 pub use spec::{DEFAULT_VALIDATION_FRACTION, MAX_ONE_HOT, TrainSpec};
+pub use table_source::TableSource;
