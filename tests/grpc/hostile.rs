@@ -31,6 +31,7 @@ fn csv(content: &'static [u8]) -> Records {
         form: Some(Form::File(File {
             content: content.into(),
             format: 0,
+            csv: None,
         })),
     }
 }
