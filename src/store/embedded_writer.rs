@@ -14,9 +14,9 @@ use super::growing_blob::GrowingBlob;
 use super::{BlobRef, BlobWriter, StoreError};
 
 /// How many bytes are gathered before they are written.
-const GATHERED: usize = 1 << 20;
+const GATHERED: usize = 1 << 18;
 
-/// A blob on its way into an [`EmbeddedStore`](super::EmbeddedStore). It holds at most 1 MiB, and the bytes of one call.
+/// A blob on its way into an [`EmbeddedStore`](super::EmbeddedStore). It holds at most 256 KiB, and the bytes of one call.
 pub struct EmbeddedBlobWriter {
     committer: Arc<Committer>,
     gathered: Vec<u8>,
