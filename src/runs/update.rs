@@ -116,6 +116,14 @@ mod tests {
     }
 
     impl Store for HeldUp {
+        type BlobWriter = <EmbeddedStore as Store>::BlobWriter;
+
+        async fn begin_blob(&self) -> Result<Self::BlobWriter, StoreError> {
+            self.inner.begin_blob().await
+        }
+        async fn open_blob(&self, blob: &BlobRef) -> Result<std::fs::File, StoreError> {
+            self.inner.open_blob(blob).await
+        }
         async fn put_blob(&self, bytes: Vec<u8>) -> Result<BlobRef, StoreError> {
             self.inner.put_blob(bytes).await
         }
@@ -168,7 +176,7 @@ mod tests {
             go: Notify::new(),
         };
         let compute = Compute::new(1, 4).expect("threads");
-        let runs = Runs::open(store, compute, 1 << 20).await.expect("opens");
+        let runs = Runs::new(Arc::new(store), compute, 1 << 20);
         let run_id = RunId::parse("run").expect("valid");
         let table = Table::from_row_major(None, 1, vec![1.0, 2.0, 4.0]).expect("valid");
         let spec = TrainSpec {

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tonic::{Extensions, Request, Response, Status, Streaming};
 
 use super::convert::prediction::{Answer, Detail};
 use super::convert::records;
 use super::convert::train::Training;
-use super::predict_stream;
+use super::{page, predict_stream};
 use crate::compute::Admission;
 use crate::context::Deadline;
+use crate::datasets::Datasets;
 use crate::error::{Error, Reason, Result};
 use crate::proto::v1::anomaly_service_server::AnomalyService;
 use crate::proto::v1::{
@@ -26,24 +25,21 @@ use crate::store::{Owner, Store};
 #[derive(Debug)]
 pub struct AnomalyGrpc<S> {
     runs: Arc<Runs<S>>,
+    datasets: Arc<Datasets<S>>,
     reservoir_size: usize,
 }
 
 impl<S: Store> AnomalyGrpc<S> {
-    /// A service over runs. `reservoir_size` is how many raw rows each model keeps for updates.
-    pub fn new(runs: Arc<Runs<S>>, reservoir_size: usize) -> Self {
+    /// A service over runs, which learn from and score datasets, too. `reservoir_size` is how many raw rows each model keeps
+    /// for updates.
+    pub fn new(runs: Arc<Runs<S>>, datasets: Arc<Datasets<S>>, reservoir_size: usize) -> Self {
         Self {
             runs,
+            datasets,
             reservoir_size,
         }
     }
 }
-
-/// The page size of a request that names none.
-const DEFAULT_PAGE_SIZE: usize = 50;
-
-/// The largest page size.
-const MAX_PAGE_SIZE: usize = 1000;
 
 #[tonic::async_trait]
 impl<S: Store> AnomalyService for AnomalyGrpc<S> {
@@ -67,9 +63,14 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
             spec,
             input,
         } = Training::receive(request, like.as_deref(), self.reservoir_size)?;
-        let table = match input {
-            None => None,
-            Some(input) => Some(input.table(&self.runs, caller, Admission::Refuse).await?),
+        let (table, _share) = match input {
+            None => (None, None),
+            Some(input) => {
+                let (table, share) = input
+                    .table(&self.datasets, caller, Admission::Refuse)
+                    .await?;
+                (Some(table), share)
+            }
         };
         let described = self
             .runs
@@ -92,7 +93,9 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
             .scorer(caller, run_id, selector(request.version))
             .await?;
         let input = records::required(request.records, &scorer.model.text_columns())?;
-        let table = input.table(&self.runs, caller, Admission::Refuse).await?;
+        let (table, _share) = input
+            .table(&self.datasets, caller, Admission::Refuse)
+            .await?;
         let default = if table.n_rows() == 1 {
             Detail::Full
         } else {
@@ -115,7 +118,7 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
     ) -> Result<Response<PredictStreamResponse>, Status> {
         let caller = caller(request.extensions())?;
         let messages = request.into_inner();
-        let answer = predict_stream::score(&self.runs, caller, messages).await?;
+        let answer = predict_stream::score(&self.runs, &self.datasets, caller, messages).await?;
         Ok(Response::new(answer))
     }
 
@@ -132,7 +135,9 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
             .scorer(caller, run_id.clone(), VersionSelector::Active)
             .await?;
         let input = records::required(request.records, &active.model.text_columns())?;
-        let table = input.table(&self.runs, caller, Admission::Refuse).await?;
+        let (table, _share) = input
+            .table(&self.datasets, caller, Admission::Refuse)
+            .await?;
         let described = self.runs.update(caller, run_id, request_id, table).await?;
         Ok(Response::new(UpdateResponse {
             model: Some(described.into()),
@@ -145,20 +150,11 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
     ) -> Result<Response<ListModelsResponse>, Status> {
         let caller = caller(request.extensions())?;
         let request = request.into_inner();
-        let page_size = match request.page_size as usize {
-            0 => DEFAULT_PAGE_SIZE,
-            size if size <= MAX_PAGE_SIZE => size,
-            size => {
-                let message = format!("page_size is {size}; it must be at most {MAX_PAGE_SIZE}");
-                return Err(Error::field("page_size", message).into());
-            }
-        };
-        let after = read_page_token(&request.page_token)?;
+        let page_size = page::size(request.page_size)?;
+        let after = page::read_token(&request.page_token, RunId::parse)?;
         let page = self.runs.list(caller, after.as_ref(), page_size).await?;
-        let next_page_token = match page.runs.last() {
-            Some(last) if page.more => URL_SAFE_NO_PAD.encode(last.run_id.as_str()),
-            _ => String::new(),
-        };
+        let last = page.runs.last().map(|last| last.run_id.as_str());
+        let next_page_token = page::next_token(last, page.more);
         Ok(Response::new(ListModelsResponse {
             models: page.runs.into_iter().map(Into::into).collect(),
             next_page_token,
@@ -198,7 +194,7 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
 }
 
 /// Who calls, as the layers before found out.
-fn caller(extensions: &Extensions) -> Result<Caller> {
+pub(super) fn caller(extensions: &Extensions) -> Result<Caller> {
     let owner = extensions
         .get::<Owner>()
         .ok_or_else(|| Error::new(Reason::Internal, "a request came through without an owner"))?;
@@ -212,22 +208,5 @@ pub(super) fn selector(version: u64) -> VersionSelector {
     match version {
         0 => VersionSelector::Active,
         number => VersionSelector::Number(number),
-    }
-}
-
-fn read_page_token(token: &str) -> Result<Option<RunId>> {
-    if token.is_empty() {
-        return Ok(None);
-    }
-    let last = URL_SAFE_NO_PAD
-        .decode(token)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok());
-    match last.map(RunId::parse) {
-        Some(Ok(run_id)) => Ok(Some(run_id)),
-        _ => Err(Error::field(
-            "page_token",
-            "page_token is not one that this server gave; send the next_page_token of the page before, or nothing",
-        )),
     }
 }

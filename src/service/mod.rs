@@ -2,7 +2,10 @@
 
 mod anomaly;
 mod convert;
+mod dataset;
+mod page;
 mod predict_stream;
 pub mod status;
 
 pub use anomaly::AnomalyGrpc;
+pub use dataset::DatasetGrpc;

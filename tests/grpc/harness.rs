@@ -27,6 +27,12 @@ pub(crate) type Client = AnomalyServiceClient<InterceptedService<Channel, Token>
 #[derive(Clone)]
 pub(crate) struct Token(Option<MetadataValue<Ascii>>);
 
+impl Token {
+    pub(crate) fn bearer(token: &str) -> Self {
+        Self(Some(format!("Bearer {token}").parse().expect("ascii")))
+    }
+}
+
 impl tonic::service::Interceptor for Token {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if let Some(token) = &self.0 {

@@ -1,6 +1,7 @@
 //! A real server on a real socket with a real store on disk, called by real gRPC clients.
 
 mod concurrency;
+mod datasets;
 mod detectors;
 mod extremes;
 mod features;
