@@ -29,6 +29,7 @@ pub use list::{Listed, Page};
 pub use predict::{History, Scorer};
 pub use record::VersionRecord;
 pub use run_id::RunId;
+pub use train::TrainRows;
 pub use unknown_features::Sighting;
 
 pub use crate::caller::{Caller, RequestId};

@@ -103,6 +103,7 @@ mod tests {
     use crate::compute::Compute;
     use crate::error::Reason;
     use crate::pipeline::TrainSpec;
+    use crate::runs::TrainRows;
     use crate::store::{
         BlobName, BlobRef, EmbeddedStore, Entry, Pointer, Revision, StoreOptions, Swap,
     };
@@ -183,9 +184,15 @@ mod tests {
             reservoir_size: 10,
             ..TrainSpec::default()
         };
-        runs.train(caller, run_id.clone(), None, spec, Some(table.clone()))
-            .await
-            .expect("trains");
+        runs.train(
+            caller,
+            run_id.clone(),
+            None,
+            spec,
+            TrainRows::Table(table.clone()),
+        )
+        .await
+        .expect("trains");
 
         runs.store.holds.store(true, Ordering::SeqCst);
         let update = tokio::spawn({

@@ -2,23 +2,26 @@
 
 use std::sync::Arc;
 
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::{Extensions, Request, Response, Status, Streaming};
 
 use super::convert::prediction::{Answer, Detail};
-use super::convert::records;
+use super::convert::records::{self, Input};
 use super::convert::train::Training;
+use super::dataset_tables::{DatasetTables, MAX_HELD_CELLS};
 use super::{page, predict_stream};
 use crate::compute::Admission;
 use crate::context::Deadline;
 use crate::datasets::Datasets;
 use crate::error::{Error, Reason, Result};
+use crate::pipeline::TrainSpec;
 use crate::proto::v1::anomaly_service_server::AnomalyService;
 use crate::proto::v1::{
     DeleteRunRequest, DeleteRunResponse, GetModelRequest, GetModelResponse, ListModelsRequest,
     ListModelsResponse, PredictRequest, PredictResponse, PredictStreamRequest,
     PredictStreamResponse, TrainRequest, TrainResponse, UpdateRequest, UpdateResponse,
 };
-use crate::runs::{Caller, RequestId, RunId, Runs, VersionSelector};
+use crate::runs::{Caller, RequestId, RunId, Runs, TrainRows, VersionSelector};
 use crate::store::{Owner, Store};
 
 /// The service over the runs of a store.
@@ -38,6 +41,32 @@ impl<S: Store> AnomalyGrpc<S> {
             datasets,
             reservoir_size,
         }
+    }
+
+    /// The rows that a training learns from, and what is to be kept as long as they are in memory. A large dataset is walked
+    /// over where the detector can learn so.
+    async fn rows_to_train(
+        &self,
+        caller: Caller,
+        spec: &TrainSpec,
+        input: Option<Input>,
+    ) -> Result<(TrainRows, Option<OwnedSemaphorePermit>)> {
+        let Some(input) = input else {
+            return Ok((TrainRows::None, None));
+        };
+        if let Input::Dataset(id, _) = &input
+            && spec.detector.can_stream()
+        {
+            let open = self.datasets.open(&caller, id).await;
+            let tables = DatasetTables(open.map_err(|error| error.at("records.dataset_id"))?);
+            if tables.n_cells() > MAX_HELD_CELLS {
+                return Ok((TrainRows::Tables(Box::new(tables)), None));
+            }
+        }
+        let (table, share) = input
+            .table(&self.datasets, caller, Admission::Refuse)
+            .await?;
+        Ok((TrainRows::Table(table), share))
     }
 }
 
@@ -63,18 +92,10 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
             spec,
             input,
         } = Training::receive(request, like.as_deref(), self.reservoir_size)?;
-        let (table, _share) = match input {
-            None => (None, None),
-            Some(input) => {
-                let (table, share) = input
-                    .table(&self.datasets, caller, Admission::Refuse)
-                    .await?;
-                (Some(table), share)
-            }
-        };
+        let (rows, _share) = self.rows_to_train(caller, &spec, input).await?;
         let described = self
             .runs
-            .train(caller, run_id, request_id, spec, table)
+            .train(caller, run_id, request_id, spec, rows)
             .await?;
         Ok(Response::new(TrainResponse {
             model: Some(described.into()),

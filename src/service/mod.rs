@@ -3,6 +3,7 @@
 mod anomaly;
 mod convert;
 mod dataset;
+mod dataset_tables;
 mod page;
 mod predict_stream;
 pub mod status;

@@ -2,7 +2,8 @@
 
 use anomalyd::proto::v1::predict_stream_request::Part;
 use anomalyd::proto::v1::records::Form;
-use anomalyd::proto::v1::{File, Records};
+use anomalyd::proto::v1::train_request::Detector;
+use anomalyd::proto::v1::{File, Gaussian, IsolationForest, Records, TrainRequest};
 
 use super::{of_dataset, server, upload};
 use crate::harness::{
@@ -118,6 +119,47 @@ async fn what_cannot_be_read_as_a_whole_says_so() {
     for (id, field) in [("", "records.dataset_id"), ("none", "records.dataset_id")] {
         let refused = refusal(predict(&mut client, "run", of_dataset(id)).await);
         assert_eq!(refused.field, field);
+    }
+    server.stop().await;
+}
+
+/// More values than the server holds at once for a detector that can learn in passes.
+#[tokio::test]
+async fn a_dataset_that_is_walked_over_makes_the_same_model() {
+    const ROWS: usize = 1_100_000;
+    let (server, mut datasets, _folder) = server().await;
+    let mut client = server.client("alice").await;
+    let points = normal_rows(1000, 4);
+    let value = |i: usize| (points[i % 2000] * 100.0).round() / 100.0 + (i % 7) as f64;
+    let values: Vec<f64> = (0..2 * ROWS).map(value).collect();
+    upload(&mut datasets, "large", &csv(&values))
+        .await
+        .expect("uploads");
+    let detectors = [
+        Detector::IsolationForest(IsolationForest::default()),
+        Detector::Gaussian(Gaussian::default()),
+    ];
+    for (i, detector) in detectors.into_iter().enumerate() {
+        let mut models = Vec::new();
+        for (name, records) in [
+            ("inline", xy(values.clone())),
+            ("walked", of_dataset("large")),
+        ] {
+            let request = TrainRequest {
+                detector: Some(detector.clone()),
+                ..train_request(&format!("{name}{i}"), records)
+            };
+            let trained = client.train(request).await.expect("trains");
+            let model = trained.into_inner().model.expect("described");
+            models.push((model.threshold, model.statistics));
+        }
+        assert_eq!(models[0], models[1]);
+        let probe = || xy(normal_rows(50, 3));
+        let inline = scores(&mut client, &format!("inline{i}"), probe()).await;
+        assert_eq!(
+            scores(&mut client, &format!("walked{i}"), probe()).await,
+            inline
+        );
     }
     server.stop().await;
 }
