@@ -19,6 +19,7 @@ pub(super) fn inspect(
     context: &Context,
 ) -> Result<Description> {
     let summary = read::scan(source, &options, limits, context)?;
+    summary.check_names()?;
     let mut gathering = Gathering::new(&summary);
     for table in read::chunks(
         source,

@@ -134,3 +134,65 @@ impl<S: Store> Datasets<S> {
         Ok((open, record))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+    use crate::compute::Compute;
+    use crate::datasets::Started;
+    use crate::store::{EmbeddedStore, StoreOptions};
+    use crate::table::ColumnView;
+
+    #[tokio::test]
+    async fn whole_tables_share_a_bounded_memory_and_outlive_their_dataset() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = EmbeddedStore::open(folder.path(), StoreOptions::default()).expect("opens");
+        let caller = Caller {
+            owner: store.token_hasher().anonymous(),
+            deadline: None,
+        };
+        let compute = Compute::new(1, 4).expect("threads");
+        let datasets = Datasets::new(Arc::new(store), compute, 1 << 20);
+        let id = DatasetId::parse("dataset_id", "one").expect("valid");
+        let started = datasets.upload(caller, Some(id.clone()), None, FileOptions::default());
+        let Ok(Started::Upload(mut upload)) = started.await else {
+            panic!("it is new");
+        };
+        let content = b"a,s\n1,x\n2,y\n";
+        let pushed = upload.push(0, Bytes::from_static(content));
+        pushed.await.expect("fits");
+        let sha256 = Sha256::digest(content).into();
+        upload.finish(sha256, None).await.expect("stores");
+
+        let read = |admission| datasets.table(&caller, &id, &[], admission);
+        let first = read(Admission::Refuse).await.expect("there is room");
+        let ColumnView::Numbers(a) = first.table.column(0) else {
+            panic!("numbers");
+        };
+        assert_eq!(a.to_vec(), [1.0, 2.0]);
+        let rest = u32::try_from(WHOLE_UNITS - 1).expect("small");
+        let rest = Arc::clone(&datasets.whole).try_acquire_many_owned(rest);
+        let rest = rest.expect("the first takes one unit");
+        let refused = read(Admission::Refuse).await.expect_err("there is none");
+        assert_eq!(refused.reason(), Reason::Overloaded);
+        let (waited, ()) = tokio::join!(read(Admission::Wait), async { drop(first) });
+        drop((waited.expect("there is room again"), rest));
+
+        let open = datasets.open(&caller, &id).await.expect("opens");
+        let deleted = datasets.delete(caller, id.clone()).await;
+        assert_eq!(deleted.expect("is there").n_rows, 2);
+        assert_eq!(open.table(&Context::new()).expect("readable").n_rows(), 2);
+        let chunks = open.chunks(1).expect("readable");
+        assert_eq!(
+            chunks
+                .map(|chunk| chunk.expect("readable").n_rows())
+                .sum::<usize>(),
+            2
+        );
+        let gone = datasets.open(&caller, &id).await.expect_err("deleted");
+        assert_eq!(gone.reason(), Reason::DatasetNotFound);
+    }
+}

@@ -16,7 +16,7 @@ use crate::table::read::{FileOptions, Source};
 /// How an upload begins.
 pub enum Started<S: Store> {
     /// Its bytes may come.
-    Upload(Upload<S>),
+    Upload(Box<Upload<S>>),
     /// A retry of an upload that was stored before.
     MadeBefore(Box<Described>),
 }
@@ -43,13 +43,13 @@ impl<S: Store> Datasets<S> {
         if let Some(described) = self.made_before(&write).await? {
             return Ok(Started::MadeBefore(Box::new(described)));
         }
-        Ok(Started::Upload(Upload {
+        Ok(Started::Upload(Box::new(Upload {
             datasets: Arc::clone(self),
             write,
             options,
             writer: self.store.begin_blob().await?,
             n_bytes: 0,
-        }))
+        })))
     }
 
     /// Finds out what is in a blob that was just written.

@@ -85,13 +85,18 @@ impl FileSummary {
         self
     }
 
+    /// Fails when a column has an empty name, as keys of JSON may be, or a repeated one.
+    pub fn check_names(&self) -> Result<()> {
+        names::check("", self.columns.iter().map(|column| column.name.as_str()))
+    }
+
     /// Checks a summary that was read from outside.
     ///
     /// # Errors
     /// [`DamagedArtifact`](Reason::DamagedArtifact) when it can be that of no file.
     pub fn validate(&self) -> Result<()> {
         let damaged = || Error::new(Reason::DamagedArtifact, "a stored summary is not possible");
-        names::check("", self.columns.iter().map(|column| column.name.as_str()))
+        self.check_names()
             .map_err(|error| damaged().because(error))?;
         let is_possible = self.n_rows >= 1
             && self.columns.iter().all(|c| c.n_missing <= self.n_rows)

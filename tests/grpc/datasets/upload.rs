@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use anomalyd::proto::v1::upload_dataset_request::Part;
 use anomalyd::proto::v1::{
-    ColumnType, CsvOptions, FileFormat, UploadDatasetEnd, UploadDatasetHeader, UploadDatasetRequest,
+    ColumnType, CsvOptions, FileFormat, ListDatasetsRequest, UploadDatasetEnd, UploadDatasetHeader,
+    UploadDatasetRequest,
 };
 use sha2::{Digest as _, Sha256};
 use tokio_stream::StreamExt as _;
@@ -142,6 +143,12 @@ async fn what_is_not_whole_is_not_stored() {
             "chunk.data",
         ),
         (
+            "no name",
+            vec![head(), chunk(0, b"[{\"\": 1}]"), end(b"[{\"\": 1}]")],
+            "INVALID_RECORDS",
+            "chunk.data",
+        ),
+        (
             "no table",
             vec![head(), chunk(0, b"a,b\n1\n"), end(b"a,b\n1\n")],
             "INVALID_RECORDS",
@@ -185,6 +192,41 @@ async fn a_client_that_vanishes_leaves_nothing_behind() {
         assert!(patience.await.is_err(), "it never ends");
     }
     until_files(folder.path(), 0).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_at_any_moment_leaves_a_dataset_or_nothing() {
+    let (server, mut client, folder) = server().await;
+    let content = "a,b\n".to_owned() + &"1.5,text\n".repeat(50_000);
+    let mut n_stored = 0;
+    for milliseconds in 0..60 {
+        let mut leaving = client.clone();
+        let call = upload(&mut leaving, "", content.as_bytes());
+        let patience = Duration::from_millis(5 * milliseconds);
+        let outcome = tokio::time::timeout(patience, call).await;
+        n_stored += usize::from(matches!(outcome, Ok(Ok(_))));
+    }
+    // whose answer came is stored; others may be, as their client left at the very end
+    let mut listed = usize::MAX;
+    for _ in 0..200 {
+        let request = ListDatasetsRequest {
+            page_size: 100,
+            ..ListDatasetsRequest::default()
+        };
+        let answer = client.list_datasets(request).await.expect("lists");
+        listed = answer.into_inner().datasets.len();
+        if n_files(folder.path()) == 2 * listed {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(n_files(folder.path()), 2 * listed);
+    assert!(listed >= n_stored);
+    server.stop().await;
+    // nothing was left to sweep
+    let server = Server::start(folder.path()).await;
+    assert_eq!(n_files(folder.path()), 2 * listed);
     server.stop().await;
 }
 
