@@ -193,7 +193,7 @@ fn cancellation_stops_a_fit_and_an_update() {
     let error = Covariance::fit(&[1.0; 100], 2, &context).expect_err("cancelled");
     assert_eq!(error.reason(), Reason::Cancelled);
     let error = fit(&rows)
-        .learn_ranks(&[(rows.view(), 1.0)], &context)
+        .learn_ranks(&[(rows.view().into(), 1.0)], &context)
         .expect_err("cancelled");
     assert_eq!(error.reason(), Reason::Cancelled);
 }

@@ -302,7 +302,9 @@ fn a_subsample_keeps_the_shares_of_history_and_new_rows() {
         ..Default::default()
     };
     let sample = sample(&new);
-    let population = population::Population::new(Some(&history), &sample, &params).expect("rows");
+    let population =
+        population::Population::new(Some(&history), sample.rows.view().into(), &params)
+            .expect("rows");
     let mut marks = population::Marks::default();
     let (mut positions, mut n_history) = (Vec::new(), 0);
     for tree in 0..200 {

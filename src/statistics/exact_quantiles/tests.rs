@@ -113,7 +113,7 @@ fn brackets_are_looked_through_in_several_passes_where_they_are_many() {
     let third = MAX_KEPT_BYTES / 24;
     let brackets = [third, third, third, 1, u64::MAX, 5].map(bracket);
     assert_eq!(passes(&brackets), [0..3, 3..4, 4..5, 5..6]);
-    assert_eq!(passes(&[]), [0..0]);
+    assert!(passes(&[]).iter().all(Range::is_empty));
 }
 
 #[test]

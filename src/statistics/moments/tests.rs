@@ -191,6 +191,27 @@ proptest! {
     }
 
     #[test]
+    fn rows_in_blocks_give_the_same_to_the_bit(
+        rows in tables(),
+        cuts in vec(0.0..=1.0f64, 0..6),
+    ) {
+        let n = rows.nrows();
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| (cut * n as f64) as usize).collect();
+        cuts.extend([0, n]);
+        cuts.sort_unstable();
+        let context = Context::new();
+        let d = rows.ncols();
+        let (mut joint, mut each) = (MomentsStream::new(d), FeatureMomentsStream::new(d));
+        for cut in cuts.windows(2) {
+            let block = rows.slice(ndarray::s![cut[0]..cut[1], ..]);
+            joint.push(block, &context).expect("moments");
+            each.push(block, &context).expect("moments");
+        }
+        prop_assert_eq!(joint.finish(&context).expect("moments"), learn(&rows));
+        prop_assert_eq!(each.finish(&context).expect("moments"), features(&rows));
+    }
+
+    #[test]
     fn order_and_layout_do_not_matter(rows in tables()) {
         let mut reversed = rows.view();
         reversed.invert_axis(Axis(0));
