@@ -3,7 +3,7 @@
 use anomalyd::proto::v1::predict_stream_request::Part;
 use anomalyd::proto::v1::records::Form;
 use anomalyd::proto::v1::train_request::Detector;
-use anomalyd::proto::v1::{File, Gaussian, IsolationForest, Records, TrainRequest};
+use anomalyd::proto::v1::{File, Gaussian, IsolationForest, Knn, Records, TrainRequest};
 
 use super::{of_dataset, server, upload};
 use crate::harness::{
@@ -92,7 +92,11 @@ async fn what_cannot_be_read_as_a_whole_says_so() {
     let wide = zstd::encode_all(wide.as_bytes(), 1).expect("to memory");
     let dataset = upload(&mut datasets, "wide", &wide).await.expect("uploads");
     assert_eq!((dataset.n_rows, dataset.n_columns), (1200, 28_000));
-    let refused = refusal(client.train(train_request("run", of_dataset("wide"))).await);
+    let needs_all = TrainRequest {
+        detector: Some(Detector::Knn(Knn::default())),
+        ..train_request("run", of_dataset("wide"))
+    };
+    let refused = refusal(client.train(needs_all).await);
     assert_eq!(
         (refused.reason.as_str(), refused.field.as_str()),
         ("INVALID_RECORDS", "records.dataset_id")
