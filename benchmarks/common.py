@@ -15,6 +15,7 @@ PEERS = [
     "isotree==0.6.1.post10",
     "numpy==2.4.6",
     "pandas==3.1.1",
+    "pyarrow==26.0.1",
     "pyod==3.6.7",
     "scikit-learn==1.9.1",
     "threadpoolctl==3.8.0",

@@ -31,6 +31,8 @@ pub enum Kind {
     Unauthenticated,
     /// What was asked for does not exist, or belongs to another token.
     NotFound,
+    /// What was to be created is there already.
+    AlreadyExists,
     /// The request does not fit the state of the run.
     FailedPrecondition,
     /// Another write got in between; the whole operation may be tried again.
@@ -94,6 +96,14 @@ reasons! {
     RunNotFound = "RUN_NOT_FOUND", NotFound;
     /// The run exists, but not this version of it.
     VersionNotFound = "VERSION_NOT_FOUND", NotFound;
+    /// The dataset does not exist for this token.
+    DatasetNotFound = "DATASET_NOT_FOUND", NotFound;
+    /// There is a dataset of this id already.
+    DatasetExists = "DATASET_EXISTS", AlreadyExists;
+    /// The datasets to combine have a column of this name each, but not of the same type.
+    ColumnTypeClash = "COLUMN_TYPE_CLASH", InvalidArgument;
+    /// The bytes that arrived are not those that were sent.
+    ChecksumMismatch = "CHECKSUM_MISMATCH", InvalidArgument;
     /// The model does not learn.
     UpdateRefused = "UPDATE_REFUSED", FailedPrecondition;
     /// The run was deleted while the write was under way.
@@ -104,6 +114,10 @@ reasons! {
     MessageTooLarge = "MESSAGE_TOO_LARGE", ResourceExhausted;
     /// The answer would be larger than the server sends.
     AnswerTooLarge = "ANSWER_TOO_LARGE", ResourceExhausted;
+    /// The dataset is larger than the server stores.
+    DatasetTooLarge = "DATASET_TOO_LARGE", ResourceExhausted;
+    /// The disk of the server is full.
+    StorageFull = "STORAGE_FULL", ResourceExhausted;
     /// All permits for work are taken.
     Overloaded = "OVERLOADED", ResourceExhausted;
     /// The deadline passed before the work was done.

@@ -44,10 +44,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("compute", &["context", "error"]),
     ("store", &["error"]),
+    ("caller", &["error", "store"]),
     (
         "runs",
         &[
             "calibration",
+            "caller",
             "compute",
             "error",
             "features",
@@ -58,11 +60,25 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "datasets",
+        &[
+            "caller",
+            "compute",
+            "context",
+            "error",
+            "statistics",
+            "store",
+            "table",
+        ],
+    ),
+    (
         "service",
         &[
             "calibration",
+            "caller",
             "compute",
             "context",
+            "datasets",
             "detector",
             "error",
             "features",
@@ -82,6 +98,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "compute",
             "config",
             "context",
+            "datasets",
             "error",
             "proto",
             "runs",

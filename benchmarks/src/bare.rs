@@ -43,6 +43,7 @@ fn summary(n_rows: u64) -> PredictionSummary {
         n_missing_values: Some(0),
         n_infinite_values: Some(0),
         missing_features: Vec::new(),
+        unknown_features: Vec::new(),
     }
 }
 

@@ -123,6 +123,8 @@ options! {
     compute_queue: usize = "64", "COUNT", "ANOMALYD_COMPUTE_QUEUE";
     /// Memory for models that are ready to use. Default: 256MiB
     model_cache_bytes: ByteSize = "256MiB", "SIZE", "ANOMALYD_MODEL_CACHE_BYTES";
+    /// Largest dataset that is stored, as it is uploaded and decompressed. Range 64KiB to 1TiB. Default: 4GiB
+    max_dataset_bytes: ByteSize = "4GiB", "SIZE", "ANOMALYD_MAX_DATASET_BYTES";
     /// Rows of the sample that each model keeps of what it was trained on. Range 2 to 10000000. Default: 10000
     reservoir_size: usize = "10000", "ROWS", "ANOMALYD_RESERVOIR_SIZE";
     /// How long to go on accepting after a stop was asked for and health says NOT_SERVING, so that load balancers see it.

@@ -29,6 +29,12 @@ impl Config {
             2 * GIB,
         )?;
         within(
+            "max_dataset_bytes",
+            self.max_dataset_bytes.as_u64(),
+            64 * KIB,
+            1024 * GIB,
+        )?;
+        within(
             "stream_window_bytes",
             self.stream_window_bytes.as_u64(),
             64 * KIB,

@@ -1,13 +1,12 @@
 //! How the columns of a table are matched to a schema.
 
-use std::collections::{HashMap, HashSet};
-
 use ndarray::Array2;
 
 use super::label::{Label, labels_of};
-use super::names::{check_names, listed, nearest};
+use super::order::{Order, mismatch};
 use super::roles::{FeatureKind, FeaturePolicy, Role};
 use super::schema::Schema;
+use super::unknown::UnknownFeature;
 use super::vocabulary::Vocabulary;
 use crate::error::{Error, Reason, Result};
 use crate::table::{ColumnView, Table, TextColumn, shortened};
@@ -26,6 +25,8 @@ pub struct Aligned {
     pub series: Option<SeriesOfTable>,
     /// The names of the columns that the schema does not know.
     pub unknown: Vec<String>,
+    /// What is known of each of them; empty unless the policy is to remember that.
+    pub known_of_unknown: Vec<UnknownFeature>,
 }
 
 /// Which series each row belongs to.
@@ -90,6 +91,14 @@ impl Schema {
             }
         }
         let unknown = std::mem::take(&mut order.unknown);
+        let known_of_unknown = match (how.policy, table.names()) {
+            (FeaturePolicy::Adaptive, Some(names)) => unknown
+                .iter()
+                .filter_map(|unknown| names.iter().position(|name| name == unknown))
+                .map(|column| UnknownFeature::of(&table, column))
+                .collect(),
+            _ => Vec::new(),
+        };
         let features = self.values(table, &order, how.vocabulary)?;
         Ok(Aligned {
             features,
@@ -97,27 +106,8 @@ impl Schema {
             times,
             series,
             unknown,
+            known_of_unknown,
         })
-    }
-
-    /// Where each feature stands in a table, as far as that can be said without looking at what else is there.
-    pub(super) fn places(&self, table: &Table) -> Vec<Option<usize>> {
-        match table.names() {
-            Some(names) => {
-                let places: HashMap<&String, usize> = names.iter().zip(0..).collect();
-                let features = self.features().iter();
-                features.map(|name| places.get(name).copied()).collect()
-            }
-            None => match self.by_position(table.n_columns()) {
-                Ok(Order {
-                    features: Some(places),
-                    ..
-                }) => places,
-                _ => (0..self.n_features().min(table.n_columns()))
-                    .map(Some)
-                    .collect(),
-            },
-        }
     }
 
     fn check_mentioned(&self, table: &Table) -> Result<()> {
@@ -256,155 +246,6 @@ impl Schema {
         )
         .at("records")
     }
-
-    fn by_position(&self, n_columns: usize) -> Result<Order> {
-        // the features alone, or all columns of the training but for labels and what is ignored, or one of these, or all
-        let without: [&[Role]; 5] = [
-            &[Role::Label, Role::Time, Role::Series, Role::Ignored],
-            &[Role::Label, Role::Ignored],
-            &[Role::Label],
-            &[Role::Ignored],
-            &[],
-        ];
-        let n_others = |without: &[Role]| {
-            let others = self.others().iter();
-            others
-                .filter(|column| !without.contains(&column.role))
-                .count()
-        };
-        let n_features = self.n_features();
-        let found = without
-            .into_iter()
-            .find(|without| n_features + n_others(without) == n_columns);
-        let Some(without) = found else {
-            let all = n_features + n_others(&[]);
-            let or_all = match all > n_features {
-                true => format!(" and was trained on {all} columns"),
-                false => String::new(),
-            };
-            return Err(mismatch(format!(
-                "the rows have {n_columns} values, the model has {n_features} features{or_all}"
-            )));
-        };
-        if n_columns == n_features {
-            return Ok(Order::identity());
-        }
-        let mut order = Order {
-            features: Some(Vec::with_capacity(n_features)),
-            others: vec![None; self.others().len()],
-            unknown: Vec::new(),
-        };
-        let mut place = 0;
-        let mut others = self.others().iter().enumerate().peekable();
-        for index in 0..n_features + self.others().len() {
-            match others.next_if(|(_, column)| column.index == index) {
-                Some((_, column)) if without.contains(&column.role) => continue,
-                Some((other, _)) => order.others[other] = Some(place),
-                None => order.features.get_or_insert_default().push(Some(place)),
-            }
-            place += 1;
-        }
-        Ok(order)
-    }
-
-    fn by_name(&self, names: &[String], how: &Matching<'_>) -> Result<Order> {
-        let needs = |role: Role| how.needs_history && matches!(role, Role::Time | Role::Series);
-        if names == self.features() && !self.others().iter().any(|column| needs(column.role)) {
-            return Ok(Order::identity());
-        }
-        check_names(names)?;
-        let columns: HashMap<&str, usize> = names
-            .iter()
-            .enumerate()
-            .map(|(i, name)| (name.as_str(), i))
-            .collect();
-        let find = |name: &String| columns.get(name.as_str()).copied();
-        let order = Order {
-            features: Some(self.features().iter().map(find).collect()),
-            others: self
-                .others()
-                .iter()
-                .map(|column| find(&column.name))
-                .collect(),
-            unknown: self.unknown(names),
-        };
-        if how.policy == FeaturePolicy::Strict {
-            let features = self.features().iter().zip(order.features.iter().flatten());
-            let others = self.others().iter().zip(&order.others);
-            let others = others.filter(|(column, _)| needs(column.role));
-            let missing: Vec<&str> = features
-                .map(|(name, place)| (name.as_str(), place))
-                .chain(others.map(|(column, place)| (column.name.as_str(), place)))
-                .filter(|(_, place)| place.is_none())
-                .map(|(name, _)| name)
-                .collect();
-            if !(missing.is_empty() && order.unknown.is_empty()) {
-                return Err(self.name_mismatch(&missing, &order.unknown));
-            }
-        } else if !order.features.iter().flatten().any(Option::is_some) {
-            return Err(self.name_mismatch(
-                &self
-                    .features()
-                    .iter()
-                    .map(String::as_str)
-                    .collect::<Vec<_>>(),
-                &order.unknown,
-            ));
-        }
-        Ok(order)
-    }
-
-    fn unknown(&self, names: &[String]) -> Vec<String> {
-        let others = self.others().iter().map(|column| &column.name);
-        let known: HashSet<&String> = self.features().iter().chain(others).collect();
-        names
-            .iter()
-            .filter(|name| !known.contains(name))
-            .cloned()
-            .collect()
-    }
-
-    fn name_mismatch(&self, missing: &[&str], unknown: &[String]) -> Error {
-        let unknown_names: Vec<&str> = unknown.iter().map(String::as_str).collect();
-        let mut parts = Vec::new();
-        parts.extend(listed("missing feature", missing, |name| {
-            nearest(name, unknown).map(|near| format!(" (given: {})", shortened(near)))
-        }));
-        parts.extend(listed("unknown feature", &unknown_names, |name| {
-            nearest(name, self.features())
-                .map(|near| format!(" (nearest known: {})", shortened(near)))
-        }));
-        mismatch(parts.join("; "))
-    }
-}
-
-/// Where the columns of a schema stand in a table.
-struct Order {
-    /// For each feature the index of its column; `None` when they are the columns as they are.
-    features: Option<Vec<Option<usize>>>,
-    /// For each other column its index.
-    others: Vec<Option<usize>>,
-    /// The names of the columns that the schema does not know.
-    unknown: Vec<String>,
-}
-
-impl Order {
-    fn identity() -> Self {
-        Self {
-            features: None,
-            others: Vec::new(),
-            unknown: Vec::new(),
-        }
-    }
-
-    /// Where the column of a role stands.
-    fn place(&self, schema: &Schema, role: Role) -> Option<usize> {
-        let other = schema
-            .others()
-            .iter()
-            .position(|column| column.role == role)?;
-        self.others.get(other).copied().flatten()
-    }
 }
 
 /// The series of each row: the text of the column, or its number written out. Rows without one share the empty name.
@@ -434,8 +275,4 @@ fn series_of(table: &Table, column: usize) -> Result<SeriesOfTable> {
             Err(Error::new(Reason::SchemaMismatch, message).at("series_column"))
         }
     }
-}
-
-fn mismatch(message: String) -> Error {
-    Error::new(Reason::SchemaMismatch, message).at("records")
 }

@@ -1,8 +1,9 @@
 //! From features to what a detector sees: categories become numbers.
 
-use ndarray::{Array2, ArrayView2, Axis, CowArray, Ix2};
+use ndarray::{Array2, Axis, CowArray, Ix2};
 use serde::{Deserialize, Serialize};
 
+use super::category_counts::CategoryCounts;
 use super::vocabulary::Vocabulary;
 
 /// The most categories of a feature that get a column each, when none is given.
@@ -51,31 +52,25 @@ impl Encoder {
         }
     }
 
-    /// Learns how categories are encoded: those of a feature with at most `max_one_hot` get a column each. `rows` is n x p, with
-    /// the numbers of a vocabulary that has categories for some of the p features.
-    pub fn learn(rows: ArrayView2<'_, f64>, vocabulary: &Vocabulary, max_one_hot: usize) -> Self {
+    /// Learns how categories are encoded: those of a feature with at most `max_one_hot` get a column each. `n_raw` values make a
+    /// row, of which some are the numbers of a vocabulary.
+    pub fn learn(
+        n_raw: usize,
+        counts: &CategoryCounts,
+        vocabulary: &Vocabulary,
+        max_one_hot: usize,
+    ) -> Self {
         let encoding = |feature: usize| match vocabulary.of(feature) {
             None => Encoding::Number,
             Some(categories) if categories.len() <= max_one_hot => Encoding::OneHot {
                 n_categories: categories.len(),
             },
-            Some(categories) => {
-                let mut counts = vec![0_u64; categories.len()];
-                let mut n = 0_u64;
-                for value in rows.column(feature).iter().filter(|value| !value.is_nan()) {
-                    n += 1;
-                    if let Some(count) = counts.get_mut(number(*value)) {
-                        *count += 1;
-                    }
-                }
-                let share = |count: u64| count as f64 / n.max(1) as f64;
-                Encoding::Frequency {
-                    shares: counts.into_iter().map(share).collect(),
-                }
-            }
+            Some(_) => Encoding::Frequency {
+                shares: counts.shares(feature),
+            },
         };
         Self {
-            encodings: (0..rows.ncols()).map(encoding).collect(),
+            encodings: (0..n_raw).map(encoding).collect(),
         }
     }
 
@@ -202,7 +197,8 @@ mod tests {
             [1.0, f64::NAN],
             [2.0, 5.0]
         ];
-        let encoder = Encoder::learn(rows.view(), &vocabulary, 2);
+        let counts = CategoryCounts::of(rows.view(), &vocabulary);
+        let encoder = Encoder::learn(2, &counts, &vocabulary, 2);
         let names = encoder.names(&["x".to_owned(), "shop".to_owned()], &vocabulary);
         assert_eq!(names, ["x", "shop=a", "shop=b", "shop=<unknown>"]);
         let encoded = encoder.encode(CowArray::from(rows.view()));
@@ -224,7 +220,8 @@ mod tests {
             [0.0, 1.0],
             [0.0, f64::NAN]
         ];
-        let encoder = Encoder::learn(rows.view(), &vocabulary, 2);
+        let counts = CategoryCounts::of(rows.view(), &vocabulary);
+        let encoder = Encoder::learn(2, &counts, &vocabulary, 2);
         let encoded = encoder.encode(CowArray::from(rows.view()));
         assert_eq!(encoded.column(1).to_vec()[..4], [0.5, 0.5, 0.25, 0.25]);
         assert!(encoded[[4, 1]].is_nan());

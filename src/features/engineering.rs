@@ -76,13 +76,12 @@ impl Engineering {
         }
     }
 
-    /// Sorts rows by their time within each series, if they have times.
+    /// Sorts rows by their time, if they have times.
     pub fn sort(&self, rows: &mut Aligned) {
         let Some(times) = &rows.times else {
             return;
         };
-        let codes = rows.series.as_ref().map(|series| series.codes.as_slice());
-        let order = training_order(times, codes);
+        let order = training_order(times);
         if order.is_sorted() {
             return;
         }

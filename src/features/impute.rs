@@ -4,6 +4,7 @@ use ndarray::{Array2, ArrayView2, Axis, CowArray, Ix2};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::category_counts::CategoryCounts;
 use super::vocabulary::Vocabulary;
 use crate::error::{Error, Reason, Result};
 use crate::statistics::quantile::median;
@@ -38,33 +39,52 @@ pub struct Imputed<'a> {
 }
 
 impl Imputer {
-    /// Learns what stands in for missing values: of categories the most frequent one, the first of several. `rows` is n x p,
+    /// Learns what stands in for missing values: of categories the most frequent one, the first of several. `rows` is n x r,
     /// with NaN where a value is missing.
     ///
     /// Fails, naming the feature, when a feature that must have a value has none.
-    pub fn learn(rows: ArrayView2<'_, f64>, features: Imputed<'_>) -> Result<Self> {
-        let fill = (0..rows.ncols())
-            .into_par_iter()
-            .map(|feature| {
-                let present = rows.column(feature).into_iter().copied();
-                let mut present: Vec<f64> = present.filter(|v| v.is_finite()).collect();
-                let value = match (features.vocabulary.of(feature), features.imputation) {
-                    (Some(categories), _) => most_frequent(&present, categories.len()),
-                    (None, Imputation::Median) => median(&mut present),
-                    (None, Imputation::Zero) => (!present.is_empty()).then_some(0.0),
-                };
-                match (value, features.names.get(feature)) {
-                    (Some(value), _) => Ok(value),
-                    (None, None) => Ok(0.0),
-                    (None, Some(name)) => Err(Error::new(
-                        Reason::UnusableRows,
-                        format!("feature {name:?} has no finite value in any row; leave it out"),
-                    )
-                    .at("records")),
-                }
-            })
-            .collect::<Result<_>>()?;
-        Ok(Self { fill })
+    pub fn learn(
+        rows: ArrayView2<'_, f64>,
+        counts: &CategoryCounts,
+        features: Imputed<'_>,
+    ) -> Result<Self> {
+        let medians = (0..rows.ncols()).into_par_iter().map(|feature| {
+            if features.vocabulary.of(feature).is_some() {
+                return None;
+            }
+            let present = rows.column(feature).into_iter().copied();
+            median(&mut present.filter(|v| v.is_finite()).collect::<Vec<f64>>())
+        });
+        Self::of_medians(&medians.collect::<Vec<_>>(), counts, features)
+    }
+
+    /// The same, given the median of the finite values of each feature of numbers; `None` where there is none.
+    ///
+    /// Fails as [`learn`](Self::learn).
+    pub fn of_medians(
+        medians: &[Option<f64>],
+        counts: &CategoryCounts,
+        features: Imputed<'_>,
+    ) -> Result<Self> {
+        let fill = medians.iter().enumerate().map(|(feature, &median)| {
+            let value = match (features.vocabulary.of(feature), features.imputation) {
+                (Some(_), _) => counts.most_frequent(feature),
+                (None, Imputation::Median) => median,
+                (None, Imputation::Zero) => median.map(|_| 0.0),
+            };
+            match (value, features.names.get(feature)) {
+                (Some(value), _) => Ok(value),
+                (None, None) => Ok(0.0),
+                (None, Some(name)) => Err(Error::new(
+                    Reason::UnusableRows,
+                    format!("feature {name:?} has no finite value in any row; leave it out"),
+                )
+                .at("records")),
+            }
+        });
+        Ok(Self {
+            fill: fill.collect::<Result<_>>()?,
+        })
     }
 
     /// An imputer with given values.
@@ -102,20 +122,6 @@ impl Imputer {
         }
         CowArray::from(filled)
     }
-}
-
-/// The number of the most frequent category.
-fn most_frequent(numbers: &[f64], n_categories: usize) -> Option<f64> {
-    let mut counts = vec![0_u64; n_categories];
-    for &number in numbers.iter().filter(|&&number| number >= 0.0) {
-        if let Some(count) = counts.get_mut(number as usize) {
-            *count += 1;
-        }
-    }
-    let best = (0..n_categories)
-        .rev()
-        .max_by_key(|&number| counts[number])?;
-    (counts[best] > 0).then_some(best as f64)
 }
 
 /// How many values were missing or infinite, and in which features.

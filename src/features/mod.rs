@@ -8,20 +8,24 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Reason, Result};
 
 pub mod align;
+pub mod category_counts;
 pub mod encode;
 pub mod engineer;
 pub mod engineering;
 pub mod impute;
 pub mod label;
 mod names;
+mod order;
 pub mod roles;
 pub mod scale;
 pub mod schema;
 pub mod time;
 mod time_source;
+pub mod unknown;
 pub mod vocabulary;
 
 pub use align::{Aligned, Matching, Purpose};
+pub use category_counts::CategoryCounts;
 pub use encode::{DEFAULT_MAX_ONE_HOT, Encoder, Encoding};
 pub use engineer::{Builder, EngineeringParams, TimeFeatures};
 pub use engineering::{Engineering, EngineeringSpec};
@@ -31,6 +35,7 @@ pub use roles::{FeatureKind, FeaturePolicy, Role, Roles};
 pub use scale::{Scale, Scaling};
 pub use schema::Schema;
 pub use time_source::TimeSource;
+pub use unknown::UnknownFeature;
 pub use vocabulary::{Categories, Vocabulary};
 
 /// The fitted way from the columns of a table to a detector's matrix.

@@ -53,4 +53,6 @@ pub enum FeaturePolicy {
     Strict,
     /// Features that are missing count as missing values, and unknown ones are left out.
     Flexible,
+    /// The same, but unknown features are remembered with what is known of them, and learned by the next update that has them.
+    Adaptive,
 }

@@ -43,12 +43,33 @@ impl Scale {
         moments: &FeatureMoments,
         names: &[String],
     ) -> Result<Option<Self>> {
+        let quartiles = || {
+            let features = (0..rows.ncols()).into_par_iter();
+            Ok(features
+                .map(|feature| quartiles_of(rows, feature))
+                .collect())
+        };
+        Self::of_statistics(scaling, moments, quartiles, names)
+    }
+
+    /// The same, given what finds the quartiles of each feature, if they are needed.
+    ///
+    /// Fails as [`learn`](Self::learn), and as `quartiles` does.
+    pub fn of_statistics(
+        scaling: Scaling,
+        moments: &FeatureMoments,
+        quartiles: impl FnOnce() -> Result<Vec<Quartiles>>,
+        names: &[String],
+    ) -> Result<Option<Self>> {
         let (center, spread): (Vec<f64>, Vec<f64>) = match scaling {
             Scaling::None => return Ok(None),
             Scaling::Standard => (moments.mean().to_vec(), moments.population_std()),
             Scaling::Robust => {
-                let features = (0..rows.ncols()).into_par_iter();
-                features.map(|feature| quartiles(rows, feature)).unzip()
+                let of_one = |[low, middle, high]: Quartiles| {
+                    let range = low.zip(high).map_or(0.0, |(low, high)| high - low);
+                    (middle.unwrap_or(0.0), range)
+                };
+                quartiles()?.into_iter().map(of_one).unzip()
             }
         };
         if let Some(feature) = center
@@ -101,13 +122,16 @@ impl Scale {
     }
 }
 
-/// The median and the interquartile range of a feature.
-fn quartiles(rows: ArrayView2<'_, f64>, feature: usize) -> (f64, f64) {
+/// The shares of values below the quartiles.
+pub const QUARTILES: [f64; 3] = [0.25, 0.5, 0.75];
+
+/// The quartiles of the finite values of a feature; `None` where it has none.
+pub type Quartiles = [Option<f64>; 3];
+
+fn quartiles_of(rows: ArrayView2<'_, f64>, feature: usize) -> Quartiles {
     let present = rows.column(feature).into_iter().copied();
     let mut present: Vec<f64> = present.filter(|v| v.is_finite()).collect();
-    let [low, middle, high] = [0.25, 0.5, 0.75].map(|share| quantile(&mut present, share));
-    let range = low.zip(high).map_or(0.0, |(low, high)| high - low);
-    (middle.unwrap_or(0.0), range)
+    QUARTILES.map(|share| quantile(&mut present, share))
 }
 
 #[cfg(test)]

@@ -115,6 +115,31 @@ impl Schema {
         })
     }
 
+    /// The same schema with more features behind its own, taken from a table that has columns of these names. Columns of times
+    /// are not taken.
+    pub fn with_features(&self, table: &Table, names: &[String]) -> Result<Self> {
+        let mut schema = self.clone();
+        let columns = column_names(table);
+        let mut kinds: Vec<FeatureKind> = (0..self.n_features()).map(|f| self.kind(f)).collect();
+        for name in names {
+            let column = columns.iter().position(|column| column == name);
+            if let Some(Ok(kind)) = column.map(|column| kind_of(table, column, name)) {
+                schema.features.push(name.clone());
+                kinds.push(kind);
+            }
+        }
+        check_names(&schema.features)?;
+        if schema.features.len() > MAX_COLUMNS {
+            let message = format!("the run would have more than {MAX_COLUMNS} features");
+            return Err(Error::new(Reason::InvalidRecords, message).at("records"));
+        }
+        schema.kinds = match kinds.contains(&FeatureKind::Category) {
+            true => kinds,
+            false => Vec::new(),
+        };
+        Ok(schema)
+    }
+
     /// The names of the features, in order.
     pub fn features(&self) -> &[String] {
         &self.features

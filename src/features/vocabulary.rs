@@ -134,21 +134,44 @@ impl Vocabulary {
     ///
     /// Fails, naming the feature, when one has more than a model can hold.
     pub fn learn(schema: &Schema, table: &Table) -> Result<Self> {
-        if schema.is_all_numbers() {
-            return Ok(Self::default());
-        }
-        let mut vocabulary = Self(
-            schema
-                .is_category()
-                .map(|is_category| is_category.then(Categories::default))
-                .collect(),
-        );
-        for (feature, texts) in vocabulary.columns_of(schema, table) {
-            if let Some(Some(categories)) = vocabulary.0.get_mut(feature) {
+        let mut vocabulary = Self::default().widened(schema);
+        vocabulary.learn_more(schema, table)?;
+        Ok(vocabulary.sorted())
+    }
+
+    /// Takes in the texts of one of several training tables.
+    ///
+    /// Fails as [`learn`](Self::learn).
+    pub fn learn_more(&mut self, schema: &Schema, table: &Table) -> Result<()> {
+        for (feature, texts) in self.columns_of(schema, table) {
+            if let Some(Some(categories)) = self.0.get_mut(feature) {
                 categories.learn(texts, &schema.features()[feature])?;
             }
         }
-        Ok(vocabulary)
+        Ok(())
+    }
+
+    /// The same texts, numbered in the order of their bytes, whatever the order that they came in.
+    #[must_use]
+    pub fn sorted(mut self) -> Self {
+        for categories in self.0.iter_mut().flatten() {
+            let mut texts = std::mem::take(&mut categories.texts);
+            texts.sort_unstable();
+            *categories = Categories::from(texts);
+        }
+        self
+    }
+
+    /// The same texts for a schema with more features.
+    #[must_use]
+    pub fn widened(&self, schema: &Schema) -> Self {
+        if schema.is_all_numbers() {
+            return Self::default();
+        }
+        let categories = |(feature, is_category): (usize, bool)| {
+            is_category.then(|| self.of(feature).cloned().unwrap_or_default())
+        };
+        Self(schema.is_category().enumerate().map(categories).collect())
     }
 
     /// Takes in more texts, as far as there is room for them; others stay unknown.

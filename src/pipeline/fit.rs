@@ -14,15 +14,15 @@ use crate::detector::{DetectorParams, FittedDetector, Sample, ZScore, ZScorePara
 use crate::error::{Error, Reason, Result};
 use crate::features::impute::Imputed;
 use crate::features::{
-    Encoder, Engineering, Features, Imputer, Matching, Purpose, Roles, Scale, Scaling, Schema,
-    Vocabulary,
+    CategoryCounts, Encoder, Engineering, Features, Imputer, Matching, Purpose, Roles, Scale,
+    Scaling, Schema, Vocabulary,
 };
 use crate::statistics::moments::FeatureMoments;
 use crate::statistics::name_column;
 use crate::table::Table;
 
 /// The fewest rows that anything can be learned from.
-const MIN_ROWS: usize = 2;
+pub(super) const MIN_ROWS: usize = 2;
 
 /// A model and what its updates need. A model that cannot be updated has no reservoir.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +31,12 @@ pub struct Fitted {
     pub model: Model,
     /// A sample of all raw rows that it has learned from.
     pub reservoir: Option<Reservoir>,
+}
+
+/// The error of training on fewer rows than anything can be learned from.
+pub(super) fn too_few(n_rows: usize) -> Error {
+    let message = format!("training needs at least {MIN_ROWS} rows, got {n_rows}");
+    Error::new(Reason::UnusableRows, message).at("records")
 }
 
 impl TrainSpec {
@@ -51,14 +57,7 @@ impl TrainSpec {
             )
         })?;
         if table.n_rows() < MIN_ROWS {
-            return Err(Error::new(
-                Reason::UnusableRows,
-                format!(
-                    "training needs at least {MIN_ROWS} rows, got {}",
-                    table.n_rows()
-                ),
-            )
-            .at("records"));
+            return Err(too_few(table.n_rows()));
         }
         let schema = Schema::learn(&table, &self.roles)?;
         let vocabulary = Vocabulary::learn(&schema, &table)?;
@@ -79,12 +78,23 @@ impl TrainSpec {
         };
         let rows = LearningRows::read(reading, table, context)?;
         context.check()?;
-        let mut fitted = self.fit_rows(schema, &rows, rule, context)?;
+        self.fit_and_validate(schema, &rows, rule, context)
+    }
+
+    /// Fits a model, and measures a supervised detector on rows that are held out.
+    pub(super) fn fit_and_validate(
+        &self,
+        schema: Schema,
+        rows: &LearningRows,
+        rule: ThresholdRule,
+        context: &Context,
+    ) -> Result<Fitted> {
+        let mut fitted = self.fit_rows(schema, rows, rule, context)?;
         if let Some(classes) = &rows.classes {
             let fraction = self.validation_fraction();
             let split = Split::stratified(classes, fraction, self.detector.random_state());
             if let Some(split) = split {
-                let metrics = self.validate(&fitted.model, &rows, &split, rule, context);
+                let metrics = self.validate(&fitted.model, rows, &split, rule, context);
                 fitted.model.statistics.label_metrics = measured(metrics)?;
             }
         }
@@ -103,9 +113,15 @@ impl TrainSpec {
             vocabulary: &rows.vocabulary,
             imputation: self.imputation,
         };
-        let imputer = Imputer::learn(rows.raw.view(), imputed)?;
+        let counts = CategoryCounts::of(rows.raw.view(), &rows.vocabulary);
+        let imputer = Imputer::learn(rows.raw.view(), &counts, imputed)?;
         context.check()?;
-        let encoder = Encoder::learn(rows.raw.view(), &rows.vocabulary, self.max_one_hot);
+        let encoder = Encoder::learn(
+            rows.raw.ncols(),
+            &counts,
+            &rows.vocabulary,
+            self.max_one_hot,
+        );
         let mut features = Features {
             schema,
             policy: self.policy,
@@ -166,7 +182,7 @@ impl TrainSpec {
             Some(scores) => scores,
             None => model.score_raw(rows.raw.view(), context)?,
         };
-        model.adopt(calibrate(rule, &scores, None, rows.labels_to_compare())?);
+        model.set_calibration(calibrate(rule, &scores, None, rows.labels_to_compare())?);
 
         Ok(Fitted {
             model,

@@ -76,6 +76,29 @@ impl Reservoir {
         }
     }
 
+    /// The same rows with missing values for `n_new` features behind the first `n_features`, and with these texts.
+    #[must_use]
+    pub fn widened(self, n_features: usize, n_new: usize, vocabulary: Vocabulary) -> Self {
+        let width = self.n_features + n_new;
+        let mut rows = Vec::with_capacity(self.n_held() * width);
+        for row in self.rows.chunks_exact(self.n_features.max(1)) {
+            let (features, engineered) = row.split_at(n_features.min(row.len()));
+            rows.extend_from_slice(features);
+            rows.resize(rows.len() + n_new, f64::NAN);
+            rows.extend_from_slice(engineered);
+        }
+        let anomalies = self
+            .anomalies
+            .map(|anomalies| Box::new(anomalies.widened(n_features, n_new, Vocabulary::default())));
+        Self {
+            n_features: width,
+            rows,
+            anomalies,
+            vocabulary,
+            ..self
+        }
+    }
+
     /// How many rows it has seen.
     pub fn seen(&self) -> u64 {
         self.parts().map(|part| part.seen).sum()

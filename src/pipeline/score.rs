@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::model::{Model, RowDetail};
 use crate::context::Context;
 use crate::error::Result;
-use crate::features::{Builder, Engineering, Gaps, Purpose};
+use crate::features::{Builder, Engineering, Gaps, Purpose, UnknownFeature};
 use crate::table::Table;
 
 /// How many rows are described between two looks at the context.
@@ -21,6 +21,8 @@ pub struct Scored {
     pub gaps: Gaps,
     /// The columns that the model does not know.
     pub unknown_features: Vec<String>,
+    /// What is known of each of them, where the model is to remember that; else empty.
+    pub known_of_unknown: Vec<UnknownFeature>,
     /// What else can be said of each row; empty unless it was asked for.
     pub details: Vec<RowDetail>,
 }
@@ -63,6 +65,7 @@ impl Model {
             scores,
             gaps,
             unknown_features: aligned.unknown,
+            known_of_unknown: aligned.known_of_unknown,
             details,
         })
     }

@@ -32,6 +32,10 @@ impl Model {
                 "a model of given baselines does not learn; train it again with new baselines",
             ));
         };
+        let new_features = self.features_to_adopt(&table);
+        if !new_features.is_empty() {
+            return self.adopt(reservoir, table, &new_features, context);
+        }
         let detector = self.detector.params();
         reservoir.learn_vocabulary(&self.features.schema, &table);
         let reading = Reading {
@@ -132,12 +136,12 @@ impl Model {
             }
             ThresholdSource::Given => ThresholdRule::Value(self.threshold.value),
         };
-        model.adopt(calibrate(rule, &scores, Some(&weights), labels.as_deref())?);
+        model.set_calibration(calibrate(rule, &scores, Some(&weights), labels.as_deref())?);
         Ok(model)
     }
 
     /// Takes over what calibration found.
-    pub(super) fn adopt(&mut self, calibration: Calibration) {
+    pub(super) fn set_calibration(&mut self, calibration: Calibration) {
         self.threshold = calibration.threshold;
         self.statistics.n_calibration_rows = calibration.n_rows;
         self.statistics.n_anomalies = calibration.n_anomalies;
@@ -145,7 +149,7 @@ impl Model {
     }
 }
 
-fn joined_labels(reservoir: &Reservoir, rows: &LearningRows) -> Option<Vec<Label>> {
+pub(super) fn joined_labels(reservoir: &Reservoir, rows: &LearningRows) -> Option<Vec<Label>> {
     let old = reservoir.labels();
     if old.is_none() && rows.labels.is_none() {
         return None;
@@ -159,7 +163,7 @@ fn joined_labels(reservoir: &Reservoir, rows: &LearningRows) -> Option<Vec<Label
 }
 
 /// The labels of a reservoir in which every row has one, because its detector learns from them.
-fn classes(reservoir: &Reservoir) -> Result<Vec<bool>> {
+pub(super) fn classes(reservoir: &Reservoir) -> Result<Vec<bool>> {
     let labels = reservoir.labels().unwrap_or_default();
     let classes: Vec<bool> = labels.iter().copied().flatten().collect();
     if classes.len() == reservoir.n_rows() {

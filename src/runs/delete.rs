@@ -35,6 +35,7 @@ impl<S: Store> Runs<S> {
             {
                 Swap::Lost => {}
                 Swap::Done => {
+                    self.delete_unknown_features(&key).await?;
                     self.discard(record.blobs().collect()).await;
                     return Ok(record.versions.len());
                 }

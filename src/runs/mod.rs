@@ -2,15 +2,14 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
 
 use quick_cache::sync::Cache;
 use tokio_util::task::TaskTracker;
 
 use crate::compute::Compute;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pipeline::Model;
-use crate::store::{self, Owner, Revision, Store, key};
+use crate::store::{self, BlobName, Revision, Store, key};
 
 mod cache;
 mod commit;
@@ -21,6 +20,7 @@ mod predict;
 mod record;
 mod run_id;
 mod train;
+mod unknown_features;
 mod update;
 mod writers;
 
@@ -28,10 +28,15 @@ pub use get::{Described, VersionSelector};
 pub use list::{Listed, Page};
 pub use predict::{History, Scorer};
 pub use record::VersionRecord;
-pub use run_id::{RequestId, RunId};
+pub use run_id::RunId;
+pub use train::TrainRows;
+pub use unknown_features::Sighting;
+
+pub use crate::caller::{Caller, RequestId};
 
 use cache::ModelCache;
 use record::RunRecord;
+use unknown_features::Gathered;
 use writers::Writers;
 
 /// How many versions of a run are kept.
@@ -40,76 +45,51 @@ pub const KEPT_VERSIONS: usize = 10;
 /// How many decoded records are held, each of a few kilobytes. Decoding one takes longer than scoring a row.
 const CACHED_RECORDS: usize = 1000;
 
-/// Who asks, and for how long they wait.
-#[derive(Debug, Clone, Copy)]
-pub struct Caller {
-    /// The owner of the runs that are asked for.
-    pub owner: Owner,
-    /// When the caller stops waiting.
-    pub deadline: Option<Instant>,
+/// The blobs that the runs in a store refer to. The sweep at the start spares them.
+pub async fn referenced_blobs(store: &impl Store) -> Result<HashSet<BlobName>> {
+    let mut referenced = HashSet::new();
+    store::scan_all(store, key::all_runs_prefix(), |_, value| {
+        referenced.extend(RunRecord::decode(value)?.blobs());
+        Ok::<_, Error>(())
+    })
+    .await?;
+    Ok(referenced)
 }
 
 /// All runs of all owners.
 #[derive(Debug)]
 pub struct Runs<S> {
-    store: S,
+    store: Arc<S>,
     compute: Compute,
     models: ModelCache,
     /// Decoded records. A revision is never given twice, so nothing ever has to be invalidated.
     records: Cache<Revision, Arc<RunRecord>>,
     writers: Arc<Writers>,
     commits: TaskTracker,
+    gathered: Arc<Gathered>,
 }
 
 impl<S: Store> Runs<S> {
-    /// Opens the runs in a store, and deletes the blobs that no run refers to: what a crash left behind.
-    pub async fn open(store: S, compute: Compute, model_cache_bytes: u64) -> Result<Arc<Self>> {
-        const PAGE: usize = 1000;
-        let mut referenced = HashSet::new();
-        let mut after: Option<Vec<u8>> = None;
-        loop {
-            let page = store
-                .scan(key::all_runs_prefix(), after.as_deref(), PAGE)
-                .await?;
-            for (_, value) in &page {
-                referenced.extend(RunRecord::decode(value)?.blobs());
-            }
-            match page.into_iter().last() {
-                Some((key, _)) => after = Some(key),
-                None => break,
-            }
-        }
-        let n_swept = store::sweep(&store, &referenced).await?;
-        if n_swept > 0 {
-            tracing::info!(
-                blobs = n_swept,
-                "deleted what unfinished writes left behind"
-            );
-        }
-        Ok(Arc::new(Self {
+    /// The runs in a store. To be called within a runtime, in which what is known of unknown features is written.
+    pub fn new(store: Arc<S>, compute: Compute, model_cache_bytes: u64) -> Arc<Self> {
+        let runs = Arc::new(Self {
             store,
             compute,
             models: ModelCache::new(model_cache_bytes),
             records: Cache::new(CACHED_RECORDS),
             writers: Arc::new(Writers::default()),
             commits: TaskTracker::new(),
-        }))
-    }
-
-    /// Where work for requests runs.
-    pub fn compute(&self) -> &Compute {
-        &self.compute
+            gathered: Arc::default(),
+        });
+        runs.write_unknown_features();
+        runs
     }
 
     /// Waits until the writes that have begun to store their version are done.
     pub async fn close(&self) {
         self.commits.close();
         self.commits.wait().await;
-    }
-
-    /// The store under the runs.
-    pub fn store(&self) -> &S {
-        &self.store
+        self.flush_unknown_features().await;
     }
 
     async fn record(&self, caller: &Caller, run_id: &RunId) -> Result<Arc<RunRecord>> {
@@ -139,7 +119,7 @@ impl<S: Store> Runs<S> {
             let version = record.select(run_id, selector)?.clone();
             match self
                 .models
-                .get(&self.store, &self.compute, &version.model)
+                .get(&*self.store, &self.compute, &version.model)
                 .await
             {
                 Ok(model) => {

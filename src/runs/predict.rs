@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::unknown_features::Gathered;
 use super::{Caller, Loaded, RunId, Runs, VersionSelector};
 use crate::compute::{Admission, Compute, Running};
 use crate::error::Result;
 use crate::features::Builder;
 use crate::pipeline::{Model, Scored};
-use crate::store::Store;
+use crate::store::{Store, key};
 use crate::table::Table;
 
 /// A version of a run that scores: once, or table by table along a stream.
@@ -21,6 +22,7 @@ pub struct Scorer {
     pub model: Arc<Model>,
     compute: Compute,
     caller: Caller,
+    gathered: Arc<Gathered>,
 }
 
 impl<S: Store> Runs<S> {
@@ -38,6 +40,7 @@ impl<S: Store> Runs<S> {
             model,
             compute: self.compute.clone(),
             caller,
+            gathered: Arc::clone(&self.gathered),
         })
     }
 }
@@ -58,18 +61,22 @@ impl Scorer {
         with_details: bool,
     ) -> Result<Running<Scored>> {
         let model = Arc::clone(&self.model);
+        let gathered = Arc::clone(&self.gathered);
+        let run_key = key::run_key(self.caller.owner, self.run_id.as_str());
         self.compute
             .submit(admission, self.caller.deadline, move |context| {
                 let score = |history: Option<&mut Builder>| {
                     model.score(table, history, with_details, context)
                 };
-                match history {
+                let scored = match history {
                     None => score(model.history().as_mut()),
                     // nobody goes on with a history in which another table failed
                     Some(History(shared)) => score(Some(
                         &mut shared.lock().unwrap_or_else(PoisonError::into_inner),
                     )),
-                }
+                }?;
+                gathered.note(&run_key, &scored);
+                Ok(scored)
             })
             .await
     }

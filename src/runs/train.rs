@@ -7,9 +7,19 @@ use super::get::VersionSelector;
 use super::{Caller, Described, RequestId, RunId, Runs};
 use crate::compute::Admission;
 use crate::error::{Error, Kind, Reason, Result};
-use crate::pipeline::TrainSpec;
+use crate::pipeline::{TableSource, TrainSpec};
 use crate::store::{Store, key};
 use crate::table::Table;
+
+/// The rows to train on.
+pub enum TrainRows {
+    /// None: baselines are given.
+    None,
+    /// All in memory.
+    Table(Table),
+    /// More than can be held.
+    Tables(Box<dyn TableSource + Send>),
+}
 
 impl<S: Store> Runs<S> {
     /// Trains a model and stores it as the next version of the run, which is created when it does not exist.
@@ -19,7 +29,7 @@ impl<S: Store> Runs<S> {
         run_id: RunId,
         request_id: Option<RequestId>,
         spec: TrainSpec,
-        table: Option<Table>,
+        rows: TrainRows,
     ) -> Result<Described> {
         let key = key::run_key(caller.owner, run_id.as_str());
         let ticket = self.writers.enter(&key);
@@ -35,7 +45,12 @@ impl<S: Store> Runs<S> {
         let prepared = self
             .compute
             .run(Admission::Refuse, caller.deadline, move |context| {
-                Prepared::encode(spec.fit(table, context)?)
+                let fitted = match rows {
+                    TrainRows::None => spec.fit(None, context),
+                    TrainRows::Table(table) => spec.fit(Some(table), context),
+                    TrainRows::Tables(tables) => spec.fit_streamed(&*tables, context),
+                };
+                Prepared::encode(fitted?)
             })
             .await?;
         match self.commit(&write, prepared, Base::Any).await? {

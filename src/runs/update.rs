@@ -103,6 +103,7 @@ mod tests {
     use crate::compute::Compute;
     use crate::error::Reason;
     use crate::pipeline::TrainSpec;
+    use crate::runs::TrainRows;
     use crate::store::{
         BlobName, BlobRef, EmbeddedStore, Entry, Pointer, Revision, StoreOptions, Swap,
     };
@@ -116,6 +117,14 @@ mod tests {
     }
 
     impl Store for HeldUp {
+        type BlobWriter = <EmbeddedStore as Store>::BlobWriter;
+
+        async fn begin_blob(&self) -> Result<Self::BlobWriter, StoreError> {
+            self.inner.begin_blob().await
+        }
+        async fn open_blob(&self, blob: &BlobRef) -> Result<std::fs::File, StoreError> {
+            self.inner.open_blob(blob).await
+        }
         async fn put_blob(&self, bytes: Vec<u8>) -> Result<BlobRef, StoreError> {
             self.inner.put_blob(bytes).await
         }
@@ -168,16 +177,22 @@ mod tests {
             go: Notify::new(),
         };
         let compute = Compute::new(1, 4).expect("threads");
-        let runs = Runs::open(store, compute, 1 << 20).await.expect("opens");
+        let runs = Runs::new(Arc::new(store), compute, 1 << 20);
         let run_id = RunId::parse("run").expect("valid");
         let table = Table::from_row_major(None, 1, vec![1.0, 2.0, 4.0]).expect("valid");
         let spec = TrainSpec {
             reservoir_size: 10,
             ..TrainSpec::default()
         };
-        runs.train(caller, run_id.clone(), None, spec, Some(table.clone()))
-            .await
-            .expect("trains");
+        runs.train(
+            caller,
+            run_id.clone(),
+            None,
+            spec,
+            TrainRows::Table(table.clone()),
+        )
+        .await
+        .expect("trains");
 
         runs.store.holds.store(true, Ordering::SeqCst);
         let update = tokio::spawn({

@@ -1,4 +1,4 @@
-//! The whole application: store, runs, compute pool and server, joined.
+//! The whole application: store, runs, datasets, compute pool and server, joined.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -9,11 +9,13 @@ use tonic::service::Routes;
 use super::{Bound, ServeError, Server, bytes};
 use crate::compute::Compute;
 use crate::config::Config;
+use crate::datasets::{self, Datasets};
 use crate::error::{Error, chain};
 use crate::proto::v1::anomaly_service_server::AnomalyServiceServer;
-use crate::runs::Runs;
-use crate::service::AnomalyGrpc;
-use crate::store::{EmbeddedStore, StoreError, StoreOptions};
+use crate::proto::v1::dataset_service_server::DatasetServiceServer;
+use crate::runs::{self, Runs};
+use crate::service::{AnomalyGrpc, DatasetGrpc};
+use crate::store::{self, EmbeddedStore, StoreError, StoreOptions};
 
 /// Why the application could not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +35,9 @@ pub enum ApplicationError {
 /// An application that listens and does not serve yet.
 pub struct Application {
     bound: Bound,
+    store: Arc<EmbeddedStore>,
     runs: Arc<Runs<EmbeddedStore>>,
+    datasets: Arc<Datasets<EmbeddedStore>>,
     config: Config,
 }
 
@@ -54,10 +58,17 @@ impl Application {
             .await
             .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
         let compute = Compute::new(config.compute_threads, config.compute_queue)?;
-        let runs = Runs::open(store, compute, config.model_cache_bytes.as_u64()).await?;
+        sweep(&store).await?;
+        let store = Arc::new(store);
+        let model_cache_bytes = config.model_cache_bytes.as_u64();
+        let runs = Runs::new(Arc::clone(&store), compute.clone(), model_cache_bytes);
+        let max_dataset_bytes = config.max_dataset_bytes.as_u64();
+        let datasets = Datasets::new(Arc::clone(&store), compute, max_dataset_bytes);
         Ok(Self {
             bound,
+            store,
             runs,
+            datasets,
             config,
         })
     }
@@ -77,29 +88,58 @@ impl Application {
     ) -> Result<(), ApplicationError> {
         let Self {
             bound,
+            store,
             runs,
+            datasets,
             config,
         } = self;
-        let service = AnomalyGrpc::new(Arc::clone(&runs), config.reservoir_size);
-        let service = AnomalyServiceServer::new(service)
-            .max_decoding_message_size(bytes(config.max_message_bytes))
+        let max_message_bytes = bytes(config.max_message_bytes);
+        let anomaly = AnomalyGrpc::new(
+            Arc::clone(&runs),
+            Arc::clone(&datasets),
+            config.reservoir_size,
+        );
+        let anomaly = AnomalyServiceServer::new(anomaly)
+            .max_decoding_message_size(max_message_bytes)
             .max_encoding_message_size(usize::MAX);
-        let hasher = Arc::new(runs.store().token_hasher().clone());
+        let dataset = DatasetServiceServer::new(DatasetGrpc::new(Arc::clone(&datasets)))
+            .max_decoding_message_size(max_message_bytes)
+            .max_encoding_message_size(usize::MAX);
+        let hasher = Arc::new(store.token_hasher().clone());
 
         let mut failure = None;
         let stop = async {
             tokio::select! {
                 () = shutdown => {}
-                error = runs.store().failed() => {
+                error = store.failed() => {
                     tracing::error!(error = chain(&error), "the store has failed, so nothing can be acknowledged any more");
                     failure = Some(error);
                 }
             }
         };
-        bound.run(Routes::new(service), hasher, stop).await?;
+        let routes = Routes::new(anomaly).add_service(dataset);
+        bound.run(routes, hasher, stop).await?;
         runs.close().await;
+        datasets.close().await;
         // the last flush blocks
-        tokio::task::spawn_blocking(move || drop(runs)).await.ok();
+        tokio::task::spawn_blocking(move || drop((runs, datasets, store)))
+            .await
+            .ok();
         failure.map_or(Ok(()), |error| Err(error.into()))
     }
+}
+
+/// Deletes the blobs that nothing refers to: what a crash left behind. Before anything is served. Every room that refers to
+/// blobs must have its say here.
+async fn sweep(store: &EmbeddedStore) -> Result<(), ApplicationError> {
+    let mut referenced = runs::referenced_blobs(store).await?;
+    referenced.extend(datasets::referenced_blobs(store).await?);
+    let n_swept = store::sweep(store, &referenced).await?;
+    if n_swept > 0 {
+        tracing::info!(
+            blobs = n_swept,
+            "deleted what unfinished writes left behind"
+        );
+    }
+    Ok(())
 }

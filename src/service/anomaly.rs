@@ -2,48 +2,73 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::{Extensions, Request, Response, Status, Streaming};
 
 use super::convert::prediction::{Answer, Detail};
-use super::convert::records;
+use super::convert::records::{self, Input};
 use super::convert::train::Training;
-use super::predict_stream;
+use super::dataset_tables::{DatasetTables, MAX_HELD_CELLS};
+use super::{page, predict_stream};
 use crate::compute::Admission;
 use crate::context::Deadline;
+use crate::datasets::Datasets;
 use crate::error::{Error, Reason, Result};
+use crate::pipeline::TrainSpec;
 use crate::proto::v1::anomaly_service_server::AnomalyService;
 use crate::proto::v1::{
     DeleteRunRequest, DeleteRunResponse, GetModelRequest, GetModelResponse, ListModelsRequest,
     ListModelsResponse, PredictRequest, PredictResponse, PredictStreamRequest,
     PredictStreamResponse, TrainRequest, TrainResponse, UpdateRequest, UpdateResponse,
 };
-use crate::runs::{Caller, RequestId, RunId, Runs, VersionSelector};
+use crate::runs::{Caller, RequestId, RunId, Runs, TrainRows, VersionSelector};
 use crate::store::{Owner, Store};
 
 /// The service over the runs of a store.
 #[derive(Debug)]
 pub struct AnomalyGrpc<S> {
     runs: Arc<Runs<S>>,
+    datasets: Arc<Datasets<S>>,
     reservoir_size: usize,
 }
 
 impl<S: Store> AnomalyGrpc<S> {
-    /// A service over runs. `reservoir_size` is how many raw rows each model keeps for updates.
-    pub fn new(runs: Arc<Runs<S>>, reservoir_size: usize) -> Self {
+    /// A service over runs, which learn from and score datasets, too. `reservoir_size` is how many raw rows each model keeps
+    /// for updates.
+    pub fn new(runs: Arc<Runs<S>>, datasets: Arc<Datasets<S>>, reservoir_size: usize) -> Self {
         Self {
             runs,
+            datasets,
             reservoir_size,
         }
     }
+
+    /// The rows that a training learns from, and what is to be kept as long as they are in memory. A large dataset is walked
+    /// over where the detector can learn so.
+    async fn rows_to_train(
+        &self,
+        caller: Caller,
+        spec: &TrainSpec,
+        input: Option<Input>,
+    ) -> Result<(TrainRows, Option<OwnedSemaphorePermit>)> {
+        let Some(input) = input else {
+            return Ok((TrainRows::None, None));
+        };
+        if let Input::Dataset(id, _) = &input
+            && spec.detector.can_stream()
+        {
+            let open = self.datasets.open(&caller, id).await;
+            let tables = DatasetTables(open.map_err(|error| error.at("records.dataset_id"))?);
+            if tables.n_cells() > MAX_HELD_CELLS {
+                return Ok((TrainRows::Tables(Box::new(tables)), None));
+            }
+        }
+        let (table, share) = input
+            .table(&self.datasets, caller, Admission::Refuse)
+            .await?;
+        Ok((TrainRows::Table(table), share))
+    }
 }
-
-/// The page size of a request that names none.
-const DEFAULT_PAGE_SIZE: usize = 50;
-
-/// The largest page size.
-const MAX_PAGE_SIZE: usize = 1000;
 
 #[tonic::async_trait]
 impl<S: Store> AnomalyService for AnomalyGrpc<S> {
@@ -52,19 +77,25 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         request: Request<TrainRequest>,
     ) -> Result<Response<TrainResponse>, Status> {
         let caller = caller(request.extensions())?;
+        let request = request.into_inner();
+        let like = match request.like_version {
+            None => None,
+            Some(version) => {
+                let run_id = RunId::parse(request.run_id.clone())?;
+                let scorer = self.runs.scorer(caller, run_id, selector(version)).await?;
+                Some(scorer.model)
+            }
+        };
         let Training {
             run_id,
             request_id,
             spec,
             input,
-        } = Training::receive(request.into_inner(), self.reservoir_size)?;
-        let table = match input {
-            None => None,
-            Some(input) => Some(input.table(&self.runs, caller, Admission::Refuse).await?),
-        };
+        } = Training::receive(request, like.as_deref(), self.reservoir_size)?;
+        let (rows, _share) = self.rows_to_train(caller, &spec, input).await?;
         let described = self
             .runs
-            .train(caller, run_id, request_id, spec, table)
+            .train(caller, run_id, request_id, spec, rows)
             .await?;
         Ok(Response::new(TrainResponse {
             model: Some(described.into()),
@@ -83,7 +114,9 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
             .scorer(caller, run_id, selector(request.version))
             .await?;
         let input = records::required(request.records, &scorer.model.text_columns())?;
-        let table = input.table(&self.runs, caller, Admission::Refuse).await?;
+        let (table, _share) = input
+            .table(&self.datasets, caller, Admission::Refuse)
+            .await?;
         let default = if table.n_rows() == 1 {
             Detail::Full
         } else {
@@ -106,7 +139,7 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
     ) -> Result<Response<PredictStreamResponse>, Status> {
         let caller = caller(request.extensions())?;
         let messages = request.into_inner();
-        let answer = predict_stream::score(&self.runs, caller, messages).await?;
+        let answer = predict_stream::score(&self.runs, &self.datasets, caller, messages).await?;
         Ok(Response::new(answer))
     }
 
@@ -123,7 +156,9 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
             .scorer(caller, run_id.clone(), VersionSelector::Active)
             .await?;
         let input = records::required(request.records, &active.model.text_columns())?;
-        let table = input.table(&self.runs, caller, Admission::Refuse).await?;
+        let (table, _share) = input
+            .table(&self.datasets, caller, Admission::Refuse)
+            .await?;
         let described = self.runs.update(caller, run_id, request_id, table).await?;
         Ok(Response::new(UpdateResponse {
             model: Some(described.into()),
@@ -136,20 +171,11 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
     ) -> Result<Response<ListModelsResponse>, Status> {
         let caller = caller(request.extensions())?;
         let request = request.into_inner();
-        let page_size = match request.page_size as usize {
-            0 => DEFAULT_PAGE_SIZE,
-            size if size <= MAX_PAGE_SIZE => size,
-            size => {
-                let message = format!("page_size is {size}; it must be at most {MAX_PAGE_SIZE}");
-                return Err(Error::field("page_size", message).into());
-            }
-        };
-        let after = read_page_token(&request.page_token)?;
+        let page_size = page::size(request.page_size)?;
+        let after = page::read_token(&request.page_token, RunId::parse)?;
         let page = self.runs.list(caller, after.as_ref(), page_size).await?;
-        let next_page_token = match page.runs.last() {
-            Some(last) if page.more => URL_SAFE_NO_PAD.encode(last.run_id.as_str()),
-            _ => String::new(),
-        };
+        let last = page.runs.last().map(|last| last.run_id.as_str());
+        let next_page_token = page::next_token(last, page.more);
         Ok(Response::new(ListModelsResponse {
             models: page.runs.into_iter().map(Into::into).collect(),
             next_page_token,
@@ -165,9 +191,14 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         let run_id = RunId::parse(request.run_id)?;
         let described = self
             .runs
-            .describe(caller, run_id, selector(request.version))
+            .describe(caller, run_id.clone(), selector(request.version))
             .await?;
-        Ok(Response::new(described.into()))
+        let mut unknown = self.runs.unknown_features(&caller, &run_id).await?;
+        let known = described.model.features().schema.features();
+        unknown.retain(|name, _| !known.contains(name));
+        let mut response = GetModelResponse::from(described);
+        response.unknown_features = unknown.into_iter().map(Into::into).collect();
+        Ok(Response::new(response))
     }
 
     async fn delete_run(
@@ -184,7 +215,7 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
 }
 
 /// Who calls, as the layers before found out.
-fn caller(extensions: &Extensions) -> Result<Caller> {
+pub(super) fn caller(extensions: &Extensions) -> Result<Caller> {
     let owner = extensions
         .get::<Owner>()
         .ok_or_else(|| Error::new(Reason::Internal, "a request came through without an owner"))?;
@@ -198,22 +229,5 @@ pub(super) fn selector(version: u64) -> VersionSelector {
     match version {
         0 => VersionSelector::Active,
         number => VersionSelector::Number(number),
-    }
-}
-
-fn read_page_token(token: &str) -> Result<Option<RunId>> {
-    if token.is_empty() {
-        return Ok(None);
-    }
-    let last = URL_SAFE_NO_PAD
-        .decode(token)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok());
-    match last.map(RunId::parse) {
-        Some(Ok(run_id)) => Ok(Some(run_id)),
-        _ => Err(Error::field(
-            "page_token",
-            "page_token is not one that this server gave; send the next_page_token of the page before, or nothing",
-        )),
     }
 }

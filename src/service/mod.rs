@@ -2,7 +2,11 @@
 
 mod anomaly;
 mod convert;
+mod dataset;
+mod dataset_tables;
+mod page;
 mod predict_stream;
 pub mod status;
 
 pub use anomaly::AnomalyGrpc;
+pub use dataset::DatasetGrpc;

@@ -7,9 +7,11 @@ use tonic::Streaming;
 use super::convert::prediction::{Answer, Detail};
 use super::convert::records;
 use crate::compute::{Admission, Running};
+use crate::datasets::Datasets;
 use crate::error::{Error, Kind, Reason, Result};
 use crate::pipeline::Scored;
 use crate::proto::v1::predict_stream_request::Part;
+use crate::proto::v1::records::Form;
 use crate::proto::v1::{PredictStreamHeader, PredictStreamRequest, PredictStreamResponse, Records};
 use crate::runs::{Caller, History, RunId, Runs, Scorer};
 use crate::store::Store;
@@ -23,6 +25,7 @@ const MAX_RESULTS: usize = 1_000_000;
 /// Scores a stream.
 pub(super) async fn score<S: Store>(
     runs: &Runs<S>,
+    datasets: &Datasets<S>,
     caller: Caller,
     mut messages: Streaming<PredictStreamRequest>,
 ) -> Result<PredictStreamResponse, tonic::Status> {
@@ -44,7 +47,7 @@ pub(super) async fn score<S: Store>(
             .into());
         };
         match message.part {
-            Some(Part::Records(records)) => feed.push(runs, records).await?,
+            Some(Part::Records(records)) => feed.push(datasets, records).await?,
             Some(Part::End(end)) => break end,
             Some(Part::Header(_)) => {
                 return Err(out_of_order("there must be one header, and it comes first").into());
@@ -112,14 +115,20 @@ impl Feed {
         })
     }
 
-    async fn push<S: Store>(&mut self, runs: &Runs<S>, records: Records) -> Result<()> {
+    async fn push<S: Store>(&mut self, datasets: &Datasets<S>, records: Records) -> Result<()> {
         let first_row = self.n_rows;
+        if matches!(records.form, Some(Form::DatasetId(_))) {
+            return Err(Error::field(
+                "records.dataset_id",
+                "a stream takes no dataset; send the dataset_id to Predict",
+            ));
+        }
         let input = records::required(Some(records), &self.scorer.model.text_columns());
         let table = match input {
-            Ok(input) => input.table(runs, self.caller, Admission::Wait).await,
+            Ok(input) => input.table(datasets, self.caller, Admission::Wait).await,
             Err(error) => Err(error),
         };
-        let table = table.map_err(|error| located(error, first_row))?;
+        let (table, _) = table.map_err(|error| located(error, first_row))?;
         self.n_rows += table.n_rows() as u64;
         let with_details = self.answer.wants_details(table.n_rows())?;
         if self.history.is_some() {

@@ -58,6 +58,8 @@ fn usual_field(reason: Reason) -> Option<&'static str> {
         | Reason::TextValue
         | Reason::SchemaMismatch => Some("records"),
         Reason::InvalidStream => Some("part"),
+        Reason::ColumnTypeClash => Some("dataset_ids"),
+        Reason::ChecksumMismatch => Some("end.sha256"),
         _ => None,
     }
 }
@@ -90,6 +92,7 @@ pub fn code(kind: Kind) -> Code {
         Kind::InvalidArgument => Code::InvalidArgument,
         Kind::Unauthenticated => Code::Unauthenticated,
         Kind::NotFound => Code::NotFound,
+        Kind::AlreadyExists => Code::AlreadyExists,
         Kind::FailedPrecondition => Code::FailedPrecondition,
         Kind::Aborted => Code::Aborted,
         Kind::ResourceExhausted => Code::ResourceExhausted,

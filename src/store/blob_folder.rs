@@ -1,12 +1,13 @@
 //! Blobs as files in one folder, each written once, under a random name.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
 use super::files::{self, TEMPORARY};
+use super::growing_blob::GrowingBlob;
 use super::{BlobName, BlobRef, StoreError};
 use crate::error::chain;
 
@@ -30,29 +31,37 @@ impl BlobFolder {
 
     /// Stores a blob durably; leaves nothing behind when it fails, or when nobody claims it.
     pub(super) fn put(&self, bytes: &[u8]) -> Result<Unclaimed, StoreError> {
-        let name = BlobName::random();
-        let sha256 = files::write_whole(&self.folder, &name.to_string(), |file| {
-            let mut hash = Sha256::new();
-            for chunk in bytes.chunks(CHUNK) {
-                hash.update(chunk);
-                file.write_all(chunk)?;
-            }
-            Ok(hash.finalize().into())
-        })
-        .map_err(StoreError::io("write a blob"))?;
-        Ok(Unclaimed {
-            folder: self.clone(),
-            blob: Some(BlobRef {
-                name,
-                sha256,
-                size: bytes.len() as u64,
-            }),
-        })
+        let mut blob = self.begin()?;
+        for chunk in bytes.chunks(CHUNK) {
+            blob.write(chunk)?;
+        }
+        blob.finish()
+    }
+
+    /// Begins a blob whose bytes come one after the other.
+    pub(super) fn begin(&self) -> Result<GrowingBlob, StoreError> {
+        GrowingBlob::begin(self.clone(), BlobName::random())
     }
 
     /// Reads a blob. Allocates only once the file has the size that the reference tells.
     pub(super) fn get(&self, blob: &BlobRef) -> Result<Vec<u8>, StoreError> {
-        let mut file = match File::open(self.path(blob.name)) {
+        let mut file = self.open_file(blob)?;
+        let mut bytes = Vec::new();
+        usize::try_from(blob.size)
+            .map_err(io::Error::other)
+            .and_then(|size| bytes.try_reserve_exact(size).map_err(io::Error::other))
+            .and_then(|()| (&mut file).take(blob.size).read_to_end(&mut bytes))
+            .map_err(StoreError::io("read a blob"))?;
+        if bytes.len() as u64 != blob.size {
+            return Err(wrong_size(blob, bytes.len() as u64));
+        }
+        check_hash(blob, Sha256::digest(&bytes).into())?;
+        Ok(bytes)
+    }
+
+    /// Opens the file of a blob and checks its length.
+    pub(super) fn open_file(&self, blob: &BlobRef) -> Result<File, StoreError> {
+        let file = match File::open(self.path(blob.name)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(StoreError::BlobNotFound);
@@ -63,29 +72,25 @@ impl BlobFolder {
             .metadata()
             .map_err(StoreError::io("read the size of a blob"))?
             .len();
-        if size != blob.size {
-            return Err(wrong_size(blob, size));
+        match size == blob.size {
+            true => Ok(file),
+            false => Err(wrong_size(blob, size)),
         }
-        let mut bytes = Vec::new();
-        usize::try_from(size)
-            .map_err(io::Error::other)
-            .and_then(|size| bytes.try_reserve_exact(size).map_err(io::Error::other))
-            .and_then(|()| (&mut file).take(size).read_to_end(&mut bytes))
-            .map_err(StoreError::io("read a blob"))?;
-        if bytes.len() as u64 != blob.size {
-            return Err(wrong_size(blob, bytes.len() as u64));
+    }
+
+    /// Reads the open file of a blob from beginning to end and checks its hash.
+    pub(super) fn verify(&self, blob: &BlobRef, mut file: &File) -> Result<(), StoreError> {
+        let mut hash = Sha256::new();
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            match file.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(n) => hash.update(&chunk[..n]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(StoreError::io("read a blob")(error)),
+            }
         }
-        let sha256: [u8; 32] = Sha256::digest(&bytes).into();
-        if sha256 != blob.sha256 {
-            return Err(StoreError::Damaged {
-                what: "a blob",
-                how: format!(
-                    "{} does not have the SHA-256 that it was written with",
-                    blob.name
-                ),
-            });
-        }
-        Ok(bytes)
+        check_hash(blob, hash.finalize().into())
     }
 
     /// Deletes a blob, if it exists. Not durable by itself: one that comes back after power loss is swept at the next start.
@@ -100,7 +105,13 @@ impl BlobFolder {
         names(&self.folder).map_err(StoreError::io("list the blobs"))
     }
 
-    fn path(&self, name: BlobName) -> PathBuf {
+    /// The folder.
+    pub(super) fn path_of_folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where a blob lies.
+    pub(super) fn path(&self, name: BlobName) -> PathBuf {
         self.folder.join(name.to_string())
     }
 }
@@ -113,6 +124,12 @@ pub(super) struct Unclaimed {
 }
 
 impl Unclaimed {
+    /// A blob that was just written into the folder.
+    pub(super) fn new(folder: BlobFolder, blob: BlobRef) -> Self {
+        let blob = Some(blob);
+        Self { folder, blob }
+    }
+
     /// The blob, which stays.
     pub(super) fn claim(mut self) -> BlobRef {
         self.blob.take().expect("claimed once")
@@ -139,6 +156,19 @@ pub(super) fn names(folder: &Path) -> io::Result<Vec<BlobName>> {
         names.extend(entry?.file_name().to_str().and_then(BlobName::from_hex));
     }
     Ok(names)
+}
+
+fn check_hash(blob: &BlobRef, sha256: [u8; 32]) -> Result<(), StoreError> {
+    if sha256 == blob.sha256 {
+        return Ok(());
+    }
+    Err(StoreError::Damaged {
+        what: "a blob",
+        how: format!(
+            "{} does not have the SHA-256 that it was written with",
+            blob.name
+        ),
+    })
 }
 
 fn wrong_size(blob: &BlobRef, size: u64) -> StoreError {

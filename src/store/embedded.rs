@@ -1,13 +1,16 @@
 //! The store in one folder of one machine: `lock`, `token.key`, `meta/` (a sled database) and `blobs/`.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::task::spawn_blocking;
 
 use super::blob_folder::{self, BlobFolder};
 use super::committer::CommitterThread;
+use super::embedded_writer::EmbeddedBlobWriter;
 use super::files::{self, FolderLock};
 use super::sled_records::{OpenDatabase, SledRecords};
 use super::{
@@ -46,10 +49,37 @@ pub struct EmbeddedStore {
 }
 
 /// What work on other threads shares. It may outlive the store for a moment, and keeps the lock until it is done.
-struct Inner {
+pub(super) struct Inner {
     records: SledRecords,
     blobs: BlobFolder,
+    /// The blobs whose hash need not be checked when they are opened: this process wrote them or has checked them.
+    verified: Mutex<HashSet<BlobName>>,
     _lock: FolderLock,
+}
+
+impl Inner {
+    /// Notes that a blob is what its reference says.
+    pub(super) fn set_verified(&self, name: BlobName) {
+        self.lock_verified().insert(name);
+    }
+
+    fn open_blob(&self, blob: &BlobRef) -> Result<File, StoreError> {
+        let file = self.blobs.open_file(blob)?;
+        if !self.lock_verified().contains(&blob.name) {
+            self.blobs.verify(blob, &file)?;
+            self.set_verified(blob.name);
+        }
+        Ok(file)
+    }
+
+    fn delete_blob(&self, name: BlobName) -> Result<(), StoreError> {
+        self.lock_verified().remove(&name);
+        self.blobs.delete(name)
+    }
+
+    fn lock_verified(&self) -> std::sync::MutexGuard<'_, HashSet<BlobName>> {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl EmbeddedStore {
@@ -91,6 +121,7 @@ impl EmbeddedStore {
             inner: Arc::new(Inner {
                 records,
                 blobs,
+                verified: Mutex::default(),
                 _lock: lock,
             }),
             token_hasher,
@@ -141,6 +172,8 @@ fn refuse_orphans(folder: &Path) -> Result<(), StoreError> {
 }
 
 impl Store for EmbeddedStore {
+    type BlobWriter = EmbeddedBlobWriter;
+
     async fn put_blob(&self, bytes: Vec<u8>) -> Result<BlobRef, StoreError> {
         let put = self.blocking(move |inner| inner.blobs.put(&bytes));
         Ok(put.await?.claim())
@@ -151,8 +184,23 @@ impl Store for EmbeddedStore {
         self.blocking(move |inner| inner.blobs.get(&blob)).await
     }
 
+    async fn begin_blob(&self) -> Result<EmbeddedBlobWriter, StoreError> {
+        let blob = self.blocking(|inner| inner.blobs.begin()).await?;
+        let committer = Arc::clone(self.thread.committer());
+        Ok(EmbeddedBlobWriter::new(
+            committer,
+            Arc::clone(&self.inner),
+            blob,
+        ))
+    }
+
+    async fn open_blob(&self, blob: &BlobRef) -> Result<File, StoreError> {
+        let blob = blob.clone();
+        self.blocking(move |inner| inner.open_blob(&blob)).await
+    }
+
     async fn delete_blob(&self, name: BlobName) -> Result<(), StoreError> {
-        self.blocking(move |inner| inner.blobs.delete(name)).await
+        self.blocking(move |inner| inner.delete_blob(name)).await
     }
 
     async fn list_blobs(&self) -> Result<Vec<BlobName>, StoreError> {

@@ -67,6 +67,17 @@ impl StoreError {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         let (reason, message) = match &error {
+            StoreError::Io { source, .. }
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+                ) =>
+            {
+                (
+                    Reason::StorageFull,
+                    "the disk of the server is full; nothing was stored",
+                )
+            }
             StoreError::Io { .. } => (Reason::Internal, "the store could not read or write"),
             StoreError::TooLarge { .. } => (Reason::Internal, "a record does not fit the store"),
             StoreError::Damaged { .. } => (Reason::DamagedArtifact, "what is stored is damaged"),
@@ -98,6 +109,10 @@ mod tests {
         assert!(!error.to_string().contains("/secret"));
         let cause = std::error::Error::source(&error).expect("the cause is kept");
         assert_eq!(cause.to_string(), "cannot write a blob");
+
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let error = Error::from(StoreError::io("write a blob")(full));
+        assert_eq!(error.reason(), Reason::StorageFull);
 
         let cause: Arc<str> = "disk full".into();
         let unknown = Error::from(StoreError::Unknown {

@@ -1,28 +1,38 @@
 //! The keys of records: a tag for the kind of record, the owner, then the name that the owner gave.
 //!
-//! The records of one owner stand together, in the order of their names.
+//! The records of one kind and one owner stand together, in the order of their names.
 
 use super::Owner;
 
 /// The tag of runs.
 const RUN: u8 = b'r';
 
+/// The tag of what is known of the unknown features of a run.
+const UNKNOWN_FEATURES: u8 = b'u';
+
+/// The tag of datasets.
+const DATASET: u8 = b'd';
+
 /// The length of what stands before the name, in bytes.
 const PREFIX: usize = 1 + Owner::SIZE;
 
 /// The key of a run: 17 bytes, then the run id.
 pub fn run_key(owner: Owner, run_id: &str) -> Vec<u8> {
-    let mut key = owner_prefix(owner);
-    key.extend_from_slice(run_id.as_bytes());
+    key(RUN, owner, run_id)
+}
+
+/// The key of what is known of the unknown features of a run, given the run's key.
+pub fn unknown_features_key(run_key: &[u8]) -> Vec<u8> {
+    let mut key = run_key.to_vec();
+    if let Some(tag) = key.first_mut() {
+        *tag = UNKNOWN_FEATURES;
+    }
     key
 }
 
 /// What the keys of all runs of an owner start with, and no others.
 pub fn owner_prefix(owner: Owner) -> Vec<u8> {
-    let mut prefix = Vec::with_capacity(PREFIX);
-    prefix.push(RUN);
-    prefix.extend_from_slice(owner.as_bytes());
-    prefix
+    key(RUN, owner, "")
 }
 
 /// What the keys of all runs of all owners start with.
@@ -32,8 +42,40 @@ pub fn all_runs_prefix() -> &'static [u8] {
 
 /// The owner and the run id of a run's key; `None` for any other key.
 pub fn parse_run_key(key: &[u8]) -> Option<(Owner, &str)> {
-    let (owner, run_id) = key.strip_prefix(&[RUN])?.split_first_chunk()?;
-    Some((Owner::from_bytes(*owner), std::str::from_utf8(run_id).ok()?))
+    parse(RUN, key)
+}
+
+/// The key of a dataset: 17 bytes, then the dataset's id.
+pub fn dataset_key(owner: Owner, dataset_id: &str) -> Vec<u8> {
+    key(DATASET, owner, dataset_id)
+}
+
+/// What the keys of all datasets of an owner start with, and no others.
+pub fn datasets_prefix(owner: Owner) -> Vec<u8> {
+    key(DATASET, owner, "")
+}
+
+/// What the keys of all datasets of all owners start with.
+pub fn all_datasets_prefix() -> &'static [u8] {
+    &[DATASET]
+}
+
+/// The owner and the id of a dataset's key; `None` for any other key.
+pub fn parse_dataset_key(key: &[u8]) -> Option<(Owner, &str)> {
+    parse(DATASET, key)
+}
+
+fn key(tag: u8, owner: Owner, name: &str) -> Vec<u8> {
+    let mut key = Vec::with_capacity(PREFIX + name.len());
+    key.push(tag);
+    key.extend_from_slice(owner.as_bytes());
+    key.extend_from_slice(name.as_bytes());
+    key
+}
+
+fn parse(tag: u8, key: &[u8]) -> Option<(Owner, &str)> {
+    let (owner, name) = key.strip_prefix(&[tag])?.split_first_chunk()?;
+    Some((Owner::from_bytes(*owner), std::str::from_utf8(name).ok()?))
 }
 
 #[cfg(test)]
@@ -50,6 +92,13 @@ mod tests {
             prop_assert!(key.starts_with(&owner_prefix(owner)));
             prop_assert!(key.starts_with(all_runs_prefix()));
             prop_assert_eq!(parse_run_key(&key), Some((owner, run_id.as_str())));
+            prop_assert_eq!(parse_dataset_key(&key), None);
+
+            let key = dataset_key(owner, &run_id);
+            prop_assert!(key.starts_with(&datasets_prefix(owner)));
+            prop_assert!(key.starts_with(all_datasets_prefix()));
+            prop_assert_eq!(parse_dataset_key(&key), Some((owner, run_id.as_str())));
+            prop_assert_eq!(parse_run_key(&key), None);
         }
 
         #[test]

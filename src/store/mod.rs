@@ -7,8 +7,10 @@
 mod blob_folder;
 mod committer;
 mod embedded;
+mod embedded_writer;
 mod error;
 mod files;
+mod growing_blob;
 pub mod key;
 mod owner;
 mod sled_open;
@@ -17,14 +19,17 @@ mod sweep;
 mod token_key;
 
 use std::fmt;
+use std::fs::File;
 use std::future::Future;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub use embedded::{EmbeddedStore, StoreOptions};
+pub use embedded_writer::EmbeddedBlobWriter;
 pub use error::StoreError;
 pub use owner::{Owner, TokenHasher};
-pub use sweep::sweep;
+pub use sweep::{scan_all, sweep};
 pub use token_key::TokenKey;
 
 /// The longest key, in bytes. A tree's index page holds up to 257 keys and must stay small.
@@ -114,8 +119,23 @@ pub enum Swap {
     Lost,
 }
 
+/// A blob whose bytes come one after the other. Dropping it before it is finished leaves nothing behind; a crash leaves
+/// at most what the next start deletes.
+pub trait BlobWriter: Send + 'static {
+    /// Appends bytes. Holds a bounded number of them in memory beside those of this call. After an error, or when the
+    /// future was dropped, the blob cannot be finished any more.
+    fn write(&mut self, bytes: Bytes) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Makes the blob durable under its unique name. Nothing refers to it until a record does. Dropping the future leaves
+    /// at most a blob that nothing refers to.
+    fn finish(self) -> impl Future<Output = Result<BlobRef, StoreError>> + Send;
+}
+
 /// Keyed records and immutable blobs.
 pub trait Store: Send + Sync + 'static {
+    /// What a blob is streamed into.
+    type BlobWriter: BlobWriter;
+
     /// Stores a blob under a new unique name. Nothing refers to it until a record does. Dropping the future leaves at
     /// most a blob that nothing refers to.
     fn put_blob(&self, bytes: Vec<u8>) -> impl Future<Output = Result<BlobRef, StoreError>> + Send;
@@ -123,6 +143,15 @@ pub trait Store: Send + Sync + 'static {
     /// Reads a blob and checks its length and hash: [`StoreError::BlobNotFound`], or [`StoreError::Damaged`] where they
     /// differ.
     fn get_blob(&self, blob: &BlobRef) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
+
+    /// Begins a blob that is too large for memory, or whose bytes are not all there yet.
+    fn begin_blob(&self) -> impl Future<Output = Result<Self::BlobWriter, StoreError>> + Send;
+
+    /// Opens a blob for reading in any order: [`StoreError::BlobNotFound`], or [`StoreError::Damaged`]. Its length is
+    /// checked every time, and its hash when the process opens it for the first time, unless the process wrote it: reading
+    /// gigabytes twice for every use would take longer than most uses. The file stays readable when the blob is deleted
+    /// meanwhile. Its cursor stands anywhere; read it by offset.
+    fn open_blob(&self, blob: &BlobRef) -> impl Future<Output = Result<File, StoreError>> + Send;
 
     /// Deletes a blob. Deleting one that does not exist is not an error.
     fn delete_blob(&self, name: BlobName) -> impl Future<Output = Result<(), StoreError>> + Send;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use ndarray::ArrayView1;
+use serde::{Deserialize, Serialize};
 
 use super::text::TextColumn;
 
@@ -24,7 +25,7 @@ pub enum Column {
 }
 
 /// What a column holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ColumnType {
     /// Numbers.
     Number,

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use ndarray::{Array2, s};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Reason, Result};
 
@@ -11,6 +12,7 @@ pub mod csv;
 mod matrix;
 pub mod read;
 mod text;
+pub mod write;
 
 pub use column::{Column, ColumnType, ColumnView, MISSING_TIME};
 pub use text::{Dictionary, TextBuilder, TextColumn};
@@ -37,7 +39,7 @@ enum Values {
 }
 
 /// A cell whose row did not mention its column at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AbsentCell {
     /// The index of the row.
     pub row: usize,

@@ -25,6 +25,11 @@ impl Dictionary {
         self.ends.is_empty()
     }
 
+    /// How many bytes the strings take together.
+    pub fn n_bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// The string of a code; `None` for [`TextColumn::MISSING`] and for a code that is not in use.
     pub fn get(&self, code: u32) -> Option<&str> {
         let index = code as usize;
@@ -232,6 +237,11 @@ impl TextBuilder {
     /// The number of rows without a value so far.
     pub(super) fn n_missing(&self) -> usize {
         self.column.n_missing()
+    }
+
+    /// How many bytes the distinct strings take so far.
+    pub(super) fn distinct_bytes(&self) -> usize {
+        self.column.dictionary.n_bytes()
     }
 
     /// The number of rows so far.

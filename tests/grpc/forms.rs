@@ -49,6 +49,7 @@ fn csv(values: &[f64]) -> Records {
         form: Some(Form::File(File {
             content: content.into(),
             format: FileFormat::Csv.into(),
+            csv: None,
         })),
     }
 }

@@ -8,7 +8,7 @@ use anomalyd::proto::v1::anomaly_service_client::AnomalyServiceClient;
 use anomalyd::proto::v1::predict_stream_request::Part;
 use anomalyd::proto::v1::records::Form;
 use anomalyd::proto::v1::{
-    GetModelRequest, Matrix, Model, PredictRequest, PredictResponse, PredictStreamEnd,
+    Detail, GetModelRequest, Matrix, Model, PredictRequest, PredictResponse, PredictStreamEnd,
     PredictStreamHeader, PredictStreamRequest, Records, TrainRequest, UpdateRequest,
 };
 use anomalyd::server::Application;
@@ -26,6 +26,12 @@ pub(crate) type Client = AnomalyServiceClient<InterceptedService<Channel, Token>
 /// Puts a token on every request.
 #[derive(Clone)]
 pub(crate) struct Token(Option<MetadataValue<Ascii>>);
+
+impl Token {
+    pub(crate) fn bearer(token: &str) -> Self {
+        Self(Some(format!("Bearer {token}").parse().expect("ascii")))
+    }
+}
 
 impl tonic::service::Interceptor for Token {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
@@ -227,6 +233,27 @@ pub(crate) async fn scores(client: &mut Client, run_id: &str, records: Records) 
         .await
         .expect("predicts")
         .scores
+}
+
+/// The scores of any number of rows.
+pub(crate) async fn all_scores(client: &mut Client, run_id: &str, records: Records) -> Vec<f64> {
+    let request = PredictRequest {
+        run_id: run_id.to_owned(),
+        records: Some(records),
+        detail: Detail::Scores.into(),
+        version: 0,
+    };
+    client
+        .predict(request)
+        .await
+        .expect("predicts")
+        .into_inner()
+        .scores
+}
+
+pub(crate) async fn trained(client: &mut Client, request: TrainRequest) -> Model {
+    let response = client.train(request).await.expect("trains");
+    model(response.into_inner().model)
 }
 
 pub(crate) async fn get_model(client: &mut Client, run_id: &str) -> Result<Model, Status> {

@@ -31,6 +31,7 @@ fn csv(content: &'static [u8]) -> Records {
         form: Some(Form::File(File {
             content: content.into(),
             format: 0,
+            csv: None,
         })),
     }
 }
@@ -123,8 +124,8 @@ async fn records_that_cannot_be_learned_from_are_refused_and_nothing_is_stored()
             "numeric text",
             rows(json!([["12"], [13]])),
             "TEXT_VALUE",
-            "records.rows[0][0]",
-            "\"12\"",
+            "records.rows[1][0]",
+            "13 is a number, and the rows before have text",
         ),
         (
             "nested",
@@ -173,7 +174,7 @@ async fn records_that_cannot_be_learned_from_are_refused_and_nothing_is_stored()
             csv(b"x,y\n1,2\n3\n"),
             "INVALID_RECORDS",
             "records.file",
-            "line 3: 1 cells",
+            "line 3: 1 cell",
         ),
         (
             "csv: not utf-8",

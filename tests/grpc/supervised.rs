@@ -3,13 +3,13 @@
 use anomalyd::proto::v1::records::Form;
 use anomalyd::proto::v1::train_request::Detector;
 use anomalyd::proto::v1::{
-    ClassWeight, IsolationForest, LogisticRegression, Matrix, Model, RandomForest, Records,
-    TrainRequest, model,
+    ClassWeight, IsolationForest, LogisticRegression, Matrix, RandomForest, Records, TrainRequest,
+    model,
 };
 use tonic::Code;
 
 use crate::harness::{
-    self, Client, get_model, matrix, normal_rows, predict, refusal, scores, server, train_request,
+    get_model, matrix, normal_rows, predict, refusal, scores, server, train_request, trained,
     update, xy,
 };
 
@@ -53,11 +53,6 @@ fn beside((values, labels): (Vec<f64>, Vec<f64>)) -> Records {
     Records {
         form: Some(Form::Matrix(matrix)),
     }
-}
-
-async fn trained(client: &mut Client, request: TrainRequest) -> Model {
-    let response = client.train(request).await.expect("trains");
-    harness::model(response.into_inner().model)
 }
 
 #[tokio::test]

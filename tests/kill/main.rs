@@ -2,6 +2,7 @@
 //!
 //! `KILL_ROUNDS` sets how many rounds there are (default 50) and `KILL_SEED` repeats the random choices of another run.
 
+mod datasets;
 mod load;
 mod process;
 mod rounds;

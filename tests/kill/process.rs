@@ -7,6 +7,7 @@ use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anomalyd::proto::v1::anomaly_service_client::AnomalyServiceClient;
+use anomalyd::proto::v1::dataset_service_client::DatasetServiceClient;
 use tonic::Request;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::interceptor::InterceptedService;
@@ -120,8 +121,20 @@ impl tonic::service::Interceptor for Token {
 }
 
 pub(crate) async fn client(address: SocketAddr, token: &str) -> Client {
+    let (channel, token) = connect(address, token).await;
+    AnomalyServiceClient::with_interceptor(channel, token)
+}
+
+pub(crate) type DatasetClient = DatasetServiceClient<InterceptedService<Channel, Token>>;
+
+pub(crate) async fn dataset_client(address: SocketAddr, token: &str) -> DatasetClient {
+    let (channel, token) = connect(address, token).await;
+    DatasetServiceClient::with_interceptor(channel, token)
+}
+
+async fn connect(address: SocketAddr, token: &str) -> (Channel, Token) {
     let endpoint = Channel::from_shared(format!("http://{address}")).expect("a valid address");
     let channel = endpoint.connect().await.expect("the server accepts");
     let token = Token(format!("Bearer {token}").parse().expect("ascii"));
-    AnomalyServiceClient::with_interceptor(channel, token)
+    (channel, token)
 }

@@ -9,6 +9,7 @@ use anomalyd::proto::v1::{ListModelsRequest, Model};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
+use crate::datasets::KnownDatasets;
 use crate::load::{self, Known};
 use crate::process::{self, Process};
 
@@ -33,6 +34,7 @@ async fn a_kill_loses_nothing_that_was_acknowledged() {
         .flat_map(|&token| RUNS.map(|run| ((token, run), Known::default())))
         .collect();
     let mut together: Vec<Model> = Vec::new();
+    let mut datasets = KnownDatasets::default();
 
     for round in 0..rounds {
         // in a third of the rounds it is also killed while it opens, once or twice
@@ -43,8 +45,10 @@ async fn a_kill_loses_nothing_that_was_acknowledged() {
         }
         let mut server = Process::spawn(folder.path());
         let address = server.address();
-        check(address, folder.path(), &mut known, &together).await;
+        check(address, folder.path(), &mut known, &together, &mut datasets).await;
 
+        let uploader = process::dataset_client(address, TOKENS[1]).await;
+        let uploader = tokio::spawn(std::mem::take(&mut datasets).write(uploader));
         let mut tasks = Vec::new();
         for (&(token, run), known) in &mut known {
             let client = process::client(address, token).await;
@@ -69,6 +73,7 @@ async fn a_kill_loses_nothing_that_was_acknowledged() {
         for (run, task) in tasks {
             known.insert(run, task.await.expect("the client got sane answers"));
         }
+        datasets = uploader.await.expect("the client got sane answers");
         for updater in updaters {
             together.extend(updater.await.expect("the client got sane answers"));
         }
@@ -76,12 +81,13 @@ async fn a_kill_loses_nothing_that_was_acknowledged() {
 
     let mut server = Process::spawn(folder.path());
     let address = server.address();
-    check(address, folder.path(), &mut known, &together).await;
+    check(address, folder.path(), &mut known, &together, &mut datasets).await;
     let acknowledged: usize = known.values().map(|known| known.acknowledged.len()).sum();
     assert!(
         acknowledged > 0 && together.len() as u64 > rounds / 2,
         "there was something to lose"
     );
+    assert!(!datasets.is_empty(), "there were datasets to lose");
 }
 
 /// Everything acknowledged is there, whole, and nothing else: no run, no file.
@@ -90,6 +96,7 @@ async fn check(
     folder: &Path,
     known: &mut BTreeMap<(&str, &str), Known>,
     together: &[Model],
+    datasets: &mut KnownDatasets,
 ) {
     let mut kept = 0;
     for token in TOKENS {
@@ -121,13 +128,15 @@ async fn check(
             expected
         );
     }
+    let mut client = process::dataset_client(address, TOKENS[1]).await;
+    kept += datasets.check(&mut client).await;
     let files = std::fs::read_dir(folder.join("blobs"))
         .expect("is there")
         .count();
     assert_eq!(
         files,
         2 * kept,
-        "a model and a reservoir for each kept version, and no other file"
+        "two for each kept version, a model and a reservoir, and for each dataset, a file and its description; no other"
     );
 }
 

@@ -81,7 +81,7 @@ async fn anonymous_requests_share_one_owner_but_malformed_tokens_are_refused() {
 async fn health_needs_no_token() {
     let server = Running::start(&[]).await;
     let mut client = HealthClient::new(channel(server.addr).await);
-    for service in ["", "anomaly.v1.AnomalyService"] {
+    for service in ["", "anomaly.v1.AnomalyService", "anomaly.v1.DatasetService"] {
         let request = tonic_health::pb::HealthCheckRequest {
             service: service.to_owned(),
         };

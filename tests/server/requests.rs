@@ -195,7 +195,11 @@ async fn a_taken_address_is_named() {
     );
 }
 
-const SERVICES: [&str; 2] = ["anomaly.v1.AnomalyService", "grpc.health.v1.Health"];
+const SERVICES: [&str; 3] = [
+    "anomaly.v1.AnomalyService",
+    "anomaly.v1.DatasetService",
+    "grpc.health.v1.Health",
+];
 
 #[tokio::test]
 async fn reflection_lists_the_services_without_a_token() {

@@ -1,7 +1,8 @@
 use std::collections::HashSet;
 use std::fs;
+use std::os::unix::fs::FileExt as _;
 
-use anomalyd::store::{BlobRef, Store, StoreError, sweep};
+use anomalyd::store::{BlobRef, BlobWriter as _, Store, StoreError, sweep};
 
 use crate::{file_names, folder, open};
 
@@ -143,4 +144,128 @@ async fn sweeping_deletes_what_nobody_refers_to() {
         .into_iter()
         .collect();
     assert_eq!(left, kept);
+}
+
+/// The bytes of a file at its beginning, wherever its cursor stands.
+fn contents(file: &fs::File) -> Vec<u8> {
+    let mut bytes = vec![0; file.metadata().expect("metadata").len() as usize];
+    file.read_exact_at(&mut bytes, 0).expect("readable");
+    bytes
+}
+
+#[tokio::test]
+async fn a_streamed_blob_is_what_was_streamed_however_it_was_cut() {
+    let folder = folder();
+    let store = open(folder.path());
+    let bytes: Vec<u8> = (0..3_300_001_u32).map(|i| (i % 251) as u8).collect();
+    let whole = store.put_blob(bytes.clone()).await.expect("a blob");
+    for cut in [333, 1 << 16, (1 << 20) + 1, 2_000_000, bytes.len()] {
+        let mut writer = store.begin_blob().await.expect("a writer");
+        for part in bytes.chunks(cut) {
+            writer.write(part.to_vec().into()).await.expect("written");
+        }
+        let blob = writer.finish().await.expect("a blob");
+        assert_eq!((blob.sha256, blob.size), (whole.sha256, whole.size));
+        assert_eq!(store.get_blob(&blob).await.expect("the blob"), bytes);
+        let file = store.open_blob(&blob).await.expect("the file");
+        assert_eq!(contents(&file), bytes);
+    }
+    let empty = store.begin_blob().await.expect("a writer");
+    let empty = empty.finish().await.expect("a blob");
+    assert_eq!(store.get_blob(&empty).await.expect("the blob"), b"");
+}
+
+#[test]
+fn a_streamed_blob_that_is_not_finished_goes_away() {
+    let folder = folder();
+    let store = open(folder.path());
+    let blobs = folder.path().join("blobs");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let outside = runtime.block_on(async {
+        let mut writers = Vec::new();
+        for n_bytes in [0, 10, 1 << 20, 3 << 20] {
+            let mut writer = store.begin_blob().await.expect("a writer");
+            let bytes = vec![7; n_bytes].into();
+            writer.write(bytes).await.expect("written");
+            writers.push(writer);
+        }
+        assert_eq!(file_names(&blobs).len(), 4);
+        assert!(file_names(&blobs).iter().all(|name| name.ends_with(".tmp")));
+        assert_eq!(store.list_blobs().await.expect("names"), []);
+        let outside = writers.pop();
+        // in the midst of a write and of the end
+        for mut writer in writers {
+            let is_written = tokio::select! {
+                biased;
+                written = writer.write(vec![7; 2 << 20].into()) => written.is_ok(),
+                () = std::future::ready(()) => false,
+            };
+            match writer.finish().await {
+                Ok(blob) if is_written => store.delete_blob(blob.name).await.expect("deleted"),
+                outcome => assert!(outcome.is_err() && !is_written, "it has a gap: {outcome:?}"),
+            }
+        }
+        let writer = store.begin_blob().await.expect("a writer");
+        tokio::select! {
+            biased;
+            blob = writer.finish() => {
+                let blob = blob.expect("a blob");
+                store.delete_blob(blob.name).await.expect("deleted");
+            }
+            () = std::future::ready(()) => {}
+        }
+        outside
+    });
+    drop(outside);
+    // waits for the work that has begun
+    drop(runtime);
+    assert_eq!(file_names(&blobs), [""; 0]);
+}
+
+#[tokio::test]
+async fn half_of_a_streamed_blob_is_gone_after_a_crash() {
+    let folder = folder();
+    let store = open(folder.path());
+    let blobs = folder.path().join("blobs");
+    let mut writer = store.begin_blob().await.expect("a writer");
+    let bytes = vec![7; 2 << 20].into();
+    writer.write(bytes).await.expect("written");
+    let half = file_names(&blobs).remove(0);
+    let blob = writer.finish().await.expect("a blob");
+    drop(store);
+    // as a kill would have left it
+    fs::write(blobs.join(&half), [7; 10]).expect("writable");
+    drop(open(folder.path()));
+    assert_eq!(file_names(&blobs), [blob.name.to_string()]);
+}
+
+#[tokio::test]
+async fn an_open_blob_outlives_its_deletion_and_damage_is_seen_once_opened_anew() {
+    let folder = folder();
+    let store = open(folder.path());
+    let kept = store.put_blob(vec![5; 1000]).await.expect("a blob");
+    let deleted = store.put_blob(vec![6; 1000]).await.expect("a blob");
+    let file = store.open_blob(&deleted).await.expect("the file");
+    store.delete_blob(deleted.name).await.expect("deleted");
+    assert_eq!(contents(&file), vec![6; 1000]);
+    assert!(matches!(
+        store.open_blob(&deleted).await,
+        Err(StoreError::BlobNotFound)
+    ));
+    drop((file, store));
+
+    let path = folder.path().join("blobs").join(kept.name.to_string());
+    let mut bytes = vec![5; 1000];
+    bytes[999] ^= 1;
+    fs::write(&path, &bytes).expect("writable");
+    let store = open(folder.path());
+    assert!(matches!(
+        store.open_blob(&kept).await,
+        Err(StoreError::Damaged { .. })
+    ));
+    fs::write(&path, &bytes[..999]).expect("writable");
+    assert!(matches!(
+        store.open_blob(&kept).await,
+        Err(StoreError::Damaged { .. })
+    ));
 }

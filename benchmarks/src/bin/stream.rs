@@ -144,8 +144,7 @@ fn alone(rounds: usize) -> f64 {
         Table::from_row_major(None, N_FEATURES, normal_rows(ROWS, N_FEATURES)).expect("a table");
     let spec = TrainSpec {
         detector: DetectorParams::IsolationForest(IsolationForestParams::default()),
-        contamination: None,
-        reservoir_size: 10_000,
+        ..TrainSpec::default()
     };
     let context = Context::new();
     let model = pool

@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let spec = TrainSpec {
         detector: DetectorParams::IsolationForest(IsolationForestParams::default()),
         contamination: Some(arguments.contamination),
-        reservoir_size: 10_000,
+        ..TrainSpec::default()
     };
     let pool = ThreadPoolBuilder::new()
         .num_threads(arguments.threads)

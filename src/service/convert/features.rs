@@ -1,23 +1,32 @@
 //! What columns are for, what is made of them, and how they may differ: both ways.
 
+use super::model::timestamp;
 use crate::error::{Error, Reason, Result};
 use crate::features::{
     Encoding, EngineeringParams, EngineeringSpec, FeaturePolicy, Features, Imputation, Role, Roles,
     TimeFeatures,
 };
 use crate::proto::v1;
+use crate::runs::Sighting;
 
-/// The roles that a request of Train gives.
-pub(super) fn roles(request: &mut v1::TrainRequest) -> Roles {
-    let take = |name: &mut String| Some(std::mem::take(name)).filter(|name| !name.is_empty());
-    Roles {
-        target: take(&mut request.target_column),
-        features: std::mem::take(&mut request.feature_columns),
-        label: take(&mut request.label_column),
-        time: take(&mut request.time_column),
-        series: take(&mut request.series_column),
-        ignored: std::mem::take(&mut request.ignore_columns),
-    }
+/// Takes over the roles that a request of Train gives.
+pub(super) fn set_roles(roles: &mut Roles, request: &mut v1::TrainRequest) {
+    let one = |role: &mut Option<String>, name: &mut String| {
+        if !name.is_empty() {
+            *role = Some(std::mem::take(name));
+        }
+    };
+    let many = |role: &mut Vec<String>, names: &mut Vec<String>| {
+        if !names.is_empty() {
+            *role = std::mem::take(names);
+        }
+    };
+    one(&mut roles.target, &mut request.target_column);
+    many(&mut roles.features, &mut request.feature_columns);
+    one(&mut roles.label, &mut request.label_column);
+    one(&mut roles.time, &mut request.time_column);
+    one(&mut roles.series, &mut request.series_column);
+    many(&mut roles.ignored, &mut request.ignore_columns);
 }
 
 /// What a request of Train wants to be engineered.
@@ -48,22 +57,27 @@ pub(super) fn engineering(request: v1::FeatureEngineering) -> EngineeringSpec {
     }
 }
 
-pub(super) fn policy(policy: i32) -> Result<FeaturePolicy> {
+/// The policy that a request asks for, if any.
+pub(super) fn policy(policy: i32) -> Result<Option<FeaturePolicy>> {
     match v1::FeaturePolicy::try_from(policy) {
-        Ok(v1::FeaturePolicy::Unspecified | v1::FeaturePolicy::Strict) => Ok(FeaturePolicy::Strict),
-        Ok(v1::FeaturePolicy::Flexible) => Ok(FeaturePolicy::Flexible),
+        Ok(v1::FeaturePolicy::Unspecified) => Ok(None),
+        Ok(v1::FeaturePolicy::Strict) => Ok(Some(FeaturePolicy::Strict)),
+        Ok(v1::FeaturePolicy::Flexible) => Ok(Some(FeaturePolicy::Flexible)),
+        Ok(v1::FeaturePolicy::Adaptive) => Ok(Some(FeaturePolicy::Adaptive)),
         Err(_) => Err(unknown(
             "feature_policy",
             policy,
-            "FEATURE_POLICY_STRICT or FEATURE_POLICY_FLEXIBLE",
+            "FEATURE_POLICY_STRICT, FEATURE_POLICY_FLEXIBLE or FEATURE_POLICY_ADAPTIVE",
         )),
     }
 }
 
-pub(super) fn imputation(imputation: i32) -> Result<Imputation> {
+/// What a request wants to stand in for missing numbers, if it says so.
+pub(super) fn imputation(imputation: i32) -> Result<Option<Imputation>> {
     match v1::Imputation::try_from(imputation) {
-        Ok(v1::Imputation::Unspecified | v1::Imputation::Median) => Ok(Imputation::Median),
-        Ok(v1::Imputation::Zero) => Ok(Imputation::Zero),
+        Ok(v1::Imputation::Unspecified) => Ok(None),
+        Ok(v1::Imputation::Median) => Ok(Some(Imputation::Median)),
+        Ok(v1::Imputation::Zero) => Ok(Some(Imputation::Zero)),
         Err(_) => Err(unknown(
             "imputation",
             imputation,
@@ -82,6 +96,7 @@ impl From<FeaturePolicy> for v1::FeaturePolicy {
         match policy {
             FeaturePolicy::Strict => Self::Strict,
             FeaturePolicy::Flexible => Self::Flexible,
+            FeaturePolicy::Adaptive => Self::Adaptive,
         }
     }
 }
@@ -166,6 +181,24 @@ impl From<Role> for v1::ColumnRole {
             Role::Time => Self::Time,
             Role::Series => Self::Series,
             Role::Ignored => Self::Ignored,
+        }
+    }
+}
+
+impl From<(String, Sighting)> for v1::UnknownFeature {
+    fn from((name, sighting): (String, Sighting)) -> Self {
+        let moments = sighting.feature.moments.as_ref();
+        let first = |values: &[f64]| values.first().copied();
+        Self {
+            name,
+            n_rows: sighting.feature.n_rows,
+            n_missing: Some(sighting.feature.n_missing),
+            first_seen_time: Some(timestamp(sighting.first_ms)),
+            last_seen_time: Some(timestamp(sighting.last_ms)),
+            mean: moments.and_then(|moments| first(moments.mean())),
+            std: moments.and_then(|moments| first(&moments.std())),
+            min: moments.and_then(|moments| first(moments.min())),
+            max: moments.and_then(|moments| first(moments.max())),
         }
     }
 }

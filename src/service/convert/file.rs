@@ -5,7 +5,7 @@ use crate::proto::v1;
 use crate::table::read::{CsvOptions, FileOptions, Format};
 
 /// How a file is to be read. `known_texts` are columns that are read as texts if they are there.
-pub(super) fn options(
+pub(in crate::service) fn options(
     format: i32,
     csv: Option<v1::CsvOptions>,
     known_texts: &[String],
@@ -18,6 +18,18 @@ pub(super) fn options(
         format: self::format(format)?,
         csv,
     })
+}
+
+impl From<Format> for v1::FileFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Csv => Self::Csv,
+            Format::Json => Self::Json,
+            Format::JsonLines => Self::JsonLines,
+            Format::Parquet => Self::Parquet,
+            Format::ArrowIpc => Self::ArrowIpc,
+        }
+    }
 }
 
 fn format(format: i32) -> Result<Option<Format>> {

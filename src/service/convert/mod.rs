@@ -2,9 +2,10 @@
 
 mod cells;
 mod columns;
+pub(super) mod dataset;
 pub(super) mod detector;
 mod features;
-mod file;
+pub(super) mod file;
 pub(super) mod model;
 pub(super) mod prediction;
 pub(super) mod records;

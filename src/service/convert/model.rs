@@ -53,7 +53,16 @@ impl From<Described> for v1::GetModelResponse {
             active_version: described.active_version,
             kept_versions: described.kept_versions.clone(),
             model: Some(described.into()),
+            unknown_features: Vec::new(),
         }
+    }
+}
+
+/// A point in time, given in milliseconds since 1970.
+pub(super) fn timestamp(milliseconds: i64) -> Timestamp {
+    Timestamp {
+        seconds: milliseconds.div_euclid(1000),
+        nanos: i32::try_from(milliseconds.rem_euclid(1000) * 1_000_000).unwrap_or_default(),
     }
 }
 
@@ -67,11 +76,7 @@ fn basic(run_id: &RunId, version: &VersionRecord) -> v1::Model {
         contamination: version.contamination,
         n_features: version.n_features,
         n_rows: version.n_rows,
-        create_time: Some(Timestamp {
-            seconds: version.created_ms.div_euclid(1000),
-            nanos: i32::try_from(version.created_ms.rem_euclid(1000) * 1_000_000)
-                .unwrap_or_default(),
-        }),
+        create_time: Some(timestamp(version.created_ms)),
         size_bytes: version.model.size,
         ..v1::Model::default()
     }

@@ -1,14 +1,16 @@
 //! Records, in each of their forms, to a table.
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{columns, file, rows};
+use crate::caller::Caller;
 use crate::compute::Admission;
+use crate::datasets::{DatasetId, Datasets, WholeTable};
 use crate::error::{Error, Reason, Result};
 use crate::le_bytes;
 use crate::proto::v1::records::Form;
 use crate::proto::v1::{File, Matrix, Records};
-use crate::runs::{Caller, Runs};
 use crate::store::Store;
 use crate::table::Table;
 use crate::table::read::{self, FileOptions, Limits};
@@ -19,6 +21,8 @@ pub(in crate::service) enum Input {
     Table(Table),
     /// A file that remains to be read, which takes a while.
     File(Bytes, FileOptions),
+    /// A dataset that remains to be read, and the columns that are texts if they are there.
+    Dataset(DatasetId, Vec<String>),
 }
 
 /// Looks at records that must be there. `known_texts` are the columns of a CSV file that are read as texts if they are there.
@@ -29,7 +33,7 @@ pub(in crate::service) fn required(
     optional(records, known_texts)?.ok_or_else(|| {
         Error::new(
             Reason::InvalidRecords,
-            "records are missing; give rows, a matrix, columns or a file",
+            "records are missing; give rows, a matrix, columns, a file or a dataset_id",
         )
         .at("records")
     })
@@ -57,20 +61,23 @@ pub(in crate::service) fn optional(
             "records.file",
             file::options(format, csv, known_texts).map(|options| Input::File(content, options)),
         ),
+        Form::DatasetId(id) => DatasetId::parse("records.dataset_id", id)
+            .map(|id| Input::Dataset(id, known_texts.to_vec())),
     }
     .map(Some)
 }
 
 impl Input {
-    /// The table. A file is read on the compute pool, behind a permit.
+    /// The table, and what is to be kept as long as it is in memory. A file or a dataset is read on the compute pool, behind a
+    /// permit.
     pub(in crate::service) async fn table<S: Store>(
         self,
-        runs: &Runs<S>,
+        datasets: &Datasets<S>,
         caller: Caller,
         admission: Admission,
-    ) -> Result<Table> {
+    ) -> Result<(Table, Option<OwnedSemaphorePermit>)> {
         match self {
-            Self::Table(table) => Ok(table),
+            Self::Table(table) => Ok((table, None)),
             Self::File(content, options) => {
                 let parse = move |_: &_| {
                     in_form(
@@ -78,7 +85,15 @@ impl Input {
                         read::read(&content, &options, Limits::default()),
                     )
                 };
-                runs.compute().run(admission, caller.deadline, parse).await
+                let table = datasets.compute().run(admission, caller.deadline, parse);
+                Ok((table.await?, None))
+            }
+            Self::Dataset(id, known_texts) => {
+                let whole = datasets.table(&caller, &id, &known_texts, admission);
+                let WholeTable { table, share } = whole
+                    .await
+                    .map_err(|error| error.at("records.dataset_id"))?;
+                Ok((table, Some(share)))
             }
         }
     }

@@ -1,7 +1,9 @@
 //! Which format a file has, from its first bytes.
 
+use serde::{Deserialize, Serialize};
+
 /// A format of files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Format {
     /// Cells between delimiters, one record a line, as in RFC 4180.
     Csv,

@@ -203,10 +203,10 @@ impl<R: Read> IpcFile<R> {
                 decompressed = decompressed.saturating_add(claim);
             }
         }
-        if decompressed > self.limits.decompressed_bytes {
+        if decompressed > self.limits.piece_bytes() {
             return Err(invalid(format!(
                 "a record batch decompresses to more than {} bytes",
-                self.limits.decompressed_bytes
+                self.limits.piece_bytes()
             )));
         }
         Ok(())
@@ -269,10 +269,10 @@ impl<R: Read> IpcFile<R> {
     fn take(&mut self, length: i64) -> Result<Vec<u8>> {
         let length =
             u64::try_from(length).map_err(|_| invalid("a message has a negative length"))?;
-        if length > self.limits.decompressed_bytes {
+        if length > self.limits.piece_bytes() {
             return Err(invalid(format!(
                 "a message of {length} bytes is larger than {} bytes; write smaller record batches",
-                self.limits.decompressed_bytes
+                self.limits.piece_bytes()
             )));
         }
         let mut bytes = Vec::with_capacity(length.min(1 << 20) as usize);

@@ -9,6 +9,8 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Table, invalid};
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -27,18 +29,20 @@ mod parquet;
 mod source;
 mod summary;
 mod text_file;
+mod whole;
 
 pub use self::chunks::Chunks;
 pub use self::csv::CsvOptions;
 pub use self::format::Format;
 pub use self::source::Source;
 pub use self::summary::{ColumnSummary, FileSummary};
+pub use self::whole::MAX_TEXT_BYTES;
 
 /// The most columns of a file. A header costs its sender next to nothing, and a column much more than that.
 pub const MAX_COLUMNS: usize = 1 << 16;
 
 /// How a file is to be read.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FileOptions {
     /// The format, or `None` to tell it from the first bytes.
     pub format: Option<Format>,
@@ -51,6 +55,13 @@ pub struct FileOptions {
 pub struct Limits {
     /// The most bytes that a compressed file, or the compressed pages or buffers inside it, may have decompressed.
     pub decompressed_bytes: u64,
+}
+
+impl Limits {
+    /// The most bytes that one piece of a file may have, where it has to be in memory as a whole.
+    fn piece_bytes(self) -> u64 {
+        self.decompressed_bytes.min(1 << 30)
+    }
 }
 
 impl Default for Limits {
@@ -101,6 +112,20 @@ pub fn chunks(
     chunk_rows: usize,
 ) -> Result<Chunks> {
     Chunks::open(source, options, limits, summary, chunk_rows)
+}
+
+/// All rows of a file that [`scan`] has seen, as [`read`] gives them for a file in memory.
+///
+/// `options` and `limits` are those of the scan. Fails as [`chunks`] does, when nobody waits any more, and, before any memory
+/// is taken, when there are more than [`MAX_CELLS`](super::MAX_CELLS) values. Its texts are bounded, too.
+pub fn whole(
+    source: &Source,
+    options: &FileOptions,
+    limits: Limits,
+    summary: &FileSummary,
+    context: &Context,
+) -> Result<Table> {
+    whole::read(source, options, limits, summary, context)
 }
 
 fn source_of(content: Cow<'_, [u8]>) -> Source {

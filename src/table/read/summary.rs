@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::arrays::ArrayColumn;
 use super::compression::{self, error_of};
@@ -13,16 +14,16 @@ use super::json::{JsonFile, Layout};
 use super::parquet::ParquetFile;
 use super::source::Source;
 use super::text_file::{Assembly, Purpose, TextFormat, WINDOW_BYTES, Windows};
-use super::{FileOptions, Limits};
+use super::{FileOptions, Limits, names};
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{Error, Reason, Result};
 use crate::table::{AbsentCell, Column, ColumnType, invalid};
 
 /// How much of a file tells its format, encoding and line ends.
 const START_BYTES: u64 = 1 << 16;
 
 /// What is in a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSummary {
     format: Format,
     has_names: bool,
@@ -33,7 +34,7 @@ pub struct FileSummary {
 }
 
 /// What is in a column of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnSummary {
     /// The name; `f0`, `f1`, … in a file without names.
     pub name: String,
@@ -68,6 +69,42 @@ impl FileSummary {
     /// The first cell of each column whose row did not mention the column, in the order of the rows of the whole file.
     pub fn absent(&self) -> &[AbsentCell] {
         &self.absent
+    }
+
+    /// The same summary with columns of texts that were taken for something else: those of these names, in a CSV file, whose
+    /// cells are all text until somebody says otherwise. How many of their values are missing stays as it was found.
+    #[must_use]
+    pub fn with_text_columns(mut self, names: &[String]) -> Self {
+        if self.format == Format::Csv {
+            for column in &mut self.columns {
+                if names.contains(&column.name) {
+                    column.column_type = ColumnType::Text;
+                }
+            }
+        }
+        self
+    }
+
+    /// Fails when a column has an empty name, as keys of JSON may be, or a repeated one.
+    pub fn check_names(&self) -> Result<()> {
+        names::check("", self.columns.iter().map(|column| column.name.as_str()))
+    }
+
+    /// Checks a summary that was read from outside.
+    ///
+    /// # Errors
+    /// [`DamagedArtifact`](Reason::DamagedArtifact) when it can be that of no file.
+    pub fn validate(&self) -> Result<()> {
+        let damaged = || Error::new(Reason::DamagedArtifact, "a stored summary is not possible");
+        self.check_names()
+            .map_err(|error| damaged().because(error))?;
+        let is_possible = self.n_rows >= 1
+            && self.columns.iter().all(|c| c.n_missing <= self.n_rows)
+            && self
+                .absent
+                .iter()
+                .all(|cell| cell.column < self.columns.len() && (cell.row as u64) < self.n_rows);
+        if is_possible { Ok(()) } else { Err(damaged()) }
     }
 
     /// How many bytes a row takes on average in a text format, decompressed.

@@ -52,7 +52,8 @@ fn same(found: &Table, expected: &Table) {
 /// Reads a file in memory, and from disk in chunks.
 fn reads_back(content: &[u8], options: &FileOptions, expected: &Table, chunk_rows: usize) {
     let limits = Limits::default();
-    same(&read(content, options, limits).expect("valid"), expected);
+    let in_memory = read(content, options, limits).expect("valid");
+    same(&in_memory, expected);
 
     let mut file = tempfile::tempfile().expect("a temporary file");
     file.write_all(content).expect("to disk");
@@ -73,6 +74,11 @@ fn reads_back(content: &[u8], options: &FileOptions, expected: &Table, chunk_row
             (expected.column_type(i), n_missing as u64)
         );
     }
+    let from_disk = whole(&source, options, limits, &summary, &Context::new());
+    let from_disk = from_disk.expect("valid");
+    same(&from_disk, expected);
+    assert_eq!(from_disk.absent(), in_memory.absent());
+
     let mut n_rows = 0;
     for chunk in chunks(&source, options, limits, &summary, chunk_rows).expect("valid") {
         let chunk = chunk.expect("valid");

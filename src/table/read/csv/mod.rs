@@ -1,6 +1,7 @@
 //! CSV, as in RFC 4180 and as the programs of the world write it.
 
 use memchr::{memchr, memchr_iter};
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
 use super::cells::Kind;
@@ -24,7 +25,7 @@ pub(super) use self::encoding::{decoded, decoding};
 /// Blank lines are passed over. White space around a cell without quotes is no part of it. A column is of booleans when
 /// all its cells are `true` or `false` in any case, of numbers when all are numbers or booleans, and of text when the first
 /// cell that is not missing is text. Dates are text. Thousands separators are not understood.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CsvOptions {
     /// Whether the first record names the columns; `true` when unset.
     pub has_header: Option<bool>,

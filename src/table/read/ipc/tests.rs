@@ -113,10 +113,14 @@ fn damage_and_lies_are_refused() {
         refusal(&stream(&[batch], Some(CompressionType::ZSTD)), 10_000)
             .contains("decompresses to more than 10000 bytes")
     );
-    // lengths of 2 GiB with nothing behind them
+    // lengths of 1 and 2 GiB with nothing behind them
     assert_eq!(
-        refusal(b"\xff\xff\xff\xff\xff\xff\xff\x7f", u64::MAX),
+        refusal(b"\xff\xff\xff\xff\xff\xff\xff\x3f", u64::MAX),
         "the Arrow data is cut off"
+    );
+    assert!(
+        refusal(b"\xff\xff\xff\xff\xff\xff\xff\x7f", u64::MAX)
+            .contains("write smaller record batches")
     );
     assert!(refusal(b"\xff\xff\xff\xff\xff\xff\xff\xff", u64::MAX).contains("negative length"));
     assert_eq!(

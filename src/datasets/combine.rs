@@ -1,0 +1,153 @@
+//! CombineDatasets: the rows of several datasets, one after the other, as a new one.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::commit::{Loose, Write};
+use super::inspect::chunk_rows;
+use super::union::Union;
+use super::{DatasetId, Datasets, Described, OpenDataset};
+use crate::caller::{Caller, RequestId};
+use crate::compute::Admission;
+use crate::context::Context;
+use crate::error::{Error, Reason, Result};
+use crate::store::{BlobWriter as _, Store};
+use crate::table::read::{FileOptions, Format};
+use crate::table::write::ArrowWriter;
+
+/// How many bytes go from the compute pool to the store at a time.
+const PIECE_BYTES: usize = 1 << 20;
+
+impl<S: Store> Datasets<S> {
+    /// Stores the rows of datasets, in their order, as a new dataset: an Arrow IPC stream, which keeps their types. Its columns
+    /// are those of all of them by name; the cells of a column that a dataset lacks are missing.
+    pub async fn combine(
+        self: &Arc<Self>,
+        caller: Caller,
+        dataset_ids: &[DatasetId],
+        dataset_id: Option<DatasetId>,
+        request_id: Option<RequestId>,
+    ) -> Result<Described> {
+        let write = Write::new(caller, dataset_id, request_id);
+        if let Some(described) = self.made_before(&write).await? {
+            return Ok(described);
+        }
+        let mut datasets = Vec::with_capacity(dataset_ids.len());
+        for (index, id) in dataset_ids.iter().enumerate() {
+            let open = self.open(&caller, id).await;
+            let open = open.map_err(|error| error.at(format!("dataset_ids[{index}]")))?;
+            datasets.push((id.clone(), open));
+        }
+        let union = Union::of(&datasets)?;
+
+        let mut writer = self.store.begin_blob().await?;
+        let file = {
+            let _turn = self.scan_turn().await;
+            let (sender, mut pieces) = mpsc::channel(1);
+            let work =
+                move |context: &Context| join(&union, &datasets, Pieces::new(sender), context);
+            let running = self
+                .compute
+                .submit(Admission::Wait, caller.deadline, work)
+                .await?;
+            let mut n_bytes = 0;
+            while let Some(piece) = pieces.recv().await {
+                let piece: Bytes = piece;
+                n_bytes += piece.len() as u64;
+                self.check_size(n_bytes)?;
+                writer.write(piece).await?;
+            }
+            running.await?;
+            writer.finish().await?
+        };
+        let loose = Loose::new(self, &file);
+        let options = FileOptions {
+            format: Some(Format::ArrowIpc),
+            ..FileOptions::default()
+        };
+        match self.inspect(&caller, &file, options).await {
+            Ok(description) => self.commit(write, file, loose, description).await,
+            Err(error) => {
+                loose.discard().await;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Writes the rows of all datasets.
+fn join(
+    union: &Union,
+    datasets: &[(DatasetId, OpenDataset)],
+    pieces: Pieces,
+    context: &Context,
+) -> Result<()> {
+    let mut writer = ArrowWriter::new(pieces, union.columns())?;
+    for (index, (_, dataset)) in datasets.iter().enumerate() {
+        let sources = union.sources(index);
+        for table in dataset.chunks(chunk_rows(sources.len()))? {
+            context.check()?;
+            let table = table?;
+            let columns: Vec<_> = sources
+                .iter()
+                .map(|source| source.map(|column| table.column(column)))
+                .collect();
+            writer.write(table.n_rows(), &columns)?;
+        }
+    }
+    writer.finish()
+}
+
+/// What is written on the compute pool, on its way to the store. At most three pieces are in memory.
+struct Pieces {
+    sender: mpsc::Sender<Bytes>,
+    gathered: Vec<u8>,
+}
+
+impl Pieces {
+    fn new(sender: mpsc::Sender<Bytes>) -> Self {
+        Self {
+            sender,
+            gathered: Vec::with_capacity(PIECE_BYTES),
+        }
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        if self.gathered.is_empty() {
+            return Ok(());
+        }
+        let piece = std::mem::replace(&mut self.gathered, Vec::with_capacity(PIECE_BYTES));
+        self.sender.blocking_send(piece.into()).map_err(|_| {
+            // whoever stopped to receive has an error of their own, or has left
+            io::Error::other(Error::new(
+                Reason::Cancelled,
+                "the caller left before the work was done",
+            ))
+        })
+    }
+}
+
+impl io::Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = bytes.len().min(PIECE_BYTES - self.gathered.len());
+        self.gathered.extend_from_slice(&bytes[..n]);
+        if self.gathered.len() == PIECE_BYTES {
+            self.send()?;
+        }
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Pieces {
+    fn drop(&mut self) {
+        // behind an error there is nobody to receive what is left
+        let _ = self.send();
+    }
+}

@@ -1,0 +1,175 @@
+//! Storing a dataset: its bytes are there already; then its description, then one swap of its record, then the answer.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::runtime::Handle;
+
+use super::description::Description;
+use super::{DatasetId, DatasetRecord, Datasets, Described};
+use crate::caller::{Caller, RequestId};
+use crate::error::{Error, Reason, Result};
+use crate::store::{BlobName, BlobRef, Store, StoreError, Swap, key};
+use crate::table::ColumnType;
+
+/// A dataset that is to be.
+#[derive(Debug, Clone)]
+pub(super) struct Write {
+    pub(super) caller: Caller,
+    pub(super) dataset_id: DatasetId,
+    pub(super) request_id: Option<RequestId>,
+}
+
+impl Write {
+    pub(super) fn new(
+        caller: Caller,
+        dataset_id: Option<DatasetId>,
+        request_id: Option<RequestId>,
+    ) -> Self {
+        Self {
+            caller,
+            dataset_id: dataset_id.unwrap_or_else(|| DatasetId::generated(request_id.as_ref())),
+            request_id,
+        }
+    }
+}
+
+/// Blobs that no record refers to yet. Dropping them deletes them, whoever left.
+pub(super) struct Loose<S: Store> {
+    datasets: Arc<Datasets<S>>,
+    names: Vec<BlobName>,
+}
+
+impl<S: Store> Loose<S> {
+    pub(super) fn new(datasets: &Arc<Datasets<S>>, blob: &BlobRef) -> Self {
+        Self {
+            datasets: Arc::clone(datasets),
+            names: vec![blob.name],
+        }
+    }
+
+    /// Leaves the blobs where they are.
+    fn keep(mut self) {
+        self.names.clear();
+    }
+
+    /// Deletes the blobs, and waits for that.
+    pub(super) async fn discard(mut self) {
+        let names = std::mem::take(&mut self.names);
+        self.datasets.discard(names).await;
+    }
+}
+
+impl<S: Store> Drop for Loose<S> {
+    fn drop(&mut self) {
+        // without a runtime the next start sweeps them
+        if !self.names.is_empty()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let names = std::mem::take(&mut self.names);
+            let datasets = Arc::clone(&self.datasets);
+            let task = async move { datasets.discard(names).await };
+            self.datasets.commits.spawn_on(task, &runtime);
+        }
+    }
+}
+
+impl<S: Store> Datasets<S> {
+    /// The dataset that an earlier request with the same id made; an error when another one made it.
+    pub(super) async fn made_before(&self, write: &Write) -> Result<Option<Described>> {
+        match self.record(&write.caller, &write.dataset_id).await {
+            Ok(record) if record.made_by(write.request_id.as_ref()) => self
+                .describe(write.caller, write.dataset_id.clone())
+                .await
+                .map(Some),
+            Ok(_) => Err(write.dataset_id.exists()),
+            Err(error) if error.reason() == Reason::DatasetNotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Stores a dataset, in a task of its own: a caller who leaves now neither stops it halfway nor leaves blobs behind.
+    pub(super) async fn commit(
+        self: &Arc<Self>,
+        write: Write,
+        file: BlobRef,
+        loose: Loose<S>,
+        description: Description,
+    ) -> Result<Described> {
+        let datasets = Arc::clone(self);
+        let task = self.commits.spawn(async move {
+            let stored = datasets.store_dataset(&write, file, loose, description);
+            match stored.await? {
+                Some(described) => Ok(described),
+                None => datasets.made_before(&write).await?.ok_or_else(|| {
+                    Error::new(
+                        Reason::WriteConflict,
+                        "the dataset was stored by a request of the same id and deleted at the same time; try again",
+                    )
+                }),
+            }
+        });
+        task.await.unwrap_or_else(|error| {
+            Err(Error::new(Reason::Internal, "a write was lost").because(error))
+        })
+    }
+
+    /// Stores a dataset; `None` when there is one of its id.
+    async fn store_dataset(
+        &self,
+        write: &Write,
+        file: BlobRef,
+        mut loose: Loose<S>,
+        description: Description,
+    ) -> Result<Option<Described>> {
+        let bytes = description.encode()?;
+        let blob = self.store.put_blob(bytes).await?;
+        loose.names.push(blob.name);
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let summary = &description.summary;
+        let columns = summary.columns();
+        let record = DatasetRecord {
+            file,
+            description: blob,
+            format: summary.format(),
+            n_rows: summary.n_rows(),
+            n_columns: u32::try_from(columns.len()).unwrap_or(u32::MAX),
+            has_texts: columns.iter().any(|c| c.column_type == ColumnType::Text),
+            created_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
+            request_id: write.request_id.as_ref().map(|id| id.as_str().to_owned()),
+        };
+        let key = key::dataset_key(write.caller.owner, write.dataset_id.as_str());
+        let swap = self.store.swap_pointer(&key, None, Some(record.encode()?));
+        match swap.await {
+            Ok(Swap::Done) => {
+                loose.keep();
+                Ok(Some(Described {
+                    dataset_id: write.dataset_id.clone(),
+                    record,
+                    description,
+                }))
+            }
+            Ok(Swap::Lost) => {
+                loose.discard().await;
+                Ok(None)
+            }
+            // whether the record refers to the blobs is not known, so they stay; the next start sweeps them if it does not
+            Err(error @ StoreError::Unknown { .. }) => {
+                loose.keep();
+                Err(error.into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Deletes blobs that nothing refers to. A failure is logged: the next start sweeps what is left.
+    pub(super) async fn discard(&self, blobs: impl IntoIterator<Item = BlobName>) {
+        for blob in blobs {
+            if let Err(error) = self.store.delete_blob(blob).await {
+                tracing::warn!(%error, "a blob that is no longer needed cannot be deleted");
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The names of datasets.
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::caller::{RequestId, check_id};
+use crate::error::{Error, Reason, Result};
+
+/// A checked dataset id: 1 to 128 bytes without control characters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DatasetId(String);
+
+impl DatasetId {
+    /// Checks the dataset id in a field of a request.
+    pub fn parse(field: &str, id: impl Into<String>) -> Result<Self> {
+        let id = id.into();
+        check_id(field, &id)?;
+        Ok(Self(id))
+    }
+
+    /// A new id for who gave none: for the same request id the same one, so that a retry finds what was stored.
+    pub(super) fn generated(request_id: Option<&RequestId>) -> Self {
+        let bytes: [u8; 16] = match request_id {
+            None => uuid::Uuid::new_v4().into_bytes(),
+            Some(id) => {
+                let hash = Sha256::new()
+                    .chain_update(b"dataset\0")
+                    .chain_update(id.as_str());
+                let mut bytes = [0; 16];
+                bytes.copy_from_slice(&hash.finalize()[..16]);
+                bytes
+            }
+        };
+        Self(format!("{:032x}", u128::from_be_bytes(bytes)))
+    }
+
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The error that says that this dataset does not exist, or belongs to someone else: the same for both.
+    pub(super) fn not_found(&self) -> Error {
+        Error::new(
+            Reason::DatasetNotFound,
+            format!(
+                "there is no dataset {:?} under this token; upload one first",
+                self.0
+            ),
+        )
+    }
+
+    /// The error that says that there is a dataset of this id.
+    pub(super) fn exists(&self) -> Error {
+        Error::new(
+            Reason::DatasetExists,
+            format!(
+                "there is a dataset {:?} already, and datasets never change; delete it first, or give another dataset_id",
+                self.0
+            ),
+        )
+    }
+}
+
+impl fmt::Display for DatasetId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_ids_are_valid_and_follow_the_request_id() {
+        let request_id = |id: &str| RequestId::parse(id.to_owned()).expect("valid");
+        let of = |id: &str| DatasetId::generated(request_id(id).as_ref());
+        assert_eq!(of("a"), of("a"));
+        assert_ne!(of("a"), of("b"));
+        assert_ne!(DatasetId::generated(None), DatasetId::generated(None));
+        assert!(DatasetId::parse("dataset_id", of("a").as_str()).is_ok());
+    }
+}

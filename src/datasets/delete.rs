@@ -1,0 +1,48 @@
+//! DeleteDataset. Who reads it at the moment goes on reading.
+
+use std::sync::Arc;
+
+use super::{DatasetId, DatasetRecord, Datasets};
+use crate::caller::Caller;
+use crate::error::{Error, Reason, Result};
+use crate::store::{Store, Swap, key};
+
+impl<S: Store> Datasets<S> {
+    /// Deletes a dataset, and answers with what was stored of it.
+    pub async fn delete(
+        self: &Arc<Self>,
+        caller: Caller,
+        dataset_id: DatasetId,
+    ) -> Result<DatasetRecord> {
+        let datasets = Arc::clone(self);
+        // in a task of its own: a caller who leaves now does not leave blobs behind
+        let task = self
+            .commits
+            .spawn(async move { datasets.delete_dataset(&caller, &dataset_id).await });
+        task.await.unwrap_or_else(|error| {
+            Err(Error::new(Reason::Internal, "a deletion was lost").because(error))
+        })
+    }
+
+    async fn delete_dataset(
+        &self,
+        caller: &Caller,
+        dataset_id: &DatasetId,
+    ) -> Result<DatasetRecord> {
+        let key = key::dataset_key(caller.owner, dataset_id.as_str());
+        loop {
+            let Some(pointer) = self.store.get_pointer(&key).await? else {
+                return Err(dataset_id.not_found());
+            };
+            let record = DatasetRecord::decode(&pointer.value)?;
+            let swap = self.store.swap_pointer(&key, Some(pointer.revision), None);
+            match swap.await? {
+                Swap::Lost => {}
+                Swap::Done => {
+                    self.discard(record.blobs()).await;
+                    return Ok(record);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What is in a file, found by reading it twice: once for its columns and types, once for their statistics.
+
+use super::description::Description;
+use super::statistics::Gathering;
+use crate::context::Context;
+use crate::error::Result;
+use crate::table::read::{self, FileOptions, Limits, Source};
+
+/// How many cells of a file are in memory at a time where its format allows it.
+pub(super) const CHUNK_CELLS: usize = 1 << 20;
+
+/// Reads a file in bounded memory. To be called on the compute pool.
+///
+/// Fails, naming the place, when the file cannot be read as a table, and when nobody waits any more.
+pub(super) fn inspect(
+    source: &Source,
+    options: FileOptions,
+    limits: Limits,
+    context: &Context,
+) -> Result<Description> {
+    let summary = read::scan(source, &options, limits, context)?;
+    summary.check_names()?;
+    let mut gathering = Gathering::new(&summary);
+    for table in read::chunks(
+        source,
+        &options,
+        limits,
+        &summary,
+        chunk_rows(summary.columns().len()),
+    )? {
+        context.check()?;
+        gathering.add(&table?)?;
+    }
+    Ok(Description {
+        statistics: gathering.finish(),
+        options,
+        summary,
+        decompressed_bytes: limits.decompressed_bytes,
+    })
+}
+
+/// How many rows of so many columns are read at a time.
+pub(super) fn chunk_rows(n_columns: usize) -> usize {
+    (CHUNK_CELLS / n_columns.max(1)).max(1)
+}

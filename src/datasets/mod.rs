@@ -1,0 +1,102 @@
+//! Datasets: tables that are uploaded once and named in later requests. Upload, combine, list, describe, delete and open.
+//!
+//! A dataset is a file as it was uploaded, beside what a scan has found in it. Neither is ever in memory as a whole but
+//! where a use case asks for a whole [`Table`](crate::table::Table).
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use crate::compute::Compute;
+use crate::error::{Error, Result};
+use crate::store::{self, BlobName, Store, key};
+use crate::table::read::Limits;
+
+mod combine;
+mod commit;
+mod dataset_id;
+mod delete;
+mod description;
+mod get;
+mod inspect;
+mod list;
+mod open;
+mod record;
+mod statistics;
+mod union;
+mod upload;
+
+pub use dataset_id::DatasetId;
+pub use description::Description;
+pub use get::Described;
+pub use list::{Listed, Page};
+pub use open::{OpenDataset, WholeTable};
+pub use record::DatasetRecord;
+pub use statistics::{ColumnStatistics, MAX_DISTINCT, NumberStatistics, TimeStatistics};
+pub use upload::{Started, Upload};
+
+use record::DatasetRecord as Record;
+
+/// The most datasets that are combined at once.
+pub const MAX_COMBINED: usize = 100;
+
+/// How many files are scanned or combined at once. Each of them keeps all compute threads busy.
+const SCANS: usize = 2;
+
+/// All datasets of all owners.
+#[derive(Debug)]
+pub struct Datasets<S> {
+    store: Arc<S>,
+    compute: Compute,
+    /// The most bytes of a dataset, as it is uploaded and decompressed.
+    max_bytes: u64,
+    scans: Arc<Semaphore>,
+    /// The memory for whole tables.
+    whole: Arc<Semaphore>,
+    /// Writes and deletions, which go on when their caller leaves.
+    commits: TaskTracker,
+}
+
+/// The blobs that the datasets in a store refer to. The sweep at the start spares them.
+pub async fn referenced_blobs(store: &impl Store) -> Result<HashSet<BlobName>> {
+    let mut referenced = HashSet::new();
+    store::scan_all(store, key::all_datasets_prefix(), |_, value| {
+        referenced.extend(Record::decode(value)?.blobs());
+        Ok::<_, Error>(())
+    })
+    .await?;
+    Ok(referenced)
+}
+
+impl<S: Store> Datasets<S> {
+    /// The datasets in a store, each of at most `max_bytes`.
+    pub fn new(store: Arc<S>, compute: Compute, max_bytes: u64) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            compute,
+            max_bytes,
+            scans: Arc::new(Semaphore::new(SCANS)),
+            whole: Arc::new(Semaphore::new(open::WHOLE_UNITS)),
+            commits: TaskTracker::new(),
+        })
+    }
+
+    /// Where work for requests runs.
+    pub fn compute(&self) -> &Compute {
+        &self.compute
+    }
+
+    /// Waits until the writes that have begun to store their dataset are done.
+    pub async fn close(&self) {
+        self.commits.close();
+        self.commits.wait().await;
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            decompressed_bytes: self.max_bytes,
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Datasets as what other use cases read: chunk by chunk, or as a whole table.
+
+use std::sync::Arc;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{DatasetId, DatasetRecord, Datasets};
+use crate::caller::Caller;
+use crate::compute::Admission;
+use crate::context::Context;
+use crate::error::{Error, Reason, Result};
+use crate::store::Store;
+use crate::table::read::{self, Chunks, FileOptions, FileSummary, Limits, MAX_TEXT_BYTES, Source};
+use crate::table::{Table, check_cells};
+
+/// What the memory of whole tables is counted in.
+const UNIT_BYTES: u64 = 1 << 16;
+
+/// The memory that whole tables may take together, 2 GiB: a request that names a dataset costs its sender nothing.
+pub(super) const WHOLE_UNITS: usize = 1 << 15;
+
+/// A dataset that is open for reading. Deleting it does not disturb that.
+#[derive(Debug, Clone)]
+pub struct OpenDataset {
+    /// The bytes, as they were uploaded.
+    pub source: Source,
+    /// How they are read.
+    pub options: FileOptions,
+    /// What reading may cost.
+    pub limits: Limits,
+    /// What is in them.
+    pub summary: FileSummary,
+}
+
+/// A dataset in memory, and the share of the memory for such tables that it takes until this is dropped.
+#[derive(Debug)]
+pub struct WholeTable {
+    /// The table.
+    pub table: Table,
+    /// To be kept as long as the table is.
+    pub share: OwnedSemaphorePermit,
+}
+
+impl OpenDataset {
+    /// The rows, in tables of at most `chunk_rows` rows. To be read on the compute pool.
+    pub fn chunks(&self, chunk_rows: usize) -> Result<Chunks> {
+        read::chunks(
+            &self.source,
+            &self.options,
+            self.limits,
+            &self.summary,
+            chunk_rows,
+        )
+    }
+
+    /// All rows. To be called on the compute pool.
+    pub fn table(&self, context: &Context) -> Result<Table> {
+        read::whole(
+            &self.source,
+            &self.options,
+            self.limits,
+            &self.summary,
+            context,
+        )
+    }
+}
+
+impl<S: Store> Datasets<S> {
+    /// Opens a dataset for reading in any number of pieces.
+    pub async fn open(&self, caller: &Caller, dataset_id: &DatasetId) -> Result<OpenDataset> {
+        self.open_recorded(caller, dataset_id)
+            .await
+            .map(|(open, _)| open)
+    }
+
+    /// Reads a dataset as a whole. `known_texts` are the columns of a CSV file that are read as texts whatever they look like.
+    ///
+    /// Fails when the dataset has more values than a table may have, and, with [`Admission::Refuse`], when other whole tables
+    /// take too much memory at the moment.
+    pub async fn table(
+        &self,
+        caller: &Caller,
+        dataset_id: &DatasetId,
+        known_texts: &[String],
+        admission: Admission,
+    ) -> Result<WholeTable> {
+        let (mut open, record) = self.open_recorded(caller, dataset_id).await?;
+        let (n_rows, n_columns) = (record.n_rows, record.n_columns as usize);
+        check_cells(usize::try_from(n_rows).unwrap_or(usize::MAX), n_columns)
+            .map_err(|error| error.during(&format!("the dataset {:?}", dataset_id.as_str())))?;
+        open.summary = open.summary.with_text_columns(known_texts);
+
+        let mut n_bytes = n_rows * n_columns as u64 * 8;
+        if record.has_texts || !known_texts.is_empty() {
+            n_bytes += record.file.size.min(MAX_TEXT_BYTES as u64);
+        }
+        let share = self.share(n_bytes, admission).await?;
+        let work = move |context: &_| open.table(context);
+        let table = self.compute.run(admission, caller.deadline, work).await?;
+        Ok(WholeTable { table, share })
+    }
+
+    async fn share(&self, n_bytes: u64, admission: Admission) -> Result<OwnedSemaphorePermit> {
+        let units = u32::try_from(n_bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX);
+        let whole = Arc::clone(&self.whole);
+        let share = match admission {
+            Admission::Refuse => whole.try_acquire_many_owned(units).ok(),
+            Admission::Wait => whole.acquire_many_owned(units).await.ok(),
+        };
+        share.ok_or_else(|| {
+            Error::new(
+                Reason::Overloaded,
+                "the datasets that are being read take as much memory as they may; try again later",
+            )
+        })
+    }
+
+    async fn open_recorded(
+        &self,
+        caller: &Caller,
+        dataset_id: &DatasetId,
+    ) -> Result<(OpenDataset, DatasetRecord)> {
+        let (record, description) = self.load(caller, dataset_id).await?;
+        let file = match self.store.open_blob(&record.file).await {
+            Ok(file) => file,
+            Err(error) => return Err(self.lost(caller, dataset_id, &record, error).await),
+        };
+        let open = OpenDataset {
+            source: Source::from_file(file)?,
+            limits: description.limits(),
+            options: description.options,
+            summary: description.summary,
+        };
+        Ok((open, record))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+    use crate::compute::Compute;
+    use crate::datasets::Started;
+    use crate::store::{EmbeddedStore, StoreOptions};
+    use crate::table::ColumnView;
+
+    #[tokio::test]
+    async fn whole_tables_share_a_bounded_memory_and_outlive_their_dataset() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = EmbeddedStore::open(folder.path(), StoreOptions::default()).expect("opens");
+        let caller = Caller {
+            owner: store.token_hasher().anonymous(),
+            deadline: None,
+        };
+        let compute = Compute::new(1, 4).expect("threads");
+        let datasets = Datasets::new(Arc::new(store), compute, 1 << 20);
+        let id = DatasetId::parse("dataset_id", "one").expect("valid");
+        let started = datasets.upload(caller, Some(id.clone()), None, FileOptions::default());
+        let Ok(Started::Upload(mut upload)) = started.await else {
+            panic!("it is new");
+        };
+        let content = b"a,s\n1,x\n2,y\n";
+        let pushed = upload.push(0, Bytes::from_static(content));
+        pushed.await.expect("fits");
+        let sha256 = Sha256::digest(content).into();
+        upload.finish(sha256, None).await.expect("stores");
+
+        let read = |admission| datasets.table(&caller, &id, &[], admission);
+        let first = read(Admission::Refuse).await.expect("there is room");
+        let ColumnView::Numbers(a) = first.table.column(0) else {
+            panic!("numbers");
+        };
+        assert_eq!(a.to_vec(), [1.0, 2.0]);
+        let rest = u32::try_from(WHOLE_UNITS - 1).expect("small");
+        let rest = Arc::clone(&datasets.whole).try_acquire_many_owned(rest);
+        let rest = rest.expect("the first takes one unit");
+        let refused = read(Admission::Refuse).await.expect_err("there is none");
+        assert_eq!(refused.reason(), Reason::Overloaded);
+        let (waited, ()) = tokio::join!(read(Admission::Wait), async { drop(first) });
+        drop((waited.expect("there is room again"), rest));
+
+        let open = datasets.open(&caller, &id).await.expect("opens");
+        let deleted = datasets.delete(caller, id.clone()).await;
+        assert_eq!(deleted.expect("is there").n_rows, 2);
+        assert_eq!(open.table(&Context::new()).expect("readable").n_rows(), 2);
+        let chunks = open.chunks(1).expect("readable");
+        assert_eq!(
+            chunks
+                .map(|chunk| chunk.expect("readable").n_rows())
+                .sum::<usize>(),
+            2
+        );
+        let gone = datasets.open(&caller, &id).await.expect_err("deleted");
+        assert_eq!(gone.reason(), Reason::DatasetNotFound);
+    }
+}

@@ -1,0 +1,272 @@
+//! The statistics of each column of a dataset, gathered chunk by chunk.
+
+use std::collections::HashSet;
+use std::hash::BuildHasher as _;
+
+use hashbrown::DefaultHashBuilder;
+use ndarray::{Array2, Axis};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Reason, Result};
+use crate::statistics::moments::FeatureMoments;
+use crate::table::read::FileSummary;
+use crate::table::{ColumnType, ColumnView, MISSING_TIME, Table, TextColumn};
+
+/// The most distinct texts of a column that are counted.
+pub const MAX_DISTINCT: usize = 100_000;
+
+/// The most distinct texts that are counted in all columns together: 64 MiB of their hashes.
+const MAX_ALL_DISTINCT: usize = 4_000_000;
+
+/// Squares of larger numbers leave the range of doubles, or their sum may.
+const MAX_SQUARED: f64 = 1e140;
+
+/// What is known of the values of a column. How many are missing is in the summary of the file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ColumnStatistics {
+    /// How many values are infinite.
+    pub n_infinite: u64,
+    /// Of a column of numbers or booleans with a finite value.
+    pub numbers: Option<NumberStatistics>,
+    /// How many distinct texts there are, where they are at most [`MAX_DISTINCT`].
+    pub n_distinct: Option<u64>,
+    /// Of a column of times with a time.
+    pub times: Option<TimeStatistics>,
+}
+
+/// Statistics of the finite numbers of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct NumberStatistics {
+    /// The mean; absent where values are too large to be squared.
+    pub mean: Option<f64>,
+    /// The sample standard deviation, 0 for one value; absent where values are too large to be squared.
+    pub std: Option<f64>,
+    /// The smallest one.
+    pub min: f64,
+    /// The largest one.
+    pub max: f64,
+}
+
+/// The first and the last time of a column, in nanoseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeStatistics {
+    /// The first one.
+    pub min: i64,
+    /// The last one.
+    pub max: i64,
+}
+
+/// Statistics on their way.
+pub(super) struct Gathering {
+    columns: Vec<Column>,
+    /// Of the columns of numbers and booleans, in their order; infinite values and columns with huge ones left out.
+    moments: FeatureMoments,
+    hasher: DefaultHashBuilder,
+    n_distinct: usize,
+}
+
+enum Column {
+    Numbers(Numbers),
+    /// The hashes of the distinct texts, until there are too many.
+    Texts(Option<HashSet<u64>>),
+    Times(Option<TimeStatistics>),
+}
+
+#[derive(Clone, Copy)]
+struct Numbers {
+    /// Its place among the moments.
+    place: usize,
+    n_infinite: u64,
+    min: f64,
+    max: f64,
+    is_huge: bool,
+}
+
+impl Gathering {
+    /// Statistics of no rows yet.
+    pub(super) fn new(summary: &FileSummary) -> Self {
+        let mut n_numbers = 0;
+        let columns = summary.columns().iter();
+        let columns = columns.map(|column| match column.column_type {
+            ColumnType::Number | ColumnType::Boolean => {
+                let place = n_numbers;
+                n_numbers += 1;
+                Column::Numbers(Numbers {
+                    place,
+                    n_infinite: 0,
+                    min: f64::INFINITY,
+                    max: f64::NEG_INFINITY,
+                    is_huge: false,
+                })
+            }
+            ColumnType::Text => Column::Texts(Some(HashSet::new())),
+            ColumnType::Timestamp => Column::Times(None),
+        });
+        Self {
+            columns: columns.collect(),
+            moments: FeatureMoments::new(n_numbers),
+            hasher: DefaultHashBuilder::default(),
+            n_distinct: 0,
+        }
+    }
+
+    /// Adds rows, which have the columns of the summary.
+    pub(super) fn add(&mut self, table: &Table) -> Result<()> {
+        let n_numbers = self.moments.n_features();
+        // one column after the other in memory, as they are filled
+        let mut values = Array2::from_elem((n_numbers, table.n_rows()), f64::NAN);
+        let mut rows = values.axis_iter_mut(Axis(0));
+        let mut numbers = Vec::with_capacity(n_numbers);
+        for (index, column) in self.columns.iter_mut().enumerate() {
+            match (column, table.column(index)) {
+                (
+                    Column::Numbers(column),
+                    ColumnView::Numbers(view) | ColumnView::Booleans(view),
+                ) => numbers.extend(rows.next().map(|row| (column, view, row))),
+                (Column::Texts(distinct), ColumnView::Texts(texts)) => {
+                    count(distinct, texts, &self.hasher, &mut self.n_distinct);
+                }
+                (Column::Times(span), ColumnView::Times(times)) => {
+                    for &time in times.iter().filter(|time| **time != MISSING_TIME) {
+                        let span = span.get_or_insert(TimeStatistics {
+                            min: time,
+                            max: time,
+                        });
+                        span.min = span.min.min(time);
+                        span.max = span.max.max(time);
+                    }
+                }
+                _ => return Err(defect("a chunk has other columns than its file")),
+            }
+        }
+        numbers.into_par_iter().for_each(|(column, view, mut row)| {
+            for (to, &value) in row.iter_mut().zip(view) {
+                *to = column.look(value);
+            }
+            if column.is_huge {
+                row.fill(f64::NAN);
+            }
+        });
+        self.moments
+            .push(values.t())
+            .map_err(|_| defect("the moments of numbers that can be squared are not finite"))
+    }
+
+    /// The statistics of each column.
+    pub(super) fn finish(self) -> Vec<ColumnStatistics> {
+        let (mean, std) = (self.moments.mean(), self.moments.std());
+        let columns = self.columns.into_iter();
+        columns
+            .map(|column| match column {
+                Column::Numbers(numbers) => ColumnStatistics {
+                    n_infinite: numbers.n_infinite,
+                    numbers: (numbers.min <= numbers.max).then_some(NumberStatistics {
+                        mean: (!numbers.is_huge).then(|| mean[numbers.place]),
+                        std: (!numbers.is_huge).then(|| std[numbers.place]),
+                        min: numbers.min,
+                        max: numbers.max,
+                    }),
+                    ..ColumnStatistics::default()
+                },
+                Column::Texts(distinct) => ColumnStatistics {
+                    n_distinct: distinct.map(|distinct| distinct.len() as u64),
+                    ..ColumnStatistics::default()
+                },
+                Column::Times(times) => ColumnStatistics {
+                    times,
+                    ..ColumnStatistics::default()
+                },
+            })
+            .collect()
+    }
+}
+
+impl Numbers {
+    /// Notes a value, and answers with what the moments are made of.
+    fn look(&mut self, value: f64) -> f64 {
+        if !value.is_finite() {
+            self.n_infinite += u64::from(value.is_infinite());
+            return f64::NAN;
+        }
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+        self.is_huge |= value.abs() > MAX_SQUARED;
+        value
+    }
+}
+
+/// Adds the texts of a chunk, whose dictionary holds exactly those of its rows.
+fn count(
+    distinct: &mut Option<HashSet<u64>>,
+    texts: &TextColumn,
+    hasher: &DefaultHashBuilder,
+    n_all: &mut usize,
+) {
+    let Some(known) = distinct else {
+        return;
+    };
+    for text in texts.dictionary().iter() {
+        *n_all += usize::from(known.insert(hasher.hash_one(text.as_bytes())));
+        if known.len() > MAX_DISTINCT || *n_all > MAX_ALL_DISTINCT {
+            *n_all -= known.len();
+            *distinct = None;
+            return;
+        }
+    }
+}
+
+fn defect(message: &str) -> Error {
+    Error::new(Reason::Internal, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::inspect::inspect;
+    use super::*;
+    use crate::context::Context;
+    use crate::table::read::{FileOptions, Limits, Source};
+
+    fn of(csv: &str) -> Vec<ColumnStatistics> {
+        let source = Source::from(bytes::Bytes::copy_from_slice(csv.as_bytes()));
+        let options = FileOptions::default();
+        let description = inspect(&source, options, Limits::default(), &Context::new());
+        description.expect("valid").statistics
+    }
+
+    #[test]
+    fn numbers_texts_and_booleans_have_their_statistics() {
+        let all = of("n,s,b\n1,x,true\n3,y,false\n,x,\ninf,,true\n");
+        let numbers = all[0].numbers.expect("numbers");
+        assert_eq!(
+            (numbers.mean, numbers.min, numbers.max),
+            (Some(2.0), 1.0, 3.0)
+        );
+        assert_eq!(numbers.std, Some(2.0_f64.sqrt()));
+        assert_eq!(all[0].n_infinite, 1);
+        assert_eq!(all[1].n_distinct, Some(2));
+        assert_eq!(all[1].numbers, None);
+        assert_eq!(all[2].numbers.expect("booleans").mean, Some(2.0 / 3.0));
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_squared_have_no_mean_and_spoil_no_other() {
+        let all = of("a,b,c\n1e300,1,\n-1e300,2,\n");
+        let huge = all[0].numbers.expect("numbers");
+        assert_eq!((huge.mean, huge.std), (None, None));
+        assert_eq!((huge.min, huge.max), (-1e300, 1e300));
+        assert_eq!(all[1].numbers.expect("numbers").mean, Some(1.5));
+        assert_eq!(all[2], ColumnStatistics::default());
+    }
+
+    #[test]
+    fn many_distinct_texts_are_not_counted() {
+        let rows = |n: usize| (0..n).map(|i| format!("t{i}\n")).collect::<String>();
+        let few = of(&format!("s\n{}{}", rows(MAX_DISTINCT), rows(10)));
+        assert_eq!(few[0].n_distinct, Some(MAX_DISTINCT as u64));
+        assert_eq!(
+            of(&format!("s\n{}", rows(MAX_DISTINCT + 1)))[0].n_distinct,
+            None
+        );
+    }
+}

@@ -1,0 +1,239 @@
+//! What is known of features that a run's model does not know: gathered in memory as rows are scored, and written beside the run
+//! every few seconds and at the end. A crash may lose the last of it, which nobody was told was kept.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Caller, RunId, Runs};
+use crate::error::{Error, Reason, Result};
+use crate::features::UnknownFeature;
+use crate::pipeline::Scored;
+use crate::store::{MAX_RECORD_BYTES, Store, Swap, key};
+
+/// How often what was gathered is written.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// The most features that are remembered of a run. A record must hold them, too; the least seen leave first.
+const MAX_FEATURES: usize = 50;
+
+/// The most runs whose features are gathered between two writes; those of any more are not.
+const MAX_RUNS: usize = 10_000;
+
+/// A feature that a run's model does not know, and when rows had it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sighting {
+    /// What is known of it.
+    pub feature: UnknownFeature,
+    /// When it was first seen, in milliseconds since 1970.
+    pub first_ms: i64,
+    /// When it was last seen.
+    pub last_ms: i64,
+}
+
+impl Sighting {
+    fn merge(&mut self, other: &Self) {
+        self.feature.merge(&other.feature);
+        self.first_ms = self.first_ms.min(other.first_ms);
+        self.last_ms = self.last_ms.max(other.last_ms);
+    }
+}
+
+/// Features by their names.
+type Sightings = BTreeMap<String, Sighting>;
+
+/// What was gathered and is not written yet, by the keys of the runs.
+#[derive(Debug, Default)]
+pub(super) struct Gathered(Mutex<HashMap<Vec<u8>, Sightings>>);
+
+impl Gathered {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Sightings>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in what scoring a table has found.
+    pub(super) fn note(&self, run_key: &[u8], scored: &Scored) {
+        if scored.known_of_unknown.is_empty() {
+            return;
+        }
+        let now = now_ms();
+        let mut gathered = self.lock();
+        if !gathered.contains_key(run_key) && gathered.len() >= MAX_RUNS {
+            return;
+        }
+        let sightings = gathered.entry(run_key.to_vec()).or_default();
+        for (name, feature) in scored.unknown_features.iter().zip(&scored.known_of_unknown) {
+            let sighting = Sighting {
+                feature: feature.clone(),
+                first_ms: now,
+                last_ms: now,
+            };
+            add(sightings, name, &sighting);
+        }
+        bound(sightings);
+    }
+
+    /// Forgets a run.
+    pub(super) fn forget(&self, run_key: &[u8]) {
+        self.lock().remove(run_key);
+    }
+}
+
+fn add(sightings: &mut Sightings, name: &str, sighting: &Sighting) {
+    match sightings.get_mut(name) {
+        Some(known) => known.merge(sighting),
+        None => {
+            sightings.insert(name.to_owned(), sighting.clone());
+        }
+    }
+}
+
+fn bound(sightings: &mut Sightings) {
+    while sightings.len() > MAX_FEATURES {
+        let least = sightings
+            .iter()
+            .min_by_key(|(_, s)| (s.last_ms, s.feature.n_rows));
+        let Some(least) = least.map(|(name, _)| name.clone()) else {
+            return;
+        };
+        sightings.remove(&least);
+    }
+}
+
+fn now_ms() -> i64 {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn encode(sightings: &mut Sightings) -> Result<Vec<u8>> {
+    loop {
+        let bytes = rmp_serde::to_vec_named(sightings).map_err(|error| {
+            Error::new(Reason::Internal, "unknown features cannot be encoded").because(error)
+        })?;
+        if bytes.len() <= MAX_RECORD_BYTES {
+            return Ok(bytes);
+        }
+        let least = sightings
+            .iter()
+            .min_by_key(|(_, s)| (s.last_ms, s.feature.n_rows));
+        let Some(least) = least.map(|(name, _)| name.clone()) else {
+            return Ok(bytes);
+        };
+        sightings.remove(&least);
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<Sightings> {
+    let damaged = || {
+        Error::new(
+            Reason::DamagedArtifact,
+            "the record of unknown features is damaged",
+        )
+    };
+    let sightings: Sightings =
+        rmp_serde::from_slice(bytes).map_err(|error| damaged().because(error))?;
+    for sighting in sightings.values() {
+        sighting.feature.validate()?;
+    }
+    Ok(sightings)
+}
+
+impl<S: Store> Runs<S> {
+    /// What is known of the features that a run's active model does not know, by name.
+    pub async fn unknown_features(&self, caller: &Caller, run_id: &RunId) -> Result<Sightings> {
+        let run_key = key::run_key(caller.owner, run_id.as_str());
+        let mut sightings = match self
+            .store
+            .get_pointer(&key::unknown_features_key(&run_key))
+            .await?
+        {
+            Some(pointer) => decode(&pointer.value)?,
+            None => Sightings::new(),
+        };
+        if let Some(more) = self.gathered.lock().get(&run_key) {
+            for (name, sighting) in more {
+                add(&mut sightings, name, sighting);
+            }
+        }
+        Ok(sightings)
+    }
+
+    /// Writes what was gathered every few seconds, as long as there is someone who gathers.
+    pub(super) fn write_unknown_features(self: &Arc<Self>) {
+        let runs = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(INTERVAL).await;
+                match runs.upgrade() {
+                    Some(runs) => runs.flush_unknown_features().await,
+                    None => return,
+                }
+            }
+        });
+    }
+
+    /// Writes what was gathered so far. What cannot be written is logged and gathered again.
+    pub(super) async fn flush_unknown_features(&self) {
+        let gathered = std::mem::take(&mut *self.gathered.lock());
+        for (run_key, sightings) in gathered {
+            if let Err(error) = self.write_sightings(&run_key, &sightings).await {
+                tracing::warn!(%error, "what is known of unknown features cannot be written");
+                return;
+            }
+        }
+    }
+
+    /// Adds to what is stored, unless the run is deleted.
+    async fn write_sightings(&self, run_key: &[u8], more: &Sightings) -> Result<()> {
+        let key = key::unknown_features_key(run_key);
+        let ticket = self.writers.enter(run_key);
+        loop {
+            if self.store.get_pointer(run_key).await?.is_none() {
+                return Ok(());
+            }
+            let (mut sightings, revision) = match self.store.get_pointer(&key).await? {
+                Some(pointer) => (
+                    decode(&pointer.value).unwrap_or_default(),
+                    Some(pointer.revision),
+                ),
+                None => (Sightings::new(), None),
+            };
+            for (name, sighting) in more {
+                add(&mut sightings, name, sighting);
+            }
+            bound(&mut sightings);
+            if ticket.check().is_err() {
+                return Ok(());
+            }
+            let bytes = encode(&mut sightings)?;
+            if self.store.swap_pointer(&key, revision, Some(bytes)).await? == Swap::Done {
+                // a deletion that came between may not have seen it
+                if ticket.check().is_err() {
+                    self.delete_unknown_features(run_key).await?;
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    /// Forgets what is known of the unknown features of a deleted run.
+    pub(super) async fn delete_unknown_features(&self, run_key: &[u8]) -> Result<()> {
+        self.gathered.forget(run_key);
+        let key = key::unknown_features_key(run_key);
+        while let Some(pointer) = self.store.get_pointer(&key).await? {
+            if self
+                .store
+                .swap_pointer(&key, Some(pointer.revision), None)
+                .await?
+                == Swap::Done
+            {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

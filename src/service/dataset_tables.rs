@@ -1,0 +1,40 @@
+//! Datasets as the tables that training walks over.
+
+use crate::context::Context;
+use crate::datasets::OpenDataset;
+use crate::error::Result;
+use crate::pipeline::TableSource;
+use crate::table::Table;
+
+/// The most values of a dataset that is held as a whole to be learned from, 16 MB of doubles. Larger ones are walked over, by
+/// detectors that can learn so; the model is the same.
+pub(super) const MAX_HELD_CELLS: u64 = 1 << 21;
+
+/// About how many values are read at a time.
+const CHUNK_CELLS: usize = 1 << 19;
+
+/// An open dataset.
+pub(super) struct DatasetTables(pub(super) OpenDataset);
+
+impl DatasetTables {
+    /// How many values it has.
+    pub(super) fn n_cells(&self) -> u64 {
+        let n_columns = self.0.summary.columns().len() as u64;
+        self.0.summary.n_rows().saturating_mul(n_columns)
+    }
+}
+
+impl TableSource for DatasetTables {
+    fn n_rows(&self) -> usize {
+        usize::try_from(self.0.summary.n_rows()).unwrap_or(usize::MAX)
+    }
+
+    fn visit(&self, context: &Context, each: &mut dyn FnMut(Table) -> Result<()>) -> Result<()> {
+        let chunk_rows = (CHUNK_CELLS / self.0.summary.columns().len().max(1)).max(1);
+        for table in self.0.chunks(chunk_rows)? {
+            context.check()?;
+            each(table?)?;
+        }
+        Ok(())
+    }
+}

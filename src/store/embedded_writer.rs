@@ -1,0 +1,115 @@
+//! Blobs that are streamed into an embedded store: the bytes are gathered, and written on threads that may block.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
+
+use super::committer::Committer;
+use super::embedded::Inner;
+use super::growing_blob::GrowingBlob;
+use super::{BlobRef, BlobWriter, StoreError};
+
+/// How many bytes are gathered before they are written.
+const GATHERED: usize = 1 << 18;
+
+/// A blob on its way into an [`EmbeddedStore`](super::EmbeddedStore). It holds at most 256 KiB, and the bytes of one call.
+pub struct EmbeddedBlobWriter {
+    committer: Arc<Committer>,
+    gathered: Vec<u8>,
+    /// Away while it is written to, and for ever when that failed or nobody waited for it.
+    open: Option<Open>,
+}
+
+/// The blob, and behind it what keeps the folder locked until the blob is done with: fields are dropped in their order.
+struct Open {
+    blob: GrowingBlob,
+    inner: Arc<Inner>,
+}
+
+impl EmbeddedBlobWriter {
+    pub(super) fn new(committer: Arc<Committer>, inner: Arc<Inner>, blob: GrowingBlob) -> Self {
+        Self {
+            committer,
+            gathered: Vec::new(),
+            open: Some(Open { blob, inner }),
+        }
+    }
+
+    /// Runs work on the blob where it may block. The blob goes with it: whoever stops waiting leaves nothing behind.
+    async fn blocking<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(Open) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.committer.check()?;
+        let open = self.open.take().ok_or_else(|| {
+            StoreError::io("write a blob")(io::Error::other("an earlier write of it failed"))
+        })?;
+        match spawn_blocking(move || work(open)).await {
+            Ok(result) => result,
+            Err(error) => Err(StoreError::io("write a blob")(io::Error::other(error))),
+        }
+    }
+
+    async fn append(&mut self, bytes: impl AsRef<[u8]> + Send + 'static) -> Result<(), StoreError> {
+        let open = self.blocking(move |mut open| {
+            open.blob.write(bytes.as_ref())?;
+            Ok(open)
+        });
+        self.open = Some(open.await?);
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), StoreError> {
+        if self.gathered.is_empty() {
+            return Ok(());
+        }
+        let gathered = std::mem::take(&mut self.gathered);
+        self.append(gathered).await
+    }
+}
+
+impl BlobWriter for EmbeddedBlobWriter {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
+        if self.gathered.len() + bytes.len() > GATHERED {
+            self.flush().await?;
+        }
+        if bytes.len() > GATHERED {
+            return self.append(bytes).await;
+        }
+        if self.gathered.capacity() == 0 && bytes.len() < GATHERED {
+            self.gathered.reserve_exact(GATHERED);
+        }
+        self.gathered.extend_from_slice(&bytes);
+        Ok(())
+    }
+
+    async fn finish(mut self) -> Result<BlobRef, StoreError> {
+        self.flush().await?;
+        let finished = self.blocking(|Open { blob, inner }| Ok((blob.finish()?, inner)));
+        let (unclaimed, inner) = finished.await?;
+        let blob = unclaimed.claim();
+        inner.set_verified(blob.name);
+        Ok(blob)
+    }
+}
+
+impl Drop for EmbeddedBlobWriter {
+    fn drop(&mut self) {
+        // deleting a large file takes a while; without a runtime it is deleted here
+        if let Some(open) = self.open.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn_blocking(move || drop(open));
+        }
+    }
+}
+
+impl fmt::Debug for EmbeddedBlobWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedBlobWriter").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,304 @@
+//! Rows in time: the roles of columns, features that are made of the rows before, and training alike.
+
+use anomalyd::proto::v1::named_column::Values;
+use anomalyd::proto::v1::predict_stream_request::Part;
+use anomalyd::proto::v1::records::Form;
+use anomalyd::proto::v1::train_request::Detector;
+use anomalyd::proto::v1::{
+    Auto, ColumnRole, Columns, Detail, FeatureEngineering, FeaturePolicy, Gaussian, Model,
+    NamedColumn, Numbers, PredictStreamHeader, Records, Scaler, Times, TrainRequest,
+};
+use prost_types::Timestamp;
+use serde_json::{Value, json};
+use tonic::Code;
+
+use crate::harness::{
+    Client, all_scores, end, get_model, header, normal_rows, part, refusal, rows, server,
+    train_request, trained, update,
+};
+
+/// Readings of one sensor, or of two that take turns: minutes since the start, the sensor and the value.
+fn readings(n: usize, n_sensors: usize, seed: u64) -> Vec<(usize, String, f64)> {
+    let noise = normal_rows(n, seed);
+    (0..n)
+        .map(|i| {
+            let sensor = i % n_sensors;
+            let value = (i as f64 / 20.0).sin() * 10.0 + 100.0 * sensor as f64 + noise[2 * i];
+            (i, format!("s{sensor}"), value)
+        })
+        .collect()
+}
+
+fn as_readings(readings: &[(usize, String, f64)]) -> Records {
+    let row = |(minute, sensor, value): &(usize, String, f64)| {
+        let when = format!(
+            "2024-03-{:02}T{:02}:{:02}:00Z",
+            1 + minute / 1440,
+            minute / 60 % 24,
+            minute % 60
+        );
+        json!({"when": when, "sensor": sensor, "value": value})
+    };
+    rows(Value::Array(readings.iter().map(row).collect()))
+}
+
+fn engineered(run_id: &str, records: Records) -> TrainRequest {
+    TrainRequest {
+        target_column: "value".to_owned(),
+        series_column: "sensor".to_owned(),
+        feature_engineering: Some(FeatureEngineering::default()),
+        ..train_request(run_id, records)
+    }
+}
+
+async fn streamed(client: &mut Client, run_id: &str, messages: Vec<Records>) -> Vec<f64> {
+    let header = PredictStreamHeader {
+        detail: Detail::Scores.into(),
+        ..header(run_id)
+    };
+    let mut parts = vec![part(Part::Header(header))];
+    parts.extend(
+        messages
+            .into_iter()
+            .map(|records| part(Part::Records(records))),
+    );
+    parts.push(end(None));
+    let answer = client.predict_stream(tokio_stream::iter(parts)).await;
+    answer.expect("streams").into_inner().scores
+}
+
+#[tokio::test]
+async fn a_row_gets_the_same_features_in_a_batch_and_along_a_stream() {
+    let (server, mut client, _folder) = server().await;
+    let all = readings(700, 2, 7);
+    let (training, new) = all.split_at(600);
+    // rows are learned from in the order of their times
+    let mut shuffled = training.to_vec();
+    shuffled.reverse();
+    let model = trained(&mut client, engineered("run", as_readings(&shuffled))).await;
+    let roles: Vec<_> = model
+        .columns
+        .iter()
+        .map(|c| (c.name.as_str(), c.role()))
+        .collect();
+    let expected = [
+        ("sensor", ColumnRole::Series),
+        ("value", ColumnRole::Target),
+        ("when", ColumnRole::Time),
+    ];
+    assert_eq!(roles, expected);
+    assert_eq!(model.columns[2].time_format, "ISO 8601");
+    assert_eq!(model.feature_names, ["value"]);
+    for name in [
+        "value",
+        "value_lag_7",
+        "value_rolling_z_score_24",
+        "hour_sin",
+        "month_cos",
+    ] {
+        assert!(model.detector_features.contains(&name.to_owned()), "{name}");
+    }
+    let again = trained(&mut client, engineered("sorted", as_readings(training))).await;
+    assert_eq!(
+        again.threshold, model.threshold,
+        "the order of rows changes nothing"
+    );
+
+    let batch = all_scores(&mut client, "run", as_readings(new)).await;
+    let singly = new.chunks(1).map(as_readings).collect();
+    assert_eq!(streamed(&mut client, "run", singly).await, batch);
+    let in_pieces = new.chunks(33).map(as_readings).collect();
+    assert_eq!(streamed(&mut client, "run", in_pieces).await, batch);
+    // unary requests start from the history of the model, and leave it as it is
+    let first = all_scores(&mut client, "run", as_readings(&new[..1])).await;
+    assert_eq!(first, batch[..1]);
+    assert_eq!(
+        all_scores(&mut client, "run", as_readings(&new[..1])).await,
+        first
+    );
+    // the rows of the other sensor are another history
+    let other: Vec<_> = new
+        .iter()
+        .filter(|(_, sensor, _)| sensor == "s1")
+        .cloned()
+        .collect();
+    let alone = all_scores(&mut client, "run", as_readings(&other)).await;
+    let among: Vec<f64> = batch.iter().skip(1).step_by(2).copied().collect();
+    assert_eq!(alone, among);
+
+    // an update goes on where the training ended
+    update(&mut client, "run", as_readings(new))
+        .await
+        .expect("updates");
+    let later = readings(720, 2, 7);
+    let model = get_model(&mut client, "run").await.expect("there");
+    assert_eq!(model.n_rows, 700);
+    assert_eq!(
+        all_scores(&mut client, "run", as_readings(&later[700..]))
+            .await
+            .len(),
+        20
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_jump_that_is_no_extreme_value_is_found_by_what_came_before() {
+    let (server, mut client, _folder) = server().await;
+    let mut all = readings(900, 1, 3);
+    // a value that is usual elsewhere on the curve
+    all[850].2 = -all[850].2;
+    let columns = |readings: &[(usize, String, f64)]| {
+        let time = |minute: usize| Timestamp {
+            seconds: 1_709_251_200 + 60 * minute as i64,
+            nanos: 0,
+        };
+        let times = readings.iter().map(|(minute, ..)| time(*minute)).collect();
+        let values = readings.iter().map(|(.., value)| *value).collect();
+        let named = |name: &str, values| NamedColumn {
+            name: name.to_owned(),
+            values: Some(values),
+            missing_rows: Vec::new(),
+        };
+        let columns = vec![
+            named("timestamp", Values::Times(Times { values: times })),
+            named("value", Values::Numbers(Numbers { values })),
+        ];
+        Records {
+            form: Some(Form::Columns(Columns { columns })),
+        }
+    };
+    let request = TrainRequest {
+        feature_engineering: Some(FeatureEngineering::default()),
+        ..train_request("run", columns(&all[..800]))
+    };
+    let model = trained(&mut client, request).await;
+    assert_eq!(model.columns[0].time_format, "timestamp");
+    let scores = all_scores(&mut client, "run", columns(&all[800..])).await;
+    let highest = scores[..50].iter().copied().fold(0.0, f64::max);
+    assert!(scores[50] > 4.0 * highest, "{scores:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn roles_and_engineering_that_cannot_be_are_refused() {
+    let (server, mut client, _folder) = server().await;
+    let training = || as_readings(&readings(50, 2, 1));
+    let cases: [(&str, TrainRequest); 6] = [
+        (
+            "target_column",
+            TrainRequest {
+                target_column: "valeu".to_owned(),
+                ..train_request("bad", training())
+            },
+        ),
+        (
+            "feature_columns",
+            TrainRequest {
+                feature_columns: vec!["nothing".to_owned()],
+                ..train_request("bad", training())
+            },
+        ),
+        (
+            "time_column",
+            TrainRequest {
+                time_column: "value".to_owned(),
+                ..train_request("bad", training())
+            },
+        ),
+        (
+            "feature_engineering.lags[1]",
+            TrainRequest {
+                feature_engineering: Some(FeatureEngineering {
+                    lags: vec![1, 20_000],
+                    ..Default::default()
+                }),
+                ..engineered("bad", training())
+            },
+        ),
+        (
+            "feature_engineering.columns",
+            TrainRequest {
+                feature_engineering: Some(FeatureEngineering {
+                    columns: vec!["when".to_owned()],
+                    ..Default::default()
+                }),
+                ..engineered("bad", training())
+            },
+        ),
+        (
+            "max_one_hot_categories",
+            TrainRequest {
+                max_one_hot_categories: Some(257),
+                ..train_request("bad", training())
+            },
+        ),
+    ];
+    for (field, request) in cases {
+        let refused = refusal(client.train(request).await);
+        assert_eq!(
+            (refused.code, refused.field.as_str()),
+            (Code::InvalidArgument, field),
+            "{refused:?}"
+        );
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_version_can_be_trained_alike_on_other_rows() {
+    let (server, mut client, _folder) = server().await;
+    let first = TrainRequest {
+        detector: Some(Detector::Gaussian(Gaussian { ridge: Some(1e-3) })),
+        contamination: Some(0.02),
+        scaler: Scaler::Robust.into(),
+        feature_policy: FeaturePolicy::Flexible.into(),
+        max_one_hot_categories: Some(2),
+        ..engineered("run", as_readings(&readings(400, 2, 1)))
+    };
+    let first = trained(&mut client, first).await;
+    let alike = |change: fn(&mut TrainRequest)| {
+        let mut request = TrainRequest {
+            like_version: Some(1),
+            ..train_request("run", as_readings(&readings(500, 2, 2)))
+        };
+        (request.contamination, request.detector) = (None, None);
+        change(&mut request);
+        request
+    };
+    let second = trained(&mut client, alike(|_| ())).await;
+    assert_eq!((second.version, second.n_rows), (2, 500));
+    assert_eq!(second.detector, first.detector);
+    assert_eq!(second.detector_features, first.detector_features);
+    let configuration = |model: &Model| {
+        (
+            model.contamination,
+            model.scaler,
+            model.feature_policy,
+            model.feature_engineering.clone(),
+            model.columns.clone(),
+            model.max_one_hot_categories,
+        )
+    };
+    assert_eq!(configuration(&second), configuration(&first));
+    let changed = alike(|request| {
+        request.detector = Some(Detector::Auto(Auto::default()));
+        request.contamination = Some(0.3);
+    });
+    let third = trained(&mut client, changed).await;
+    assert_eq!(
+        (third.detector_name.as_str(), third.contamination),
+        ("auto", Some(0.3))
+    );
+    assert_eq!(third.scaler(), Scaler::None, "auto refuses another");
+    assert_eq!(third.detector_features, first.detector_features);
+    let gone = TrainRequest {
+        like_version: Some(9),
+        ..train_request("run", as_readings(&readings(50, 2, 1)))
+    };
+    assert_eq!(
+        refusal(client.train(gone).await).reason,
+        "VERSION_NOT_FOUND"
+    );
+    server.stop().await;
+}
