@@ -11,7 +11,8 @@
 mod eigen;
 
 use linfa::ParamGuard;
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2};
+use rayon::prelude::*;
 use ref_cast::{RefCastCustom, ref_cast_custom};
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +41,7 @@ const MAX_DEVIATION: f64 = 1e100;
 const LANES: usize = 8;
 
 /// How many rows are brought into order at a time.
-const GATHERED_ROWS: usize = 1024;
+const GATHERED_ROWS: usize = 1 << 14;
 
 /// The parameters of [`Pca`].
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -118,10 +119,23 @@ fn moments(source: &dyn RowSource, context: &Context) -> Result<Moments> {
     let d = source.n_features();
     let mut moments = MomentsStream::new(d);
     let mut blocks = Reblock::new(d, long_block_rows(d));
+    let mut gathered = Vec::new();
     let mut learn = |rows: ArrayView2<'_, f64>| {
         let order = content_order(rows, |_| (), context)?;
         for indices in order.chunks(GATHERED_ROWS) {
-            moments.push(rows.select(Axis(0), indices).view(), context)?;
+            gathered.resize(indices.len() * d, 0.0);
+            gathered
+                .par_chunks_exact_mut(d)
+                .zip(indices)
+                .with_min_len(1024)
+                .for_each(|(place, &i)| {
+                    place
+                        .iter_mut()
+                        .zip(rows.row(i))
+                        .for_each(|(place, &x)| *place = x);
+                });
+            let rows = ArrayView2::from_shape((indices.len(), d), &gathered);
+            moments.push(rows.map_err(not_rows)?, context)?;
         }
         Ok(())
     };
@@ -130,6 +144,10 @@ fn moments(source: &dyn RowSource, context: &Context) -> Result<Moments> {
     })?;
     blocks.finish(&mut learn)?;
     moments.finish(context)
+}
+
+fn not_rows(error: ndarray::ShapeError) -> Error {
+    Error::new(Reason::Internal, "gathered values are not whole rows").because(error)
 }
 
 /// Fitted principal components.

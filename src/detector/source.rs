@@ -85,7 +85,8 @@ pub(super) fn pass(
     context.check()
 }
 
-fn changed() -> Error {
+/// That two passes did not give the same rows.
+pub(super) fn changed() -> Error {
     let message = "the rows changed while they were read; train again";
     Error::new(Reason::UnusableRows, message)
 }

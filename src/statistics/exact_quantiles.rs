@@ -29,7 +29,7 @@ const MAX_HELD: u64 = 10_000_000;
 /// The type 7 [quantiles](super::quantile) at each of `qs` of each column of rows of `n_features` columns: for each column in
 /// turn one for each of `qs`, `None` for a column without values. Values that are not finite are left out.
 ///
-/// In two passes over the rows, or one where no column has more than 65,536 distinct values (fewer of more than 16 columns,
+/// In two passes over the rows, or one where no column has more than 32,768 distinct values (fewer of more than 16 columns,
 /// but 8,192 at least), or some more where the brackets of all columns hold more than 48 MB. In parallel on rayon's current
 /// pool; beside the brackets it holds what a [`ColumnStream`] does.
 ///

@@ -5,8 +5,9 @@ use rayon::prelude::*;
 
 use crate::context::Context;
 use crate::detector::RowSource;
-use crate::detector::source::pass;
+use crate::detector::source::{changed, pass};
 use crate::error::Result;
+use crate::statistics::rank_summary::count_leading;
 
 /// The most bytes of what is counted in one pass; a column is never divided.
 const MAX_BYTES: usize = 64 << 20;
@@ -14,10 +15,15 @@ const MAX_BYTES: usize = 64 << 20;
 /// How many values are counted between two looks at the context, column by column while they are in the cache.
 const BLOCK_VALUES: usize = 1 << 17;
 
+/// How many values are looked up at once.
+const LANES: usize = 16;
+
 /// The numbers that are asked for of one column, and the values that were counted.
 #[derive(Debug)]
 pub(super) struct EdgeCounts {
     column: usize,
+    /// How many values there are.
+    n: u64,
     /// Ascending and different.
     edges: Vec<f64>,
     /// How many values lie at or above the edge before this place, and below the one at it.
@@ -25,15 +31,21 @@ pub(super) struct EdgeCounts {
 }
 
 impl EdgeCounts {
-    /// Nothing counted yet of a column.
-    pub(super) fn new(column: usize, mut edges: Vec<f64>) -> Self {
+    /// Nothing counted yet of a column of `n` values.
+    pub(super) fn new(column: usize, n: u64, mut edges: Vec<f64>) -> Self {
         edges.sort_unstable_by(f64::total_cmp);
         edges.dedup();
         Self {
             column,
+            n,
             counts: vec![0; edges.len() + 1],
             edges,
         }
+    }
+
+    /// The index of the column.
+    pub(super) fn column(&self) -> usize {
+        self.column
     }
 
     /// The bytes that so many edges of a column take.
@@ -42,10 +54,23 @@ impl EdgeCounts {
     }
 
     fn count(&mut self, rows: ArrayView2<'_, f64>) {
-        for &x in rows.column(self.column) {
-            if x.is_finite() {
-                self.counts[self.edges.partition_point(|&edge| edge <= x)] += 1;
+        let mut lanes = [0.0; LANES];
+        let mut filled = 0;
+        for &x in rows.column(self.column).iter().filter(|x| x.is_finite()) {
+            lanes[filled] = x;
+            filled += 1;
+            if filled == LANES {
+                self.count_lanes(&lanes, filled);
+                filled = 0;
             }
+        }
+        self.count_lanes(&lanes, filled);
+    }
+
+    fn count_lanes(&mut self, lanes: &[f64; LANES], filled: usize) {
+        let places = count_leading::<LANES>(&self.edges, |lane, edge| edge <= lanes[lane]);
+        for &place in &places[..filled] {
+            self.counts[place] += 1;
         }
     }
 
@@ -72,7 +97,8 @@ pub(super) fn columns_a_pass(n_edges: usize) -> usize {
 /// Counts the values that are present, in one pass and in parallel on rayon's current pool.
 ///
 /// # Errors
-/// Those of the pass.
+/// Those of the pass, and [`Reason::UnusableRows`](crate::error::Reason::UnusableRows) where there are other values than there
+/// should be.
 pub(super) fn count_all(
     columns: &mut [EdgeCounts],
     source: &dyn RowSource,
@@ -88,5 +114,10 @@ pub(super) fn count_all(
         Ok(())
     })?;
     columns.iter_mut().for_each(EdgeCounts::sum_up);
-    Ok(())
+    let is_complete = |column: &EdgeCounts| column.counts.last() == Some(&column.n);
+    if columns.iter().all(is_complete) {
+        Ok(())
+    } else {
+        Err(changed())
+    }
 }

@@ -82,50 +82,34 @@ impl Hbos {
             stream.push(block.observed, context)
         })?;
         let mut ranks = stream.finish(context)?;
-        if let Some(column) = (0..ranks.len()).find(|&column| {
-            ranks[column].n() == 0 && earlier.is_none_or(|model| model.ranks[column].n() == 0)
-        }) {
+        let mut histograms = Vec::new();
+        if let Some(earlier) = earlier {
+            for (ranks, earlier) in ranks.iter_mut().zip(&earlier.ranks) {
+                context.check()?;
+                ranks.merge(earlier)?;
+            }
+        } else {
+            histograms = counted_histograms(&ranks, params, source, context)?;
+        }
+        if let Some(column) = ranks.iter().position(|ranks| ranks.n() == 0) {
             return Err(ColumnError::no_values(column).into());
         }
+        histograms.resize(ranks.len(), None);
         let budget = Budget::default();
-        let mut features = Vec::with_capacity(ranks.len());
-        if let Some(earlier) = earlier {
-            let merged: Vec<Result<_>> = ranks
-                .into_par_iter()
-                .zip(&earlier.ranks)
-                .map(|(mut ranks, earlier)| {
-                    context.check()?;
-                    ranks.merge(earlier)?;
-                    let below = |x| ranks.below(x);
-                    let histogram = histogram(&ranks, &below, params, context)?;
-                    keep(ranks, histogram, &budget)
-                })
-                .collect();
-            features = merged.into_iter().collect::<Result<_>>()?;
-        } else {
-            let columns_a_pass = edge_counts::columns_a_pass(histogram::most_edges_asked(params));
-            for (group, ranks) in ranks.chunks_mut(columns_a_pass).enumerate() {
-                let first = group * columns_a_pass;
-                let counted = Self::count(first, ranks, params, source, context)?;
-                let learned: Vec<Result<_>> = ranks
-                    .par_iter_mut()
-                    .zip(counted)
-                    .map(|(ranks, counted)| {
-                        context.check()?;
-                        let ranks = std::mem::take(ranks);
-                        let below = |x| match &counted {
-                            Some(counted) => counted.below(x),
-                            None => ranks.below(x),
-                        };
-                        let histogram = histogram(&ranks, &below, params, context)?;
-                        keep(ranks, histogram, &budget)
-                    })
-                    .collect();
-                for learned in learned {
-                    features.push(learned?);
-                }
-            }
-        }
+        let features = ranks
+            .into_par_iter()
+            .zip(histograms)
+            .map(|(mut ranks, counted)| {
+                context.check()?;
+                let histogram = match counted {
+                    Some(histogram) => histogram,
+                    None => histogram(&ranks, &|x| ranks.below(x), params, context)?,
+                };
+                ranks.compress();
+                budget.take(ranks.size_bytes() + 2 * 8 * histogram.edges.len())?;
+                Ok((ranks, histogram))
+            })
+            .collect::<Result<Vec<_>>>()?;
         let n_edges = features.iter().map(|(_, h)| h.edges.len()).sum();
         let mut learned = Self {
             params: params.clone(),
@@ -141,32 +125,6 @@ impl Hbos {
             learned.scores.extend(histogram.scores);
         }
         Ok(learned)
-    }
-
-    /// Counts the values of the columns from `first` on whose summaries are not exact, in one pass where there are any.
-    fn count(
-        first: usize,
-        ranks: &[RankSummary],
-        params: &HbosParams,
-        source: &dyn RowSource,
-        context: &Context,
-    ) -> Result<Vec<Option<EdgeCounts>>> {
-        let is_open = |ranks: &RankSummary| !ranks.is_exact();
-        let mut open: Vec<EdgeCounts> = ranks
-            .par_iter()
-            .enumerate()
-            .filter(|(_, ranks)| is_open(ranks))
-            .filter_map(|(i, ranks)| {
-                let edges = histogram::edges_asked(ranks.range()?, ranks.n() as f64, params);
-                Some(EdgeCounts::new(first + i, edges))
-            })
-            .collect();
-        if !open.is_empty() {
-            edge_counts::count_all(&mut open, source, context)?;
-        }
-        let mut open = open.into_iter();
-        let of = |ranks| is_open(ranks).then(|| open.next()).flatten();
-        Ok(ranks.iter().map(of).collect())
     }
 
     /// Whether the edges of each feature ascend; there are as many as the numbers of bins say.
@@ -195,15 +153,37 @@ fn histogram(
     Histogram::new(&counts, params, context)
 }
 
-/// What a model keeps of a feature, taken out of its budget.
-fn keep(
-    mut ranks: RankSummary,
-    histogram: Histogram,
-    budget: &Budget,
-) -> Result<(RankSummary, Histogram)> {
-    ranks.compress();
-    budget.take(ranks.size_bytes() + 2 * 8 * histogram.edges.len())?;
-    Ok((ranks, histogram))
+/// Exact histograms of the columns whose ranks are not exact, in one pass for as many of them as there is room for.
+fn counted_histograms(
+    ranks: &[RankSummary],
+    params: &HbosParams,
+    source: &dyn RowSource,
+    context: &Context,
+) -> Result<Vec<Option<Histogram>>> {
+    let mut histograms = vec![None; ranks.len()];
+    let is_open = |&column: &usize| !ranks[column].is_exact();
+    let open: Vec<usize> = (0..ranks.len()).filter(is_open).collect();
+    let columns_a_pass = edge_counts::columns_a_pass(histogram::most_edges_asked(params));
+    for columns in open.chunks(columns_a_pass) {
+        let ask = |&column: &usize| {
+            context.check()?;
+            let ranks = &ranks[column];
+            let range = ranks.range().unwrap_or_default();
+            let edges = histogram::edges_asked(range, ranks.n() as f64, params);
+            Ok(EdgeCounts::new(column, ranks.n(), edges))
+        };
+        let mut counts = columns.par_iter().map(ask).collect::<Result<Vec<_>>>()?;
+        edge_counts::count_all(&mut counts, source, context)?;
+        let learned = counts.par_iter().map(|counts| {
+            let ranks = &ranks[counts.column()];
+            histogram(ranks, &|x| counts.below(x), params, context)
+        });
+        let learned = learned.collect::<Result<Vec<_>>>()?;
+        for (&column, histogram) in columns.iter().zip(learned) {
+            histograms[column] = Some(histogram);
+        }
+    }
+    Ok(histograms)
 }
 
 /// The bins of one feature, what a value in each of them scores and, after these, one far outside.
@@ -309,8 +289,9 @@ impl Method for Hbos {
         Self::fit_streamed(params, &sample, context)
     }
 
-    /// In two passes, or one where no column has more than 65,536 distinct values (fewer of more than 16 columns, but 8,192 at
-    /// least). Where the number of bins is to be found, in one more for every seven columns after the first seven.
+    /// In two passes, or one where no column has more than 32,768 distinct values (fewer of more than 16 columns, but 8,192 at
+    /// least). Where the number of bins is to be found, in one more for every seven columns of so many values after the first
+    /// seven.
     fn fit_streamed(
         HbosValidParams(params): &HbosValidParams,
         source: &dyn RowSource,

@@ -37,36 +37,38 @@ impl Budget {
     }
 }
 
-/// What `learn` makes of each column, given its index and its values in ascending order. NaN is a missing value, which is left
-/// out. In parallel on rayon's current pool.
+/// Calls `learn` with the index of each column, what is known of it and its values in ascending order. NaN is a missing value,
+/// which is left out. In parallel on rayon's current pool.
 ///
 /// # Errors
 /// The first of the columns' errors, and what `context` has to say.
-pub fn map_sorted_columns<T: Send>(
+///
+/// # Panics
+/// If there is not something known of each column.
+pub(super) fn for_each_sorted_column<T: Send>(
     rows: ArrayView2<'_, f64>,
+    columns: &mut [T],
     context: &Context,
-    learn: impl Fn(usize, &[f64]) -> Result<T> + Sync,
-) -> Result<Vec<T>> {
+    learn: impl Fn(usize, &mut T, &[f64]) -> Result<()> + Sync,
+) -> Result<()> {
     let (n, d) = rows.dim();
+    assert_eq!(columns.len(), d, "number of columns");
     // few columns are shared out one by one, and long ones are not copied many at a time
     let width = (d / 64).min((1 << 23) / n.max(1)).clamp(1, COLUMNS);
-    let starts: Vec<usize> = (0..d).step_by(width).collect();
-    let learn_some = |scratch: &mut Scratch, start: usize| -> Result<Vec<T>> {
-        let end = d.min(start + width);
-        scratch.read(rows.slice(s![.., start..end]), context)?;
-        (start..end)
-            .map(|column| learn(column, scratch.sorted(column - start, context)?))
-            .collect()
+    let learn_some = |scratch: &mut Scratch, (part, columns): (usize, &mut [T])| -> Result<()> {
+        let start = part * width;
+        scratch.read(rows.slice(s![.., start..start + columns.len()]), context)?;
+        for (i, column) in columns.iter_mut().enumerate() {
+            learn(start + i, column, scratch.sorted(i, context)?)?;
+        }
+        Ok(())
     };
-    let learned: Vec<Result<Vec<T>>> = starts
-        .into_par_iter()
+    let learned: Vec<Result<()>> = columns
+        .par_chunks_mut(width)
+        .enumerate()
         .map_init(Scratch::default, learn_some)
         .collect();
-    let mut all = Vec::with_capacity(d);
-    for some in learned {
-        all.extend(some?);
-    }
-    Ok(all)
+    learned.into_iter().collect()
 }
 
 /// Room for a few columns, which is used again for the next few.

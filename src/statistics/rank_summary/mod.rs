@@ -19,9 +19,9 @@ mod sort;
 mod sorted;
 mod stream;
 
-pub use columns::{Budget, map_sorted_columns};
+pub use columns::Budget;
 pub use search::count_leading;
-pub use stream::{ColumnStream, OfSorted};
+pub use stream::{ColumnStream, SortedParts};
 
 use std::ops::Range;
 

@@ -20,7 +20,8 @@ impl RankSummary {
         }
     }
 
-    fn exact(sorted: &[f64]) -> Self {
+    /// A summary of all distinct values, however many.
+    pub(super) fn exact(sorted: &[f64]) -> Self {
         let mut summary = Self::default();
         let mut count = 0;
         while count < sorted.len() {

@@ -2,6 +2,7 @@ use ndarray::Array2;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::columns::for_each_sorted_column;
 use super::*;
 use crate::context::Context;
 use crate::statistics::ColumnError;
@@ -60,6 +61,67 @@ fn a_summary_of_few_distinct_values_is_exact() {
     assert_eq!(summary.at_most(4000.0), exact);
     assert_eq!(summary.at_most(4000.5), exact);
     assert_eq!(summary.at_least(4000.5), 100_000.0 - exact);
+}
+
+#[test]
+fn a_stream_of_very_many_keeps_the_error_of_a_single_compression() {
+    let n = 600_000;
+    let random = uniform(n, 7);
+    let mut rows = Array2::from_shape_fn((n, 5), |(i, j)| match j {
+        0 => random[i],
+        1 => i as f64,
+        2 => -(i as f64),
+        // a saw, and values of any size
+        3 => (i % 70_001) as f64 + random[i],
+        _ => ((random[i] - 0.5) * 1400.0).exp(),
+    });
+    rows.column_mut(0)
+        .iter_mut()
+        .step_by(9)
+        .for_each(|x| *x = f64::NAN);
+    let mut stream = ColumnStream::<RankSummary>::new(5);
+    let context = Context::new();
+    stream.push(rows.view(), &context).expect("taken");
+    for (mut found, column) in stream
+        .finish(&context)
+        .expect("columns")
+        .into_iter()
+        .zip(rows.columns())
+    {
+        assert!(found.error() < 2e-3, "{}", found.error());
+        found.compress();
+        assert!(found.values().len() <= COMPRESSED);
+        assert!(found.error() < 0.006, "{}", found.error());
+        let mut sorted: Vec<f64> = column.iter().copied().filter(|x| !x.is_nan()).collect();
+        sorted.sort_by(f64::total_cmp);
+        assert_counts(&found, &sorted);
+    }
+}
+
+#[test]
+fn brackets_hold_what_they_promise() {
+    let mut values = uniform(100_000, 8);
+    values
+        .iter_mut()
+        .step_by(3)
+        .for_each(|x| *x = (*x * 20.0).floor());
+    values.sort_by(f64::total_cmp);
+    let compressed = RankSummary::compressed(&values, 200);
+    let exact = RankSummary::of_sorted_within(&values, 200_000);
+    for rank in (0..100_000).step_by(997) {
+        for last in [rank, (rank + 1).min(99_999)] {
+            for summary in [&compressed, &exact] {
+                let (low, high, between) = summary.bracket(rank as u64, last as u64).expect("one");
+                assert!(low <= values[rank] && values[last] <= high);
+                let inside = values.iter().filter(|x| low < **x && **x < high).count();
+                assert!(inside as u64 <= between);
+            }
+            let (low, high, _) = exact.bracket(rank as u64, rank as u64).expect("one");
+            assert_eq!((low, high), (values[rank], values[rank]));
+        }
+    }
+    assert_eq!(exact.bracket(0, 100_000), None);
+    assert_eq!(RankSummary::default().bracket(0, 0), None);
 }
 
 #[test]
@@ -226,10 +288,14 @@ fn columns_come_sorted_and_without_gaps() {
                 ((7 * i + j) % 20) as f64
             }
         });
-        let found = map_sorted_columns(rows.view(), &Context::new(), |j, sorted| {
-            Ok((j, sorted.to_vec()))
-        });
-        for (j, (index, sorted)) in found.expect("columns").into_iter().enumerate() {
+        let mut found = vec![(usize::MAX, Vec::new()); d];
+        let context = Context::new();
+        for_each_sorted_column(rows.view(), &mut found, &context, |j, found, sorted| {
+            *found = (j, sorted.to_vec());
+            Ok(())
+        })
+        .expect("columns");
+        for (j, (index, sorted)) in found.into_iter().enumerate() {
             let mut expected: Vec<f64> = rows
                 .column(j)
                 .iter()
@@ -245,14 +311,20 @@ fn columns_come_sorted_and_without_gaps() {
 #[test]
 fn the_first_column_with_an_error_is_told() {
     let rows = Array2::<f64>::zeros((2, 600));
-    let found = map_sorted_columns(rows.view(), &Context::new(), |column, _| {
-        let problem = "it is bad";
-        if column % 100 == 7 {
-            Err(ColumnError { column, problem }.into())
-        } else {
-            Ok(())
-        }
-    });
+    let mut columns = [(); 600];
+    let found = for_each_sorted_column(
+        rows.view(),
+        &mut columns,
+        &Context::new(),
+        |column, (), _| {
+            let problem = "it is bad";
+            if column % 100 == 7 {
+                Err(ColumnError { column, problem }.into())
+            } else {
+                Ok(())
+            }
+        },
+    );
     assert!(found.expect_err("bad").to_string().contains("column 7:"));
 }
 
