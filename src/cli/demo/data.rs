@@ -22,6 +22,12 @@ pub(super) const WATER_FLOW: &str = include_str!(concat!(
 /// Its only feature, in litres per second.
 pub(super) const FLOW: &str = "Water flow [l/s]";
 
+/// The tables as files.
+pub(super) const FILES: [(&str, &str); 2] = [
+    ("breast_cancer.csv", BREAST_CANCER),
+    ("water_flow.csv", WATER_FLOW),
+];
+
 /// The rows of a table, to be sent in pieces.
 pub(super) fn chunks(table: &'static str) -> Result<Chunks> {
     let (source, path) = (Box::new(Cursor::new(table)), Path::new("the demo's data"));
