@@ -142,12 +142,14 @@ fn advice(code: Code, reason: Option<&str>) -> Option<&'static str> {
     // an oversize message can reach us in tonic's own words, without a reason
     if reason == Some(Reason::MessageTooLarge.name()) || code == Code::OutOfRange {
         return Some(
-            "send a large file for scoring with `predict --stream`; for the other commands send fewer rows, or raise the \
-             server's message limit (see `anomalyd serve --help`)",
+            "a large CSV file can be scored with `predict --stream`; otherwise send fewer rows, or compress the file, or raise \
+             the server's message limit (see `anomalyd serve --help`)",
         );
     }
     if reason == Some(Reason::TextValue.name()) {
-        return Some("leave a column of text out with --drop COLUMN");
+        return Some(
+            "to read a CSV column as texts, whatever its values look like, name it with --text-column COLUMN",
+        );
     }
     match code {
         Code::Unauthenticated => {
@@ -220,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_column_is_told_of_drop_and_lines_of_a_piece_are_called_so() {
+    fn a_mixed_column_is_told_of_an_option_and_lines_of_a_piece_are_called_so() {
         let message = "line 2: \"x\" is not a number";
         let status = || {
             let mut details = ErrorDetails::with_error_info("TEXT_VALUE", "anomalyd", []);
@@ -229,12 +231,12 @@ mod tests {
         };
         let whole = text(&status().into());
         assert!(
-            whole.contains("--drop") && !whole.contains("piece"),
+            whole.contains("--text-column") && !whole.contains("piece"),
             "{whole}"
         );
         let piece = text(&Error::from(status()).in_pieces());
         assert!(
-            piece.contains("--drop") && piece.contains("piece"),
+            piece.contains("--text-column") && piece.contains("piece"),
             "{piece}"
         );
         // said once, although the field says it too

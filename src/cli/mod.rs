@@ -43,9 +43,9 @@ struct Cli {
 enum Command {
     /// Run the server
     Serve(Box<serve::ServeArgs>),
-    /// Learn from a CSV file, as the next version of a run
+    /// Learn from a file, as the next version of a run
     Train(Box<train::TrainArgs>),
-    /// Score the rows of a CSV file
+    /// Score the rows of a file
     Predict(Box<predict::PredictArgs>),
     /// Learn from more rows, without the old ones, as the next version of a run
     Update(Box<train::UpdateArgs>),

@@ -1,7 +1,8 @@
 //! `predict --stream`: a file of any size, in chunks that hold bounded memory.
 //!
 //! A stream's answer is bounded too. For `--out`, the file is therefore scored as several streams of at most
-//! [`MAX_RESULTS`] rows, all by the version that scored the first; a row's score does not depend on the rows beside it.
+//! [`MAX_RESULTS`] rows, all by the version that scored the first. Where features are engineered, a row's score depends on the
+//! rows before it, and one stream must do.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,12 +19,15 @@ use super::output::ScoredCsv;
 use super::predict::PredictArgs;
 use crate::proto::v1::predict_stream_request::Part;
 use crate::proto::v1::{
-    Detail, PredictStreamEnd, PredictStreamHeader, PredictStreamRequest, PredictStreamResponse,
-    PredictionSummary,
+    Detail, FileFormat, GetModelRequest, PredictStreamEnd, PredictStreamHeader,
+    PredictStreamRequest, PredictStreamResponse, PredictionSummary,
 };
 
 /// How many results to ask of one stream; the service's own default.
 const MAX_RESULTS: u32 = 100_000;
+
+/// How many results one stream can give at most.
+const MOST_RESULTS: u32 = 1_000_000;
 
 /// How much one stream may hold when its rows are kept until their scores arrive.
 const BATCH: Limits = Limits {
@@ -55,7 +59,13 @@ impl Upload {
     /// Opens the file. Fails when it has no rows.
     pub(super) fn open(args: &PredictArgs) -> Result<Self> {
         let (source, length) = input::open(&args.file)?;
-        let chunks = Chunks::new(source, &args.file, &args.drop, args.out.is_some())?;
+        let keep_records = args.out.is_some();
+        let chunks = Chunks::of_csv(source, &args.file, &args.file_args, &args.drop, keep_records)?
+            .ok_or_else(|| {
+                Error::usage(
+                    "only CSV files can be sent in pieces; leave --stream out, and the file is sent as it is",
+                )
+            })?;
         if !chunks.has_next() {
             return Err(input::no_rows(&args.file));
         }
@@ -104,12 +114,28 @@ impl Upload {
         path: &Path,
     ) -> Result<PredictionSummary> {
         self.header.detail = Detail::Scores.into();
+        let needs_history = self.needs_history(client).await?;
+        if needs_history {
+            self.header.max_results = Some(MOST_RESULTS);
+            self.batch = Limits {
+                rows: MOST_RESULTS as usize,
+                ..Limits::NONE
+            };
+        }
         let mut csv = match &self.chunks {
             Some(chunks) => ScoredCsv::create(path, chunks.header())?,
             None => return Err(input::no_rows(&self.path)),
         };
         let mut total: Option<PredictionSummary> = None;
         while self.chunks.as_ref().is_some_and(Chunks::has_next) {
+            if needs_history && total.is_some() {
+                return Err(Error::failed(format!(
+                    "{} has more than {MOST_RESULTS} rows, more than one stream can give scores of, and with engineered \
+                     features the rows of a series cannot be parted",
+                    self.path.display()
+                ))
+                .hint("score a part of the series at a time, or leave --out out"));
+            }
             let (response, records) = self.exchange(client).await?;
             csv.write_all(&records, &response.scores, &response.is_anomaly)?;
             let part = response.summary.unwrap_or_default();
@@ -123,6 +149,16 @@ impl Upload {
         csv.finish()?;
         self.progress.finish_and_clear();
         total.ok_or_else(|| input::no_rows(&self.path))
+    }
+
+    /// Whether a row's score depends on the rows before it.
+    async fn needs_history(&self, client: &mut Client) -> Result<bool> {
+        let request = GetModelRequest {
+            run_id: self.header.run_id.clone(),
+            version: self.header.version,
+        };
+        let model = client.get_model(request).await?.into_inner().model;
+        Ok(model.is_some_and(|model| model.feature_engineering.is_some()))
     }
 
     /// Sends one stream, of at most a batch, and waits for its answer.
@@ -182,6 +218,7 @@ impl Pump {
         fail: oneshot::Sender<Error>,
     ) -> Option<(Chunks, Vec<ByteRecord>)> {
         self.send(Part::Header(header))?;
+        let csv = self.chunks.options();
         let mut records = Vec::new();
         let mut left = self.batch;
         let mut rows = 0u64;
@@ -203,7 +240,9 @@ impl Pump {
             left.bytes = left.bytes.saturating_sub(chunk.content.len());
             rows += chunk.rows as u64;
             records.extend(chunk.records);
-            self.send(Part::Records(input::csv_records(chunk.content)))?;
+            let format = FileFormat::Csv.into();
+            let part = input::records(chunk.content, format, csv.clone());
+            self.send(Part::Records(part))?;
             self.progress.set_position(self.chunks.position());
         }
         self.send(Part::End(PredictStreamEnd { rows: Some(rows) }))?;
@@ -224,9 +263,14 @@ fn joined(mut total: PredictionSummary, part: PredictionSummary) -> PredictionSu
     total.n_anomalies = sum(total.n_anomalies, part.n_anomalies);
     total.n_missing_values = sum(total.n_missing_values, part.n_missing_values);
     total.n_infinite_values = sum(total.n_infinite_values, part.n_infinite_values);
-    for feature in part.missing_features {
-        if !total.missing_features.contains(&feature) {
-            total.missing_features.push(feature);
+    for (all, more) in [
+        (&mut total.missing_features, part.missing_features),
+        (&mut total.unknown_features, part.unknown_features),
+    ] {
+        for feature in more {
+            if !all.contains(&feature) {
+                all.push(feature);
+            }
         }
     }
     total

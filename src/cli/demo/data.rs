@@ -1,6 +1,10 @@
 //! The tables that the demo carries, and how predictions compare with known labels.
 
+use std::io::Cursor;
+use std::path::Path;
+
 use crate::cli::error::{Error, Result};
+use crate::cli::input::{Chunks, FileArgs};
 
 /// Wisconsin diagnostic breast cancer: 569 rows, 30 features, and [`LABEL`].
 pub(super) const BREAST_CANCER: &str = include_str!(concat!(
@@ -17,6 +21,19 @@ pub(super) const WATER_FLOW: &str = include_str!(concat!(
 ));
 /// Its only feature, in litres per second.
 pub(super) const FLOW: &str = "Water flow [l/s]";
+
+/// The tables as files.
+pub(super) const FILES: [(&str, &str); 2] = [
+    ("breast_cancer.csv", BREAST_CANCER),
+    ("water_flow.csv", WATER_FLOW),
+];
+
+/// The rows of a table, to be sent in pieces.
+pub(super) fn chunks(table: &'static str) -> Result<Chunks> {
+    let (source, path) = (Box::new(Cursor::new(table)), Path::new("the demo's data"));
+    Chunks::of_csv(source, path, &FileArgs::default(), &[], false)?
+        .ok_or_else(|| Error::failed("the demo's data is not CSV"))
+}
 
 /// One column of a table, as numbers.
 pub(super) fn column(table: &str, name: &str) -> Result<Vec<f64>> {

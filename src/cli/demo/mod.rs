@@ -5,6 +5,7 @@ mod server;
 mod story;
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::Format;
@@ -20,6 +21,9 @@ const INTERRUPTED: u8 = 130;
 /// The arguments of `demo`.
 #[derive(Debug, clap::Args)]
 pub(super) struct DemoArgs {
+    /// Only write the tables of the demo to a folder, as CSV files
+    #[arg(long, value_name = "FOLDER", conflicts_with = "json")]
+    write_data: Option<PathBuf>,
     #[command(flatten)]
     format: Format,
 }
@@ -27,6 +31,9 @@ pub(super) struct DemoArgs {
 impl DemoArgs {
     /// Runs the demo. The folder goes whatever happens: at the end, on an error, and when interrupted.
     pub(super) async fn run(&self, out: &mut dyn Write) -> Result<ExitCode> {
+        if let Some(folder) = &self.write_data {
+            return write_data(folder, out).map(|()| ExitCode::SUCCESS);
+        }
         let folder = tempfile::Builder::new()
             .prefix("anomalyd-demo-")
             .tempdir()
@@ -63,9 +70,39 @@ impl DemoArgs {
     }
 }
 
+/// Writes the tables. A file that is there already is left alone, and an error.
+fn write_data(folder: &Path, out: &mut dyn Write) -> Result<()> {
+    for (name, table) in data::FILES {
+        let path = folder.join(name);
+        std::fs::File::create_new(&path)
+            .and_then(|mut file| file.write_all(table.as_bytes()))
+            .map_err(|error| Error::failed(format!("cannot write {}: {error}", path.display())))?;
+        writeln!(out, "{}", path.display())?;
+    }
+    Ok(())
+}
+
 async fn client(server: &DemoServer) -> Result<Client> {
     let channel = connect::connect(&server.address.to_string(), connect::CONNECT_TIMEOUT).await?;
     let token = uuid::Uuid::new_v4().simple().to_string();
     let headers = connect::call_headers(Some(&token), None)?;
     Ok(connect::client(connect::with_headers(channel, headers)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_written_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut out = Vec::new();
+        write_data(folder.path(), &mut out).expect("writes");
+        let text = String::from_utf8(out).expect("text");
+        for (path, (_, table)) in text.lines().zip(data::FILES) {
+            assert_eq!(std::fs::read_to_string(path).expect("reads"), table);
+        }
+        let error = write_data(folder.path(), &mut Vec::new()).expect_err("they are there");
+        assert!(format!("{error:?}").contains("breast_cancer.csv"));
+    }
 }

@@ -1,14 +1,13 @@
 //! What the demo shows, step by step.
 
-use std::io::{Cursor, Write};
-use std::path::Path;
+use std::io::Write;
 
 use serde_json::{Map, Value, json};
 
 use super::data::{self, BREAST_CANCER, FLOW, LABEL, WATER_FLOW};
 use crate::cli::connect::Client;
 use crate::cli::error::{Error, Result};
-use crate::cli::input::{self, Chunks, Limits};
+use crate::cli::input::{self, Limits};
 use crate::cli::models;
 use crate::cli::render::plot::{self, Group};
 use crate::cli::render::{json as protojson, model, prediction};
@@ -154,8 +153,7 @@ impl<'a> Story<'a> {
             detail: Detail::Scores.into(),
             ..Default::default()
         })];
-        let source = Box::new(Cursor::new(BREAST_CANCER));
-        let mut chunks = Chunks::new(source, Path::new("breast_cancer.csv"), &[], false)?;
+        let mut chunks = data::chunks(BREAST_CANCER)?;
         let limits = Limits {
             rows: ROWS_A_MESSAGE,
             ..Limits::NONE
@@ -197,8 +195,7 @@ impl<'a> Story<'a> {
         self.title(
             "update: learn from more rows; the version before stays, and can still be asked",
         )?;
-        let source = Box::new(Cursor::new(BREAST_CANCER));
-        let mut chunks = Chunks::new(source, Path::new("breast_cancer.csv"), &[], false)?;
+        let mut chunks = data::chunks(BREAST_CANCER)?;
         let Some(chunk) = chunks.next(Limits {
             rows: ROWS_A_MESSAGE,
             ..Limits::NONE
@@ -354,7 +351,7 @@ fn table() -> Records {
     input::csv_records(BREAST_CANCER)
 }
 
-/// The water flow as a matrix of one column: the times are text, which no detector takes.
+/// The water flow as a matrix of one column, without its times.
 fn flow() -> Result<Records> {
     let matrix = Matrix {
         feature_names: vec![FLOW.to_owned()],

@@ -1,5 +1,7 @@
 //! What commands show: tables and plots for people, JSON for programs.
 
+pub(super) mod chart;
+mod columns;
 pub(super) mod json;
 pub(super) mod model;
 mod parameters;

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use bytesize::ByteSize;
 
-use super::{parameters, table};
+use super::{columns, parameters, table};
 use crate::cli::error::Result;
 use crate::proto::v1::{GaussianMoments, LabelMetrics, Model, Scaler, TrainingStatistics};
 
@@ -15,7 +15,12 @@ pub(in crate::cli) fn write_trained(out: &mut dyn Write, model: &Model) -> Resul
         "run {:?} is at version {}: {}, {} features, {} rows seen",
         model.run_id, model.version, model.detector_name, model.n_features, model.n_rows
     )?;
-    let mut facts = vec![("threshold", table::optional(model.threshold))];
+    let mut facts = Vec::new();
+    let of_columns = columns::in_short(&model.columns);
+    if !of_columns.is_empty() {
+        facts.push(("columns", of_columns));
+    }
+    facts.push(("threshold", table::optional(model.threshold)));
     if let Some(statistics) = &model.statistics {
         add_counts(&mut facts, statistics);
         if let Some(metrics) = &statistics.label_metrics {
@@ -52,6 +57,7 @@ pub(in crate::cli) fn write_model(
     if let Some(fraction) = model.validation_fraction {
         facts.push(("validation fraction", table::number(fraction)));
     }
+    columns::add_facts(&mut facts, model);
     facts.push(("rows seen", model.n_rows.to_string()));
     facts.push(("size", ByteSize(model.size_bytes).to_string()));
     if let Some(time) = &model.create_time {
@@ -59,7 +65,8 @@ pub(in crate::cli) fn write_model(
     }
     let Some(statistics) = &model.statistics else {
         facts.push(("features", model.feature_names.join(", ")));
-        return table::write_facts(out, &facts);
+        table::write_facts(out, &facts)?;
+        return columns::write(out, &model.columns);
     };
     add_counts(&mut facts, statistics);
     if let Some(metrics) = &statistics.label_metrics {
@@ -74,9 +81,11 @@ pub(in crate::cli) fn write_model(
     }
     if statistics.features.is_empty() {
         facts.push(("features", model.feature_names.join(", ")));
-        return table::write_facts(out, &facts);
+        table::write_facts(out, &facts)?;
+        return columns::write(out, &model.columns);
     }
     table::write_facts(out, &facts)?;
+    columns::write(out, &model.columns)?;
     write_features(out, statistics)
 }
 

@@ -92,6 +92,9 @@ pub(in crate::cli) fn write_summary(
     if !summary.missing_features.is_empty() {
         facts.push(("missing in", summary.missing_features.join(", ")));
     }
+    if !summary.unknown_features.is_empty() {
+        facts.push(("left out", summary.unknown_features.join(", ")));
+    }
     table::write_facts(out, &facts)
 }
 

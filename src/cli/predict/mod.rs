@@ -1,19 +1,23 @@
-//! `predict`: scores for the rows of a CSV file, in one request or as a stream.
+//! `predict`: scores for the rows of a file, in one request or as a stream.
 
 use std::collections::HashMap;
-use std::io::{Cursor, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
+use csv::ByteRecord;
 
 use super::connect::{Client, Connection};
 use super::error::Result;
-use super::input::{self, Chunks, Limits};
+use super::input::{self, FileArgs, Limits, Whole};
 use super::output::ScoredCsv;
 use super::render::json;
 use super::render::prediction::{self, Answer};
 use super::{Format, stream};
-use crate::proto::v1::{Detail, PredictRequest, PredictResponse, PredictionSummary, RowPrediction};
+use crate::proto::v1::{
+    Detail, GetModelRequest, PredictRequest, PredictResponse, PredictionSummary, RowPrediction,
+};
+
+mod series;
 
 /// How many of the input's first columns are shown beside a row.
 const SHOWN_COLUMNS: usize = 4;
@@ -23,15 +27,29 @@ const SHOWN_COLUMNS: usize = 4;
 pub(super) struct PredictArgs {
     /// The run to score with
     pub(super) run: String,
-    /// The CSV file to score, with a header line; - for the standard input
+    /// The file to score: CSV, JSON, JSON Lines, Parquet or Arrow IPC; - for the standard input
     pub(super) file: PathBuf,
-    /// Send the file in pieces, whatever its size
+    /// Send a CSV file in pieces, whatever its size
     ///
     /// Without --out the answer holds at most 100000 rows, and the summary all. With --out the file is scored as several
-    /// streams of at most 100000 rows each, by one version of the run, so that every row gets its score.
+    /// streams of at most 100000 rows each, by one version of the run, so that every row gets its score. With engineered
+    /// features, a score depends on the rows before: then it is one stream, of at most 1000000 rows.
     #[arg(long)]
     stream: bool,
-    /// Write a CSV file with the columns of the input, and score and is_anomaly (1 or 0)
+    /// Draw a column of numbers over the rows of a CSV file, with the flagged ones, and list the segments that they form
+    #[arg(long, value_name = "COLUMN", conflicts_with_all = ["stream", "out", "detail", "json"])]
+    plot: Option<String>,
+    /// With --plot: how many rows that are not flagged may lie between two of one segment; without it, none
+    #[arg(
+        long,
+        value_name = "ROWS",
+        default_value_t = 0,
+        hide_default_value = true,
+        requires = "plot"
+    )]
+    gap: usize,
+    /// Write a CSV file with the columns of the input, and score and is_anomaly (1 or 0); of a file that is not CSV, with the
+    /// number of the row, from 0
     #[arg(long, value_name = "CSV", conflicts_with = "detail")]
     pub(super) out: Option<PathBuf>,
     /// How much to answer of each row; without it, scores, and with --stream the anomalies
@@ -40,14 +58,16 @@ pub(super) struct PredictArgs {
     /// The version to score with; without it, the active one
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub(super) version: u64,
-    /// How many of the most anomalous rows to show
+    /// How many of the most anomalous rows, or segments, to show
     #[arg(long, value_name = "N", default_value_t = 10)]
     top: usize,
-    /// A column to leave out of what is sent, such as a text column; may be repeated
+    /// A column of a CSV file to leave out of what is sent, which the model does not know; may be repeated
     #[arg(long, value_name = "COLUMN")]
     pub(super) drop: Vec<String>,
     #[command(flatten)]
     format: Format,
+    #[command(flatten)]
+    pub(super) file_args: FileArgs,
     #[command(flatten)]
     connection: Connection,
 }
@@ -73,10 +93,15 @@ impl PredictArgs {
             let client = &mut self.connection.client().await?;
             return self.streamed(client, source, out).await;
         }
-        let content = input::read(&self.file)?;
-        let request = self.request(&content)?;
+        let whole = Whole::read(&self.file, &self.file_args)?;
+        let request = self.request(&whole)?;
+        if let Some(column) = &self.plot {
+            let plotted = series::Column::read(&whole, column)?;
+            let client = &mut self.connection.client().await?;
+            return self.plotted(client, request, plotted, out).await;
+        }
         let client = &mut self.connection.client().await?;
-        self.whole(client, request, &content, out).await
+        self.whole(client, request, &whole, out).await
     }
 
     pub(super) fn detail(&self, default: Detail) -> Detail {
@@ -89,10 +114,10 @@ impl PredictArgs {
         }
     }
 
-    fn request(&self, content: &Bytes) -> Result<PredictRequest> {
+    fn request(&self, whole: &Whole) -> Result<PredictRequest> {
         Ok(PredictRequest {
             run_id: self.run.clone(),
-            records: Some(input::records(content, &self.file, &self.drop)?),
+            records: Some(whole.records(&self.drop)?),
             detail: self.detail(Detail::Scores).into(),
             version: self.version,
         })
@@ -102,16 +127,20 @@ impl PredictArgs {
         &self,
         client: &mut Client,
         request: PredictRequest,
-        content: &Bytes,
+        whole: &Whole,
         out: &mut dyn Write,
     ) -> Result<()> {
         if let Some(path) = &self.out {
-            let mut rows = self.rows(content)?;
-            let mut csv = ScoredCsv::create(path, rows.header())?;
+            let mut rows = whole.rows()?;
+            let numbers = ByteRecord::from(vec!["row"]);
+            let header = rows.as_ref().map_or(&numbers, |rows| rows.header());
+            let mut csv = ScoredCsv::create(path, header)?;
             let response = client.predict(request).await?.into_inner();
-            let records = match rows.next(Limits::NONE)? {
-                Some(chunk) => chunk.records,
-                None => return Err(input::no_rows(&self.file)),
+            let records = match rows.as_mut().map(|rows| rows.next(Limits::NONE)) {
+                Some(chunk) => chunk?.ok_or_else(|| input::no_rows(&self.file))?.records,
+                None => (0..response.scores.len())
+                    .map(|row| ByteRecord::from(vec![row.to_string()]))
+                    .collect(),
             };
             csv.write_all(&records, &response.scores, &response.is_anomaly)?;
             csv.finish()?;
@@ -121,7 +150,25 @@ impl PredictArgs {
         if self.format.json {
             return json::write(out, "PredictResponse", &response);
         }
-        self.show(&response.into(), Some(content), out)
+        self.show(&response.into(), Some(whole), out)
+    }
+
+    async fn plotted(
+        &self,
+        client: &mut Client,
+        request: PredictRequest,
+        column: series::Column,
+        out: &mut dyn Write,
+    ) -> Result<()> {
+        let answer: Answer = client.predict(request).await?.into_inner().into();
+        let model = GetModelRequest {
+            run_id: self.run.clone(),
+            version: answer.summary.version,
+        };
+        let model = client.get_model(model).await?.into_inner().model;
+        let columns = model.unwrap_or_default().columns;
+        prediction::write_summary(out, &answer.summary)?;
+        series::write(out, &column, &columns, &answer, self.gap, self.top)
     }
 
     async fn streamed(
@@ -161,18 +208,15 @@ impl PredictArgs {
         Ok(())
     }
 
-    fn show(&self, answer: &Answer, content: Option<&Bytes>, out: &mut dyn Write) -> Result<()> {
+    fn show(&self, answer: &Answer, whole: Option<&Whole>, out: &mut dyn Write) -> Result<()> {
         prediction::write_summary(out, &answer.summary)?;
         let top = answer.top(self.top);
         if top.is_empty() {
             return Ok(());
         }
-        writeln!(
-            out,
-            "\nthe most anomalous rows, counted from 0 below the header:"
-        )?;
-        let (header, cells) = match content {
-            Some(content) => self.cells(content, &top)?,
+        writeln!(out, "\nthe most anomalous rows, counted from 0:")?;
+        let (header, cells) = match whole {
+            Some(whole) => cells(whole, &top)?,
             None => Default::default(),
         };
         prediction::write_rows(out, &top, &header, |row| {
@@ -186,49 +230,40 @@ impl PredictArgs {
         }
         Ok(())
     }
+}
 
-    /// The first columns of some rows of the input.
-    fn cells(&self, content: &Bytes, rows: &[RowPrediction]) -> Result<(Vec<String>, CellsOfRow)> {
-        let text = |record: &csv::ByteRecord| -> Vec<String> {
-            record
-                .iter()
-                .take(SHOWN_COLUMNS)
-                .map(|cell| String::from_utf8_lossy(cell).into_owned())
-                .collect()
-        };
-        let mut cells: CellsOfRow = rows
+/// The first columns of some rows of the input, where it is CSV.
+fn cells(whole: &Whole, rows: &[RowPrediction]) -> Result<(Vec<String>, CellsOfRow)> {
+    let text = |record: &ByteRecord| -> Vec<String> {
+        record
             .iter()
-            .filter_map(|row| row.row)
-            .map(|row| (row, Vec::new()))
-            .collect();
-        let mut chunks = self.rows(content)?;
-        let header = text(chunks.header());
-        let mut index = 0;
-        while let Some(chunk) = chunks.next(stream::CHUNK)? {
-            for record in &chunk.records {
-                if let Some(cells) = cells.get_mut(&index) {
-                    *cells = text(record);
-                }
-                index += 1;
+            .take(SHOWN_COLUMNS)
+            .map(|cell| String::from_utf8_lossy(cell).into_owned())
+            .collect()
+    };
+    let mut cells: CellsOfRow = rows
+        .iter()
+        .filter_map(|row| row.row)
+        .map(|row| (row, Vec::new()))
+        .collect();
+    let Some(mut chunks) = whole.rows()? else {
+        return Ok(Default::default());
+    };
+    let header = text(chunks.header());
+    let mut index = 0;
+    while let Some(chunk) = chunks.next(stream::CHUNK)? {
+        for record in &chunk.records {
+            if let Some(cells) = cells.get_mut(&index) {
+                *cells = text(record);
             }
+            index += 1;
         }
-        Ok((header, cells))
     }
-
-    /// The rows with all their columns.
-    fn rows(&self, content: &Bytes) -> Result<Chunks> {
-        Chunks::new(
-            Box::new(Cursor::new(content.clone())),
-            &self.file,
-            &[],
-            true,
-        )
-    }
+    Ok((header, cells))
 }
 
 /// The shown cells of some rows, by the index of the row.
 type CellsOfRow = HashMap<u64, Vec<String>>;
 
 #[cfg(test)]
-#[path = "predict_tests.rs"]
 mod tests;

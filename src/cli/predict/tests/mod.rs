@@ -1,174 +1,18 @@
 //! `predict` against a service in the same process, whose score of a row is its column `x`.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Parser;
 use http::HeaderMap;
-use tonic::{Request, Response, Status, Streaming};
 
 use super::super::connect::{self, Client};
 use super::super::error::Error;
 use super::*;
-use crate::proto::v1::anomaly_service_server::{AnomalyService, AnomalyServiceServer};
-use crate::proto::v1::predict_stream_request::Part;
-use crate::proto::v1::{
-    self as pb, PredictStreamHeader, PredictStreamRequest, PredictStreamResponse, records,
-};
+use crate::proto::v1::anomaly_service_server::AnomalyServiceServer;
 
-const THRESHOLD: f64 = 5.0;
-const ACTIVE_VERSION: u64 = 7;
+mod fake;
 
-/// The header of a stream, and how many rows each of its messages had.
-type SeenStream = (PredictStreamHeader, Vec<usize>);
-
-#[derive(Clone, Default)]
-struct Fake {
-    /// The headers of the streams that were answered, with the rows of each message.
-    streams: Arc<Mutex<Vec<SeenStream>>>,
-}
-
-impl Fake {
-    fn streams(&self) -> Vec<SeenStream> {
-        self.streams
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-}
-
-fn scores(records: Option<pb::Records>) -> Result<Vec<f64>, Status> {
-    let Some(records::Form::File(file)) = records.and_then(|records| records.form) else {
-        return Err(Status::invalid_argument("expected a file"));
-    };
-    let mut reader = csv::Reader::from_reader(&*file.content);
-    let header = reader
-        .headers()
-        .map_err(|e| Status::invalid_argument(e.to_string()))?
-        .clone();
-    if header.iter().any(|name| name == "text") {
-        return Err(Status::invalid_argument("text columns are refused"));
-    }
-    let x = header
-        .iter()
-        .position(|name| name == "x")
-        .ok_or_else(|| Status::invalid_argument("no x"))?;
-    reader
-        .records()
-        .map(|record| {
-            let record = record.map_err(|e| Status::invalid_argument(e.to_string()))?;
-            record[x]
-                .parse()
-                .map_err(|_| Status::invalid_argument("not a number"))
-        })
-        .collect()
-}
-
-fn summary(run_id: String, version: u64, scores: &[f64]) -> PredictionSummary {
-    PredictionSummary {
-        run_id,
-        version: if version == 0 {
-            ACTIVE_VERSION
-        } else {
-            version
-        },
-        threshold: Some(THRESHOLD),
-        n_rows: Some(scores.len() as u64),
-        n_anomalies: Some(scores.iter().filter(|&&score| score > THRESHOLD).count() as u64),
-        ..Default::default()
-    }
-}
-
-#[tonic::async_trait]
-impl AnomalyService for Fake {
-    async fn predict(
-        &self,
-        request: Request<PredictRequest>,
-    ) -> Result<Response<PredictResponse>, Status> {
-        let request = request.into_inner();
-        let mut scores = scores(request.records)?;
-        let summary = summary(request.run_id.clone(), request.version, &scores);
-        if request.run_id == "forgetful" {
-            scores.pop();
-        }
-        Ok(Response::new(PredictResponse {
-            summary: Some(summary),
-            is_anomaly: scores.iter().map(|&score| score > THRESHOLD).collect(),
-            scores,
-            rows: Vec::new(),
-        }))
-    }
-
-    async fn predict_stream(
-        &self,
-        request: Request<Streaming<PredictStreamRequest>>,
-    ) -> Result<Response<PredictStreamResponse>, Status> {
-        let mut stream = request.into_inner();
-        let Some(Part::Header(header)) = stream.message().await?.and_then(|message| message.part)
-        else {
-            return Err(Status::invalid_argument("expected a header"));
-        };
-        if header.run_id == "missing" {
-            return Err(Status::not_found("no such run"));
-        }
-        let (mut all, mut messages) = (Vec::new(), Vec::new());
-        loop {
-            match stream.message().await?.and_then(|message| message.part) {
-                Some(Part::Records(part)) => {
-                    let scores = scores(Some(part))?;
-                    messages.push(scores.len());
-                    all.extend(scores);
-                }
-                Some(Part::End(end)) if end.rows == Some(all.len() as u64) => break,
-                Some(_) => return Err(Status::invalid_argument("out of order, or miscounted")),
-                None => return Err(Status::invalid_argument("the stream has no end")),
-            }
-        }
-        let summary = summary(header.run_id.clone(), header.version, &all);
-        self.streams
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push((header, messages));
-        Ok(Response::new(PredictStreamResponse {
-            summary: Some(summary),
-            is_anomaly: all.iter().map(|&score| score > THRESHOLD).collect(),
-            scores: all,
-            rows: Vec::new(),
-            truncated: Some(false),
-        }))
-    }
-
-    async fn train(
-        &self,
-        _: Request<pb::TrainRequest>,
-    ) -> Result<Response<pb::TrainResponse>, Status> {
-        Err(Status::unimplemented("not needed here"))
-    }
-    async fn update(
-        &self,
-        _: Request<pb::UpdateRequest>,
-    ) -> Result<Response<pb::UpdateResponse>, Status> {
-        Err(Status::unimplemented("not needed here"))
-    }
-    async fn list_models(
-        &self,
-        _: Request<pb::ListModelsRequest>,
-    ) -> Result<Response<pb::ListModelsResponse>, Status> {
-        Err(Status::unimplemented("not needed here"))
-    }
-    async fn get_model(
-        &self,
-        _: Request<pb::GetModelRequest>,
-    ) -> Result<Response<pb::GetModelResponse>, Status> {
-        Err(Status::unimplemented("not needed here"))
-    }
-    async fn delete_run(
-        &self,
-        _: Request<pb::DeleteRunRequest>,
-    ) -> Result<Response<pb::DeleteRunResponse>, Status> {
-        Err(Status::unimplemented("not needed here"))
-    }
-}
+use fake::{ACTIVE_VERSION, Fake, THRESHOLD};
 
 /// A folder with an input, and what is needed to run `predict` on it.
 struct Case {
@@ -215,15 +59,20 @@ impl Case {
 
     async fn whole(&self, run: &str, options: &[&str]) -> Result<String, Error> {
         let args = self.args(run, options);
-        let content = input::read(&args.file)?;
+        let whole = Whole::read(&args.file, &args.file_args)?;
+        let request = args.request(&whole)?;
         let mut out = Vec::new();
-        args.whole(
-            &mut self.client(),
-            args.request(&content)?,
-            &content,
-            &mut out,
-        )
-        .await?;
+        match &args.plot {
+            None => {
+                args.whole(&mut self.client(), request, &whole, &mut out)
+                    .await?
+            }
+            Some(column) => {
+                let column = series::Column::read(&whole, column)?;
+                args.plotted(&mut self.client(), request, column, &mut out)
+                    .await?;
+            }
+        }
         Ok(String::from_utf8(out).expect("text"))
     }
 
@@ -373,4 +222,54 @@ fn a_file_without_rows_is_refused_before_it_is_sent() {
     let case = Case::new("x,y\n");
     let error = stream::Upload::open(&case.args("run", &["--stream"])).err();
     assert!(format!("{error:?}").contains("no rows"), "{error:?}");
+}
+
+#[tokio::test]
+async fn rows_that_depend_on_those_before_are_one_stream() {
+    let (input, expected) = table(25);
+    let case = Case::new(&input);
+    let options = ["--stream", "--drop", "text", "--out", "OUT"];
+    case.streamed("engineered", &options, 4, 10)
+        .await
+        .expect("scores");
+    assert_eq!(read(&case.path("out.csv")), expected);
+    let streams = case.fake.streams();
+    assert_eq!(streams.len(), 1);
+    assert_eq!(streams[0].0.max_results, Some(1_000_000));
+}
+
+#[tokio::test]
+async fn a_plot_shows_each_series_and_its_segments() {
+    let mut input = "when,sensor,x\n".to_owned();
+    for hour in 0..20 {
+        let high = if (7..9).contains(&hour) { 9.0 } else { 1.0 };
+        input.push_str(&format!("t{hour},left,{high}\nt{hour},right,2\n"));
+    }
+    let case = Case::new(&input);
+    let shown = case.whole("run", &["--plot", "x"]).await.expect("plots");
+    for expected in ["x of left;", "x of right;", "1 flagged segments"] {
+        assert!(shown.contains(expected), "{expected} in {shown}");
+    }
+    let words: Vec<&str> = shown.split_whitespace().collect();
+    let segment = ["left", "┆", "t7", "┆", "t8", "┆", "2", "┆", "9"];
+    assert!(
+        words.windows(segment.len()).any(|words| words == segment),
+        "{shown}"
+    );
+    for (column, expected) in [("y", "no column"), ("when", "no numbers")] {
+        let error = case
+            .whole("run", &["--plot", column])
+            .await
+            .expect_err(column);
+        assert!(format!("{error:?}").contains(expected), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_csv_is_cut() {
+    let case = Case::new("[{\"x\": 1}]");
+    let error = stream::Upload::open(&case.args("run", &["--stream"])).err();
+    assert!(format!("{error:?}").contains("only CSV"), "{error:?}");
+    let error = case.whole("run", &["--plot", "x"]).await.expect_err("JSON");
+    assert_eq!(error.exit_code(), Some(2));
 }

@@ -1,24 +1,30 @@
-//! `train` and `update`: models from CSV files.
+//! `train` and `update`: models from files.
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 
+use super::Format;
 use super::connect::{Client, Connection};
 use super::error::{Error, Result};
+use super::input::{FileArgs, Whole};
 use super::params::{self, Param};
 use super::render::{json, model};
-use super::{Format, input};
 use crate::proto::v1::train_request::Detector;
 use crate::proto::v1::{Model, Scaler, TrainRequest, UpdateRequest};
+
+mod columns;
+
+use columns::{ColumnArgs, EngineeringArgs};
 
 /// The arguments of `train`.
 #[derive(Debug, clap::Args)]
 pub(super) struct TrainArgs {
     /// The run to add a version to; it is created when it does not exist
     run: String,
-    /// The CSV file to learn from, with a header line; - for the standard input. Left out when z_score is given baselines
+    /// The file to learn from: CSV, JSON, JSON Lines, Parquet or Arrow IPC; - for the standard input. Left out when z_score is
+    /// given baselines
     file: Option<PathBuf>,
     /// The detector; without it, auto
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(params::detector_names()))]
@@ -35,15 +41,22 @@ pub(super) struct TrainArgs {
     /// How to scale features; without it, the detector's own way
     #[arg(long, value_enum)]
     scaler: Option<ScalerName>,
-    /// A column with known labels, 1 for an anomaly: learned from by random_forest and logistic_regression, compared with by
-    /// every other detector
-    #[arg(long, value_name = "COLUMN")]
-    label_column: Option<String>,
     /// The share of rows to measure a detector on that learns from labels; without it, 0.2
     #[arg(long, value_name = "SHARE")]
     validation_fraction: Option<f64>,
+    /// Train like a version of the run in all that is not given here; 0 for the active one
+    #[arg(long, value_name = "VERSION")]
+    like_version: Option<u64>,
     #[command(flatten)]
     common: WriteArgs,
+    #[command(flatten)]
+    columns: ColumnArgs,
+    #[command(flatten)]
+    engineering: EngineeringArgs,
+    #[command(flatten)]
+    file_args: FileArgs,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 fn params_help() -> String {
@@ -59,25 +72,27 @@ fn params_help() -> String {
 pub(super) struct UpdateArgs {
     /// The run to update
     run: String,
-    /// The CSV file with the new rows; - for the standard input
+    /// The file with the new rows, in any format; - for the standard input
     file: PathBuf,
+    /// A column of a CSV file to leave out of what is sent, which the model does not know; may be repeated
+    #[arg(long, value_name = "COLUMN")]
+    drop: Vec<String>,
     #[command(flatten)]
     common: WriteArgs,
+    #[command(flatten)]
+    file_args: FileArgs,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 /// What both commands take.
 #[derive(Debug, clap::Args)]
 struct WriteArgs {
-    /// A column to leave out of what is sent, such as a text column; may be repeated
-    #[arg(long, value_name = "COLUMN")]
-    drop: Vec<String>,
     /// A key that makes it safe to run the same command again after a failure
     #[arg(long, value_name = "KEY")]
     request_id: Option<String>,
     #[command(flatten)]
     format: Format,
-    #[command(flatten)]
-    connection: Connection,
 }
 
 /// The ways to scale.
@@ -94,7 +109,7 @@ enum ScalerName {
 impl TrainArgs {
     pub(super) async fn run(&self, out: &mut dyn Write) -> Result<()> {
         let request = self.request()?;
-        let client = &mut self.common.connection.client().await?;
+        let client = &mut self.connection.client().await?;
         train(client, request, &self.common.format, out).await
     }
 
@@ -102,15 +117,11 @@ impl TrainArgs {
         let detector = params::detector(self.detector.as_deref(), &self.params)?;
         let given = matches!(&detector, Some(Detector::ZScore(z)) if !z.baselines.is_empty());
         let records = match (&self.file, given) {
-            (Some(file), false) => Some(input::records(
-                &input::read(file)?,
-                file,
-                &self.common.drop,
-            )?),
+            (Some(file), false) => Some(Whole::read(file, &self.file_args)?.records(&[])?),
             (None, true) => None,
             (None, false) => {
                 return Err(Error::usage(
-                    "name the CSV file to learn from: anomalyd train RUN FILE",
+                    "name the file to learn from: anomalyd train RUN FILE",
                 ));
             }
             (Some(_), true) => {
@@ -126,10 +137,11 @@ impl TrainArgs {
             contamination: self.contamination,
             threshold: self.threshold,
             scaler: self.scaler.map_or(Scaler::Unspecified, Into::into).into(),
-            label_column: self.label_column.clone().unwrap_or_default(),
             validation_fraction: self.validation_fraction,
+            like_version: self.like_version,
+            feature_engineering: self.engineering.message()?,
             request_id: self.common.request_id.clone().unwrap_or_default(),
-            ..TrainRequest::default()
+            ..self.columns.request()
         })
     }
 }
@@ -138,14 +150,10 @@ impl UpdateArgs {
     pub(super) async fn run(&self, out: &mut dyn Write) -> Result<()> {
         let request = UpdateRequest {
             run_id: self.run.clone(),
-            records: Some(input::records(
-                &input::read(&self.file)?,
-                &self.file,
-                &self.common.drop,
-            )?),
+            records: Some(Whole::read(&self.file, &self.file_args)?.records(&self.drop)?),
             request_id: self.common.request_id.clone().unwrap_or_default(),
         };
-        let client = &mut self.common.connection.client().await?;
+        let client = &mut self.connection.client().await?;
         update(client, request, &self.common.format, out).await
     }
 }
@@ -192,69 +200,4 @@ impl From<ScalerName> for Scaler {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Train {
-        #[command(flatten)]
-        args: TrainArgs,
-    }
-
-    fn request(line: &[&str]) -> Result<TrainRequest> {
-        let words = ["train"].iter().chain(line);
-        Train::try_parse_from(words)
-            .expect("it parses")
-            .args
-            .request()
-    }
-
-    #[test]
-    fn every_option_reaches_the_request() {
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), "t,x\nmon,1\n").expect("writes");
-        let path = file.path().to_str().expect("a path of text");
-        let made = request(&[
-            "cards",
-            path,
-            "--detector",
-            "gaussian",
-            "-p",
-            "ridge=0.1",
-            "--threshold",
-            "-1.5",
-            "--scaler",
-            "robust",
-            "--label-column",
-            "y",
-            "--drop",
-            "t",
-            "--request-id",
-            "k",
-        ])
-        .expect("it is right");
-        assert_eq!(made.run_id, "cards");
-        assert_eq!(made.records, Some(input::csv_records(b"x\n1\n".to_vec())));
-        assert_eq!(made.threshold, Some(-1.5));
-        assert_eq!(made.contamination, None);
-        assert_eq!(made.scaler(), Scaler::Robust);
-        assert_eq!(
-            (made.label_column.as_str(), made.request_id.as_str()),
-            ("y", "k")
-        );
-        assert!(matches!(made.detector, Some(Detector::Gaussian(_))));
-    }
-
-    #[test]
-    fn a_file_or_baselines_but_not_both() {
-        let baselines = ["--detector", "z_score", "-p", "baseline=x:1:2"];
-        let with = |start: &[&'static str]| request(&[start, &baselines].concat());
-        assert_eq!(with(&["r"]).expect("baselines").records, None);
-        assert_eq!(
-            with(&["r", "f.csv"]).expect_err("both").exit_code(),
-            Some(2)
-        );
-        assert_eq!(request(&["r"]).expect_err("neither").exit_code(), Some(2));
-    }
-}
+mod tests;

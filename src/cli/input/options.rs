@@ -1,0 +1,125 @@
+//! `--format`, `--delimiter` and the like: what a file is.
+
+use crate::cli::descriptors;
+use crate::proto::v1::CsvOptions;
+
+/// What else formats are called.
+const SHORT_FORMATS: [(&str, &str); 2] = [("json_lines", "jsonl"), ("arrow_ipc", "arrow")];
+
+/// How a file is written.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "File")]
+pub(in crate::cli) struct FileArgs {
+    /// The format of FILE, which may be compressed by gzip or zstd; without it, told by the first bytes
+    #[arg(long, value_name = "FORMAT", value_parser = descriptors::word_parser("FileFormat", &SHORT_FORMATS))]
+    pub(super) format: Option<i32>,
+    /// CSV: the character between cells, or tab; without it, one of , ; tab | is told by the first lines
+    #[arg(long, value_name = "CHAR", value_parser = character)]
+    pub(super) delimiter: Option<char>,
+    /// CSV: the decimal sign, . or ,
+    #[arg(long, value_name = "CHAR", value_parser = character)]
+    pub(super) decimal: Option<char>,
+    /// CSV: the encoding, such as windows-1252 or shift_jis; without it, UTF-8 or what a byte order mark says
+    #[arg(long, value_name = "LABEL")]
+    pub(super) encoding: Option<String>,
+    /// CSV: a text that stands for a missing value, beside an empty cell, NA, null and the like; may be repeated
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(super) na_value: Vec<String>,
+    /// CSV: the first line is a row, and the columns are called f0, f1 and so on
+    #[arg(long)]
+    pub(super) no_header: bool,
+    /// CSV: the character around cells that hold delimiters or line breaks; without it, "
+    #[arg(long, value_name = "CHAR", value_parser = character)]
+    pub(super) quote: Option<char>,
+    /// CSV: the character that begins a line to leave out
+    #[arg(long, value_name = "CHAR", value_parser = character)]
+    pub(super) comment: Option<char>,
+    /// CSV: a column of texts although they look like numbers, such as postal codes; may be repeated. Needed for training alone
+    #[arg(long, value_name = "COLUMN")]
+    pub(super) text_column: Vec<String>,
+}
+
+impl FileArgs {
+    /// The number of the format; 0 where it is to be told from the content.
+    pub(super) fn format(&self) -> i32 {
+        self.format.unwrap_or_default()
+    }
+
+    /// What was said of CSV, if anything.
+    pub(super) fn csv(&self) -> Option<CsvOptions> {
+        let text = |character: Option<char>| character.map(String::from).unwrap_or_default();
+        let options = CsvOptions {
+            has_header: self.no_header.then_some(false),
+            delimiter: text(self.delimiter),
+            decimal: text(self.decimal),
+            encoding: self.encoding.clone().unwrap_or_default(),
+            na_values: self.na_value.clone(),
+            quote: text(self.quote),
+            comment: text(self.comment),
+            text_columns: self.text_column.clone(),
+        };
+        (options != CsvOptions::default()).then_some(options)
+    }
+
+    /// The decimal sign.
+    pub(super) fn decimal(&self) -> char {
+        self.decimal.unwrap_or('.')
+    }
+}
+
+/// One character, or the word for one that is hard to type.
+fn character(text: &str) -> Result<char, String> {
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        _ if matches!(text, "tab" | "\\t") => Ok('\t'),
+        (Some(character), None) if character.is_ascii() => Ok(character),
+        _ => Err("expected one ASCII character, or tab".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::v1::FileFormat;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Read {
+        #[command(flatten)]
+        args: FileArgs,
+    }
+
+    fn args(line: &[&str]) -> Result<FileArgs, clap::Error> {
+        let words = ["read"].iter().chain(line);
+        Read::try_parse_from(words).map(|read| read.args)
+    }
+
+    #[test]
+    fn every_option_reaches_the_server() {
+        let line = "--format csv --delimiter tab --decimal , --encoding latin1 --na-value -1 --na-value void --no-header \
+                    --quote ' --comment # --text-column zip";
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let given = args(&words).expect("it parses");
+        assert_eq!(given.format(), i32::from(FileFormat::Csv));
+        let expected = CsvOptions {
+            has_header: Some(false),
+            delimiter: "\t".to_owned(),
+            decimal: ",".to_owned(),
+            encoding: "latin1".to_owned(),
+            na_values: ["-1", "void"].map(str::to_owned).to_vec(),
+            quote: "'".to_owned(),
+            comment: "#".to_owned(),
+            text_columns: vec!["zip".to_owned()],
+        };
+        assert_eq!(given.csv(), Some(expected));
+    }
+
+    #[test]
+    fn nothing_said_leaves_it_to_the_server() {
+        let given = args(&[]).expect("it parses");
+        assert_eq!((given.format(), given.csv()), (0, None));
+        for wrong in [["--delimiter", ";;"], ["--quote", "ä"], ["--format", "xml"]] {
+            assert!(args(&wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What the arguments of `train` ask of the server.
+
+use std::io::Write as _;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use super::super::input;
+use super::*;
+use crate::proto::v1::{CsvOptions, FeatureEngineering, FeaturePolicy, Imputation};
+
+#[derive(Parser)]
+struct Train {
+    #[command(flatten)]
+    args: TrainArgs,
+}
+
+fn parse(line: &[&str]) -> Result<TrainArgs, clap::Error> {
+    let words = ["train"].iter().chain(line);
+    Train::try_parse_from(words).map(|train| train.args)
+}
+
+fn request(line: &[&str]) -> Result<TrainRequest> {
+    parse(line).expect("it parses").request()
+}
+
+/// A request for a file that holds a small table.
+fn request_of_file(line: &str) -> Result<TrainRequest> {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(b"t,x\nmon,1\n").expect("writes");
+    let path = file.path().to_str().expect("a path of text");
+    let mut words = vec!["cards", path];
+    words.extend(line.split_whitespace());
+    request(&words)
+}
+
+#[test]
+fn every_option_reaches_the_request() {
+    let made = request_of_file(
+        "--detector gaussian -p ridge=0.1 --threshold -1.5 --scaler robust --request-id k --like-version 3",
+    )
+    .expect("it is right");
+    assert_eq!(made.run_id, "cards");
+    let content: &[u8] = b"t,x\nmon,1\n";
+    assert_eq!(made.records, Some(input::records(content, 0, None)));
+    assert_eq!(made.threshold, Some(-1.5));
+    assert_eq!(made.contamination, None);
+    assert_eq!(made.scaler(), Scaler::Robust);
+    assert_eq!(
+        (made.request_id.as_str(), made.like_version),
+        ("k", Some(3))
+    );
+    assert!(matches!(made.detector, Some(Detector::Gaussian(_))));
+    assert_eq!(made.feature_engineering, None);
+}
+
+#[test]
+fn columns_get_their_roles() {
+    let made = request_of_file(
+        "--target x --feature a,b --feature c --time-column t --series-column s --ignore i --ignore j,k --label-column y \
+         --feature-policy flexible --imputation zero --max-one-hot 4 --delimiter ; --text-column zip",
+    )
+    .expect("it is right");
+    assert_eq!(
+        (made.target_column.as_str(), made.label_column.as_str()),
+        ("x", "y")
+    );
+    assert_eq!(
+        (made.time_column.as_str(), made.series_column.as_str()),
+        ("t", "s")
+    );
+    assert_eq!(made.feature_columns, ["a", "b", "c"]);
+    assert_eq!(made.ignore_columns, ["i", "j,k"]);
+    assert_eq!(made.feature_policy(), FeaturePolicy::Flexible);
+    assert_eq!(made.imputation(), Imputation::Zero);
+    assert_eq!(made.max_one_hot_categories, Some(4));
+    let csv = CsvOptions {
+        delimiter: ";".to_owned(),
+        text_columns: vec!["zip".to_owned()],
+        ..CsvOptions::default()
+    };
+    let content: &[u8] = b"t,x\nmon,1\n";
+    assert_eq!(made.records, Some(input::records(content, 0, Some(csv))));
+}
+
+#[test]
+fn engineering_is_asked_for_with_all_defaults_or_in_parts() {
+    let made = |line| request_of_file(line).map(|request| request.feature_engineering);
+    assert_eq!(
+        made("--engineer").expect("right"),
+        Some(FeatureEngineering::default())
+    );
+    let parts = made(
+        "--engineer --lags 1,24 --windows 0 --engineer-column a --engineer-column b --without hour,month",
+    );
+    let expected = FeatureEngineering {
+        columns: vec!["a".to_owned(), "b".to_owned()],
+        lags: vec![1, 24],
+        rolling_windows: vec![0],
+        hour: Some(false),
+        month: Some(false),
+        ..FeatureEngineering::default()
+    };
+    assert_eq!(parts.expect("right"), Some(expected));
+    assert_eq!(
+        made("--engineer --lags 0,1").expect_err("both").exit_code(),
+        Some(2)
+    );
+    for line in [
+        "--lags 1",
+        "--windows 7",
+        "--engineer-column a",
+        "--without hour",
+    ] {
+        let words: Vec<&str> = ["cards", "f"].into_iter().chain(line.split(' ')).collect();
+        let error = parse(&words).expect_err(line);
+        assert_eq!(error.kind(), ErrorKind::MissingRequiredArgument, "{line}");
+    }
+    assert!(parse(&["cards", "f", "--engineer", "--without", "hours"]).is_err());
+}
+
+#[test]
+fn a_file_or_baselines_but_not_both() {
+    let baselines = ["--detector", "z_score", "-p", "baseline=x:1:2"];
+    let with = |start: &[&'static str]| request(&[start, &baselines].concat());
+    assert_eq!(with(&["r"]).expect("baselines").records, None);
+    assert_eq!(
+        with(&["r", "f.csv"]).expect_err("both").exit_code(),
+        Some(2)
+    );
+    assert_eq!(request(&["r"]).expect_err("neither").exit_code(), Some(2));
+}
