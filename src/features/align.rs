@@ -1,5 +1,7 @@
 //! How the columns of a table are matched to a schema.
 
+use std::collections::{HashMap, HashSet};
+
 use ndarray::Array2;
 
 use super::label::{Label, labels_of};
@@ -92,11 +94,13 @@ impl Schema {
         }
         let unknown = std::mem::take(&mut order.unknown);
         let known_of_unknown = match (how.policy, table.names()) {
-            (FeaturePolicy::Adaptive, Some(names)) => unknown
-                .iter()
-                .filter_map(|unknown| names.iter().position(|name| name == unknown))
-                .map(|column| UnknownFeature::of(&table, column))
-                .collect(),
+            (FeaturePolicy::Adaptive, Some(names)) => {
+                let places: HashMap<&String, usize> = names.iter().zip(0..).collect();
+                let places = unknown.iter().filter_map(|name| places.get(name));
+                places
+                    .map(|&column| UnknownFeature::of(&table, column))
+                    .collect()
+            }
             _ => Vec::new(),
         };
         let features = self.values(table, &order, how.vocabulary)?;
@@ -114,12 +118,12 @@ impl Schema {
         let Some(names) = table.names() else {
             return Ok(());
         };
-        let is_feature = |name: &String| self.features().contains(name);
-        match table
-            .absent()
-            .iter()
-            .find(|cell| is_feature(&names[cell.column]))
-        {
+        if table.absent().is_empty() {
+            return Ok(());
+        }
+        let features: HashSet<&String> = self.features().iter().collect();
+        let mut absent = table.absent().iter();
+        match absent.find(|cell| features.contains(&names[cell.column])) {
             None => Ok(()),
             Some(cell) => Err(mismatch(format!(
                 "row {} has no value for {}; give null where a value is missing",

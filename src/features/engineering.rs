@@ -1,5 +1,7 @@
 //! Feature engineering as a part of a model: the plan, the columns that it works on, and what is remembered of each series.
 
+use std::collections::HashMap;
+
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
@@ -160,9 +162,10 @@ fn columns_of(spec: &EngineeringSpec, schema: &Schema) -> Result<Vec<usize>> {
             )),
         };
     }
+    let places: HashMap<&String, usize> = schema.features().iter().zip(0..).collect();
     let mut columns = Vec::with_capacity(spec.columns.len());
     for name in &spec.columns {
-        match schema.features().iter().position(|feature| feature == name) {
+        match places.get(name).copied() {
             None => {
                 return refused(format!(
                     "there is no feature {}{}",

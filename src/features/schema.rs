@@ -1,5 +1,7 @@
 //! The columns of a run: their names, order, roles and types.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::names::{check_names, nearest_hint};
@@ -120,10 +122,11 @@ impl Schema {
     pub fn with_features(&self, table: &Table, names: &[String]) -> Result<Self> {
         let mut schema = self.clone();
         let columns = column_names(table);
+        let places: HashMap<&String, usize> = columns.iter().zip(0..).collect();
         let mut kinds: Vec<FeatureKind> = (0..self.n_features()).map(|f| self.kind(f)).collect();
         for name in names {
-            let column = columns.iter().position(|column| column == name);
-            if let Some(Ok(kind)) = column.map(|column| kind_of(table, column, name)) {
+            let column = places.get(name);
+            if let Some(Ok(kind)) = column.map(|&column| kind_of(table, column, name)) {
                 schema.features.push(name.clone());
                 kinds.push(kind);
             }
@@ -231,6 +234,7 @@ pub(super) fn column_names(table: &Table) -> Vec<String> {
 /// What each column is for, as far as it is known; `None` for a feature.
 struct GivenRoles<'a> {
     names: &'a [String],
+    places: HashMap<&'a str, usize>,
     roles: Vec<Option<Role>>,
     /// Those that were called features.
     is_feature: Vec<bool>,
@@ -240,6 +244,7 @@ impl<'a> GivenRoles<'a> {
     fn new(names: &'a [String], roles: &Roles) -> Result<Self> {
         let mut given = Self {
             names,
+            places: names.iter().map(String::as_str).zip(0..).collect(),
             roles: vec![None; names.len()],
             is_feature: vec![false; names.len()],
         };
@@ -268,8 +273,7 @@ impl<'a> GivenRoles<'a> {
     }
 
     fn find(&self, field: &str, name: &str) -> Result<usize> {
-        let found = self.names.iter().position(|other| other == name);
-        found.ok_or_else(|| {
+        self.places.get(name).copied().ok_or_else(|| {
             let what = field.replace('_', " ");
             let message = format!(
                 "there is no {what} {}{}",

@@ -1,6 +1,8 @@
 //! Adopting features that a model does not know: an update that has them learns anew, from the reservoir, whose rows miss them,
 //! and the new rows.
 
+use std::collections::HashMap;
+
 use ndarray::{Axis, concatenate};
 
 use super::fit::Fitted;
@@ -20,10 +22,13 @@ impl Model {
             return Vec::new();
         };
         let mut unknown = self.features.schema.unknown(names);
-        unknown.retain(|name| {
-            let column = names.iter().position(|column| column == name);
-            column.is_some_and(|column| table.column_type(column) != ColumnType::Timestamp)
-        });
+        if !unknown.is_empty() {
+            let places: HashMap<&String, usize> = names.iter().zip(0..).collect();
+            unknown.retain(|name| {
+                let column = places.get(name);
+                column.is_some_and(|&column| table.column_type(column) != ColumnType::Timestamp)
+            });
+        }
         unknown
     }
 

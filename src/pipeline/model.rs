@@ -71,6 +71,7 @@ impl Model {
     /// The columns that held texts at training: categorical features, and times that are texts.
     pub fn text_columns(&self) -> Vec<String> {
         let schema = &self.features.schema;
+        // asked for with every request
         let mut columns: Vec<String> = (0..schema.n_features())
             .filter(|&feature| schema.kind(feature) == FeatureKind::Category)
             .map(|feature| schema.features()[feature].clone())

@@ -16,7 +16,8 @@ use crate::store::{MAX_RECORD_BYTES, Store, Swap, key};
 /// How often what was gathered is written.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// The most features that are remembered of a run. A record must hold them, too; the least seen leave first.
+/// The most features that are remembered of a run, the first ones that are seen. Where their record would be too long, those
+/// that were not seen for longest leave it.
 const MAX_FEATURES: usize = 50;
 
 /// The most runs whose features are gathered between two writes; those of any more are not.
@@ -72,7 +73,6 @@ impl Gathered {
             };
             add(sightings, name, &sighting);
         }
-        bound(sightings);
     }
 
     /// Forgets a run.
@@ -81,24 +81,12 @@ impl Gathered {
     }
 }
 
+/// Adds to what is known of a feature; one that is not known yet needs room.
 fn add(sightings: &mut Sightings, name: &str, sighting: &Sighting) {
-    match sightings.get_mut(name) {
-        Some(known) => known.merge(sighting),
-        None => {
-            sightings.insert(name.to_owned(), sighting.clone());
-        }
-    }
-}
-
-fn bound(sightings: &mut Sightings) {
-    while sightings.len() > MAX_FEATURES {
-        let least = sightings
-            .iter()
-            .min_by_key(|(_, s)| (s.last_ms, s.feature.n_rows));
-        let Some(least) = least.map(|(name, _)| name.clone()) else {
-            return;
-        };
-        sightings.remove(&least);
+    if let Some(known) = sightings.get_mut(name) {
+        known.merge(sighting);
+    } else if sightings.len() < MAX_FEATURES {
+        sightings.insert(name.to_owned(), sighting.clone());
     }
 }
 
@@ -205,7 +193,6 @@ impl<S: Store> Runs<S> {
             for (name, sighting) in more {
                 add(&mut sightings, name, sighting);
             }
-            bound(&mut sightings);
             if ticket.check().is_err() {
                 return Ok(());
             }
