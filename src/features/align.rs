@@ -70,11 +70,17 @@ impl Schema {
     /// another type than at training.
     pub fn align(&self, table: Table, how: Matching<'_>) -> Result<Aligned> {
         let mut order = match table.names() {
-            None => self.by_position(table.n_columns())?,
+            None => {
+                let order = self.by_position(table.n_columns())?;
+                if how.needs_history && how.policy == FeaturePolicy::Strict {
+                    self.check_history(&order)?;
+                }
+                order
+            }
             Some(names) => self.by_name(names, &how)?,
         };
         if how.purpose == Purpose::Score && how.policy == FeaturePolicy::Strict {
-            self.check_mentioned(&table)?;
+            self.check_mentioned(&table, how.needs_history)?;
         }
         let labels = match how.purpose {
             Purpose::Learn => self.labels(&table, &order)?,
@@ -114,16 +120,21 @@ impl Schema {
         })
     }
 
-    fn check_mentioned(&self, table: &Table) -> Result<()> {
+    fn check_mentioned(&self, table: &Table, needs_history: bool) -> Result<()> {
         let Some(names) = table.names() else {
             return Ok(());
         };
         if table.absent().is_empty() {
             return Ok(());
         }
-        let features: HashSet<&String> = self.features().iter().collect();
+        let others = self
+            .others()
+            .iter()
+            .filter(|column| needs_history && matches!(column.role, Role::Time | Role::Series));
+        let others = others.map(|column| &column.name);
+        let needed: HashSet<&String> = self.features().iter().chain(others).collect();
         let mut absent = table.absent().iter();
-        match absent.find(|cell| features.contains(&names[cell.column])) {
+        match absent.find(|cell| needed.contains(&names[cell.column])) {
             None => Ok(()),
             Some(cell) => Err(mismatch(format!(
                 "row {} has no value for {}; give null where a value is missing",
@@ -276,7 +287,7 @@ fn series_of(table: &Table, column: usize) -> Result<SeriesOfTable> {
         }
         ColumnView::Times(_) => {
             let message = "the series column holds times; it must hold texts or numbers";
-            Err(Error::new(Reason::SchemaMismatch, message).at("series_column"))
+            Err(Error::new(Reason::SchemaMismatch, message).at("records"))
         }
     }
 }

@@ -4,7 +4,9 @@ use ndarray::{Array2, Axis, CowArray, Ix2};
 use serde::{Deserialize, Serialize};
 
 use super::category_counts::CategoryCounts;
+use super::schema::MAX_COLUMNS;
 use super::vocabulary::Vocabulary;
+use crate::error::{Error, Reason, Result};
 
 /// The most categories of a feature that get a column each, when none is given.
 pub const DEFAULT_MAX_ONE_HOT: usize = 16;
@@ -54,12 +56,14 @@ impl Encoder {
 
     /// Learns how categories are encoded: those of a feature with at most `max_one_hot` get a column each. `n_raw` values make a
     /// row, of which some are the numbers of a vocabulary.
+    ///
+    /// Fails when they make more columns than can be learned.
     pub fn learn(
         n_raw: usize,
         counts: &CategoryCounts,
         vocabulary: &Vocabulary,
         max_one_hot: usize,
-    ) -> Self {
+    ) -> Result<Self> {
         let encoding = |feature: usize| match vocabulary.of(feature) {
             None => Encoding::Number,
             Some(categories) if categories.len() <= max_one_hot => Encoding::OneHot {
@@ -69,9 +73,18 @@ impl Encoder {
                 shares: counts.shares(feature),
             },
         };
-        Self {
+        let encoder = Self {
             encodings: (0..n_raw).map(encoding).collect(),
+        };
+        let n_columns = encoder.n_columns();
+        if n_columns > MAX_COLUMNS {
+            let message = format!(
+                "the features make {n_columns} columns once texts are encoded, and at most {MAX_COLUMNS} can be learned; lower \
+                 max_one_hot_categories, or leave features out"
+            );
+            return Err(Error::new(Reason::UnusableRows, message).at("records"));
         }
+        Ok(encoder)
     }
 
     /// How each feature is encoded.
@@ -198,7 +211,7 @@ mod tests {
             [2.0, 5.0]
         ];
         let counts = CategoryCounts::of(rows.view(), &vocabulary);
-        let encoder = Encoder::learn(2, &counts, &vocabulary, 2);
+        let encoder = Encoder::learn(2, &counts, &vocabulary, 2).expect("few");
         let names = encoder.names(&["x".to_owned(), "shop".to_owned()], &vocabulary);
         assert_eq!(names, ["x", "shop=a", "shop=b", "shop=<unknown>"]);
         let encoded = encoder.encode(CowArray::from(rows.view()));
@@ -221,7 +234,7 @@ mod tests {
             [0.0, f64::NAN]
         ];
         let counts = CategoryCounts::of(rows.view(), &vocabulary);
-        let encoder = Encoder::learn(2, &counts, &vocabulary, 2);
+        let encoder = Encoder::learn(2, &counts, &vocabulary, 2).expect("few");
         let encoded = encoder.encode(CowArray::from(rows.view()));
         assert_eq!(encoded.column(1).to_vec()[..4], [0.5, 0.5, 0.25, 0.25]);
         assert!(encoded[[4, 1]].is_nan());

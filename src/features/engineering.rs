@@ -14,7 +14,7 @@ use super::roles::FeatureKind;
 use super::schema::Schema;
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
-use crate::table::shortened;
+use crate::table::{check_cells, shortened};
 
 /// What is to be engineered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +104,8 @@ impl Engineering {
         builder: &mut Builder,
         context: &Context,
     ) -> Result<Array2<f64>> {
+        let width = rows.features.ncols() + self.engineer.n_features();
+        check_cells(rows.features.nrows(), width)?;
         let values: Vec<Vec<f64>> = self
             .columns
             .iter()

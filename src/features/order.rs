@@ -109,6 +109,21 @@ impl Schema {
         Ok(order)
     }
 
+    /// Fails when the rows lack the time or the series that their history needs.
+    pub(super) fn check_history(&self, order: &Order) -> Result<()> {
+        let needed = [Role::Time, Role::Series].into_iter().filter_map(|role| {
+            let column = self.column_of(role)?;
+            order.place(self, role).is_none().then_some(column)
+        });
+        match needed.into_iter().next() {
+            None => Ok(()),
+            Some(column) => Err(mismatch(format!(
+                "the rows lack the column {}, which engineered features need; give all columns of the training but the label",
+                shortened(&column.name)
+            ))),
+        }
+    }
+
     pub(super) fn by_name(&self, names: &[String], how: &Matching<'_>) -> Result<Order> {
         let needs = |role: Role| how.needs_history && matches!(role, Role::Time | Role::Series);
         if names == self.features() && !self.others().iter().any(|column| needs(column.role)) {

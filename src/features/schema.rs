@@ -11,7 +11,7 @@ use crate::error::{Error, Reason, Result};
 use crate::table::{ColumnType, Table, shortened};
 
 /// The most columns of a training table: a model holds far more of each than a row does.
-const MAX_COLUMNS: usize = 1 << 16;
+pub(super) const MAX_COLUMNS: usize = 1 << 16;
 
 /// The columns of the training table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,7 +19,7 @@ use crate::features::{
 };
 use crate::statistics::moments::FeatureMoments;
 use crate::statistics::name_column;
-use crate::table::Table;
+use crate::table::{Table, check_cells};
 
 /// The fewest rows that anything can be learned from.
 pub(super) const MIN_ROWS: usize = 2;
@@ -121,7 +121,8 @@ impl TrainSpec {
             &counts,
             &rows.vocabulary,
             self.max_one_hot,
-        );
+        )?;
+        check_cells(rows.raw.nrows(), encoder.n_columns())?;
         let mut features = Features {
             schema,
             policy: self.policy,

@@ -135,7 +135,7 @@ impl TrainSpec {
             vocabulary: vocabulary.clone(),
             engineering: rows.engineering.cloned(),
             imputer: Imputer::of_medians(&medians, &counts, imputed)?,
-            encoder: Encoder::learn(names.len(), &counts, vocabulary, self.max_one_hot),
+            encoder: Encoder::learn(names.len(), &counts, vocabulary, self.max_one_hot)?,
             scale: None,
         };
         Ok((features, gaps))

@@ -2,6 +2,7 @@
 //! an update costs the same however many rows came before.
 
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, CowArray, Ix2};
+use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde::{Deserialize, Serialize};
@@ -76,23 +77,38 @@ impl Reservoir {
         }
     }
 
-    /// The same rows with missing values for `n_new` features behind the first `n_features`, and with these texts.
+    /// The same rows with missing values for `n_new` features behind the first `n_features`, and with these texts: a uniform
+    /// sample of them where they would not fit a table any more.
     #[must_use]
-    pub fn widened(self, n_features: usize, n_new: usize, vocabulary: Vocabulary) -> Self {
+    pub fn widened(mut self, n_features: usize, n_new: usize, vocabulary: Vocabulary) -> Self {
         let width = self.n_features + n_new;
-        let mut rows = Vec::with_capacity(self.n_held() * width);
-        for row in self.rows.chunks_exact(self.n_features.max(1)) {
+        self.capacity = self.capacity.min(MAX_CELLS / width.max(1)).max(1);
+        let n_held = self.n_held();
+        let mut kept: Vec<usize> = (0..n_held).collect();
+        if n_held > self.capacity {
+            kept.shuffle(&mut self.rng);
+            kept.truncate(self.capacity);
+            kept.sort_unstable();
+        }
+        let mut rows = Vec::with_capacity(kept.len() * width);
+        for &row in &kept {
+            let row = &self.rows[row * self.n_features..(row + 1) * self.n_features];
             let (features, engineered) = row.split_at(n_features.min(row.len()));
             rows.extend_from_slice(features);
             rows.resize(rows.len() + n_new, f64::NAN);
             rows.extend_from_slice(engineered);
         }
+        let labels = match self.labels.is_empty() {
+            true => Vec::new(),
+            false => kept.iter().map(|&row| self.labels[row]).collect(),
+        };
         let anomalies = self
             .anomalies
             .map(|anomalies| Box::new(anomalies.widened(n_features, n_new, Vocabulary::default())));
         Self {
             n_features: width,
             rows,
+            labels,
             anomalies,
             vocabulary,
             ..self
@@ -182,7 +198,7 @@ impl Reservoir {
     }
 
     fn offer_row(&mut self, row: ArrayView1<'_, f64>, label: u8) {
-        self.seen += 1;
+        self.seen = self.seen.saturating_add(1);
         let held = self.n_held();
         if held < self.capacity {
             self.rows.extend(row);
@@ -237,7 +253,12 @@ impl Reservoir {
             .anomalies
             .as_ref()
             .is_some_and(|anomalies| anomalies.anomalies.is_some());
-        if !nested && self.parts().all(sound) && self.n_rows() <= MAX_CELLS {
+        let n_cells = self.n_rows().saturating_mul(n_features);
+        // a row has a label in all parts or in none
+        let mut labelled = self.parts().filter(|part| part.n_held() > 0);
+        let first = labelled.next().map(|part| part.labels.is_empty());
+        let alike = labelled.all(|part| Some(part.labels.is_empty()) == first);
+        if !nested && alike && self.parts().all(sound) && n_cells <= 2 * MAX_CELLS {
             Ok(())
         } else {
             Err(damaged())
@@ -325,6 +346,28 @@ mod tests {
         ];
         assert_eq!(reservoir.labels(), Some(expected.to_vec()));
         assert!(reservoir.validate_rows(1).is_ok() && reservoir.validate_rows(2).is_err());
+    }
+
+    #[test]
+    fn a_widened_reservoir_holds_no_more_than_a_table_and_labels_stay_with_their_rows() {
+        let rows = Array2::from_shape_fn((1000, 2), |(row, _)| row as f64);
+        let labels: Vec<Label> = (0..1000).map(|row| Some(row % 2 == 1)).collect();
+        let mut reservoir = Reservoir::new(1000, 2, 5);
+        reservoir.offer(&rows, Some(&labels));
+        // one engineered value stays behind the new features
+        let wide = reservoir.widened(1, 65_534, Vocabulary::default());
+        assert_eq!(wide.n_rows(), MAX_CELLS / 65_536);
+        assert_eq!(wide.seen(), 1000);
+        assert!(wide.validate_rows(65_536).is_ok());
+        let held = wide.rows().expect("sound");
+        for (row, label) in held
+            .rows()
+            .into_iter()
+            .zip(wide.labels().expect("has labels"))
+        {
+            assert!(row[0] == row[65_535] && row[1].is_nan());
+            assert_eq!(label, Some(row[0] as usize % 2 == 1));
+        }
     }
 
     #[test]

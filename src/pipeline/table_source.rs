@@ -1,6 +1,6 @@
 //! Tables that are too many to be held: what they are, and the rows to learn from that come of them.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, Axis};
 
 use crate::context::Context;
 use crate::detector::{Block, EachBlock, RowSource};
@@ -9,6 +9,9 @@ use crate::features::{
     Builder, Engineering, Features, Gaps, Label, Matching, Schema, infinite_to_missing,
 };
 use crate::table::Table;
+
+/// The most values that are prepared at a time.
+const MAX_PREPARED: usize = 1 << 21;
 
 /// The tables of a dataset, which can be walked over again and again: each pass gives the same rows in the same order, however
 /// they are cut.
@@ -89,13 +92,12 @@ impl RawRows<'_> {
 /// Rows that are not held cannot be sorted.
 fn check_order(times: Option<&[Option<i64>]>, first_row: usize, latest: &mut i64) -> Result<()> {
     for (row, time) in times.unwrap_or_default().iter().enumerate() {
-        let Some(time) = *time else {
-            continue;
-        };
+        // those without a time come last
+        let time = time.unwrap_or(i64::MAX);
         if time < *latest {
             let message = format!(
-                "row {} is earlier than one before it, and features are engineered of rows in the order of their times; a dataset \
-                 of this size is not sorted, so upload it in this order",
+                "row {} is earlier than one before it, or that one has no time; features are engineered of rows in the order of \
+                 their times, and a dataset of this size is not sorted, so upload it in this order",
                 first_row + row
             );
             return Err(Error::new(Reason::UnusableRows, message).at("records"));
@@ -121,13 +123,18 @@ impl RowSource for PreparedRows<'_> {
     }
 
     fn visit(&self, context: &Context, each: &mut EachBlock<'_>) -> Result<()> {
+        // encoded, a row may be many times as long
+        let n_rows = (MAX_PREPARED / self.features.n_features().max(1)).max(1);
         self.rows.visit_values(context, &mut |raw| {
-            let observed = self.features.transform_observed(raw);
-            let rows = self.features.transform(raw);
-            each(Block {
-                rows: rows.view(),
-                observed: observed.view(),
-            })
+            for raw in raw.axis_chunks_iter(Axis(0), n_rows) {
+                let observed = self.features.transform_observed(raw);
+                let rows = self.features.transform(raw);
+                each(Block {
+                    rows: rows.view(),
+                    observed: observed.view(),
+                })?;
+            }
+            Ok(())
         })
     }
 }

@@ -169,8 +169,12 @@ impl<S: Store> Runs<S> {
         let gathered = std::mem::take(&mut *self.gathered.lock());
         for (run_key, sightings) in gathered {
             if let Err(error) = self.write_sightings(&run_key, &sightings).await {
-                tracing::warn!(%error, "what is known of unknown features cannot be written");
-                return;
+                tracing::warn!(%error, "what is known of unknown features cannot be written yet");
+                let mut gathered = self.gathered.lock();
+                let again = gathered.entry(run_key).or_default();
+                for (name, sighting) in &sightings {
+                    add(again, name, sighting);
+                }
             }
         }
     }

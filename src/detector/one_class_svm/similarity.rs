@@ -30,7 +30,8 @@ impl Similarity for Rbf {
 
     #[inline(always)]
     fn add<L: Lanes>(sums: L, x: L, y: L) -> L {
-        let difference = x.minus(y);
+        // this way round, x can come from memory; the square is the same
+        let difference = y.minus(x);
         difference.mul_add(difference, sums)
     }
 

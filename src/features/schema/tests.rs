@@ -361,3 +361,35 @@ fn values_of_another_type_are_named() {
         "{error}"
     );
 }
+
+#[test]
+fn rows_that_need_a_history_say_when_and_of_which_series_they_are() {
+    let trained = typed(&[
+        ("when", Column::Times(vec![0, 1])),
+        ("value", Column::Numbers(vec![1.0, 2.0])),
+        ("sensor", texts(&["a", "b"])),
+    ]);
+    let roles = Roles {
+        series: Some("sensor".to_owned()),
+        ..Roles::default()
+    };
+    let schema = Schema::learn(&trained, &roles).expect("a schema");
+    let how = Matching {
+        purpose: Purpose::Score,
+        policy: FeaturePolicy::Strict,
+        needs_history: true,
+        vocabulary: &Vocabulary::default(),
+    };
+    let refused = |table: Table| {
+        let error = schema.align(table, how).expect_err("refused");
+        error.message().to_owned()
+    };
+    let unnamed = Table::from_row_major(None, 1, vec![1.0]).expect("a table");
+    assert!(refused(unnamed).contains("lack the column \"when\""));
+    let named = typed(&[("value", Column::Numbers(vec![1.0]))]);
+    assert!(refused(named).contains("missing features \"when\", \"sensor\""));
+    // a row beside others that have a series does not do without one
+    let absent = AbsentCell { row: 1, column: 2 };
+    assert!(refused(trained.clone().with_absent(vec![absent])).starts_with("row 1 has no value"));
+    assert!(schema.align(trained, how).is_ok());
+}
