@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("context", &["error"]),
+    ("envelope", &["error"]),
     ("le_bytes", &[]),
     ("proto", &[]),
     ("table", &["context", "error"]),
@@ -35,6 +36,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "calibration",
             "context",
             "detector",
+            "envelope",
             "error",
             "features",
             "le_bytes",
@@ -65,6 +67,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "caller",
             "compute",
             "context",
+            "envelope",
             "error",
             "statistics",
             "store",

@@ -13,10 +13,11 @@ use super::update::{classes, joined_labels};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
 use crate::features::{FeaturePolicy, Matching, Purpose};
-use crate::table::{ColumnType, Table};
+use crate::table::{ColumnView, Table};
 
 impl Model {
-    /// The columns of a table to update with that become features: none unless the policy says so.
+    /// The columns of a table to update with that become features: none unless the policy says so, and none without a value
+    /// to learn from.
     pub(super) fn features_to_adopt(&self, table: &Table) -> Vec<String> {
         let (FeaturePolicy::Adaptive, Some(names)) = (self.features.policy, table.names()) else {
             return Vec::new();
@@ -26,7 +27,13 @@ impl Model {
             let places: HashMap<&String, usize> = names.iter().zip(0..).collect();
             unknown.retain(|name| {
                 let column = places.get(name);
-                column.is_some_and(|&column| table.column_type(column) != ColumnType::Timestamp)
+                column.is_some_and(|&column| match table.column(column) {
+                    ColumnView::Numbers(numbers) | ColumnView::Booleans(numbers) => {
+                        numbers.iter().any(|number| number.is_finite())
+                    }
+                    ColumnView::Texts(texts) => texts.n_missing() < texts.len(),
+                    ColumnView::Times(_) => false,
+                })
             });
         }
         unknown
@@ -67,17 +74,24 @@ impl Model {
                 Error::new(Reason::Internal, "old and new rows do not fit together").because(error)
             })?
         };
+        let mut weights = reservoir.weights();
+        weights.resize(raw.nrows(), 1.0);
         let all = LearningRows {
             raw,
             labels: joined_labels(&reservoir, &new),
             classes,
+            weights: Some(weights),
             gaps: new.gaps.clone(),
             vocabulary: new.vocabulary.clone(),
             engineering: new.engineering.clone(),
         };
-        let mut fitted = self
-            .spec
-            .fit_and_validate(schema, &all, self.spec.check()?, context)?;
+        let mut spec = self.spec.clone();
+        if !spec.roles.features.is_empty() {
+            // a training alike lists them, too
+            let listed = &mut spec.roles.features;
+            listed.extend_from_slice(&schema.features()[n_known..]);
+        }
+        let mut fitted = spec.fit_and_validate(schema, &all, spec.check()?, context)?;
         let (before, after) = (&self.statistics, &mut fitted.model.statistics);
         after.n_rows = before.n_rows + new.raw.nrows() as u64;
         after.n_missing_values += before.n_missing_values;

@@ -11,6 +11,9 @@ use crate::runs::Scorer;
 /// The most bytes that an answer may list: names of missing features can multiply a small request.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
+/// The most scores that an answer lists: more than rows of one column in the largest message by default.
+const MAX_SCORES: usize = 1 << 23;
+
 /// The most unknown features that an answer names.
 const MAX_UNKNOWN: usize = 100;
 
@@ -105,7 +108,7 @@ impl Answer {
         self.unknown_features.extend(unknown.take(room));
         match self.detail {
             Detail::Summary => {}
-            Detail::Scores => self.add_scores(scored.scores, threshold),
+            Detail::Scores => self.add_scores(scored.scores, threshold)?,
             Detail::Anomalies => {
                 let flagged = (first..)
                     .zip(scored.scores)
@@ -149,7 +152,16 @@ impl Answer {
         }
     }
 
-    fn add_scores(&mut self, mut scores: Vec<f64>, threshold: f64) {
+    fn add_scores(&mut self, mut scores: Vec<f64>, threshold: f64) -> Result<()> {
+        if self.max_results.is_none() && self.scores.len() + scores.len() > MAX_SCORES {
+            return Err(Error::new(
+                Reason::AnswerTooLarge,
+                format!(
+                    "the answer would list more than {MAX_SCORES} scores; ask for DETAIL_ANOMALIES or DETAIL_SUMMARY, or send \
+                     fewer rows"
+                ),
+            ));
+        }
         let room = self.room(self.scores.len());
         if scores.len() > room {
             scores.truncate(room);
@@ -162,6 +174,7 @@ impl Answer {
         } else {
             self.scores.extend(scores);
         }
+        Ok(())
     }
 
     fn add_rows(&mut self, mut rows: impl Iterator<Item = v1::RowPrediction>) -> Result<()> {
