@@ -332,6 +332,7 @@ async fn what_a_stream_finds_after_its_run_is_deleted_is_not_remembered_with_the
     for message in [with_z(), end(Some(2))] {
         messages.send(message).await.expect("open");
     }
+    drop(messages);
     let answer = answer.await.expect("joined").expect("the stream goes on");
     let summary = answer.into_inner().summary.expect("summed up");
     assert_eq!(summary.n_rows, Some(2));
