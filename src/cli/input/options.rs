@@ -41,12 +41,12 @@ pub(in crate::cli) struct FileArgs {
 
 impl FileArgs {
     /// The number of the format; 0 where it is to be told from the content.
-    pub(super) fn format(&self) -> i32 {
+    pub(in crate::cli) fn format(&self) -> i32 {
         self.format.unwrap_or_default()
     }
 
     /// What was said of CSV, if anything.
-    pub(super) fn csv(&self) -> Option<CsvOptions> {
+    pub(in crate::cli) fn csv(&self) -> Option<CsvOptions> {
         let text = |character: Option<char>| character.map(String::from).unwrap_or_default();
         let options = CsvOptions {
             has_header: self.no_header.then_some(false),
