@@ -91,6 +91,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "runs",
             "store",
             "table",
+            "telemetry",
         ],
     ),
     ("config", &["error", "store"]),

@@ -318,3 +318,6 @@ fn other_type(table: &Table, column: usize, what: &str, trained: Option<FeatureK
     )
     .at("records")
 }
+
+#[cfg(test)]
+mod tests;

@@ -224,3 +224,62 @@ impl Schema {
 pub(super) fn mismatch(message: String) -> Error {
     Error::new(Reason::SchemaMismatch, message).at("records")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::Roles;
+
+    fn schema(columns: &[&str], roles: &Roles) -> Schema {
+        let names = columns.iter().map(|&name| name.to_owned()).collect();
+        let values = vec![1.0; columns.len()];
+        let table = Table::from_row_major(Some(names), columns.len(), values).expect("a table");
+        Schema::learn(&table, roles).expect("a schema")
+    }
+
+    fn roles() -> Roles {
+        Roles {
+            label: Some("bad".to_owned()),
+            ignored: vec!["note".to_owned()],
+            ..Roles::default()
+        }
+    }
+
+    #[test]
+    fn rows_without_names_that_may_be_different_columns_are_refused() {
+        // three values are a, b and either what is ignored or the label
+        let apart = schema(&["note", "a", "bad", "b"], &roles());
+        let error = apart.by_position(3, &[]).map(drop).expect_err("ambiguous");
+        assert!(
+            error.message().contains("may be different columns"),
+            "{error}"
+        );
+        assert!(apart.by_position(2, &[]).is_ok() && apart.by_position(4, &[]).is_ok());
+
+        // here the features are the same either way, and the label is not
+        let behind = schema(&["a", "b", "note", "bad"], &roles());
+        let order = behind.by_position(3, &[]).expect("the features are clear");
+        assert_eq!(order.features, Some(vec![Some(0), Some(1)]));
+        assert!(behind.by_position(3, &[Role::Label]).is_err());
+        let all = behind.by_position(4, &[Role::Label]).expect("all");
+        assert_eq!(all.place(&behind, Role::Label), Some(3));
+    }
+
+    #[test]
+    fn rows_without_names_may_leave_out_the_times_and_keep_the_label() {
+        let roles = Roles {
+            time: Some("ts".to_owned()),
+            ..roles()
+        };
+        let names = ["ts", "a", "note", "bad"].map(str::to_owned).to_vec();
+        let values = vec![1.7e9, 1.0, 2.0, 0.0];
+        let table = Table::from_row_major(Some(names), 4, values).expect("a table");
+        let schema = Schema::learn(&table, &roles).expect("a schema");
+        // a and one of three other columns
+        assert!(schema.by_position(2, &[]).is_err());
+        let order = schema
+            .by_position(1, &[Role::Label])
+            .expect("the feature alone");
+        assert_eq!(order.place(&schema, Role::Label), None);
+    }
+}

@@ -210,4 +210,4 @@ fn kind_of(column_type: ColumnType, name: &str) -> Result<FeatureKind> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::features) mod tests;

@@ -25,22 +25,30 @@ use crate::proto::v1::{
 use crate::runs::{Caller, RequestId, RunId, Runs, TrainRows, VersionSelector};
 use crate::store::{Owner, Store};
 use crate::table::MAX_CELLS;
+use crate::telemetry::Metrics;
 
 /// The service over the runs of a store.
 #[derive(Debug)]
 pub struct AnomalyGrpc<S> {
     runs: Arc<Runs<S>>,
     datasets: Arc<Datasets<S>>,
+    metrics: Arc<Metrics>,
     reservoir_size: usize,
 }
 
 impl<S: Store> AnomalyGrpc<S> {
-    /// A service over runs, which learn from and score datasets, too. `reservoir_size` is how many raw rows each model keeps
-    /// for updates.
-    pub fn new(runs: Arc<Runs<S>>, datasets: Arc<Datasets<S>>, reservoir_size: usize) -> Self {
+    /// A service over runs, which learn from and score datasets, too; `metrics` counts what predictions find.
+    /// `reservoir_size` is how many raw rows each model keeps for updates.
+    pub fn new(
+        runs: Arc<Runs<S>>,
+        datasets: Arc<Datasets<S>>,
+        metrics: Arc<Metrics>,
+        reservoir_size: usize,
+    ) -> Self {
         Self {
             runs,
             datasets,
+            metrics,
             reservoir_size,
         }
     }
@@ -141,7 +149,9 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
             let answer = Answer::new(scorer.clone(), detail, None);
             let mut feed = Feed::new(caller, scorer, answer);
             feed.push_pieces(pieces).await?;
-            return Ok(Response::new(feed.finish().await?.into()));
+            let answer = feed.finish().await?;
+            self.metrics.count(answer.counts());
+            return Ok(Response::new(answer.into()));
         }
         let (table, _share) = input
             .table(&self.datasets, caller, None, Admission::Refuse)
@@ -154,6 +164,7 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
             .await?
             .await?;
         answer.add(scored)?;
+        self.metrics.count(answer.counts());
         Ok(Response::new(answer.into()))
     }
 
@@ -164,7 +175,8 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         let caller = caller(request.extensions())?;
         let messages = request.into_inner();
         let answer = predict_stream::score(&self.runs, &self.datasets, caller, messages).await?;
-        Ok(Response::new(answer))
+        self.metrics.count(answer.counts());
+        Ok(Response::new(answer.into()))
     }
 
     async fn update(

@@ -10,7 +10,7 @@ use super::feed::Feed;
 use crate::datasets::Datasets;
 use crate::error::{Error, Reason, Result};
 use crate::proto::v1::predict_stream_request::Part;
-use crate::proto::v1::{PredictStreamHeader, PredictStreamRequest, PredictStreamResponse};
+use crate::proto::v1::{PredictStreamHeader, PredictStreamRequest};
 use crate::runs::{Caller, RunId, Runs};
 use crate::store::Store;
 
@@ -26,7 +26,7 @@ pub(super) async fn score<S: Store>(
     datasets: &Datasets<S>,
     caller: Caller,
     mut messages: Streaming<PredictStreamRequest>,
-) -> Result<PredictStreamResponse, tonic::Status> {
+) -> Result<Answer, tonic::Status> {
     let header = match messages.message().await?.map(|message| message.part) {
         Some(Some(Part::Header(header))) => header,
         Some(_) => return Err(out_of_order("the first message must be the header").into()),
@@ -70,7 +70,7 @@ pub(super) async fn score<S: Store>(
             answer.n_rows()
         ))
         .into()),
-        _ => Ok(answer.into()),
+        _ => Ok(answer),
     }
 }
 

@@ -159,3 +159,97 @@ fn series_kind(column_type: ColumnType) -> Result<FeatureKind> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::features::TimeSource;
+    use crate::features::time::TimeFormat;
+    use crate::table::Column;
+
+    fn table(days: &[&str], numbers: &[f64]) -> Table {
+        let names = ["day", "ts"].map(str::to_owned).to_vec();
+        let columns = vec![
+            Column::Texts(days.iter().copied().map(Some).collect()),
+            Column::Numbers(numbers.to_vec()),
+        ];
+        Table::from_columns(Some(names), columns).expect("a table")
+    }
+
+    fn learn(tables: &[Table], roles: &Roles) -> Result<Schema> {
+        let mut draft = SchemaDraft::new(&tables[0], roles)?;
+        for table in tables {
+            draft.see(table)?;
+        }
+        draft.finish()
+    }
+
+    #[test]
+    fn a_later_table_decides_the_form_of_the_times() {
+        let ambiguous = table(&["01/02/2024", "03/04/2024"], &[1.0, 2.0]);
+        let roles = Roles {
+            time: Some("day".to_owned()),
+            ..Roles::default()
+        };
+        let time = |tables: &[Table]| learn(tables, &roles).expect("times").time();
+        let month_first = Some(TimeSource::Text(TimeFormat::MonthDayYear));
+        assert_eq!(time(std::slice::from_ref(&ambiguous)), month_first);
+        let decided = table(&["31/04/2024", "13/04/2024"], &[1.0, 2.0]);
+        let error = learn(&[ambiguous.clone(), decided], &roles).expect_err("no such day");
+        assert!(
+            error.message().contains("row 2 has \"31/04/2024\""),
+            "{error}"
+        );
+        let decided = table(&["13/04/2024"], &[1.0]);
+        let day_first = Some(TimeSource::Text(TimeFormat::DayMonthYear));
+        assert_eq!(time(&[ambiguous, decided]), day_first);
+    }
+
+    #[test]
+    fn a_column_that_is_found_out_to_hold_no_times_is_a_feature() {
+        let dates = table(&["2024-01-31"], &[1.7e9]);
+        let words = table(&["never"], &[1.7e9]);
+        let found = |tables: &[Table]| {
+            let schema = learn(tables, &Roles::default()).expect("a schema");
+            schema
+                .column_of(Role::Time)
+                .map(|column| column.name.clone())
+        };
+        assert_eq!(found(std::slice::from_ref(&dates)).as_deref(), Some("day"));
+        assert_eq!(found(&[dates, words]).as_deref(), Some("ts"));
+    }
+
+    #[test]
+    fn a_draft_is_settled_when_no_row_can_change_it() {
+        let settled = |table: &Table| {
+            let mut draft = SchemaDraft::new(table, &Roles::default()).expect("a draft");
+            draft.see(table).expect("sound");
+            draft.is_settled()
+        };
+        assert!(!settled(&table(&["2024-01-31"], &[1.0])));
+        assert!(settled(&table(&["never"], &[1.0])));
+        let clock = Table::from_columns(
+            None,
+            vec![Column::Times(vec![1]), Column::Numbers(vec![1.0])],
+        );
+        assert!(settled(&clock.expect("a table")));
+    }
+
+    proptest! {
+        #[test]
+        fn tables_one_after_the_other_are_as_all_at_once(
+            days in prop::collection::vec(prop::sample::select(vec!["01/02/2024", "13/02/2024", "02/13/2024", "2024-01-31", "x"]), 1..12),
+            cut in 0..12_usize,
+        ) {
+            let numbers: Vec<f64> = (0..days.len()).map(|i| 1.7e9 + i as f64).collect();
+            let cut = cut.min(days.len());
+            let whole = [table(&days, &numbers)];
+            let parts = [0..cut, cut..days.len()].into_iter().filter(|rows| !rows.is_empty());
+            let parts: Vec<Table> = parts.map(|rows| whole[0].slice_rows(rows)).collect();
+            let roles = Roles::default();
+            prop_assert_eq!(learn(&parts, &roles).expect("a schema"), learn(&whole, &roles).expect("a schema"));
+        }
+    }
+}

@@ -7,6 +7,7 @@ use crate::features::Gaps;
 use crate::pipeline::{RowDetail, Scored};
 use crate::proto::v1;
 use crate::runs::Scorer;
+use crate::telemetry::Predicted;
 
 /// The most bytes that an answer may list: names of missing features can multiply a small request.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
@@ -193,6 +194,24 @@ impl Answer {
         }
         self.truncated |= rows.next().is_some();
         Ok(())
+    }
+
+    /// What is counted of it.
+    pub(in crate::service) fn counts(&self) -> Predicted {
+        let n_missing_features = self
+            .gaps
+            .features
+            .iter()
+            .filter(|missing| **missing)
+            .count();
+        Predicted {
+            n_rows: self.n_rows,
+            n_anomalies: self.n_anomalies,
+            n_missing_values: self.gaps.n_missing,
+            n_infinite_values: self.gaps.n_infinite,
+            n_missing_features: n_missing_features as u64,
+            n_unknown_features: self.unknown_features.len() as u64,
+        }
     }
 
     fn summary(&self) -> v1::PredictionSummary {
