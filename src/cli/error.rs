@@ -143,7 +143,8 @@ fn advice(code: Code, reason: Option<&str>) -> Option<&'static str> {
     if reason == Some(Reason::MessageTooLarge.name()) || code == Code::OutOfRange {
         return Some(
             "upload the file with `anomalyd dataset upload`, and name it with --dataset; a large CSV file can also be scored \
-             with `predict --stream`; otherwise compress the file, or raise the server's message limit (see `anomalyd serve --help`)",
+             with `predict --stream`; otherwise compress the file, or raise the server's message limit (see \
+             `anomalyd serve --help`)",
         );
     }
     if reason == Some(Reason::TextValue.name()) {

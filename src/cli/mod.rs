@@ -46,9 +46,9 @@ struct Cli {
 enum Command {
     /// Run the server
     Serve(Box<serve::ServeArgs>),
-    /// Learn from a file, as the next version of a run
+    /// Learn from a file or a dataset, as the next version of a run
     Train(Box<train::TrainArgs>),
-    /// Score the rows of a file
+    /// Score the rows of a file or a dataset
     Predict(Box<predict::PredictArgs>),
     /// Learn from more rows, without the old ones, as the next version of a run
     Update(Box<train::UpdateArgs>),

@@ -34,7 +34,7 @@ pub(in crate::cli) struct FileArgs {
     /// CSV: the character that begins a line to leave out
     #[arg(long, value_name = "CHAR", value_parser = character)]
     pub(super) comment: Option<char>,
-    /// CSV: a column of texts although they look like numbers, such as postal codes; may be repeated. Needed for training alone
+    /// CSV: a column of texts although they look like numbers, such as postal codes; may be repeated. Not needed to score
     #[arg(long, value_name = "COLUMN")]
     pub(super) text_column: Vec<String>,
 }
