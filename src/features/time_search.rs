@@ -31,7 +31,7 @@ impl TimeSearch {
     pub(super) fn new(table: &Table, column: usize, name: &str, is_told: bool) -> Self {
         let forms = match table.column(column) {
             ColumnView::Times(_) => Forms::Clock,
-            ColumnView::Texts(_) => Forms::Texts(FormatSearch::new()),
+            ColumnView::Texts(_) => Forms::Texts(FormatSearch::default()),
             ColumnView::Numbers(_) if is_told || says_time(name) => {
                 Forms::Numbers(EpochSearch::default())
             }

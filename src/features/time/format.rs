@@ -59,15 +59,17 @@ pub struct FormatSearch {
     has_seen: bool,
 }
 
-impl FormatSearch {
-    /// Before any text.
-    pub fn new() -> Self {
+/// Before any text.
+impl Default for FormatSearch {
+    fn default() -> Self {
         Self {
             left: TimeFormat::BY_PRECEDENCE.to_vec(),
             has_seen: false,
         }
     }
+}
 
+impl FormatSearch {
     /// Takes in the next text, which is not a missing one. Whether there still is a format that all are in.
     pub fn see(&mut self, text: &str) -> bool {
         self.has_seen = true;

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn detect<'a>(texts: impl IntoIterator<Item = &'a str>) -> Option<TimeFormat> {
-    let mut search = FormatSearch::new();
+    let mut search = FormatSearch::default();
     for text in texts {
         search.see(text);
     }
