@@ -124,6 +124,17 @@ macro_rules! detectors {
                 match self { $(Self::$variant(_) => $variant::STREAMS,)* }
             }
 
+            /// Fails when it cannot learn from rows that are too many to be held.
+            ///
+            /// # Errors
+            /// [`Reason::UnusableRows`].
+            pub fn check_can_stream(&self) -> Result<()> {
+                match self.can_stream() {
+                    true => Ok(()),
+                    false => Err(method::cannot_stream(self.name())),
+                }
+            }
+
             /// Fits the detector on rows that are too many to be held. See [`fit`](Self::fit).
             ///
             /// # Errors

@@ -13,10 +13,11 @@ use super::update::{classes, joined_labels};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
 use crate::features::{FeaturePolicy, Matching, Purpose};
-use crate::table::{ColumnType, Table};
+use crate::table::{ColumnView, Table};
 
 impl Model {
-    /// The columns of a table to update with that become features: none unless the policy says so.
+    /// The columns of a table to update with that become features: none unless the policy says so, and none without a value
+    /// to learn from.
     pub(super) fn features_to_adopt(&self, table: &Table) -> Vec<String> {
         let (FeaturePolicy::Adaptive, Some(names)) = (self.features.policy, table.names()) else {
             return Vec::new();
@@ -26,7 +27,13 @@ impl Model {
             let places: HashMap<&String, usize> = names.iter().zip(0..).collect();
             unknown.retain(|name| {
                 let column = places.get(name);
-                column.is_some_and(|&column| table.column_type(column) != ColumnType::Timestamp)
+                column.is_some_and(|&column| match table.column(column) {
+                    ColumnView::Numbers(numbers) | ColumnView::Booleans(numbers) => {
+                        numbers.iter().any(|number| number.is_finite())
+                    }
+                    ColumnView::Texts(texts) => texts.n_missing() < texts.len(),
+                    ColumnView::Times(_) => false,
+                })
             });
         }
         unknown
@@ -67,17 +74,24 @@ impl Model {
                 Error::new(Reason::Internal, "old and new rows do not fit together").because(error)
             })?
         };
+        let mut weights = reservoir.weights();
+        weights.resize(raw.nrows(), 1.0);
         let all = LearningRows {
             raw,
             labels: joined_labels(&reservoir, &new),
             classes,
+            weights: Some(weights),
             gaps: new.gaps.clone(),
             vocabulary: new.vocabulary.clone(),
             engineering: new.engineering.clone(),
         };
-        let mut fitted = self
-            .spec
-            .fit_and_validate(schema, &all, self.spec.check()?, context)?;
+        let mut spec = self.spec.clone();
+        if !spec.roles.features.is_empty() {
+            // a training alike lists them, too
+            let listed = &mut spec.roles.features;
+            listed.extend_from_slice(&schema.features()[n_known..]);
+        }
+        let mut fitted = spec.fit_and_validate(schema, &all, spec.check()?, context)?;
         let (before, after) = (&self.statistics, &mut fitted.model.statistics);
         after.n_rows = before.n_rows + new.raw.nrows() as u64;
         after.n_missing_values += before.n_missing_values;
@@ -85,5 +99,92 @@ impl Model {
         reservoir.offer(&new.raw, new.labels.as_deref());
         fitted.reservoir = Some(reservoir);
         Ok(fitted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detector::DetectorParams;
+    use crate::features::Roles;
+    use crate::pipeline::TrainSpec;
+    use crate::table::Column;
+
+    fn table(columns: Vec<(&str, Vec<f64>)>) -> Table {
+        let (names, columns): (Vec<_>, Vec<_>) = columns
+            .into_iter()
+            .map(|(name, values)| (name.to_owned(), Column::Numbers(values)))
+            .unzip();
+        Table::from_columns(Some(names), columns).expect("a table")
+    }
+
+    fn spec() -> TrainSpec {
+        TrainSpec {
+            detector: DetectorParams::Gaussian(Default::default()),
+            policy: FeaturePolicy::Adaptive,
+            roles: Roles {
+                features: vec!["x".to_owned()],
+                ..Roles::default()
+            },
+            reservoir_size: 1000,
+            ..TrainSpec::default()
+        }
+    }
+
+    /// Spread evenly over -1 to 1.
+    fn even(n: usize) -> Vec<f64> {
+        (0..n)
+            .map(|i| (2 * i + 1) as f64 / n as f64 - 1.0)
+            .collect()
+    }
+
+    #[test]
+    fn a_row_of_the_reservoir_stands_for_all_that_it_was_drawn_from() {
+        let context = Context::new();
+        let old = table(vec![("x", even(20_000))]);
+        let fitted = spec().fit(Some(old), &context).expect("fits");
+        // ten times as many rows before, all of them farther out than these
+        let z = (0..1000).map(|i| f64::from(i % 2)).collect();
+        let new = table(vec![("x", vec![0.0; 1000]), ("z", z)]);
+        let adopted = fitted
+            .model
+            .update(fitted.reservoir, new, &context)
+            .expect("adopts")
+            .model;
+        let names = adopted.features().schema.features();
+        assert_eq!(names, ["x", "z"]);
+        let scored = |x: f64| {
+            let rows = table(vec![("x", vec![x]), ("z", vec![0.5])]);
+            adopted
+                .score(rows, None, false, &context)
+                .expect("scores")
+                .scores[0]
+        };
+        // a tenth of all is flagged: of the old rows alone almost that, not a fifth of them
+        let threshold = adopted.threshold().value;
+        assert!(
+            scored(0.85) < threshold && scored(0.95) > threshold,
+            "{threshold}"
+        );
+    }
+
+    #[test]
+    fn a_column_without_a_value_is_not_adopted_and_an_adopted_one_is_listed() {
+        let context = Context::new();
+        let old = table(vec![("x", even(100))]);
+        let fitted = spec().fit(Some(old), &context).expect("fits");
+        let new = table(vec![
+            ("x", even(10)),
+            ("nothing", vec![f64::NAN; 10]),
+            ("endless", vec![f64::INFINITY; 10]),
+            ("z", even(10)),
+        ]);
+        let adopted = fitted
+            .model
+            .update(fitted.reservoir, new, &context)
+            .expect("adopts")
+            .model;
+        assert_eq!(adopted.features().schema.features(), ["x", "z"]);
+        assert_eq!(adopted.spec().roles.features, ["x", "z"]);
     }
 }

@@ -59,6 +59,10 @@ impl TrainSpec {
         if table.n_rows() < MIN_ROWS {
             return Err(too_few(table.n_rows()));
         }
+        let table = match self.draw() {
+            Some(draw) if draw.n < table.n_rows() => table.select_rows(&draw.rows(table.n_rows())),
+            _ => table,
+        };
         let schema = Schema::learn(&table, &self.roles)?;
         let vocabulary = Vocabulary::learn(&schema, &table)?;
         let engineering = match &self.engineering {
@@ -183,7 +187,8 @@ impl TrainSpec {
             Some(scores) => scores,
             None => model.score_raw(rows.raw.view(), context)?,
         };
-        model.set_calibration(calibrate(rule, &scores, None, rows.labels_to_compare())?);
+        let weights = rows.weights.as_deref();
+        model.set_calibration(calibrate(rule, &scores, weights, rows.labels_to_compare())?);
 
         Ok(Fitted {
             model,

@@ -7,8 +7,9 @@ use tonic::{Extensions, Request, Response, Status, Streaming};
 
 use super::convert::prediction::{Answer, Detail};
 use super::convert::records::{self, Input};
-use super::convert::train::Training;
+use super::convert::train;
 use super::dataset_tables::{DatasetTables, MAX_HELD_CELLS};
+use super::feed::Feed;
 use super::{page, predict_stream};
 use crate::compute::Admission;
 use crate::context::Deadline;
@@ -23,22 +24,31 @@ use crate::proto::v1::{
 };
 use crate::runs::{Caller, RequestId, RunId, Runs, TrainRows, VersionSelector};
 use crate::store::{Owner, Store};
+use crate::table::MAX_CELLS;
+use crate::telemetry::Metrics;
 
 /// The service over the runs of a store.
 #[derive(Debug)]
 pub struct AnomalyGrpc<S> {
     runs: Arc<Runs<S>>,
     datasets: Arc<Datasets<S>>,
+    metrics: Arc<Metrics>,
     reservoir_size: usize,
 }
 
 impl<S: Store> AnomalyGrpc<S> {
-    /// A service over runs, which learn from and score datasets, too. `reservoir_size` is how many raw rows each model keeps
-    /// for updates.
-    pub fn new(runs: Arc<Runs<S>>, datasets: Arc<Datasets<S>>, reservoir_size: usize) -> Self {
+    /// A service over runs, which learn from and score datasets, too; `metrics` counts what predictions find.
+    /// `reservoir_size` is how many raw rows each model keeps for updates.
+    pub fn new(
+        runs: Arc<Runs<S>>,
+        datasets: Arc<Datasets<S>>,
+        metrics: Arc<Metrics>,
+        reservoir_size: usize,
+    ) -> Self {
         Self {
             runs,
             datasets,
+            metrics,
             reservoir_size,
         }
     }
@@ -54,17 +64,22 @@ impl<S: Store> AnomalyGrpc<S> {
         let Some(input) = input else {
             return Ok((TrainRows::None, None));
         };
-        if let Input::Dataset(id, _) = &input
-            && spec.detector.can_stream()
-        {
+        if let (Input::Dataset(id, known_texts), None) = (&input, spec.draw()) {
             let open = self.datasets.open(&caller, id).await;
-            let tables = DatasetTables(open.map_err(|error| error.at("records.dataset_id"))?);
-            if tables.n_cells() > MAX_HELD_CELLS {
+            let open = open.map_err(|error| error.at("records.dataset_id"))?;
+            let tables = DatasetTables::new(open, known_texts);
+            if tables.n_cells() > MAX_CELLS as u64 {
+                spec.detector.check_can_stream().map_err(|error| {
+                    let dataset = format!("the dataset {:?}", id.as_str());
+                    error.during(&dataset).at("records.dataset_id")
+                })?;
+            }
+            if tables.n_cells() > MAX_HELD_CELLS && spec.detector.can_stream() {
                 return Ok((TrainRows::Tables(Box::new(tables)), None));
             }
         }
         let (table, share) = input
-            .table(&self.datasets, caller, Admission::Refuse)
+            .table(&self.datasets, caller, spec.draw(), Admission::Refuse)
             .await?;
         Ok((TrainRows::Table(table), share))
     }
@@ -78,20 +93,26 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
     ) -> Result<Response<TrainResponse>, Status> {
         let caller = caller(request.extensions())?;
         let request = request.into_inner();
+        let run_id = RunId::parse(request.run_id.clone())?;
+        let request_id = RequestId::parse(request.request_id.clone())?;
+        if let Some(described) = self
+            .runs
+            .made_before(&caller, &run_id, request_id.as_ref())
+            .await?
+        {
+            return Ok(Response::new(TrainResponse {
+                model: Some(described.into()),
+            }));
+        }
         let like = match request.like_version {
             None => None,
             Some(version) => {
-                let run_id = RunId::parse(request.run_id.clone())?;
-                let scorer = self.runs.scorer(caller, run_id, selector(version)).await?;
+                let selector = selector(version);
+                let scorer = self.runs.scorer(caller, run_id.clone(), selector).await?;
                 Some(scorer.model)
             }
         };
-        let Training {
-            run_id,
-            request_id,
-            spec,
-            input,
-        } = Training::receive(request, like.as_deref(), self.reservoir_size)?;
+        let (spec, input) = train::receive(request, like.as_deref(), self.reservoir_size)?;
         let (rows, _share) = self.rows_to_train(caller, &spec, input).await?;
         let described = self
             .runs
@@ -114,15 +135,28 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
             .scorer(caller, run_id, selector(request.version))
             .await?;
         let input = records::required(request.records, &scorer.model.text_columns())?;
-        let (table, _share) = input
-            .table(&self.datasets, caller, Admission::Refuse)
-            .await?;
-        let default = if table.n_rows() == 1 {
-            Detail::Full
-        } else {
-            Detail::Scores
+        let default = |n_rows: u64| match n_rows {
+            1 => Detail::Full,
+            _ => Detail::Scores,
         };
-        let detail = Detail::receive(request.detail, default)?;
+        if let Input::Dataset(id, known_texts) = input {
+            let pieces = self
+                .datasets
+                .pieces(&caller, &id, &known_texts, Admission::Refuse)
+                .await
+                .map_err(|error| error.at("records.dataset_id"))?;
+            let detail = Detail::receive(request.detail, default(pieces.n_rows()))?;
+            let answer = Answer::new(scorer.clone(), detail, None);
+            let mut feed = Feed::new(caller, scorer, answer);
+            feed.push_pieces(pieces).await?;
+            let answer = feed.finish().await?;
+            self.metrics.count(answer.counts());
+            return Ok(Response::new(answer.into()));
+        }
+        let (table, _share) = input
+            .table(&self.datasets, caller, None, Admission::Refuse)
+            .await?;
+        let detail = Detail::receive(request.detail, default(table.n_rows() as u64))?;
         let mut answer = Answer::new(scorer.clone(), detail, None);
         let with_details = answer.wants_details(table.n_rows())?;
         let scored = scorer
@@ -130,6 +164,7 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
             .await?
             .await?;
         answer.add(scored)?;
+        self.metrics.count(answer.counts());
         Ok(Response::new(answer.into()))
     }
 
@@ -140,7 +175,8 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         let caller = caller(request.extensions())?;
         let messages = request.into_inner();
         let answer = predict_stream::score(&self.runs, &self.datasets, caller, messages).await?;
-        Ok(Response::new(answer))
+        self.metrics.count(answer.counts());
+        Ok(Response::new(answer.into()))
     }
 
     async fn update(
@@ -151,13 +187,22 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         let request = request.into_inner();
         let run_id = RunId::parse(request.run_id)?;
         let request_id = RequestId::parse(request.request_id)?;
+        if let Some(described) = self
+            .runs
+            .made_before(&caller, &run_id, request_id.as_ref())
+            .await?
+        {
+            return Ok(Response::new(UpdateResponse {
+                model: Some(described.into()),
+            }));
+        }
         let active = self
             .runs
             .scorer(caller, run_id.clone(), VersionSelector::Active)
             .await?;
         let input = records::required(request.records, &active.model.text_columns())?;
         let (table, _share) = input
-            .table(&self.datasets, caller, Admission::Refuse)
+            .table(&self.datasets, caller, None, Admission::Refuse)
             .await?;
         let described = self.runs.update(caller, run_id, request_id, table).await?;
         Ok(Response::new(UpdateResponse {

@@ -44,6 +44,9 @@ pub(super) struct TrainArgs {
     /// The share of rows to measure a detector on that learns from labels; without it, 0.2
     #[arg(long, value_name = "SHARE")]
     validation_fraction: Option<f64>,
+    /// How many rows to learn from, a uniform sample, where there are more; without it, all
+    #[arg(long, value_name = "N")]
+    sample_rows: Option<u64>,
     /// Train like a version of the run in all that is not given here; 0 for the active one
     #[arg(long, value_name = "VERSION")]
     like_version: Option<u64>,
@@ -139,6 +142,7 @@ impl TrainArgs {
             scaler: self.scaler.map_or(Scaler::Unspecified, Into::into).into(),
             validation_fraction: self.validation_fraction,
             like_version: self.like_version,
+            sample_rows: self.sample_rows,
             feature_engineering: self.engineering.message()?,
             request_id: self.common.request_id.clone().unwrap_or_default(),
             ..self.columns.request()

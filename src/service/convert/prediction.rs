@@ -7,9 +7,13 @@ use crate::features::Gaps;
 use crate::pipeline::{RowDetail, Scored};
 use crate::proto::v1;
 use crate::runs::Scorer;
+use crate::telemetry::Predicted;
 
 /// The most bytes that an answer may list: names of missing features can multiply a small request.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// The most scores that an answer lists: more than rows of one column in the largest message by default.
+const MAX_SCORES: usize = 1 << 23;
 
 /// The most unknown features that an answer names.
 const MAX_UNKNOWN: usize = 100;
@@ -105,7 +109,7 @@ impl Answer {
         self.unknown_features.extend(unknown.take(room));
         match self.detail {
             Detail::Summary => {}
-            Detail::Scores => self.add_scores(scored.scores, threshold),
+            Detail::Scores => self.add_scores(scored.scores, threshold)?,
             Detail::Anomalies => {
                 let flagged = (first..)
                     .zip(scored.scores)
@@ -149,7 +153,16 @@ impl Answer {
         }
     }
 
-    fn add_scores(&mut self, mut scores: Vec<f64>, threshold: f64) {
+    fn add_scores(&mut self, mut scores: Vec<f64>, threshold: f64) -> Result<()> {
+        if self.max_results.is_none() && self.scores.len() + scores.len() > MAX_SCORES {
+            return Err(Error::new(
+                Reason::AnswerTooLarge,
+                format!(
+                    "the answer would list more than {MAX_SCORES} scores; ask for DETAIL_ANOMALIES or DETAIL_SUMMARY, or send \
+                     fewer rows"
+                ),
+            ));
+        }
         let room = self.room(self.scores.len());
         if scores.len() > room {
             scores.truncate(room);
@@ -162,6 +175,7 @@ impl Answer {
         } else {
             self.scores.extend(scores);
         }
+        Ok(())
     }
 
     fn add_rows(&mut self, mut rows: impl Iterator<Item = v1::RowPrediction>) -> Result<()> {
@@ -180,6 +194,24 @@ impl Answer {
         }
         self.truncated |= rows.next().is_some();
         Ok(())
+    }
+
+    /// What is counted of it.
+    pub(in crate::service) fn counts(&self) -> Predicted {
+        let n_missing_features = self
+            .gaps
+            .features
+            .iter()
+            .filter(|missing| **missing)
+            .count();
+        Predicted {
+            n_rows: self.n_rows,
+            n_anomalies: self.n_anomalies,
+            n_missing_values: self.gaps.n_missing,
+            n_infinite_values: self.gaps.n_infinite,
+            n_missing_features: n_missing_features as u64,
+            n_unknown_features: self.unknown_features.len() as u64,
+        }
     }
 
     fn summary(&self) -> v1::PredictionSummary {
