@@ -13,7 +13,7 @@ fn history<'a>(rows: &'a Array2<f64>, labels: &'a [bool], seen: u64) -> History<
 
 /// The nodes and thresholds of a tree as features, thresholds, children and scores.
 fn describe(forest: &RandomForest, tree: usize) -> Vec<(u32, f64, f64)> {
-    let Forest { cuts, trees } = &forest.forest;
+    let Forest { cuts, trees, .. } = &forest.forest;
     let nodes = trees.tree(tree).nodes.iter();
     nodes
         .map(|node| {
