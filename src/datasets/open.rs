@@ -102,7 +102,7 @@ impl<S: Store> Datasets<S> {
         }
         let share = self.share(n_bytes, admission).await?;
         let work = move |context: &_| {
-            let rows = draw.map(|draw| draw.rows(n_all));
+            let rows = draw.map(|draw| draw.rows(n_all, context)).transpose()?;
             let table = open.table(rows.as_deref(), context)?;
             // held from here on even if nobody waits any more
             Ok(WholeTable { table, share })

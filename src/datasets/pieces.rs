@@ -15,13 +15,14 @@ use crate::table::{AbsentCell, Table};
 /// About how many values a piece has.
 const PIECE_CELLS: usize = 1 << 19;
 
-/// What is in memory of a dataset at a time, at most: pieces, and what a reader needs to make them.
+/// What is in memory of a dataset at a time: pieces, and what a reader needs to make them. Only a Parquet file with pages far
+/// larger than writers make takes more.
 const READER_BYTES: u64 = 64 << 20;
 
 /// A dataset that is being read, and the share of the memory for datasets that this takes until it is dropped.
 pub struct Pieces {
-    /// `None` behind the last piece, and after an error.
-    chunks: Option<Chunks>,
+    /// What reads, and the share of the memory that it takes; `None` behind the last piece, and after an error.
+    reader: Option<(Chunks, OwnedSemaphorePermit)>,
     n_rows: u64,
     /// The first absent cell of each column, of the rows that remain.
     absent: Vec<AbsentCell>,
@@ -29,7 +30,6 @@ pub struct Pieces {
     n_read: usize,
     compute: Compute,
     deadline: Option<Instant>,
-    _share: OwnedSemaphorePermit,
 }
 
 impl<S: Store> Datasets<S> {
@@ -47,20 +47,24 @@ impl<S: Store> Datasets<S> {
     ) -> Result<Pieces> {
         let mut open = self.open(caller, dataset_id).await?;
         open.summary = open.summary.with_text_columns(known_texts);
-        let share = self.share(READER_BYTES, admission).await?;
+        let share = self.reader_share(admission).await?;
         let chunk_rows = (PIECE_CELLS / open.summary.columns().len().max(1)).max(1);
         let (n_rows, absent) = (open.summary.n_rows(), open.summary.absent().to_vec());
-        let start = move |_: &_| open.chunks(chunk_rows);
-        let chunks = self.compute.run(admission, caller.deadline, start).await?;
+        let start = move |_: &_| Ok((open.chunks(chunk_rows)?, share));
+        let reader = self.compute.run(admission, caller.deadline, start).await?;
         Ok(Pieces {
-            chunks: Some(chunks),
+            reader: Some(reader),
             n_rows,
             absent,
             n_read: 0,
             compute: self.compute.clone(),
             deadline: caller.deadline,
-            _share: share,
         })
+    }
+
+    /// The share of the memory for datasets that somebody takes who reads one piece by piece.
+    pub async fn reader_share(&self, admission: Admission) -> Result<OwnedSemaphorePermit> {
+        self.share(READER_BYTES, admission).await
     }
 }
 
@@ -75,15 +79,16 @@ impl Pieces {
     /// # Errors
     /// What keeps them from being read. Nothing follows.
     pub async fn next(&mut self) -> Result<Option<Table>> {
-        let Some(mut chunks) = self.chunks.take() else {
+        let Some((mut chunks, share)) = self.reader.take() else {
             return Ok(None);
         };
-        let read = move |_: &_| Ok((chunks.next().transpose()?, chunks));
+        // the share goes with it: when nobody waits any more, it still reads to the end of the piece
+        let read = move |_: &_| Ok((chunks.next().transpose()?, (chunks, share)));
         let read = self.compute.run(Admission::Wait, self.deadline, read);
-        let (Some(table), chunks) = read.await? else {
+        let (Some(table), reader) = read.await? else {
             return Ok(None);
         };
-        self.chunks = Some(chunks);
+        self.reader = Some(reader);
         let first = self.n_read;
         self.n_read += table.n_rows();
         let n_here = self.absent.partition_point(|cell| cell.row < self.n_read);

@@ -124,15 +124,9 @@ macro_rules! detectors {
                 match self { $(Self::$variant(_) => $variant::STREAMS,)* }
             }
 
-            /// Fails when it cannot learn from rows that are too many to be held.
-            ///
-            /// # Errors
-            /// [`Reason::UnusableRows`].
-            pub fn check_can_stream(&self) -> Result<()> {
-                match self.can_stream() {
-                    true => Ok(()),
-                    false => Err(method::cannot_stream(self.name())),
-                }
+            /// The error of rows that are too many to be held, for a detector that needs all of them at once.
+            pub fn cannot_stream(&self) -> Error {
+                method::cannot_stream(self.name())
             }
 
             /// Fits the detector on rows that are too many to be held. See [`fit`](Self::fit).

@@ -48,13 +48,11 @@ impl Schema {
                 features.map(|name| places.get(name).copied()).collect()
             }
             None => match self.by_position(table.n_columns(), &[]) {
-                Ok(Order {
-                    features: Some(places),
-                    ..
-                }) => places,
-                _ => (0..self.n_features().min(table.n_columns()))
-                    .map(Some)
-                    .collect(),
+                Ok(order) => order
+                    .features
+                    .unwrap_or_else(|| (0..self.n_features()).map(Some).collect()),
+                // whoever matches the columns says so
+                Err(_) => vec![None; self.n_features()],
             },
         }
     }

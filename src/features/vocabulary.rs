@@ -199,6 +199,12 @@ impl Vocabulary {
         Ok(())
     }
 
+    /// Whether there is room for the texts of a further feature.
+    pub fn has_room(&self) -> bool {
+        self.room()
+            .is_some_and(|room| room.n_texts > 0 && room.n_bytes >= MAX_BYTES)
+    }
+
     /// How many more texts all features together may have; `None` when they have too many.
     fn room(&self) -> Option<Size> {
         let mut all = self.0.iter().flatten().map(Categories::size);

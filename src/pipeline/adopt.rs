@@ -18,25 +18,54 @@ use crate::table::{ColumnView, Table};
 impl Model {
     /// The columns of a table to update with that become features: none unless the policy says so, and none without a value
     /// to learn from.
-    pub(super) fn features_to_adopt(&self, table: &Table) -> Vec<String> {
+    ///
+    /// Nor any where a detector learns from labels and the reservoir is a sample of what was seen: it holds more of a rare class
+    /// than there is, and to learn anew from it would be to learn that.
+    pub(super) fn features_to_adopt(&self, reservoir: &Reservoir, table: &Table) -> Vec<String> {
         let (FeaturePolicy::Adaptive, Some(names)) = (self.features.policy, table.names()) else {
             return Vec::new();
         };
         let mut unknown = self.features.schema.unknown(names);
-        if !unknown.is_empty() {
-            let places: HashMap<&String, usize> = names.iter().zip(0..).collect();
-            unknown.retain(|name| {
-                let column = places.get(name);
-                column.is_some_and(|&column| match table.column(column) {
-                    ColumnView::Numbers(numbers) | ColumnView::Booleans(numbers) => {
-                        numbers.iter().any(|number| number.is_finite())
-                    }
-                    ColumnView::Texts(texts) => texts.n_missing() < texts.len(),
-                    ColumnView::Times(_) => false,
-                })
-            });
+        let is_sample = || reservoir.seen() > reservoir.n_rows() as u64;
+        if unknown.is_empty() || self.spec.detector.is_supervised() && is_sample() {
+            return Vec::new();
         }
+        let places: HashMap<&str, usize> = names.iter().map(String::as_str).zip(0..).collect();
+        let learned = self.is_learned(table, &places);
+        let is_learned = |row: usize| learned.as_ref().is_none_or(|learned| learned[row]);
+        let has_room = reservoir.vocabulary().has_room();
+        unknown.retain(|name| {
+            let column = places.get(name.as_str());
+            column.is_some_and(|&column| match table.column(column) {
+                ColumnView::Numbers(numbers) | ColumnView::Booleans(numbers) => {
+                    let mut numbers = numbers.iter().enumerate();
+                    numbers.any(|(row, number)| number.is_finite() && is_learned(row))
+                }
+                ColumnView::Texts(texts) => {
+                    let mut rows = 0..texts.len();
+                    has_room && rows.any(|row| texts.get(row).is_some() && is_learned(row))
+                }
+                ColumnView::Times(_) => false,
+            })
+        });
         unknown
+    }
+
+    /// Whether each row has the label without which a supervised detector does not learn from it; `None` where all count.
+    fn is_learned(&self, table: &Table, places: &HashMap<&str, usize>) -> Option<Vec<bool>> {
+        if !self.spec.detector.is_supervised() {
+            return None;
+        }
+        if let Some(labels) = table.labels() {
+            return Some(labels.iter().map(|label| !label.is_nan()).collect());
+        }
+        let column = places.get(self.features.schema.label_column()?)?;
+        match table.column(*column) {
+            ColumnView::Numbers(labels) | ColumnView::Booleans(labels) => {
+                Some(labels.iter().map(|label| !label.is_nan()).collect())
+            }
+            _ => None,
+        }
     }
 
     /// Learns from more rows, which have these features besides those that the model knows.
@@ -166,6 +195,44 @@ mod tests {
             scored(0.85) < threshold && scored(0.95) > threshold,
             "{threshold}"
         );
+    }
+
+    #[test]
+    fn a_detector_of_labels_adopts_what_labelled_rows_have_and_nothing_once_it_samples() {
+        let context = Context::new();
+        let labels = |n: usize| (0..n).map(|i| f64::from(i % 4 == 0)).collect::<Vec<_>>();
+        let spec = |reservoir_size| TrainSpec {
+            detector: DetectorParams::LogisticRegression(Default::default()),
+            roles: Roles {
+                label: Some("bad".to_owned()),
+                ..Roles::default()
+            },
+            reservoir_size,
+            ..spec()
+        };
+        let adopted = |reservoir_size| {
+            let old = table(vec![("x", even(100)), ("bad", labels(100))]);
+            let fitted = spec(reservoir_size).fit(Some(old), &context).expect("fits");
+            let mut of_new = labels(20);
+            of_new[7] = f64::NAN;
+            let unlabelled = (0..20).map(|i| if i == 7 { 1.0 } else { f64::NAN });
+            let new = table(vec![
+                ("x", even(20)),
+                ("bad", of_new),
+                ("unlabelled", unlabelled.collect()),
+                ("z", even(20)),
+            ]);
+            let updated = fitted.model.update(fitted.reservoir, new, &context);
+            updated
+                .expect("updates")
+                .model
+                .features()
+                .schema
+                .features()
+                .to_vec()
+        };
+        assert_eq!(adopted(1000), ["x", "z"]);
+        assert_eq!(adopted(50), ["x"]);
     }
 
     #[test]

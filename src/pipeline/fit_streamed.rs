@@ -35,7 +35,9 @@ impl TrainSpec {
     /// Fails as [`fit`](Self::fit), and when the detector needs all rows at once.
     pub fn fit_streamed(&self, tables: &dyn TableSource, context: &Context) -> Result<Fitted> {
         let rule = self.check()?;
-        self.detector.check_can_stream()?;
+        if !self.detector.can_stream() {
+            return Err(self.detector.cannot_stream());
+        }
         let n_rows = tables.n_rows();
         if n_rows < MIN_ROWS {
             return Err(too_few(n_rows));

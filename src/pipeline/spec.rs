@@ -111,15 +111,23 @@ impl TrainSpec {
         })
     }
 
+    /// Whether all that could be learned is given.
+    pub(super) fn has_baselines(&self) -> bool {
+        matches!(&self.detector, DetectorParams::ZScore(params) if !params.baselines.is_empty())
+    }
+
     fn check_sample(&self) -> Result<()> {
         let message = match self.sample_rows {
             Some(n) if n < MIN_ROWS => {
                 format!("sample_rows is {n}; it must be at least {MIN_ROWS}")
             }
             Some(_) if self.engineering.is_some() => {
-                "features are engineered of the rows before each row, which a sample leaves out; leave out sample_rows or \
-                 feature_engineering"
+                "features are engineered of the rows before each row, which a sample leaves out; leave out \
+                 feature_engineering, or give sample_rows 0 to learn from all rows"
                     .to_owned()
+            }
+            Some(_) if self.has_baselines() => {
+                "z_score.baselines are given, so nothing is sampled; give sample_rows 0".to_owned()
             }
             _ => return Ok(()),
         };

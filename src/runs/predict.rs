@@ -42,14 +42,14 @@ impl<S: Store> Runs<S> {
         run_id: RunId,
         selector: VersionSelector,
     ) -> Result<Scorer> {
+        let run_key = key::run_key(caller.owner, run_id.as_str());
+        // before the run is looked up: whoever deletes it after that is noticed
+        let ticket = self.writers.enter(&run_key);
         let Loaded { version, model, .. } = self.load(&caller, &run_id, selector).await?;
-        let memory = (model.features().policy == FeaturePolicy::Adaptive).then(|| {
-            let run_key = key::run_key(caller.owner, run_id.as_str());
-            Memory {
-                gathered: Arc::clone(&self.gathered),
-                ticket: Arc::new(self.writers.enter(&run_key)),
-                run_key,
-            }
+        let memory = (model.features().policy == FeaturePolicy::Adaptive).then(|| Memory {
+            gathered: Arc::clone(&self.gathered),
+            run_key,
+            ticket: Arc::new(ticket),
         });
         Ok(Scorer {
             run_id,

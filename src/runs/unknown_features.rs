@@ -178,9 +178,17 @@ impl<S: Store> Runs<S> {
 
     /// Writes what was gathered so far. What cannot be written is logged and gathered again.
     pub(super) async fn flush_unknown_features(&self) {
-        let gathered = std::mem::take(&mut *self.gathered.lock());
-        for (run_key, sightings) in gathered {
-            if let Err(error) = self.write_sightings(&run_key, &sightings).await {
+        let gathered: Vec<(Vec<u8>, Sightings, Ticket)> = {
+            let mut gathered = self.gathered.lock();
+            // under the lock: a deletion before it has forgotten what was gathered, one after it is noticed
+            let entered = gathered.drain().map(|(run_key, sightings)| {
+                let ticket = self.writers.enter(&run_key);
+                (run_key, sightings, ticket)
+            });
+            entered.collect()
+        };
+        for (run_key, sightings, ticket) in gathered {
+            if let Err(error) = self.write_sightings(&run_key, &ticket, &sightings).await {
                 tracing::warn!(%error, "what is known of unknown features cannot be written yet");
                 let mut gathered = self.gathered.lock();
                 let again = gathered.entry(run_key).or_default();
@@ -192,9 +200,13 @@ impl<S: Store> Runs<S> {
     }
 
     /// Adds to what is stored, unless the run is deleted.
-    async fn write_sightings(&self, run_key: &[u8], more: &Sightings) -> Result<()> {
+    async fn write_sightings(
+        &self,
+        run_key: &[u8],
+        ticket: &Ticket,
+        more: &Sightings,
+    ) -> Result<()> {
         let key = key::unknown_features_key(run_key);
-        let ticket = self.writers.enter(run_key);
         loop {
             if self.store.get_pointer(run_key).await?.is_none() {
                 return Ok(());

@@ -14,8 +14,8 @@ use super::{page, predict_stream};
 use crate::compute::Admission;
 use crate::context::Deadline;
 use crate::datasets::Datasets;
-use crate::error::{Error, Reason, Result};
-use crate::pipeline::TrainSpec;
+use crate::error::{Error, Kind, Reason, Result};
+use crate::pipeline::{TableSource as _, TrainSpec};
 use crate::proto::v1::anomaly_service_server::AnomalyService;
 use crate::proto::v1::{
     DeleteRunRequest, DeleteRunResponse, GetModelRequest, GetModelResponse, ListModelsRequest,
@@ -64,22 +64,38 @@ impl<S: Store> AnomalyGrpc<S> {
         let Some(input) = input else {
             return Ok((TrainRows::None, None));
         };
-        if let (Input::Dataset(id, known_texts), None) = (&input, spec.draw()) {
-            let open = self.datasets.open(&caller, id).await;
-            let open = open.map_err(|error| error.at("records.dataset_id"))?;
+        let mut draw = spec.draw();
+        if let Input::Dataset(id, known_texts) = &input {
+            let at_id = |error: Error| error.at("records.dataset_id");
+            let open = self.datasets.open(&caller, id).await.map_err(at_id)?;
             let tables = DatasetTables::new(open, known_texts);
-            if tables.n_cells() > MAX_CELLS as u64 {
-                spec.detector.check_can_stream().map_err(|error| {
-                    let dataset = format!("the dataset {:?}", id.as_str());
-                    error.during(&dataset).at("records.dataset_id")
-                })?;
+            let n_rows = tables.n_rows();
+            draw = draw.filter(|draw| draw.n < n_rows);
+            let n_cells = tables.n_cells(draw.map_or(n_rows, |draw| draw.n));
+            if draw.is_none() && n_cells > MAX_HELD_CELLS && spec.detector.can_stream() {
+                let share = self.datasets.reader_share(Admission::Refuse).await?;
+                return Ok((TrainRows::Tables(Box::new(tables)), Some(share)));
             }
-            if tables.n_cells() > MAX_HELD_CELLS && spec.detector.can_stream() {
-                return Ok((TrainRows::Tables(Box::new(tables)), None));
+            if n_cells > MAX_CELLS as u64 {
+                return Err(match draw {
+                    Some(draw) => Error::field(
+                        "sample_rows",
+                        format!(
+                            "{} rows of the dataset {:?} are {n_cells} values, more than the {MAX_CELLS} that can be held; give \
+                             fewer sample_rows",
+                            draw.n,
+                            id.as_str()
+                        ),
+                    ),
+                    None => {
+                        let dataset = format!("the dataset {:?}", id.as_str());
+                        at_id(spec.detector.cannot_stream().during(&dataset))
+                    }
+                });
             }
         }
         let (table, share) = input
-            .table(&self.datasets, caller, spec.draw(), Admission::Refuse)
+            .table(&self.datasets, caller, draw, Admission::Refuse)
             .await?;
         Ok((TrainRows::Table(table), share))
     }
@@ -113,6 +129,8 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
             }
         };
         let (spec, input) = train::receive(request, like.as_deref(), self.reservoir_size)?;
+        // before a dataset is read for nothing
+        spec.check_request(input.is_some())?;
         let (rows, _share) = self.rows_to_train(caller, &spec, input).await?;
         let described = self
             .runs
@@ -147,9 +165,11 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
                 .map_err(|error| error.at("records.dataset_id"))?;
             let detail = Detail::receive(request.detail, default(pieces.n_rows()))?;
             let answer = Answer::new(scorer.clone(), detail, None);
-            let mut feed = Feed::new(caller, scorer, answer);
-            feed.push_pieces(pieces).await?;
-            let answer = feed.finish().await?;
+            answer.check_room(pieces.n_rows())?;
+            let answer = Feed::new(caller, scorer, answer)
+                .of_dataset(pieces)
+                .await
+                .map_err(of_dataset)?;
             self.metrics.count(answer.counts());
             return Ok(Response::new(answer.into()));
         }
@@ -158,7 +178,8 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
             .await?;
         let detail = Detail::receive(request.detail, default(table.n_rows() as u64))?;
         let mut answer = Answer::new(scorer.clone(), detail, None);
-        let with_details = answer.wants_details(table.n_rows())?;
+        answer.check_room(table.n_rows() as u64)?;
+        let with_details = answer.wants_details();
         let scored = scorer
             .submit(Admission::Refuse, table, None, with_details)
             .await?
@@ -256,6 +277,14 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         Ok(Response::new(DeleteRunResponse {
             n_versions: Some(u32::try_from(n_versions).unwrap_or(u32::MAX)),
         }))
+    }
+}
+
+/// An error of the rows of a dataset: they have no place in the request.
+fn of_dataset(error: Error) -> Error {
+    match error.kind() {
+        Kind::InvalidArgument => error.at("records.dataset_id"),
+        _ => error,
     }
 }
 

@@ -22,10 +22,10 @@ impl DatasetTables {
         Self(open)
     }
 
-    /// How many values it has.
-    pub(super) fn n_cells(&self) -> u64 {
+    /// How many values so many of its rows have.
+    pub(super) fn n_cells(&self, n_rows: usize) -> u64 {
         let n_columns = self.0.summary.columns().len() as u64;
-        self.0.summary.n_rows().saturating_mul(n_columns)
+        n_columns.saturating_mul(n_rows as u64)
     }
 }
 

@@ -64,8 +64,13 @@ impl Feed {
         }
     }
 
-    /// Scores a dataset.
-    pub(super) async fn push_pieces(&mut self, mut pieces: Pieces) -> Result<()> {
+    /// The answer for the rows of a dataset.
+    pub(super) async fn of_dataset(mut self, pieces: Pieces) -> Result<Answer> {
+        self.push_pieces(pieces).await?;
+        self.finish().await
+    }
+
+    async fn push_pieces(&mut self, mut pieces: Pieces) -> Result<()> {
         while let Some(table) = pieces.next().await? {
             self.push_table(table).await?;
         }
@@ -80,7 +85,8 @@ impl Feed {
     async fn push_table(&mut self, table: Table) -> Result<()> {
         let first_row = self.n_rows;
         self.n_rows += table.n_rows() as u64;
-        let with_details = self.answer.wants_details(table.n_rows())?;
+        self.answer.check_room(self.n_rows)?;
+        let with_details = self.answer.wants_details();
         if self.history.is_some() {
             let previous = self.running.take();
             self.take(previous).await?;

@@ -3,6 +3,12 @@
 use rand::{RngExt as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
+use crate::context::Context;
+use crate::error::Result;
+
+/// Rows between two looks at the context.
+const ROWS_PER_CHECK: usize = 1 << 18;
+
 /// A uniform draw without replacement of `n` of any number of rows, or of all where there are fewer. The same seed draws the
 /// same rows. Knuth, volume 2, section 3.4.2, algorithm S.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,11 +30,20 @@ impl Draw {
     }
 
     /// The numbers of the rows that are drawn of so many, ascending.
-    pub fn rows(self, n_rows: usize) -> Vec<usize> {
+    ///
+    /// # Errors
+    /// What `context` has to say: of many rows, it takes a while.
+    pub fn rows(self, n_rows: usize, context: &Context) -> Result<Vec<usize>> {
         let mut rows = Vec::with_capacity(self.n.min(n_rows));
-        let marks = (0..).zip(self.marks(n_rows));
-        rows.extend(marks.filter_map(|(row, is_drawn)| is_drawn.then_some(row)));
-        rows
+        for (row, is_drawn) in self.marks(n_rows).enumerate() {
+            if row % ROWS_PER_CHECK == 0 {
+                context.check()?;
+            }
+            if is_drawn {
+                rows.push(row);
+            }
+        }
+        Ok(rows)
     }
 }
 
@@ -64,7 +79,9 @@ mod tests {
     fn every_row_is_drawn_with_the_same_probability() {
         let mut counts = [0_u32; 50];
         for seed in 0..5000 {
-            let rows = Draw { n: 10, seed }.rows(50);
+            let rows = Draw { n: 10, seed }
+                .rows(50, &Context::new())
+                .expect("drawn");
             assert_eq!(rows.len(), 10);
             assert!(rows.is_sorted_by(|a, b| a < b));
             for row in rows {
@@ -81,8 +98,12 @@ mod tests {
     #[test]
     fn all_are_drawn_where_there_are_no_more() {
         let draw = Draw { n: 5, seed: 0 };
-        assert_eq!(draw.rows(3), [0, 1, 2]);
-        assert_eq!(draw.rows(0), [0_usize; 0]);
-        assert_eq!(Draw { n: 0, ..draw }.rows(4), [0_usize; 0]);
+        let rows = |draw: Draw, n| draw.rows(n, &Context::new()).expect("drawn");
+        assert_eq!(rows(draw, 3), [0, 1, 2]);
+        assert_eq!(rows(draw, 0), [0_usize; 0]);
+        assert_eq!(rows(Draw { n: 0, ..draw }, 4), [0_usize; 0]);
+        let context = Context::new();
+        context.cancel();
+        assert!(draw.rows(3, &context).is_err());
     }
 }

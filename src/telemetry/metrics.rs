@@ -64,7 +64,7 @@ impl Metrics {
             ),
             unknown_features: counter(
                 "unknown_features",
-                "Columns that the model did not know, once a prediction",
+                "Columns that the model did not know, once a prediction and at most 100 of one",
             ),
             registry,
         }
