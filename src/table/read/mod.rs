@@ -24,6 +24,7 @@ mod format;
 mod ipc;
 mod json;
 mod names;
+mod page_lengths;
 mod page_sizes;
 mod parquet;
 mod source;

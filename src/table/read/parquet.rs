@@ -21,7 +21,7 @@ use super::{Limits, page_sizes};
 use crate::error::Result;
 use crate::table::{Column, ColumnType, Table, check_cells, invalid};
 
-const FORMAT: &str = "Parquet";
+pub(super) const FORMAT: &str = "Parquet";
 /// How many rows are decoded at a time where all are wanted.
 const BATCH_ROWS: usize = 1 << 14;
 
@@ -172,7 +172,7 @@ fn with_views(schema: &Schema) -> Schema {
 
 /// A source as the library reads it.
 #[derive(Debug, Clone)]
-struct Bytewise(Source);
+pub(super) struct Bytewise(pub(super) Source);
 
 impl Length for Bytewise {
     fn len(&self) -> u64 {
