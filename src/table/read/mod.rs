@@ -27,9 +27,11 @@ mod names;
 mod page_lengths;
 mod page_sizes;
 mod parquet;
+mod parquet_metadata;
 mod source;
 mod summary;
 mod text_file;
+mod thrift;
 mod whole;
 
 pub use self::chunks::Chunks;

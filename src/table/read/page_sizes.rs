@@ -10,7 +10,9 @@ use flate2::read::MultiGzDecoder;
 use parquet::basic::{Compression, Type};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
+use super::parquet_metadata::PAGE_HEADER;
 use super::source::Source;
+use super::thrift::{Thrift, Unread};
 use super::{Limits, page_lengths};
 use crate::error::{Error, Result};
 use crate::table::{invalid, shortened};
@@ -18,7 +20,7 @@ use crate::table::{invalid, shortened};
 /// The largest page, decompressed. Writers aim at 1 MiB.
 pub(super) const MAX_PAGE_BYTES: u64 = 1 << 28;
 /// DELTA_LENGTH_BYTE_ARRAY and DELTA_BYTE_ARRAY.
-const LENGTH_ENCODINGS: [i64; 2] = [6, 7];
+const LENGTH_ENCODINGS: [i32; 2] = [6, 7];
 /// The longest header of a page; statistics in it may hold long strings.
 const MAX_HEADER_BYTES: usize = 1 << 24;
 
@@ -162,157 +164,54 @@ fn read_header(source: &Source, at: u64, end: u64) -> Result<PageHeader> {
     loop {
         let available = (end - at).min(size as u64) as usize;
         let bytes = source.bytes(at, available).map_err(|_| damaged())?;
-        match Thrift::new(&bytes).page_header() {
-            Some(header) => return header,
+        match page_header(&bytes) {
+            Ok(header) => return Ok(header),
             // the header may be longer than what was read of it
-            None if available == size && size < MAX_HEADER_BYTES => size *= 8,
-            None => return Err(damaged()),
+            Err(Unread::Ended) if available == size && size < MAX_HEADER_BYTES => size *= 8,
+            Err(_) => return Err(damaged()),
         }
     }
 }
 
-/// As much of Thrift's compact protocol as headers of pages need. `None` is the end of the bytes.
-struct Thrift<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Thrift<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
-    }
-
-    fn page_header(mut self) -> Option<Result<PageHeader>> {
-        let (mut decompressed, mut compressed, mut levels) = (None, None, 0_i64);
-        let (mut is_compressed, mut has_lengths, mut dictionary_values) = (true, false, 0_i64);
-        let mut field = 0;
-        while let Some(kind) = self.field(&mut field)? {
-            match (field, kind) {
-                (2, 5) => decompressed = Some(self.zigzag()?),
-                (3, 5) => compressed = Some(self.zigzag()?),
-                // the headers of data pages, of dictionaries, and of data pages of version 2
-                (5 | 7 | 8, 12) => {
-                    let mut inner = 0;
-                    while let Some(kind) = self.field(&mut inner)? {
-                        match (field, inner, kind) {
-                            (8, 5 | 6, 5) => levels = levels.saturating_add(self.zigzag()?),
-                            (8, 7, 1 | 2) => is_compressed = kind == 1,
-                            (5, 2, 5) | (8, 4, 5) => {
-                                has_lengths |= LENGTH_ENCODINGS.contains(&self.zigzag()?);
-                            }
-                            (7, 1, 5) => dictionary_values = self.zigzag()?.max(dictionary_values),
-                            _ => {
-                                if let Err(error) = self.skip(kind, 0)? {
-                                    return Some(Err(error));
-                                }
-                            }
+/// What the header of a page says, at the start of the bytes.
+fn page_header(bytes: &[u8]) -> std::result::Result<PageHeader, Unread> {
+    Thrift::new(bytes).check(PAGE_HEADER)?;
+    let mut thrift = Thrift::new(bytes);
+    let (mut decompressed, mut compressed, mut levels) = (0, 0, 0_i64);
+    let (mut is_compressed, mut has_lengths, mut dictionary_values) = (true, false, 0);
+    let mut field = 0;
+    while let Some(code) = thrift.field(&mut field)? {
+        match field {
+            2 => decompressed = thrift.zigzag()?,
+            3 => compressed = thrift.zigzag()?,
+            // the headers of data pages, of dictionaries, and of data pages of version 2
+            5 | 7 | 8 => {
+                let mut inner = 0;
+                while let Some(code) = thrift.field(&mut inner)? {
+                    match (field, inner) {
+                        (5, 2) | (8, 4) => {
+                            has_lengths |= LENGTH_ENCODINGS.contains(&(thrift.zigzag()? as i32));
                         }
-                    }
-                }
-                _ => {
-                    if let Err(error) = self.skip(kind, 0)? {
-                        return Some(Err(error));
-                    }
-                }
-            }
-        }
-        let size = |size: Option<i64>| size.and_then(|size| u64::try_from(size).ok());
-        let sizes = size(decompressed)
-            .zip(size(compressed))
-            .zip(size(Some(levels)));
-        let header = sizes.map(|((decompressed, compressed), levels)| PageHeader {
-            length: self.at as u64,
-            compressed,
-            decompressed,
-            levels,
-            is_compressed,
-            dictionary_values: dictionary_values as u64,
-            has_lengths,
-        });
-        Some(header.ok_or_else(damaged))
-    }
-
-    /// The type of the next field of a struct, whose number is put into `field`; `Some(None)` at the end of the struct.
-    fn field(&mut self, field: &mut i64) -> Option<Option<u8>> {
-        let byte = self.byte()?;
-        let kind = byte & 0x0f;
-        if kind == 0 {
-            return Some(None);
-        }
-        match byte >> 4 {
-            0 => *field = self.zigzag()?,
-            delta => *field = field.saturating_add(i64::from(delta)),
-        }
-        Some(Some(kind))
-    }
-
-    fn skip(&mut self, kind: u8, depth: usize) -> Option<Result<()>> {
-        const MAX_DEPTH: usize = 16;
-        if depth > MAX_DEPTH {
-            return Some(Err(damaged()));
-        }
-        match kind {
-            1 | 2 => {}
-            3 => self.at += 1,
-            4..=6 => {
-                self.varint()?;
-            }
-            7 => self.at += 8,
-            8 => {
-                let length = self.varint()?;
-                self.at = self
-                    .at
-                    .saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
-            }
-            9 | 10 => {
-                let byte = self.byte()?;
-                let n = match byte >> 4 {
-                    15 => self.varint()?,
-                    n => u64::from(n),
-                };
-                // booleans in lists take a byte each
-                let kind = if byte & 0x0f <= 2 { 3 } else { byte & 0x0f };
-                for _ in 0..n {
-                    if let Err(error) = self.skip(kind, depth + 1)? {
-                        return Some(Err(error));
+                        (7, 1) => dictionary_values = thrift.zigzag()?,
+                        (8, 5 | 6) => levels = levels.saturating_add(thrift.zigzag()?),
+                        (8, 7) => is_compressed = code == 1,
+                        _ => thrift.skip(code)?,
                     }
                 }
             }
-            12 => {
-                let mut field = 0;
-                while let Some(kind) = self.field(&mut field)? {
-                    if let Err(error) = self.skip(kind, depth + 1)? {
-                        return Some(Err(error));
-                    }
-                }
-            }
-            _ => return Some(Err(damaged())),
+            _ => thrift.skip(code)?,
         }
-        (self.at <= self.bytes.len()).then_some(Ok(()))
     }
-
-    fn byte(&mut self) -> Option<u8> {
-        let byte = *self.bytes.get(self.at)?;
-        self.at += 1;
-        Some(byte)
-    }
-
-    fn varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                break;
-            }
-        }
-        Some(value)
-    }
-
-    fn zigzag(&mut self) -> Option<i64> {
-        let value = self.varint()?;
-        Some((value >> 1) as i64 ^ -((value & 1) as i64))
-    }
+    let size = |size: i64| u64::try_from(size).map_err(|_| Unread::Damaged);
+    Ok(PageHeader {
+        length: thrift.at as u64,
+        compressed: size(compressed)?,
+        decompressed: size(decompressed)?,
+        levels: size(levels)?,
+        is_compressed,
+        dictionary_values: size(dictionary_values)?,
+        has_lengths,
+    })
 }
 
 pub(super) fn damaged() -> Error {

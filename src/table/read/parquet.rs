@@ -17,7 +17,7 @@ use rayon::prelude::*;
 
 use super::arrays::{ArrayColumn, columns_of, guarded, in_column, unpanicked};
 use super::source::{Source, SourceReader};
-use super::{Limits, page_sizes};
+use super::{Limits, page_sizes, parquet_metadata};
 use crate::error::Result;
 use crate::table::{Column, ColumnType, Table, check_cells, invalid};
 
@@ -57,6 +57,7 @@ pub(super) struct ParquetFile {
 impl ParquetFile {
     /// Reads the footer, and the sizes of the pages.
     pub(super) fn open(source: &Source, limits: Limits) -> Result<Self> {
+        parquet_metadata::check(source)?;
         let metadata = guarded(FORMAT, || {
             ArrowReaderMetadata::load(&Bytewise(source.clone()), ArrowReaderOptions::new())
         })?;

@@ -209,6 +209,27 @@ fn damaged_files_say_so() {
     );
 }
 
+#[test]
+fn metadata_that_is_no_such_metadata_is_refused_at_once() {
+    let number: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+    let content = written(vec![("a", number)], Compression::UNCOMPRESSED);
+    let (rest, tail) = content.split_at(content.len() - 8);
+    let length = u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]);
+    let (before, footer) = rest.split_at(rest.len() - length as usize);
+    // a field that is not known, with two billion booleans of no bytes, before all others
+    let list = [&[0xf9, 0xf1, 0xff, 0xff, 0xff, 0xff, 7], footer].concat();
+    // the version, as a text
+    let text = [&[0x18, 1, b'x', 0][..], footer].concat();
+    for footer in [list, text] {
+        let length = (footer.len() as u32).to_le_bytes();
+        let content = [before, &footer, &length, b"PAR1"].concat();
+        assert_eq!(
+            refusal(content, 1 << 20),
+            "the file is no valid Parquet: its metadata is damaged"
+        );
+    }
+}
+
 fn with_encoding(texts: &[Option<&str>], encoding: Encoding, version: WriterVersion) -> Vec<u8> {
     let column: ArrayRef = Arc::new(StringArray::from(texts.to_vec()));
     let batch = RecordBatch::try_from_iter_with_nullable([("t", column, true)]).expect("valid");
