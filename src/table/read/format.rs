@@ -22,9 +22,14 @@ pub(super) const ARROW_MAGIC: &[u8] = b"ARROW1";
 /// What each message of an Arrow IPC stream begins with.
 pub(super) const CONTINUATION: [u8; 4] = [0xff; 4];
 
+/// How much of a file tells its format, encoding and line ends.
+pub(super) const START_BYTES: usize = 1 << 16;
+
 impl Format {
-    /// The format of a file that starts so. What looks like nothing else is CSV.
+    /// The format of a file that starts so. What looks like nothing else is CSV. Of a file in memory, no more is looked at than
+    /// of one on disk.
     pub(super) fn detect(start: &[u8]) -> Self {
+        let start = &start[..start.len().min(START_BYTES)];
         if start.starts_with(b"PAR1") {
             return Self::Parquet;
         }
@@ -63,5 +68,8 @@ mod tests {
         ] {
             assert_eq!(Format::detect(start), format, "{start:?}");
         }
+        let late = [&vec![b' '; START_BYTES][..], b"[{}]"].concat();
+        assert_eq!(Format::detect(&late), Format::Csv);
+        assert_eq!(Format::detect(&late[1..]), Format::Json);
     }
 }

@@ -24,11 +24,14 @@ mod format;
 mod ipc;
 mod json;
 mod names;
+mod page_lengths;
 mod page_sizes;
 mod parquet;
+mod parquet_metadata;
 mod source;
 mod summary;
 mod text_file;
+mod thrift;
 mod whole;
 
 pub use self::chunks::Chunks;

@@ -1,20 +1,26 @@
 //! The sizes that the pages of a Parquet file claim, read before the pages are.
 //!
-//! The reader takes memory for what the header of a page says that it decompresses to, and some codecs go on beyond that.
+//! The reader takes memory for what the header of a page says that it decompresses to, and some codecs go on beyond that. It
+//! also takes memory for as many values as a dictionary says to have; [`page_lengths`](super::page_lengths) looks at what
+//! other pages say of that inside.
 
 use std::io::{self, Read};
 
 use flate2::read::MultiGzDecoder;
-use parquet::basic::Compression;
+use parquet::basic::{Compression, Type};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
-use super::Limits;
+use super::parquet_metadata::PAGE_HEADER;
 use super::source::Source;
+use super::thrift::{Thrift, Unread};
+use super::{Limits, page_lengths};
 use crate::error::{Error, Result};
 use crate::table::{invalid, shortened};
 
 /// The largest page, decompressed. Writers aim at 1 MiB.
-const MAX_PAGE_BYTES: u64 = 1 << 28;
+pub(super) const MAX_PAGE_BYTES: u64 = 1 << 28;
+/// DELTA_LENGTH_BYTE_ARRAY and DELTA_BYTE_ARRAY.
+const LENGTH_ENCODINGS: [i32; 2] = [6, 7];
 /// The longest header of a page; statistics in it may hold long strings.
 const MAX_HEADER_BYTES: usize = 1 << 24;
 
@@ -22,8 +28,10 @@ const MAX_HEADER_BYTES: usize = 1 << 24;
 pub(super) fn check(source: &Source, metadata: &ParquetMetaData, limits: Limits) -> Result<()> {
     let mut decompressed = 0_u64;
     for row_group in metadata.row_groups() {
+        let n_rows = usize::try_from(row_group.num_rows()).unwrap_or(0);
         for chunk in row_group.columns() {
-            decompressed = check_chunk(source, chunk, decompressed, limits).map_err(|error| {
+            let checked = check_chunk(source, chunk, n_rows, decompressed, limits);
+            decompressed = checked.map_err(|error| {
                 let name = chunk.column_descr().name();
                 error.during(&format!("column {}", shortened(name)))
             })?;
@@ -35,6 +43,7 @@ pub(super) fn check(source: &Source, metadata: &ParquetMetaData, limits: Limits)
 fn check_chunk(
     source: &Source,
     chunk: &ColumnChunkMetaData,
+    n_rows: usize,
     mut decompressed: u64,
     limits: Limits,
 ) -> Result<u64> {
@@ -62,6 +71,7 @@ fn check_chunk(
         .filter(|&end| end <= source.len())
         .ok_or_else(damaged)?;
     let mut at = start;
+    let mut has_lengths = false;
     while at < end {
         let header = read_header(source, at, end)?;
         at += header.length;
@@ -84,9 +94,40 @@ fn check_chunk(
         if matches!(compression, Compression::GZIP(_)) && header.is_compressed {
             check_gzip(source, at, &header)?;
         }
+        check_dictionary(chunk, &header)?;
+        has_lengths |= header.has_lengths;
         at += header.compressed;
     }
-    Ok(decompressed)
+    if has_lengths {
+        page_lengths::check(source, chunk, n_rows, decompressed, limits)
+    } else {
+        Ok(decompressed)
+    }
+}
+
+/// The values of a dictionary stand one after the other, none of them in less than its width.
+fn check_dictionary(chunk: &ColumnChunkMetaData, header: &PageHeader) -> Result<()> {
+    let column = chunk.column_descr();
+    let least_width = match column.physical_type() {
+        Type::BOOLEAN => 1,
+        // the length of each
+        Type::BYTE_ARRAY => 4,
+        Type::INT32 | Type::FLOAT => 4,
+        Type::INT64 | Type::DOUBLE => 8,
+        Type::INT96 => 12,
+        Type::FIXED_LEN_BYTE_ARRAY => u64::try_from(column.type_length()).unwrap_or(0).max(1),
+    };
+    let size = match chunk.compression() {
+        Compression::UNCOMPRESSED => header.decompressed.min(header.compressed),
+        _ => header.decompressed,
+    };
+    if header.dictionary_values > size / least_width {
+        return Err(invalid(format!(
+            "a dictionary of {} values does not fit into a page of {size} bytes",
+            header.dictionary_values
+        )));
+    }
+    Ok(())
 }
 
 /// The gzip decoder writes whatever comes out: that it is no more than the header says is tried out.
@@ -112,6 +153,10 @@ struct PageHeader {
     /// What stands uncompressed before the rest of a page of version 2.
     levels: u64,
     is_compressed: bool,
+    /// How many values a dictionary says to have; 0 for other pages.
+    dictionary_values: u64,
+    /// Whether the lengths of texts stand apart from them, and say themselves how many they are.
+    has_lengths: bool,
 }
 
 fn read_header(source: &Source, at: u64, end: u64) -> Result<PageHeader> {
@@ -119,156 +164,57 @@ fn read_header(source: &Source, at: u64, end: u64) -> Result<PageHeader> {
     loop {
         let available = (end - at).min(size as u64) as usize;
         let bytes = source.bytes(at, available).map_err(|_| damaged())?;
-        match Thrift::new(&bytes).page_header() {
-            Some(header) => return header,
+        match page_header(&bytes) {
+            Ok(header) => return Ok(header),
             // the header may be longer than what was read of it
-            None if available == size && size < MAX_HEADER_BYTES => size *= 8,
-            None => return Err(damaged()),
+            Err(Unread::Ended) if available == size && size < MAX_HEADER_BYTES => size *= 8,
+            Err(_) => return Err(damaged()),
         }
     }
 }
 
-/// As much of Thrift's compact protocol as headers of pages need. `None` is the end of the bytes.
-struct Thrift<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Thrift<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
-    }
-
-    fn page_header(mut self) -> Option<Result<PageHeader>> {
-        let (mut decompressed, mut compressed, mut levels) = (None, None, 0_i64);
-        let mut is_compressed = true;
-        let mut field = 0;
-        while let Some(kind) = self.field(&mut field)? {
-            match (field, kind) {
-                (2, 5) => decompressed = Some(self.zigzag()?),
-                (3, 5) => compressed = Some(self.zigzag()?),
-                (8, 12) => {
-                    let mut inner = 0;
-                    while let Some(kind) = self.field(&mut inner)? {
-                        match (inner, kind) {
-                            (5 | 6, 5) => levels = levels.saturating_add(self.zigzag()?),
-                            (7, 1 | 2) => is_compressed = kind == 1,
-                            _ => {
-                                if let Err(error) = self.skip(kind, 0)? {
-                                    return Some(Err(error));
-                                }
-                            }
+/// What the header of a page says, at the start of the bytes.
+fn page_header(bytes: &[u8]) -> std::result::Result<PageHeader, Unread> {
+    Thrift::new(bytes).check(PAGE_HEADER)?;
+    let mut thrift = Thrift::new(bytes);
+    let (mut decompressed, mut compressed, mut levels) = (0, 0, 0_i64);
+    let (mut is_compressed, mut has_lengths, mut dictionary_values) = (true, false, 0);
+    let mut field = 0;
+    while let Some(code) = thrift.field(&mut field)? {
+        match field {
+            2 => decompressed = thrift.zigzag()?,
+            3 => compressed = thrift.zigzag()?,
+            // the headers of data pages, of dictionaries, and of data pages of version 2
+            5 | 7 | 8 => {
+                let mut inner = 0;
+                while let Some(code) = thrift.field(&mut inner)? {
+                    match (field, inner) {
+                        (5, 2) | (8, 4) => {
+                            has_lengths |= LENGTH_ENCODINGS.contains(&(thrift.zigzag()? as i32));
                         }
-                    }
-                }
-                _ => {
-                    if let Err(error) = self.skip(kind, 0)? {
-                        return Some(Err(error));
-                    }
-                }
-            }
-        }
-        let size = |size: Option<i64>| size.and_then(|size| u64::try_from(size).ok());
-        let header = size(decompressed)
-            .zip(size(compressed))
-            .zip(size(Some(levels)));
-        Some(
-            header
-                .ok_or_else(damaged)
-                .map(|((decompressed, compressed), levels)| PageHeader {
-                    length: self.at as u64,
-                    compressed,
-                    decompressed,
-                    levels,
-                    is_compressed,
-                }),
-        )
-    }
-
-    /// The type of the next field of a struct, whose number is put into `field`; `Some(None)` at the end of the struct.
-    fn field(&mut self, field: &mut i64) -> Option<Option<u8>> {
-        let byte = self.byte()?;
-        let kind = byte & 0x0f;
-        if kind == 0 {
-            return Some(None);
-        }
-        match byte >> 4 {
-            0 => *field = self.zigzag()?,
-            delta => *field = field.saturating_add(i64::from(delta)),
-        }
-        Some(Some(kind))
-    }
-
-    fn skip(&mut self, kind: u8, depth: usize) -> Option<Result<()>> {
-        const MAX_DEPTH: usize = 16;
-        if depth > MAX_DEPTH {
-            return Some(Err(damaged()));
-        }
-        match kind {
-            1 | 2 => {}
-            3 => self.at += 1,
-            4..=6 => {
-                self.varint()?;
-            }
-            7 => self.at += 8,
-            8 => {
-                let length = self.varint()?;
-                self.at = self
-                    .at
-                    .saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
-            }
-            9 | 10 => {
-                let byte = self.byte()?;
-                let n = match byte >> 4 {
-                    15 => self.varint()?,
-                    n => u64::from(n),
-                };
-                // booleans in lists take a byte each
-                let kind = if byte & 0x0f <= 2 { 3 } else { byte & 0x0f };
-                for _ in 0..n {
-                    if let Err(error) = self.skip(kind, depth + 1)? {
-                        return Some(Err(error));
+                        (7, 1) => dictionary_values = thrift.zigzag()?,
+                        (8, 5 | 6) => levels = levels.saturating_add(thrift.zigzag()?),
+                        (8, 7) => is_compressed = code == 1,
+                        _ => thrift.skip(code)?,
                     }
                 }
             }
-            12 => {
-                let mut field = 0;
-                while let Some(kind) = self.field(&mut field)? {
-                    if let Err(error) = self.skip(kind, depth + 1)? {
-                        return Some(Err(error));
-                    }
-                }
-            }
-            _ => return Some(Err(damaged())),
+            _ => thrift.skip(code)?,
         }
-        (self.at <= self.bytes.len()).then_some(Ok(()))
     }
-
-    fn byte(&mut self) -> Option<u8> {
-        let byte = *self.bytes.get(self.at)?;
-        self.at += 1;
-        Some(byte)
-    }
-
-    fn varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                break;
-            }
-        }
-        Some(value)
-    }
-
-    fn zigzag(&mut self) -> Option<i64> {
-        let value = self.varint()?;
-        Some((value >> 1) as i64 ^ -((value & 1) as i64))
-    }
+    let size = |size: i64| u64::try_from(size).map_err(|_| Unread::Damaged);
+    Ok(PageHeader {
+        length: thrift.at as u64,
+        compressed: size(compressed)?,
+        decompressed: size(decompressed)?,
+        levels: size(levels)?,
+        is_compressed,
+        dictionary_values: size(dictionary_values)?,
+        has_lengths,
+    })
 }
 
-fn damaged() -> Error {
+pub(super) fn damaged() -> Error {
     invalid(
         "the file is no valid Parquet: a page lies outside of its column, or its header is damaged",
     )

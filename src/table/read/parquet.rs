@@ -17,11 +17,11 @@ use rayon::prelude::*;
 
 use super::arrays::{ArrayColumn, columns_of, guarded, in_column, unpanicked};
 use super::source::{Source, SourceReader};
-use super::{Limits, page_sizes};
+use super::{Limits, page_sizes, parquet_metadata};
 use crate::error::Result;
 use crate::table::{Column, ColumnType, Table, check_cells, invalid};
 
-const FORMAT: &str = "Parquet";
+pub(super) const FORMAT: &str = "Parquet";
 /// How many rows are decoded at a time where all are wanted.
 const BATCH_ROWS: usize = 1 << 14;
 
@@ -57,6 +57,7 @@ pub(super) struct ParquetFile {
 impl ParquetFile {
     /// Reads the footer, and the sizes of the pages.
     pub(super) fn open(source: &Source, limits: Limits) -> Result<Self> {
+        parquet_metadata::check(source)?;
         let metadata = guarded(FORMAT, || {
             ArrowReaderMetadata::load(&Bytewise(source.clone()), ArrowReaderOptions::new())
         })?;
@@ -172,7 +173,7 @@ fn with_views(schema: &Schema) -> Schema {
 
 /// A source as the library reads it.
 #[derive(Debug, Clone)]
-struct Bytewise(Source);
+pub(super) struct Bytewise(pub(super) Source);
 
 impl Length for Bytewise {
     fn len(&self) -> u64 {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::arrays::ArrayColumn;
 use super::compression::{self, error_of};
 use super::csv::{self, CsvFile};
-use super::format::Format;
+use super::format::{Format, START_BYTES};
 use super::ipc::IpcFile;
 use super::json::{JsonFile, Layout};
 use super::parquet::ParquetFile;
@@ -20,9 +20,6 @@ use super::{FileOptions, Limits, names};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
 use crate::table::{AbsentCell, Column, ColumnType, invalid};
-
-/// How much of a file tells its format, encoding and line ends.
-const START_BYTES: u64 = 1 << 16;
 
 /// What is in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,7 +130,10 @@ impl Opened {
     ) -> Result<(Self, Format)> {
         let mut reader = compression::open(source, limits)?;
         let mut start = Vec::new();
-        let taken = reader.by_ref().take(START_BYTES).read_to_end(&mut start);
+        let taken = reader
+            .by_ref()
+            .take(START_BYTES as u64)
+            .read_to_end(&mut start);
         taken.map_err(error_of)?;
         let format = options.format.unwrap_or_else(|| Format::detect(&start));
         if matches!(format, Format::Json | Format::JsonLines) {

@@ -118,15 +118,22 @@ fn parse_cell(
         cells.push_missing(1);
         return Ok(end);
     }
-    if cells.kind() != Kind::Text {
-        if let Some(number) = number(cell, dialect.decimal) {
-            if dialect.missing.numbers.contains(&number) {
+    let is_text = cells.kind() == Kind::Text;
+    // among texts, too, or the cells before the first text would be read in another way than those behind it
+    if !is_text || !dialect.missing.numbers.is_empty() {
+        match number(cell, dialect.decimal) {
+            Some(number) if dialect.missing.numbers.contains(&number) => {
                 cells.push_missing(1);
-            } else {
-                cells.push_number(number);
+                return Ok(end);
             }
-            return Ok(end);
+            Some(number) if !is_text => {
+                cells.push_number(number);
+                return Ok(end);
+            }
+            _ => {}
         }
+    }
+    if !is_text {
         if cell.eq_ignore_ascii_case(b"true") || cell.eq_ignore_ascii_case(b"false") {
             cells.push_boolean(cell.len() == 4);
             return Ok(end);

@@ -153,7 +153,7 @@ impl MissingWords {
             .map(|word| word.as_bytes().to_vec())
             .collect();
         let mut begins = [false; 256];
-        for first in words.iter().filter_map(|word| word.first()) {
+        for first in words.iter().filter_map(|word| word.first()).chain(b"+-nN") {
             begins[usize::from(*first)] = true;
         }
         Self {
@@ -172,12 +172,22 @@ impl MissingWords {
         match cell.first() {
             None => true,
             Some(&first) => {
-                self.begins[usize::from(first)]
-                    && cell.len() <= self.longest
-                    && self.words.iter().any(|word| word == cell)
+                let is_word =
+                    || cell.len() <= self.longest && self.words.iter().any(|word| word == cell);
+                self.begins[usize::from(first)] && (is_nan(cell) || is_word())
             }
         }
     }
+}
+
+/// Whether a cell says NaN, in any case and with any sign. Numbers are read so, and whether a cell has a value must not depend on
+/// what its column has shown itself to be before.
+fn is_nan(cell: &[u8]) -> bool {
+    let unsigned = match cell {
+        [b'+' | b'-', rest @ ..] => rest,
+        all => all,
+    };
+    unsigned.eq_ignore_ascii_case(b"nan")
 }
 
 /// How bytes stand in a message.
@@ -256,10 +266,12 @@ mod tests {
     #[test]
     fn given_words_are_missing_values_too() {
         let words = MissingWords::new(&["-999".to_owned(), " void ".to_owned()]);
-        for cell in ["", "NA", "null", "void", "-999"] {
+        for cell in ["", "NA", "null", "void", "-999", "NAN", "+nan", "-Nan"] {
             assert!(words.contains(cell.as_bytes()), "{cell}");
         }
-        assert!(!words.contains(b"Nobody"));
+        for cell in ["Nobody", "+", "nana", "+-nan"] {
+            assert!(!words.contains(cell.as_bytes()), "{cell}");
+        }
         assert_eq!(words.numbers, [-999.0]);
     }
 }

@@ -35,7 +35,8 @@ pub struct CsvOptions {
     pub decimal: char,
     /// The label of the encoding, such as `windows-1252`; UTF-8 when unset. A byte order mark outdoes it.
     pub encoding: Option<String>,
-    /// What stands for a missing value beside what pandas takes for one. A number stands for every way to write it.
+    /// What stands for a missing value beside what pandas takes for one, and NaN in any case and with any sign. A number stands
+    /// for every way to write it, among texts, too.
     pub na_values: Vec<String>,
     /// What stands around cells that hold delimiters, line ends or itself written twice; `"` when unset.
     pub quote: Option<u8>,

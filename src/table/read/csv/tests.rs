@@ -208,6 +208,20 @@ fn options_say_how_the_file_is_written() {
 }
 
 #[test]
+fn a_cell_is_missing_whatever_stands_before_it() {
+    let options = CsvOptions {
+        na_values: vec!["99".to_owned()],
+        ..CsvOptions::default()
+    };
+    for missing in ["+NaN", "NAN", "99.0", "9.9e1"] {
+        let content = format!("before,behind\n{missing},x\nx,{missing}\n");
+        let table = table(content.as_bytes(), &options);
+        assert_eq!(cells(&table, 0), ["-", "x"], "{missing}");
+        assert_eq!(cells(&table, 1), ["x", "-"], "{missing}");
+    }
+}
+
+#[test]
 fn other_encodings_are_decoded() {
     let latin = |encoding: &str| CsvOptions {
         encoding: Some(encoding.to_owned()),

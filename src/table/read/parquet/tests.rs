@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use ::parquet::arrow::ArrowWriter;
-use ::parquet::basic::Compression;
-use ::parquet::file::properties::WriterProperties;
+use ::parquet::basic::{Compression, Encoding};
+use ::parquet::file::properties::{WriterProperties, WriterVersion};
 use arrow_array::types::Int32Type;
 use arrow_array::*;
 
@@ -207,4 +207,103 @@ fn damaged_files_say_so() {
         refusal(content[..content.len() - 9].to_vec(), 1 << 20)
             .starts_with("the file is no valid Parquet: ")
     );
+}
+
+#[test]
+fn metadata_that_is_no_such_metadata_is_refused_at_once() {
+    let number: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+    let content = written(vec![("a", number)], Compression::UNCOMPRESSED);
+    let (rest, tail) = content.split_at(content.len() - 8);
+    let length = u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]);
+    let (before, footer) = rest.split_at(rest.len() - length as usize);
+    // a field that is not known, with two billion booleans of no bytes, before all others
+    let list = [&[0xf9, 0xf1, 0xff, 0xff, 0xff, 0xff, 7], footer].concat();
+    // the version, as a text
+    let text = [&[0x18, 1, b'x', 0][..], footer].concat();
+    for footer in [list, text] {
+        let length = (footer.len() as u32).to_le_bytes();
+        let content = [before, &footer, &length, b"PAR1"].concat();
+        assert_eq!(
+            refusal(content, 1 << 20),
+            "the file is no valid Parquet: its metadata is damaged"
+        );
+    }
+}
+
+fn with_encoding(texts: &[Option<&str>], encoding: Encoding, version: WriterVersion) -> Vec<u8> {
+    let column: ArrayRef = Arc::new(StringArray::from(texts.to_vec()));
+    let batch = RecordBatch::try_from_iter_with_nullable([("t", column, true)]).expect("valid");
+    let properties = WriterProperties::builder()
+        .set_dictionary_enabled(false)
+        .set_encoding(encoding)
+        .set_writer_version(version)
+        .set_compression(Compression::SNAPPY)
+        .build();
+    let mut writer =
+        ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).expect("valid");
+    writer.write(&batch).expect("to memory");
+    writer.into_inner().expect("to memory")
+}
+
+const LENGTH_ENCODINGS: [Encoding; 2] = [
+    Encoding::DELTA_LENGTH_BYTE_ARRAY,
+    Encoding::DELTA_BYTE_ARRAY,
+];
+
+#[test]
+fn texts_with_their_lengths_apart_are_read_whatever_their_lengths() {
+    let long = "abcdefgh".repeat(50);
+    for n_rows in [1, 2, 33, 129, 1000] {
+        let texts: Vec<Option<&str>> = (0..n_rows)
+            .map(|row| (row % 7 != 3).then(|| &long[..row * row % 401]))
+            .collect();
+        let without: Vec<Option<&str>> = texts.iter().map(|text| text.or(Some(""))).collect();
+        for texts in [texts, without, vec![None; n_rows]] {
+            for encoding in LENGTH_ENCODINGS {
+                for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+                    let content = with_encoding(&texts, encoding, version);
+                    let table = read_bytes(content, 1 << 20).expect("valid");
+                    let ColumnView::Texts(read) = table.column(0) else {
+                        panic!("the column holds no texts");
+                    };
+                    let read: Vec<Option<&str>> = (0..n_rows).map(|row| read.get(row)).collect();
+                    assert_eq!(read, texts, "{encoding} {version:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn texts_that_repeat_their_prefix_cost_what_they_are_written_out() {
+    let long = "x".repeat(2000);
+    let texts = vec![Some(long.as_str()); 2000];
+    let version = WriterVersion::PARQUET_1_0;
+    let content = with_encoding(&texts, Encoding::DELTA_BYTE_ARRAY, version);
+    assert!(content.len() < 10_000);
+    assert!(read_bytes(content.clone(), 1 << 23).is_ok());
+    assert_eq!(
+        refusal(content, 1 << 20),
+        "column \"t\": the pages of the file decompress to more than 1048576 bytes"
+    );
+}
+
+#[test]
+fn a_dictionary_has_no_more_values_than_its_page_has_room_for() {
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c"]));
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+    for (column, size) in [(texts, 15), (numbers, 24)] {
+        let mut content = written(vec![("a", column)], Compression::UNCOMPRESSED);
+        // the header of the dictionary: its own header is field 7, the number of values field 1 of that
+        let place = content
+            .windows(3)
+            .position(|bytes| bytes == [0x4c, 0x15, 6]);
+        content[place.expect("a dictionary of 3 values") + 2] = 0x7e;
+        assert_eq!(
+            refusal(content, 1 << 20),
+            format!(
+                "column \"a\": a dictionary of 63 values does not fit into a page of {size} bytes"
+            )
+        );
+    }
 }

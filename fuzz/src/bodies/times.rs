@@ -1,0 +1,74 @@
+//! Times as texts in every form, and as numbers since 1970.
+
+use anomalyd::features::time::{EpochUnit, TimeFormat, detect, detect_epoch};
+
+const FORMATS: [TimeFormat; 7] = [
+    TimeFormat::Iso8601,
+    TimeFormat::Rfc2822,
+    TimeFormat::YearMonthDay,
+    TimeFormat::DayMonthNameYear,
+    TimeFormat::MonthNameDayYear,
+    TimeFormat::MonthDayYear,
+    TimeFormat::DayMonthYear,
+];
+
+const UNITS: [EpochUnit; 4] = [
+    EpochUnit::Seconds,
+    EpochUnit::Milliseconds,
+    EpochUnit::Microseconds,
+    EpochUnit::Nanoseconds,
+];
+
+/// Reads the lines as texts, and the bytes as numbers, of a column that the first line names.
+pub fn run(data: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(data);
+    let mut is_any = false;
+    for line in text.lines() {
+        for format in FORMATS {
+            let time = format.parse(line).ok();
+            let padded = format.parse(&format!(" {line}\t")).ok();
+            assert_eq!(time, padded, "spaces around {line:?} say something");
+            if let Some(time) = time {
+                is_any = true;
+                assert_prints_as_itself(time);
+            }
+        }
+    }
+    if let Some(format) = detect(text.lines()) {
+        for line in text.lines() {
+            assert!(format.parse(line).is_ok(), "{line:?} is not in {format}");
+        }
+    }
+
+    let (eights, _) = data.as_chunks::<8>();
+    let numbers: Vec<f64> = eights
+        .iter()
+        .map(|bytes| f64::from_le_bytes(*bytes))
+        .collect();
+    for &number in &numbers {
+        for unit in UNITS {
+            if let Ok(time) = unit.parse(number) {
+                assert_prints_as_itself(time);
+            }
+        }
+    }
+    for name in ["time", text.lines().next().unwrap_or_default()] {
+        if let Some(unit) = detect_epoch(name, &numbers) {
+            is_any = true;
+            for number in numbers.iter().filter(|number| !number.is_nan()) {
+                assert!(unit.parse(*number).is_ok(), "{number:?} is not in {unit}");
+            }
+        }
+    }
+    is_any
+}
+
+/// What another library prints of a time must say the same time.
+fn assert_prints_as_itself(time: i64) {
+    let printed = jiff::Timestamp::from_nanosecond(time.into());
+    let printed = printed
+        .expect("64 bits of nanoseconds are in range")
+        .to_string();
+    let read = TimeFormat::Iso8601.parse(&printed);
+    assert_eq!(read.ok(), Some(time), "{printed}");
+}
