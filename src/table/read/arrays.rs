@@ -267,19 +267,30 @@ fn append_texts(to: &mut TextBuilder, array: &dyn Array) -> Result<()> {
 }
 
 /// Many views may point at one long string, which is looked at once.
+///
+/// What is between two texts need not be between two characters: Parquet's texts are checked by the library all in one, without
+/// a look at where each of them ends.
 fn append_views(to: &mut TextBuilder, array: &StringViewArray) -> Result<()> {
     const INLINE: u32 = 12;
     let mut codes: HashMap<u128, u32> = HashMap::new();
+    let bytes = array.clone().to_binary_view();
+    let text = |row: usize| {
+        str::from_utf8(bytes.value(row)).map_err(|_| {
+            invalid(format!(
+                "the text in row {row} of a batch is not UTF-8; encode it so"
+            ))
+        })
+    };
     for (row, &view) in array.views().iter().enumerate() {
         let code = if array.is_null(row) {
             TextColumn::MISSING
         } else if view as u32 <= INLINE {
-            to.code(array.value(row))?
+            to.code(text(row)?)?
         } else {
             match codes.get(&view) {
                 Some(&code) => code,
                 None => {
-                    let code = to.code(array.value(row))?;
+                    let code = to.code(text(row)?)?;
                     codes.insert(view, code);
                     code
                 }
