@@ -133,11 +133,10 @@ fn parse_cell(
             _ => {}
         }
     }
-    if !is_text {
-        if cell.eq_ignore_ascii_case(b"true") || cell.eq_ignore_ascii_case(b"false") {
-            cells.push_boolean(cell.len() == 4);
-            return Ok(end);
-        }
+    let is_boolean = cell.eq_ignore_ascii_case(b"true") || cell.eq_ignore_ascii_case(b"false");
+    if is_boolean && !is_text {
+        cells.push_boolean(cell.len() == 4);
+        return Ok(end);
     }
     let Ok(text) = str::from_utf8(&token.content) else {
         return Err(problem(invalid(format!(

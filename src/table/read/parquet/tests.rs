@@ -220,24 +220,41 @@ fn metadata_that_is_no_such_metadata_is_refused_at_once() {
     let list = [&[0xf9, 0xf1, 0xff, 0xff, 0xff, 0xff, 7], footer].concat();
     // the version, as a text
     let text = [&[0x18, 1, b'x', 0][..], footer].concat();
-    for footer in [list, text] {
+    // a root of two billion columns: the version, a list of one element, and of that the name and the number of children
+    let wide = vec![
+        0x15, 2, 0x19, 0x1c, 0x48, 1, b'r', 0x15, 0xfe, 0xff, 0xff, 0xff, 0xf, 0, 0,
+    ];
+    // groups that each hold the next: repetition, name and one child
+    let group = [0x35, 0, 0x18, 1, b'g', 0x15, 2, 0];
+    let deep = [
+        &[0x15, 2, 0x19, 0xfc, 0xc0, 0x84, 0x3d][..],
+        &group.repeat(1_000_000),
+        &[0],
+    ]
+    .concat();
+    for footer in [list, text, wide, deep] {
         let length = (footer.len() as u32).to_le_bytes();
         let content = [before, &footer, &length, b"PAR1"].concat();
         assert_eq!(
             refusal(content, 1 << 20),
-            "the file is no valid Parquet: its metadata is damaged"
+            "the file is no valid Parquet: its metadata is damaged, or nested too deeply"
         );
     }
 }
 
-fn with_encoding(texts: &[Option<&str>], encoding: Encoding, version: WriterVersion) -> Vec<u8> {
+fn with_encoding(
+    texts: &[Option<&str>],
+    encoding: Encoding,
+    version: WriterVersion,
+    codec: Compression,
+) -> Vec<u8> {
     let column: ArrayRef = Arc::new(StringArray::from(texts.to_vec()));
     let batch = RecordBatch::try_from_iter_with_nullable([("t", column, true)]).expect("valid");
     let properties = WriterProperties::builder()
         .set_dictionary_enabled(false)
         .set_encoding(encoding)
         .set_writer_version(version)
-        .set_compression(Compression::SNAPPY)
+        .set_compression(codec)
         .build();
     let mut writer =
         ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).expect("valid");
@@ -261,7 +278,7 @@ fn texts_with_their_lengths_apart_are_read_whatever_their_lengths() {
         for texts in [texts, without, vec![None; n_rows]] {
             for encoding in LENGTH_ENCODINGS {
                 for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
-                    let content = with_encoding(&texts, encoding, version);
+                    let content = with_encoding(&texts, encoding, version, Compression::SNAPPY);
                     let table = read_bytes(content, 1 << 20).expect("valid");
                     let ColumnView::Texts(read) = table.column(0) else {
                         panic!("the column holds no texts");
@@ -279,7 +296,12 @@ fn texts_that_repeat_their_prefix_cost_what_they_are_written_out() {
     let long = "x".repeat(2000);
     let texts = vec![Some(long.as_str()); 2000];
     let version = WriterVersion::PARQUET_1_0;
-    let content = with_encoding(&texts, Encoding::DELTA_BYTE_ARRAY, version);
+    let content = with_encoding(
+        &texts,
+        Encoding::DELTA_BYTE_ARRAY,
+        version,
+        Compression::SNAPPY,
+    );
     assert!(content.len() < 10_000);
     assert!(read_bytes(content.clone(), 1 << 23).is_ok());
     assert_eq!(
@@ -306,4 +328,23 @@ fn a_dictionary_has_no_more_values_than_its_page_has_room_for() {
             )
         );
     }
+}
+
+#[test]
+fn texts_that_end_within_a_character_are_refused() {
+    let mut content = with_encoding(
+        &[Some("é"), Some("x")],
+        Encoding::DELTA_LENGTH_BYTE_ARRAY,
+        WriterVersion::PARQUET_1_0,
+        Compression::UNCOMPRESSED,
+    );
+    // of lengths of 2 and 1, lengths of 1 and 2
+    let lengths = [0x80, 1, 4, 2, 4, 1];
+    let place = content.windows(6).position(|bytes| bytes == lengths);
+    let place = place.expect("the lengths");
+    content[place + 4..place + 6].copy_from_slice(&[2, 2]);
+    assert_eq!(
+        refusal(content, 1 << 20),
+        "column \"t\": the text in row 0 of a batch is not UTF-8; encode it so"
+    );
 }
