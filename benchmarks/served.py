@@ -1,5 +1,6 @@
 """The real server on a folder of its own, and a client of it over gRPC."""
 
+import hashlib
 import os
 import socket
 import subprocess
@@ -18,6 +19,8 @@ MAX_TRAIN_BYTES = 1 << 30
 # Scoring is cut into messages that any server takes.
 PREDICT_BYTES = 32 << 20
 START_SECONDS = 60
+CHUNK_BYTES = 1 << 20
+TOKEN = [("authorization", "Bearer benchmark")]
 
 
 def load_stubs(folder):
@@ -31,6 +34,21 @@ def load_stubs(folder):
     from anomaly.v1 import anomaly_service_pb2, anomaly_service_pb2_grpc
 
     return anomaly_service_pb2, anomaly_service_pb2_grpc
+
+
+def upload_messages(dataset_id, parts):
+    """The messages that upload a file, given as byte strings one after the other."""
+    from anomaly.v1 import dataset_service_pb2 as messages
+
+    sha256, offset = hashlib.sha256(), 0
+    yield messages.UploadDatasetRequest(header=messages.UploadDatasetHeader(dataset_id=dataset_id))
+    for part in parts:
+        for start in range(0, len(part), CHUNK_BYTES):
+            data = part[start : start + CHUNK_BYTES]
+            yield messages.UploadDatasetRequest(chunk=messages.UploadDatasetChunk(offset=offset, data=data))
+            sha256.update(data)
+            offset += len(data)
+    yield messages.UploadDatasetRequest(end=messages.UploadDatasetEnd(sha256=sha256.digest(), size_bytes=offset))
 
 
 def free_port():
@@ -72,6 +90,32 @@ class Server:
         self.process.wait()
         self.folder.cleanup()
 
+    def peak_bytes(self):
+        """The most memory that the server had resident so far."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+
+    def upload(self, dataset_id, parts):
+        """Uploads a file, given as byte strings one after the other; its size in bytes."""
+        from anomaly.v1 import dataset_service_pb2_grpc
+
+        datasets = dataset_service_pb2_grpc.DatasetServiceStub(self.channel)
+        answer = datasets.UploadDataset(upload_messages(dataset_id, parts), metadata=TOKEN)
+        return answer.dataset.size_bytes
+
+    def train(self, run_id, detector, dataset_id):
+        """Trains a detector with its defaults on a dataset."""
+        request = self.messages.TrainRequest(run_id=run_id)
+        request.records.dataset_id = dataset_id
+        getattr(request, detector).SetInParent()
+        self.stub.Train(request, metadata=TOKEN)
+
+    def summary(self, run_id, dataset_id):
+        """What holds for all rows of a dataset that a run scores."""
+        request = self.messages.PredictRequest(run_id=run_id, detail=self.messages.DETAIL_SUMMARY)
+        request.records.dataset_id = dataset_id
+        return self.stub.Predict(request, metadata=TOKEN).summary
+
     def detectors(self):
         """The names of the detectors, in the order of the API."""
         oneof = self.messages.TrainRequest.DESCRIPTOR.oneofs_by_name["detector"]
@@ -91,8 +135,7 @@ class Server:
         parameters.SetInParent()
         if self.is_seeded(detector):
             parameters.random_state = seed
-        token = [("authorization", "Bearer benchmark")]
-        self.stub.Train(request, metadata=token)
+        self.stub.Train(request, metadata=TOKEN)
         n_rows = max(1, PREDICT_BYTES // (8 * test.shape[1]))
         scores = []
         for start in range(0, len(test), n_rows):
@@ -101,8 +144,8 @@ class Server:
                 records=self.records(test[start : start + n_rows]),
                 detail=self.messages.DETAIL_SCORES,
             )
-            scores.append(numpy.array(self.stub.Predict(request, metadata=token).scores))
-        self.stub.DeleteRun(self.messages.DeleteRunRequest(run_id="benchmark"), metadata=token)
+            scores.append(numpy.array(self.stub.Predict(request, metadata=TOKEN).scores))
+        self.stub.DeleteRun(self.messages.DeleteRunRequest(run_id="benchmark"), metadata=TOKEN)
         return numpy.concatenate(scores)
 
     def records(self, rows, labels=None):

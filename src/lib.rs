@@ -1,8 +1,9 @@
 //! anomalyd: an anomaly-detection service over gRPC.
 //!
 //! Rows come in as [`table::Table`]s; [`features`] makes matrices of them; a [`detector`] scores those; [`calibration`] sets
-//! the threshold; [`statistics`] is what they count with; [`pipeline`] joins these into a [`pipeline::Model`] that can be stored. [`runs`] and [`datasets`] are the use cases
-//! over the [`compute`] pool and the [`store`]. [`service`] speaks protobuf, [`server`] speaks HTTP/2, and [`cli`] speaks to people.
+//! the threshold; [`statistics`] is what they count with; [`pipeline`] joins these into a [`pipeline::Model`] that can be
+//! stored in an [`envelope`]. [`runs`] and [`datasets`] are the use cases over the [`compute`] pool and the [`store`].
+//! [`service`] speaks protobuf, [`server`] speaks HTTP/2, and [`cli`] speaks to people.
 //!
 //! Dependencies point one way, from [`cli`] down; `tests/architecture.rs` keeps it so. Two promises hold throughout:
 //!
@@ -18,6 +19,7 @@ pub mod config;
 pub mod context;
 pub mod datasets;
 pub mod detector;
+pub mod envelope;
 pub mod error;
 pub mod features;
 pub mod le_bytes;

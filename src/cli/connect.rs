@@ -11,6 +11,7 @@ use tower::{BoxError, Service};
 
 use super::error::{Error, Result};
 use crate::proto::v1::anomaly_service_client::AnomalyServiceClient;
+use crate::proto::v1::dataset_service_client::DatasetServiceClient;
 
 const TOKEN_VARIABLE: &str = "ANOMALYD_TOKEN";
 /// How long a server may take to accept a connection.
@@ -19,8 +20,11 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection that carries the token; boxed, so that a server in the same process can stand in for it.
 pub(super) type Transport = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
 
-/// The client of the service.
+/// The client of runs.
 pub(super) type Client = AnomalyServiceClient<Transport>;
+
+/// The client of datasets.
+pub(super) type DatasetClient = DatasetServiceClient<Transport>;
 
 /// Where the server is and who is calling.
 #[derive(Debug, clap::Args)]
@@ -45,10 +49,19 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects, so that a server that is not there is found before any work is done.
     pub(super) async fn client(&self) -> Result<Client> {
+        self.transport().await.map(client)
+    }
+
+    /// The same for datasets.
+    pub(super) async fn datasets(&self) -> Result<DatasetClient> {
+        self.transport().await.map(dataset_client)
+    }
+
+    async fn transport(&self) -> Result<Transport> {
         let token = self.token()?;
         let channel = connect(&self.addr, CONNECT_TIMEOUT).await?;
         let headers = call_headers(token.as_deref(), self.timeout)?;
-        Ok(client(with_headers(channel, headers)))
+        Ok(with_headers(channel, headers))
     }
 
     fn token(&self) -> Result<Option<String>> {
@@ -76,6 +89,11 @@ impl Connection {
 /// A client over a transport, which takes answers of any size: the server bounds what it sends.
 pub(super) fn client(transport: Transport) -> Client {
     AnomalyServiceClient::new(transport).max_decoding_message_size(usize::MAX)
+}
+
+/// The same for datasets.
+pub(super) fn dataset_client(transport: Transport) -> DatasetClient {
+    DatasetServiceClient::new(transport).max_decoding_message_size(usize::MAX)
 }
 
 /// Opens a channel to an address as people type it.

@@ -142,8 +142,9 @@ fn advice(code: Code, reason: Option<&str>) -> Option<&'static str> {
     // an oversize message can reach us in tonic's own words, without a reason
     if reason == Some(Reason::MessageTooLarge.name()) || code == Code::OutOfRange {
         return Some(
-            "a large CSV file can be scored with `predict --stream`; otherwise send fewer rows, or compress the file, or raise \
-             the server's message limit (see `anomalyd serve --help`)",
+            "upload the file with `anomalyd dataset upload`, and name it with --dataset; a large CSV file can also be scored \
+             with `predict --stream`; otherwise compress the file, or raise the server's message limit (see \
+             `anomalyd serve --help`)",
         );
     }
     if reason == Some(Reason::TextValue.name()) {
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn an_oversize_file_is_told_of_streaming() {
+    fn an_oversize_file_is_told_of_datasets_and_streaming() {
         for status in [
             Status::out_of_range("message length too large"),
             Status::with_error_details(
@@ -217,7 +218,11 @@ mod tests {
                 ErrorDetails::with_error_info("MESSAGE_TOO_LARGE", "anomalyd", []),
             ),
         ] {
-            assert!(text(&status.into()).contains("--stream"));
+            let text = text(&status.into());
+            assert!(
+                text.contains("dataset upload") && text.contains("--stream"),
+                "{text}"
+            );
         }
     }
 

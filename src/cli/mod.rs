@@ -8,7 +8,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod confirm;
 mod connect;
+mod dataset;
 mod demo;
 mod descriptors;
 mod error;
@@ -18,6 +20,7 @@ mod models;
 mod output;
 mod params;
 mod predict;
+mod progress;
 mod render;
 mod serve;
 mod stream;
@@ -43,9 +46,9 @@ struct Cli {
 enum Command {
     /// Run the server
     Serve(Box<serve::ServeArgs>),
-    /// Learn from a file, as the next version of a run
+    /// Learn from a file or a dataset, as the next version of a run
     Train(Box<train::TrainArgs>),
-    /// Score the rows of a file
+    /// Score the rows of a file or a dataset
     Predict(Box<predict::PredictArgs>),
     /// Learn from more rows, without the old ones, as the next version of a run
     Update(Box<train::UpdateArgs>),
@@ -55,6 +58,9 @@ enum Command {
     Show(models::ShowArgs),
     /// Delete a run with all its versions
     Delete(models::DeleteArgs),
+    /// Keep tables on the server, to learn from and score any number of times
+    #[command(subcommand)]
+    Dataset(dataset::DatasetCommand),
     /// Ask whether the server is serving; for probes
     Healthcheck(health::HealthcheckArgs),
     /// Start a server of its own in a temporary folder, show what it can do, and clean up
@@ -93,23 +99,28 @@ fn dispatch(command: Command, out: &mut dyn Write) -> Result<ExitCode> {
         .enable_all()
         .build()
         .map_err(|error| Error::failed(format!("cannot start threads: {error}")))?;
-    let done = runtime.block_on(async {
-        match command {
-            Command::Serve(args) => args.run().await,
-            Command::Train(args) => args.run(out).await,
-            Command::Predict(args) => args.run(out).await,
-            Command::Update(args) => args.run(out).await,
-            Command::Models(args) => args.run(out).await,
-            Command::Show(args) => args.run(out).await,
-            Command::Delete(args) => args.run(out).await,
-            Command::Healthcheck(args) => args.run(out).await,
-            Command::Demo(args) => return args.run(out).await,
-        }
-        .map(|()| ExitCode::SUCCESS)
-    });
+    let done = runtime.block_on(command.run(out));
     // a thread that still reads the standard input would hold the process
     runtime.shutdown_background();
     done
+}
+
+impl Command {
+    async fn run(self, out: &mut dyn Write) -> Result<ExitCode> {
+        match self {
+            Self::Serve(args) => args.run().await,
+            Self::Train(args) => args.run(out).await,
+            Self::Predict(args) => args.run(out).await,
+            Self::Update(args) => args.run(out).await,
+            Self::Models(args) => args.run(out).await,
+            Self::Show(args) => args.run(out).await,
+            Self::Delete(args) => args.run(out).await,
+            Self::Dataset(command) => command.run(out).await,
+            Self::Healthcheck(args) => args.run(out).await,
+            Self::Demo(args) => return args.run(out).await,
+        }
+        .map(|()| ExitCode::SUCCESS)
+    }
 }
 
 #[cfg(test)]
@@ -124,7 +135,8 @@ mod tests {
 
     #[test]
     fn a_token_cannot_be_given_as_an_argument() {
-        for command in Cli::command().get_subcommands() {
+        let mut commands = vec![Cli::command()];
+        while let Some(command) = commands.pop() {
             assert!(
                 command
                     .get_arguments()
@@ -132,6 +144,7 @@ mod tests {
                 "{}",
                 command.get_name()
             );
+            commands.extend(command.get_subcommands().cloned());
         }
     }
 }

@@ -1,8 +1,9 @@
 //! `models`, `show` and `delete`.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::Write;
 
 use super::Format;
+use super::confirm::confirm_deletion;
 use super::connect::{Client, Connection};
 use super::error::{Error, Result};
 use super::render::{json, model};
@@ -110,8 +111,8 @@ impl ShowArgs {
 
 impl DeleteArgs {
     pub(super) async fn run(&self, out: &mut dyn Write) -> Result<()> {
-        if !self.yes && !confirmed(&self.run)? {
-            return Err(Error::failed("nothing was deleted"));
+        if !self.yes {
+            confirm_deletion(&format!("run {:?} with all its versions", self.run))?;
         }
         let request = DeleteRunRequest {
             run_id: self.run.clone(),
@@ -134,21 +135,4 @@ impl DeleteArgs {
         )?;
         Ok(())
     }
-}
-
-/// Asks at the terminal. Where there is none, nobody can answer, and --yes is needed.
-fn confirmed(run: &str) -> Result<bool> {
-    if !io::stdin().is_terminal() {
-        return Err(Error::usage(
-            "delete asks before it deletes; without a terminal, give --yes",
-        ));
-    }
-    let mut stderr = io::stderr().lock();
-    let asked = write!(stderr, "delete run {run:?} with all its versions? [y/N] ")
-        .and_then(|()| stderr.flush());
-    let mut answer = String::new();
-    asked
-        .and_then(|()| io::stdin().lock().read_line(&mut answer))
-        .map_err(|error| Error::failed(format!("cannot ask: {error}")))?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }

@@ -5,10 +5,9 @@
 //! rows before it, and one stream must do.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use csv::ByteRecord;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -17,6 +16,7 @@ use super::error::{Error, Result};
 use super::input::{self, Chunks, Limits};
 use super::output::ScoredCsv;
 use super::predict::PredictArgs;
+use super::progress::progress;
 use crate::proto::v1::predict_stream_request::Part;
 use crate::proto::v1::{
     Detail, FileFormat, GetModelRequest, PredictStreamEnd, PredictStreamHeader,
@@ -58,20 +58,21 @@ pub(super) struct Upload {
 impl Upload {
     /// Opens the file. Fails when it has no rows.
     pub(super) fn open(args: &PredictArgs) -> Result<Self> {
-        let (source, length) = input::open(&args.file)?;
+        let path = args.file()?;
+        let (source, length) = input::open(path)?;
         let keep_records = args.out.is_some();
-        let chunks = Chunks::of_csv(source, &args.file, &args.file_args, &args.drop, keep_records)?
+        let chunks = Chunks::of_csv(source, path, &args.file_args, &args.drop, keep_records)?
             .ok_or_else(|| {
                 Error::usage(
                     "only CSV files can be sent in pieces; leave --stream out, and the file is sent as it is",
                 )
             })?;
         if !chunks.has_next() {
-            return Err(input::no_rows(&args.file));
+            return Err(input::no_rows(path));
         }
         Ok(Self {
             chunks: Some(chunks),
-            path: args.file.clone(),
+            path: path.to_owned(),
             header: PredictStreamHeader {
                 run_id: args.run.clone(),
                 version: args.version,
@@ -274,25 +275,4 @@ fn joined(mut total: PredictionSummary, part: PredictionSummary) -> PredictionSu
         }
     }
     total
-}
-
-/// A bar on the standard error, which shows only at a terminal.
-fn progress(length: Option<u64>) -> ProgressBar {
-    let (bar, template) = match length {
-        Some(length) => (
-            ProgressBar::new(length),
-            "{bar:32} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
-        ),
-        None => (
-            ProgressBar::new_spinner(),
-            "{spinner} {bytes}, {bytes_per_sec}",
-        ),
-    };
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    if !bar.is_hidden() {
-        bar.enable_steady_tick(Duration::from_millis(200));
-    }
-    bar
 }

@@ -90,6 +90,8 @@ options! {
     listen: Vec<SocketAddr> = "127.0.0.1:50051", "ADDRESSES", "ANOMALYD_LISTEN";
     /// Unix socket to listen on too, readable and writable by its owner and group. Default: none
     unix_socket: Option<PathBuf> = "", "PATH", "ANOMALYD_UNIX_SOCKET";
+    /// TCP address to serve metrics for Prometheus on, as HTTP at /metrics, to whoever asks. Port 0 picks a free one. Default: none
+    metrics_listen: Option<SocketAddr> = "", "ADDRESS", "ANOMALYD_METRICS_LISTEN";
     /// Folder that holds everything stored. Default: ./anomalyd-data
     data_dir: PathBuf = "./anomalyd-data", "FOLDER", "ANOMALYD_DATA_DIR";
     /// Serve requests without a token too; all of them share one owner. Default: false

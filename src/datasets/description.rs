@@ -1,20 +1,17 @@
-//! What is known of the content of a dataset, and its bytes: a magic, a format version, a checksum and a self-describing
-//! MessagePack body, like a model's.
+//! What is known of the content of a dataset.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::statistics::ColumnStatistics;
-use crate::error::{Error, Reason, Result};
+use crate::envelope::Envelope;
+use crate::error::Result;
 use crate::table::read::{FileOptions, FileSummary, Limits};
 
-const MAGIC: &[u8; 8] = b"ANOMDATA";
-
-/// The newest format that this server writes and reads.
-const FORMAT: u32 = 1;
-
-const CHECKSUM_BYTES: usize = 32;
-const HEADER_BYTES: usize = MAGIC.len() + size_of::<u32>() + CHECKSUM_BYTES;
+const DESCRIPTION: Envelope = Envelope {
+    what: "description of a dataset",
+    magic: *b"ANOMDATA",
+    format: 1,
+};
 
 /// How a dataset is read, and what was found in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,43 +35,12 @@ impl Description {
     }
 
     pub(super) fn encode(&self) -> Result<Vec<u8>> {
-        let mut bytes = vec![0; HEADER_BYTES];
-        rmp_serde::encode::write_named(&mut bytes, self).map_err(|error| {
-            Error::new(
-                Reason::Internal,
-                "the description of a dataset cannot be encoded",
-            )
-            .because(error)
-        })?;
-        let checksum = Sha256::digest(&bytes[HEADER_BYTES..]);
-        let (magic, rest) = bytes.split_at_mut(MAGIC.len());
-        magic.copy_from_slice(MAGIC);
-        rest[..4].copy_from_slice(&FORMAT.to_le_bytes());
-        rest[4..4 + CHECKSUM_BYTES].copy_from_slice(&checksum);
-        Ok(bytes)
+        DESCRIPTION.encode(self)
     }
 
     /// Decodes and validates.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
-        let Some((header, body)) = bytes.split_at_checked(HEADER_BYTES) else {
-            return Err(damaged("is cut short"));
-        };
-        let (magic, rest) = header.split_at(MAGIC.len());
-        let (format, checksum) = rest.split_at(size_of::<u32>());
-        if magic != MAGIC {
-            return Err(damaged("does not start as one"));
-        }
-        let format = u32::from_le_bytes([format[0], format[1], format[2], format[3]]);
-        if format == 0 || format > FORMAT {
-            return Err(damaged(&format!(
-                "has format {format}, and this server reads formats 1 to {FORMAT}; a newer server wrote it"
-            )));
-        }
-        if Sha256::digest(body).as_slice() != checksum {
-            return Err(damaged("does not match its checksum"));
-        }
-        let description: Self = rmp_serde::from_slice(body)
-            .map_err(|error| damaged("cannot be decoded").because(error))?;
+        let description: Self = DESCRIPTION.decode(bytes)?;
         description.validate()?;
         Ok(description)
     }
@@ -82,17 +48,10 @@ impl Description {
     fn validate(&self) -> Result<()> {
         self.summary.validate()?;
         if self.statistics.len() != self.summary.columns().len() {
-            return Err(damaged("has not as many statistics as columns"));
+            return Err(DESCRIPTION.damaged("has not as many statistics as columns"));
         }
         Ok(())
     }
-}
-
-fn damaged(what: &str) -> Error {
-    Error::new(
-        Reason::DamagedArtifact,
-        format!("the stored description of a dataset {what}"),
-    )
 }
 
 #[cfg(test)]
@@ -100,6 +59,7 @@ mod tests {
     use super::super::inspect::inspect;
     use super::*;
     use crate::context::Context;
+    use crate::error::Reason;
     use crate::table::read::Source;
 
     fn description() -> Description {

@@ -23,6 +23,7 @@ mod get;
 mod inspect;
 mod list;
 mod open;
+mod pieces;
 mod record;
 mod statistics;
 mod union;
@@ -33,6 +34,7 @@ pub use description::Description;
 pub use get::Described;
 pub use list::{Listed, Page};
 pub use open::{OpenDataset, WholeTable};
+pub use pieces::Pieces;
 pub use record::DatasetRecord;
 pub use statistics::{ColumnStatistics, MAX_DISTINCT, NumberStatistics, TimeStatistics};
 pub use upload::{Started, Upload};
@@ -53,8 +55,8 @@ pub struct Datasets<S> {
     /// The most bytes of a dataset, as it is uploaded and decompressed.
     max_bytes: u64,
     scans: Arc<Semaphore>,
-    /// The memory for whole tables.
-    whole: Arc<Semaphore>,
+    /// The memory for datasets that are being read.
+    reading: Arc<Semaphore>,
     /// Writes and deletions, which go on when their caller leaves.
     commits: TaskTracker,
 }
@@ -78,7 +80,7 @@ impl<S: Store> Datasets<S> {
             compute,
             max_bytes,
             scans: Arc::new(Semaphore::new(SCANS)),
-            whole: Arc::new(Semaphore::new(open::WHOLE_UNITS)),
+            reading: Arc::new(Semaphore::new(open::READ_UNITS)),
             commits: TaskTracker::new(),
         })
     }

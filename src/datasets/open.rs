@@ -9,15 +9,16 @@ use crate::caller::Caller;
 use crate::compute::Admission;
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
+use crate::statistics::draw::Draw;
 use crate::store::Store;
 use crate::table::read::{self, Chunks, FileOptions, FileSummary, Limits, MAX_TEXT_BYTES, Source};
 use crate::table::{Table, check_cells};
 
-/// What the memory of whole tables is counted in.
+/// What the memory of datasets that are being read is counted in.
 const UNIT_BYTES: u64 = 1 << 16;
 
-/// The memory that whole tables may take together, 2 GiB: a request that names a dataset costs its sender nothing.
-pub(super) const WHOLE_UNITS: usize = 1 << 15;
+/// The memory that datasets which are being read may take together, 2 GiB: a request that names a dataset costs its sender nothing.
+pub(super) const READ_UNITS: usize = 1 << 15;
 
 /// A dataset that is open for reading. Deleting it does not disturb that.
 #[derive(Debug, Clone)]
@@ -53,13 +54,14 @@ impl OpenDataset {
         )
     }
 
-    /// All rows. To be called on the compute pool.
-    pub fn table(&self, context: &Context) -> Result<Table> {
+    /// All rows, or those of the given numbers, which ascend. To be called on the compute pool.
+    pub fn table(&self, rows: Option<&[usize]>, context: &Context) -> Result<Table> {
         read::whole(
             &self.source,
             &self.options,
             self.limits,
             &self.summary,
+            rows,
             context,
         )
     }
@@ -73,36 +75,48 @@ impl<S: Store> Datasets<S> {
             .map(|(open, _)| open)
     }
 
-    /// Reads a dataset as a whole. `known_texts` are the columns of a CSV file that are read as texts whatever they look like.
+    /// Reads a dataset as a whole, or the rows of a draw. `known_texts` are the columns of a CSV file that are read as texts whatever they look like.
     ///
-    /// Fails when the dataset has more values than a table may have, and, with [`Admission::Refuse`], when other whole tables
-    /// take too much memory at the moment.
+    /// Fails when there are more values than a table may have, and, with [`Admission::Refuse`], when other datasets that are
+    /// being read take too much memory at the moment.
     pub async fn table(
         &self,
         caller: &Caller,
         dataset_id: &DatasetId,
         known_texts: &[String],
+        draw: Option<Draw>,
         admission: Admission,
     ) -> Result<WholeTable> {
         let (mut open, record) = self.open_recorded(caller, dataset_id).await?;
-        let (n_rows, n_columns) = (record.n_rows, record.n_columns as usize);
-        check_cells(usize::try_from(n_rows).unwrap_or(usize::MAX), n_columns)
+        let n_all = usize::try_from(record.n_rows).unwrap_or(usize::MAX);
+        let draw = draw.filter(|draw| draw.n < n_all);
+        let n_rows = draw.map_or(n_all, |draw| draw.n);
+        let n_columns = record.n_columns as usize;
+        check_cells(n_rows, n_columns)
             .map_err(|error| error.during(&format!("the dataset {:?}", dataset_id.as_str())))?;
         open.summary = open.summary.with_text_columns(known_texts);
 
-        let mut n_bytes = n_rows * n_columns as u64 * 8;
+        let mut n_bytes = n_rows as u64 * n_columns as u64 * 8;
         if record.has_texts || !known_texts.is_empty() {
             n_bytes += record.file.size.min(MAX_TEXT_BYTES as u64);
         }
         let share = self.share(n_bytes, admission).await?;
-        let work = move |context: &_| open.table(context);
-        let table = self.compute.run(admission, caller.deadline, work).await?;
-        Ok(WholeTable { table, share })
+        let work = move |context: &_| {
+            let rows = draw.map(|draw| draw.rows(n_all, context)).transpose()?;
+            let table = open.table(rows.as_deref(), context)?;
+            // held from here on even if nobody waits any more
+            Ok(WholeTable { table, share })
+        };
+        self.compute.run(admission, caller.deadline, work).await
     }
 
-    async fn share(&self, n_bytes: u64, admission: Admission) -> Result<OwnedSemaphorePermit> {
+    pub(super) async fn share(
+        &self,
+        n_bytes: u64,
+        admission: Admission,
+    ) -> Result<OwnedSemaphorePermit> {
         let units = u32::try_from(n_bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX);
-        let whole = Arc::clone(&self.whole);
+        let whole = Arc::clone(&self.reading);
         let share = match admission {
             Admission::Refuse => whole.try_acquire_many_owned(units).ok(),
             Admission::Wait => whole.acquire_many_owned(units).await.ok(),
@@ -167,14 +181,14 @@ mod tests {
         let sha256 = Sha256::digest(content).into();
         upload.finish(sha256, None).await.expect("stores");
 
-        let read = |admission| datasets.table(&caller, &id, &[], admission);
+        let read = |admission| datasets.table(&caller, &id, &[], None, admission);
         let first = read(Admission::Refuse).await.expect("there is room");
         let ColumnView::Numbers(a) = first.table.column(0) else {
             panic!("numbers");
         };
         assert_eq!(a.to_vec(), [1.0, 2.0]);
-        let rest = u32::try_from(WHOLE_UNITS - 1).expect("small");
-        let rest = Arc::clone(&datasets.whole).try_acquire_many_owned(rest);
+        let rest = u32::try_from(READ_UNITS - 1).expect("small");
+        let rest = Arc::clone(&datasets.reading).try_acquire_many_owned(rest);
         let rest = rest.expect("the first takes one unit");
         let refused = read(Admission::Refuse).await.expect_err("there is none");
         assert_eq!(refused.reason(), Reason::Overloaded);
@@ -184,7 +198,12 @@ mod tests {
         let open = datasets.open(&caller, &id).await.expect("opens");
         let deleted = datasets.delete(caller, id.clone()).await;
         assert_eq!(deleted.expect("is there").n_rows, 2);
-        assert_eq!(open.table(&Context::new()).expect("readable").n_rows(), 2);
+        assert_eq!(
+            open.table(None, &Context::new())
+                .expect("readable")
+                .n_rows(),
+            2
+        );
         let chunks = open.chunks(1).expect("readable");
         assert_eq!(
             chunks

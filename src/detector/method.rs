@@ -219,10 +219,10 @@ pub trait Method: Detector + Sized {
 }
 
 /// What a detector says that has to hold all rows that it learns from.
-fn cannot_stream(name: &str) -> Error {
+pub(super) fn cannot_stream(name: &str) -> Error {
     let message = format!(
-        "a {name} detector learns from rows only that can all be held in memory, and these are too many; train on a sample of \
-         them with sample_rows, or take a detector that learns in passes"
+        "{name} learns from rows only that can all be held in memory, and these are too many; learn from a sample of them with \
+         sample_rows, or choose a detector that learns in passes"
     );
     Error::new(Reason::UnusableRows, message)
 }

@@ -124,6 +124,11 @@ macro_rules! detectors {
                 match self { $(Self::$variant(_) => $variant::STREAMS,)* }
             }
 
+            /// The error of rows that are too many to be held, for a detector that needs all of them at once.
+            pub fn cannot_stream(&self) -> Error {
+                method::cannot_stream(self.name())
+            }
+
             /// Fits the detector on rows that are too many to be held. See [`fit`](Self::fit).
             ///
             /// # Errors

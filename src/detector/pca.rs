@@ -121,7 +121,7 @@ fn moments(source: &dyn RowSource, context: &Context) -> Result<Moments> {
     let mut blocks = Reblock::new(d, long_block_rows(d));
     let mut gathered = Vec::new();
     let mut learn = |rows: ArrayView2<'_, f64>| {
-        let order = content_order(rows, |_| (), context)?;
+        let order = content_order(rows, |_| false, context)?;
         for indices in order.chunks(GATHERED_ROWS) {
             gathered.resize(indices.len() * d, 0.0);
             gathered

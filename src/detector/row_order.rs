@@ -4,40 +4,65 @@ use ndarray::{ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
 
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How many values are hashed between two looks at the context.
-const BLOCK_VALUES: usize = 1 << 20;
+const BLOCK_VALUES: usize = 1 << 16;
 
-/// The indices of the rows, ordered by group and then by a hash of their values.
+/// About how many rows share a bucket, which is sorted by itself.
+const BUCKET_ROWS: usize = 16;
+
+/// The most bits of a hash that number the buckets.
+const MAX_BITS: u32 = 14;
+
+/// The indices of the rows, ordered by a hash of their values: first those that are not in the group, then those that are.
 ///
 /// Rows that have the same hash are the same in all likelihood; where they are not, a sum over them may be rounded otherwise.
 ///
 /// # Errors
 /// What `context` has to say.
-pub(super) fn content_order<G: Ord + Send>(
+pub(super) fn content_order(
     rows: ArrayView2<'_, f64>,
-    group: impl Fn(usize) -> G + Sync,
+    is_in_group: impl Fn(usize) -> bool,
     context: &Context,
 ) -> Result<Vec<usize>> {
     let block = (BLOCK_VALUES / rows.ncols().max(1)).max(1);
-    let hashed: Vec<Vec<(G, u64, usize)>> = rows
-        .axis_chunks_iter(Axis(0), block)
+    let mut hashes = vec![0; rows.nrows()];
+    rows.axis_chunks_iter(Axis(0), block)
         .into_par_iter()
-        .enumerate()
-        .map(|(i, rows)| {
+        .zip(hashes.par_chunks_mut(block))
+        .try_for_each(|(rows, hashes)| {
             context.check()?;
-            let keys = rows.rows().into_iter().enumerate().map(|(k, row)| {
-                let index = i * block + k;
-                (group(index), hash(row), index)
-            });
-            Ok(keys.collect())
-        })
-        .collect::<Result<_>>()?;
-    let mut keys: Vec<_> = hashed.into_iter().flatten().collect();
+            for (place, row) in hashes.iter_mut().zip(rows.rows()) {
+                *place = hash(row);
+            }
+            Ok::<_, Error>(())
+        })?;
     context.check()?;
-    keys.par_sort_unstable();
-    Ok(keys.into_iter().map(|(_, _, index)| index).collect())
+    // hashes are spread evenly, so that their first bits nearly sort them
+    let n_buckets = (hashes.len() / BUCKET_ROWS).clamp(2, 1 << MAX_BITS);
+    let bits = n_buckets.ilog2();
+    let bucket = |hash: u64| (hash >> (u64::BITS - bits)) as usize;
+    let mut places = vec![0; 1 << bits];
+    for &hash in &hashes {
+        places[bucket(hash)] += 1;
+    }
+    let mut sum = 0;
+    for place in &mut places {
+        sum += std::mem::replace(place, sum);
+    }
+    let mut keys = vec![(0, 0); hashes.len()];
+    for (index, &hash) in hashes.iter().enumerate() {
+        let place = &mut places[bucket(hash)];
+        keys[*place] = (hash, index);
+        *place += 1;
+    }
+    keys.par_chunk_by_mut(|a, b| bucket(a.0) == bucket(b.0))
+        .for_each(|keys| keys.sort_unstable());
+    let order = keys.into_iter().map(|(_, index)| index);
+    let (in_group, mut order): (Vec<usize>, Vec<usize>) = order.partition(|&i| is_in_group(i));
+    order.extend(in_group);
+    Ok(order)
 }
 
 /// A hash of the values: four chains, so that their multiplications overlap.
@@ -72,7 +97,7 @@ mod tests {
         let rows = Array2::from_shape_fn((300, 5), |(i, j)| ((i * 7 + j * 13) % 97) as f64);
         let reversed = rows.slice(ndarray::s![..;-1, ..]);
         let in_order = |rows: ArrayView2<'_, f64>| {
-            let order = content_order(rows, |_| (), &Context::new()).expect("an order");
+            let order = content_order(rows, |_| false, &Context::new()).expect("an order");
             let mut sorted = order.clone();
             sorted.sort_unstable();
             assert_eq!(sorted, (0..300).collect::<Vec<_>>());
@@ -82,9 +107,27 @@ mod tests {
     }
 
     #[test]
+    fn rows_are_sorted_whatever_their_hashes() {
+        let (distinct, equal) = (1000, 500);
+        let rows = Array2::from_shape_fn((distinct + equal, 2), |(i, j)| match i < distinct {
+            true => (i * 2 + j) as f64,
+            false => 7.5,
+        });
+        let order = content_order(rows.view(), |_| false, &Context::new()).expect("an order");
+        let keys: Vec<_> = order.iter().map(|&i| (hash(rows.row(i)), i)).collect();
+        assert_eq!(keys.len(), distinct + equal);
+        assert!(keys.is_sorted_by(|a, b| a < b));
+        for n in [0, 1, 2, 3] {
+            let rows = rows.slice(ndarray::s![..n, ..]);
+            let order = content_order(rows, |_| false, &Context::new()).expect("an order");
+            assert_eq!(order.len(), n);
+        }
+    }
+
+    #[test]
     fn groups_come_one_after_the_other() {
         let rows = array![[1.0], [2.0], [3.0], [4.0], [5.0]];
-        let order = content_order(rows.view(), |i| i % 2, &Context::new()).expect("an order");
+        let order = content_order(rows.view(), |i| i % 2 == 1, &Context::new()).expect("an order");
         assert!(order[..3].iter().all(|i| i % 2 == 0), "{order:?}");
     }
 
@@ -92,6 +135,6 @@ mod tests {
     fn it_ends_with_its_context() {
         let context = Context::new();
         context.cancel();
-        content_order(Array2::zeros((10, 2)).view(), |_| (), &context).expect_err("cancelled");
+        content_order(Array2::zeros((10, 2)).view(), |_| false, &context).expect_err("cancelled");
     }
 }

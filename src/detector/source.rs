@@ -183,8 +183,8 @@ impl ChosenRows {
         }
         let message = format!(
             "the detector draws {n_chosen} rows or more of {n_features} features from rows that are too many to be held; \
-             they take {bytes} bytes, and at most {MAX_CHOSEN_BYTES} are allowed; lower max_samples, or train on a sample of \
-             the rows with sample_rows"
+             they take {bytes} bytes, and at most {MAX_CHOSEN_BYTES} are allowed; lower max_samples, or learn from a \
+             sample of the rows with sample_rows"
         );
         Err(Error::new(Reason::UnusableRows, message))
     }

@@ -62,6 +62,20 @@ pub struct Matching<'a> {
     pub vocabulary: &'a Vocabulary,
 }
 
+impl Matching<'_> {
+    /// The roles of columns that are read beside the features.
+    fn needed(&self) -> Vec<Role> {
+        let mut needed = Vec::new();
+        if self.purpose == Purpose::Learn {
+            needed.push(Role::Label);
+        }
+        if self.needs_history {
+            needed.extend([Role::Time, Role::Series]);
+        }
+        needed
+    }
+}
+
 impl Schema {
     /// Matches the columns of a table to the schema: by name in any order, or by position when the table has no names, then
     /// either the features alone or all columns of the training.
@@ -71,7 +85,7 @@ impl Schema {
     pub fn align(&self, table: Table, how: Matching<'_>) -> Result<Aligned> {
         let mut order = match table.names() {
             None => {
-                let order = self.by_position(table.n_columns())?;
+                let order = self.by_position(table.n_columns(), &how.needed())?;
                 if how.needs_history && how.policy == FeaturePolicy::Strict {
                     self.check_history(&order)?;
                 }
@@ -95,7 +109,7 @@ impl Schema {
                 times = Some(source.read(&table, index, name)?);
             }
             if let Some(index) = order.place(self, Role::Series) {
-                series = Some(series_of(&table, index)?);
+                series = Some(self.series_of(&table, index)?);
             }
         }
         let unknown = std::mem::take(&mut order.unknown);
@@ -233,61 +247,77 @@ impl Schema {
         Ok(values)
     }
 
-    /// The error of a feature that does not hold what it held at training.
     fn other_type(&self, table: &Table, column: usize, feature: usize) -> Error {
-        let name = shortened(&self.features()[feature]);
-        let trained = match self.kind(feature) {
-            FeatureKind::Number => "numbers",
-            FeatureKind::Category => "texts",
-        };
-        let found = match table.column(column) {
-            ColumnView::Texts(texts) => (0..texts.len())
-                .find_map(|row| Some(format!("row {row} has {}", shortened(texts.get(row)?)))),
-            ColumnView::Numbers(numbers) | ColumnView::Booleans(numbers) => numbers
-                .iter()
-                .position(|x| !x.is_nan())
-                .map(|row| format!("row {row} has {}", numbers[row])),
-            ColumnView::Times(_) => None,
-        };
-        let found =
-            found.unwrap_or_else(|| format!("it holds {} values", table.column_type(column)));
-        let hint = match self.kind(feature) {
-            FeatureKind::Number => "",
-            FeatureKind::Category => "; in a CSV file, name it in text_columns",
-        };
-        Error::new(
-            Reason::TextValue,
-            format!("feature {name} held {trained} at training, and {found}{hint}"),
-        )
-        .at("records")
+        let what = format!("feature {}", shortened(&self.features()[feature]));
+        other_type(table, column, &what, Some(self.kind(feature)))
     }
 }
 
-/// The series of each row: the text of the column, or its number written out. Rows without one share the empty name.
-fn series_of(table: &Table, column: usize) -> Result<SeriesOfTable> {
-    let of_texts = |texts: &TextColumn| {
+impl SeriesOfTable {
+    /// Each text is the name of a series. Rows without one share the empty name.
+    fn of_texts(texts: &TextColumn) -> Self {
         let n_names = texts.dictionary().len() as u32;
         let mut names: Vec<String> = texts.dictionary().iter().map(str::to_owned).collect();
         names.push(String::new());
-        let codes = texts
-            .codes()
-            .iter()
-            .map(|&code| code.min(n_names))
-            .collect();
-        SeriesOfTable { codes, names }
-    };
-    match table.column(column) {
-        ColumnView::Texts(texts) => Ok(of_texts(texts)),
-        ColumnView::Numbers(numbers) | ColumnView::Booleans(numbers) => {
-            let names: Vec<Option<String>> = numbers
-                .iter()
-                .map(|number| (!number.is_nan()).then(|| number.to_string()))
-                .collect();
-            Ok(of_texts(&names.iter().map(Option::as_deref).collect()))
-        }
-        ColumnView::Times(_) => {
-            let message = "the series column holds times; it must hold texts or numbers";
-            Err(Error::new(Reason::SchemaMismatch, message).at("records"))
+        let codes = texts.codes().iter().map(|&code| code.min(n_names));
+        Self {
+            codes: codes.collect(),
+            names,
         }
     }
 }
+
+impl Schema {
+    /// The series of each row: the text of the column, or its number written out.
+    fn series_of(&self, table: &Table, column: usize) -> Result<SeriesOfTable> {
+        match (table.column(column), self.series()) {
+            (ColumnView::Texts(texts), Some(FeatureKind::Category)) => {
+                Ok(SeriesOfTable::of_texts(texts))
+            }
+            (ColumnView::Numbers(numbers) | ColumnView::Booleans(numbers), kind)
+                if kind == Some(FeatureKind::Number) || numbers.iter().all(|x| x.is_nan()) =>
+            {
+                let names: Vec<Option<String>> = numbers
+                    .iter()
+                    .map(|number| (!number.is_nan()).then(|| number.to_string()))
+                    .collect();
+                let texts = names.iter().map(Option::as_deref).collect();
+                Ok(SeriesOfTable::of_texts(&texts))
+            }
+            (ColumnView::Texts(texts), _) if texts.n_missing() == texts.len() => {
+                Ok(SeriesOfTable::of_texts(texts))
+            }
+            _ => {
+                let name = self.column_of(Role::Series).map(|column| &column.name);
+                let what = format!("the series column {}", shortened(name.map_or("", |n| n)));
+                Err(other_type(table, column, &what, self.series()))
+            }
+        }
+    }
+}
+
+/// The error of a column that does not hold what it held at training.
+fn other_type(table: &Table, column: usize, what: &str, trained: Option<FeatureKind>) -> Error {
+    let (trained, hint) = match trained {
+        Some(FeatureKind::Category) => ("texts", "; in a CSV file, name it in text_columns"),
+        Some(FeatureKind::Number) | None => ("numbers", ""),
+    };
+    let found = match table.column(column) {
+        ColumnView::Texts(texts) => (0..texts.len())
+            .find_map(|row| Some(format!("row {row} has {}", shortened(texts.get(row)?)))),
+        ColumnView::Numbers(numbers) | ColumnView::Booleans(numbers) => numbers
+            .iter()
+            .position(|x| !x.is_nan())
+            .map(|row| format!("row {row} has {}", numbers[row])),
+        ColumnView::Times(_) => None,
+    };
+    let found = found.unwrap_or_else(|| format!("it holds {} values", table.column_type(column)));
+    Error::new(
+        Reason::TextValue,
+        format!("{what} held {trained} at training, and {found}{hint}"),
+    )
+    .at("records")
+}
+
+#[cfg(test)]
+mod tests;

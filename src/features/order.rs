@@ -47,39 +47,44 @@ impl Schema {
                 let features = self.features().iter();
                 features.map(|name| places.get(name).copied()).collect()
             }
-            None => match self.by_position(table.n_columns()) {
-                Ok(Order {
-                    features: Some(places),
-                    ..
-                }) => places,
-                _ => (0..self.n_features().min(table.n_columns()))
-                    .map(Some)
-                    .collect(),
+            None => match self.by_position(table.n_columns(), &[]) {
+                Ok(order) => order
+                    .features
+                    .unwrap_or_else(|| (0..self.n_features()).map(Some).collect()),
+                // whoever matches the columns says so
+                Err(_) => vec![None; self.n_features()],
             },
         }
     }
 
-    pub(super) fn by_position(&self, n_columns: usize) -> Result<Order> {
+    /// Where each column stands in rows of so many values without names: the features alone, or with columns that had other
+    /// roles at training, in the order of the training.
+    ///
+    /// Fails when no choice of those columns has as many, and when different choices have and disagree on what is `needed`.
+    pub(super) fn by_position(&self, n_columns: usize, needed: &[Role]) -> Result<Order> {
         // the features alone, or all columns of the training but for labels and what is ignored, or one of these, or all
-        let without: [&[Role]; 5] = [
+        let without: [&[Role]; 6] = [
             &[Role::Label, Role::Time, Role::Series, Role::Ignored],
+            &[Role::Time, Role::Series, Role::Ignored],
             &[Role::Label, Role::Ignored],
             &[Role::Label],
             &[Role::Ignored],
             &[],
         ];
-        let n_others = |without: &[Role]| {
-            let others = self.others().iter();
-            others
-                .filter(|column| !without.contains(&column.role))
-                .count()
-        };
         let n_features = self.n_features();
-        let found = without
+        let n_with = |without: &[Role]| {
+            let others = self.others().iter();
+            n_features
+                + others
+                    .filter(|other| !without.contains(&other.role))
+                    .count()
+        };
+        let all = n_with(&[]);
+        let mut fitting = without
             .into_iter()
-            .find(|without| n_features + n_others(without) == n_columns);
-        let Some(without) = found else {
-            let all = n_features + n_others(&[]);
+            .filter(|without| n_with(without) == n_columns)
+            .map(|without| self.order_without(without));
+        let Some(order) = fitting.next() else {
             let or_all = match all > n_features {
                 true => format!(" and was trained on {all} columns"),
                 false => String::new(),
@@ -88,25 +93,43 @@ impl Schema {
                 "the rows have {n_columns} values, the model has {n_features} features{or_all}"
             )));
         };
+        let agrees = |other: &Order| {
+            let place = |order: &Order, &role: &Role| order.place(self, role);
+            other.features == order.features
+                && needed
+                    .iter()
+                    .all(|role| place(other, role) == place(&order, role))
+        };
+        if !fitting.all(|other| agrees(&other)) {
+            return Err(mismatch(format!(
+                "the rows have {n_columns} values without names, which may be different columns of the {all} that the model was \
+                 trained on; give names, the {n_features} features alone, or all columns"
+            )));
+        }
         if n_columns == n_features {
             return Ok(Order::identity());
         }
+        Ok(order)
+    }
+
+    /// The columns of the training in their order, but for those of some roles.
+    fn order_without(&self, roles: &[Role]) -> Order {
         let mut order = Order {
-            features: Some(Vec::with_capacity(n_features)),
+            features: Some(Vec::with_capacity(self.n_features())),
             others: vec![None; self.others().len()],
             unknown: Vec::new(),
         };
         let mut place = 0;
         let mut others = self.others().iter().enumerate().peekable();
-        for index in 0..n_features + self.others().len() {
+        for index in 0..self.n_features() + self.others().len() {
             match others.next_if(|(_, column)| column.index == index) {
-                Some((_, column)) if without.contains(&column.role) => continue,
+                Some((_, column)) if roles.contains(&column.role) => continue,
                 Some((other, _)) => order.others[other] = Some(place),
                 None => order.features.get_or_insert_default().push(Some(place)),
             }
             place += 1;
         }
-        Ok(order)
+        order
     }
 
     /// Fails when the rows lack the time or the series that their history needs.
@@ -198,4 +221,63 @@ impl Schema {
 
 pub(super) fn mismatch(message: String) -> Error {
     Error::new(Reason::SchemaMismatch, message).at("records")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::Roles;
+
+    fn schema(columns: &[&str], roles: &Roles) -> Schema {
+        let names = columns.iter().map(|&name| name.to_owned()).collect();
+        let values = vec![1.0; columns.len()];
+        let table = Table::from_row_major(Some(names), columns.len(), values).expect("a table");
+        Schema::learn(&table, roles).expect("a schema")
+    }
+
+    fn roles() -> Roles {
+        Roles {
+            label: Some("bad".to_owned()),
+            ignored: vec!["note".to_owned()],
+            ..Roles::default()
+        }
+    }
+
+    #[test]
+    fn rows_without_names_that_may_be_different_columns_are_refused() {
+        // three values are a, b and either what is ignored or the label
+        let apart = schema(&["note", "a", "bad", "b"], &roles());
+        let error = apart.by_position(3, &[]).map(drop).expect_err("ambiguous");
+        assert!(
+            error.message().contains("may be different columns"),
+            "{error}"
+        );
+        assert!(apart.by_position(2, &[]).is_ok() && apart.by_position(4, &[]).is_ok());
+
+        // here the features are the same either way, and the label is not
+        let behind = schema(&["a", "b", "note", "bad"], &roles());
+        let order = behind.by_position(3, &[]).expect("the features are clear");
+        assert_eq!(order.features, Some(vec![Some(0), Some(1)]));
+        assert!(behind.by_position(3, &[Role::Label]).is_err());
+        let all = behind.by_position(4, &[Role::Label]).expect("all");
+        assert_eq!(all.place(&behind, Role::Label), Some(3));
+    }
+
+    #[test]
+    fn rows_without_names_may_leave_out_the_times_and_keep_the_label() {
+        let roles = Roles {
+            time: Some("ts".to_owned()),
+            ..roles()
+        };
+        let names = ["ts", "a", "note", "bad"].map(str::to_owned).to_vec();
+        let values = vec![1.7e9, 1.0, 2.0, 0.0];
+        let table = Table::from_row_major(Some(names), 4, values).expect("a table");
+        let schema = Schema::learn(&table, &roles).expect("a schema");
+        // a and one of three other columns
+        assert!(schema.by_position(2, &[]).is_err());
+        let order = schema
+            .by_position(1, &[Role::Label])
+            .expect("the feature alone");
+        assert_eq!(order.place(&schema, Role::Label), None);
+    }
 }

@@ -2,9 +2,14 @@
 
 use std::collections::HashMap;
 
+mod draft;
+mod given_roles;
+
+pub use draft::SchemaDraft;
+
 use serde::{Deserialize, Serialize};
 
-use super::names::{check_names, nearest_hint};
+use super::names::check_names;
 use super::roles::{FeatureKind, Role, Roles};
 use super::time_source::TimeSource;
 use crate::error::{Error, Reason, Result};
@@ -25,6 +30,8 @@ pub struct Schema {
     others: Vec<OtherColumn>,
     /// The form of the time column, if there is one.
     time: Option<TimeSource>,
+    /// What the series column holds, if there is one.
+    series: Option<FeatureKind>,
 }
 
 /// A column that is no feature.
@@ -47,62 +54,9 @@ impl Schema {
     /// Fails when names are empty, repeated or too long, when there are too many, when a column that has a role is not there
     /// or cannot have it, or when there is no feature.
     pub fn learn(table: &Table, roles: &Roles) -> Result<Self> {
-        if table.n_columns() > MAX_COLUMNS {
-            let message = format!(
-                "the records have {} columns; at most {MAX_COLUMNS} can be learned",
-                table.n_columns()
-            );
-            return Err(Error::new(Reason::InvalidRecords, message).at("records"));
-        }
-        let names = column_names(table);
-        check_names(&names)?;
-        let mut given = GivenRoles::new(&names, roles)?;
-        let time = match &roles.time {
-            Some(name) => Some(TimeSource::of(
-                table,
-                given.find("time_column", name)?,
-                name,
-            )?),
-            None => given.look_for_time(table),
-        };
-        given.leave_out_the_rest(roles);
-
-        let mut schema = Self {
-            features: Vec::new(),
-            kinds: Vec::new(),
-            target: None,
-            others: Vec::new(),
-            time,
-        };
-        let roles_of_columns = given.roles;
-        for ((index, name), role) in names.into_iter().enumerate().zip(roles_of_columns) {
-            match role {
-                Some(role) => schema.others.push(OtherColumn { name, index, role }),
-                None => {
-                    schema.kinds.push(kind_of(table, index, &name)?);
-                    schema.features.push(name);
-                }
-            }
-        }
-        if schema.features.is_empty() {
-            let message = "the records have no column beside those that are no features";
-            return Err(Error::new(Reason::UnusableRows, message).at("records"));
-        }
-        if schema.kinds.iter().all(|&kind| kind == FeatureKind::Number) {
-            schema.kinds.clear();
-        }
-        if let Some(target) = &roles.target {
-            let index = schema.features.iter().position(|name| name == target);
-            schema.target = index.filter(|&index| schema.kind(index) == FeatureKind::Number);
-            if schema.target.is_none() {
-                let message = format!(
-                    "the target column {} holds texts, or has another role; a target holds numbers",
-                    shortened(target)
-                );
-                return Err(Error::new(Reason::InvalidField, message).at("target_column"));
-            }
-        }
-        Ok(schema)
+        let mut draft = SchemaDraft::new(table, roles)?;
+        draft.see(table)?;
+        draft.finish()
     }
 
     /// A schema of named features of numbers, and no other columns.
@@ -114,6 +68,7 @@ impl Schema {
             target: None,
             others: Vec::new(),
             time: None,
+            series: None,
         })
     }
 
@@ -126,7 +81,7 @@ impl Schema {
         let mut kinds: Vec<FeatureKind> = (0..self.n_features()).map(|f| self.kind(f)).collect();
         for name in names {
             let column = places.get(name);
-            if let Some(Ok(kind)) = column.map(|&column| kind_of(table, column, name)) {
+            if let Some(Ok(kind)) = column.map(|&column| kind_of(table.column_type(column), name)) {
                 schema.features.push(name.clone());
                 kinds.push(kind);
             }
@@ -186,6 +141,11 @@ impl Schema {
         self.time
     }
 
+    /// What the series column holds, if there is one.
+    pub fn series(&self) -> Option<FeatureKind> {
+        self.series
+    }
+
     /// The column that has a role that at most one has.
     pub fn column_of(&self, role: Role) -> Option<&OtherColumn> {
         self.others.iter().find(|column| column.role == role)
@@ -218,6 +178,7 @@ impl Schema {
                 .into_iter()
                 .all(|role| n_of(role) <= 1)
             && self.time.is_some() == (n_of(Role::Time) == 1)
+            && self.series.is_some() == (n_of(Role::Series) == 1)
     }
 }
 
@@ -231,108 +192,11 @@ pub(super) fn column_names(table: &Table) -> Vec<String> {
     }
 }
 
-/// What each column is for, as far as it is known; `None` for a feature.
-struct GivenRoles<'a> {
-    names: &'a [String],
-    places: HashMap<&'a str, usize>,
-    roles: Vec<Option<Role>>,
-    /// Those that were called features.
-    is_feature: Vec<bool>,
-}
-
-impl<'a> GivenRoles<'a> {
-    fn new(names: &'a [String], roles: &Roles) -> Result<Self> {
-        let mut given = Self {
-            names,
-            places: names.iter().map(String::as_str).zip(0..).collect(),
-            roles: vec![None; names.len()],
-            is_feature: vec![false; names.len()],
-        };
-        for name in roles.features.iter().chain(&roles.target) {
-            let field = match roles.target.as_ref() == Some(name) {
-                true => "target_column",
-                false => "feature_columns",
-            };
-            let column = given.find(field, name)?;
-            given.is_feature[column] = true;
-        }
-        let single = [
-            (&roles.label, Role::Label, "label_column"),
-            (&roles.time, Role::Time, "time_column"),
-            (&roles.series, Role::Series, "series_column"),
-        ];
-        for (name, role, field) in single {
-            if let Some(name) = name {
-                given.set(field, name, role)?;
-            }
-        }
-        for name in &roles.ignored {
-            given.set("ignore_columns", name, Role::Ignored)?;
-        }
-        Ok(given)
-    }
-
-    fn find(&self, field: &str, name: &str) -> Result<usize> {
-        self.places.get(name).copied().ok_or_else(|| {
-            let what = field.replace('_', " ");
-            let message = format!(
-                "there is no {what} {}{}",
-                shortened(name),
-                nearest_hint(name, self.names)
-            );
-            Error::new(Reason::SchemaMismatch, message).at(field)
-        })
-    }
-
-    fn set(&mut self, field: &str, name: &str, role: Role) -> Result<()> {
-        let column = self.find(field, name)?;
-        let has_other = self.roles[column].is_some_and(|other| other != role);
-        if has_other || self.is_feature[column] {
-            let message = format!(
-                "the column {} has two roles; give it one of target or feature, label, time, series and ignored",
-                shortened(name)
-            );
-            return Err(Error::field(field, message));
-        }
-        self.roles[column] = Some(role);
-        Ok(())
-    }
-
-    fn look_for_time(&mut self, table: &Table) -> Option<TimeSource> {
-        let free = |column: &usize| self.roles[*column].is_none() && !self.is_feature[*column];
-        let free: Vec<usize> = (0..self.names.len()).filter(free).collect();
-        // clocks before texts before numbers
-        let by_type = [ColumnType::Timestamp, ColumnType::Text, ColumnType::Number];
-        let found = by_type.into_iter().find_map(|column_type| {
-            free.iter()
-                .filter(|&&column| table.column_type(column) == column_type)
-                .find_map(|&column| {
-                    Some((
-                        column,
-                        TimeSource::detect(table, column, &self.names[column])?,
-                    ))
-                })
-        });
-        let (column, source) = found?;
-        self.roles[column] = Some(Role::Time);
-        Some(source)
-    }
-
-    /// Where features are listed, every other column is left out.
-    fn leave_out_the_rest(&mut self, roles: &Roles) {
-        if roles.features.is_empty() {
-            return;
-        }
-        for (role, is_feature) in self.roles.iter_mut().zip(&self.is_feature) {
-            if role.is_none() && !is_feature {
-                *role = Some(Role::Ignored);
-            }
-        }
-    }
-}
-
-fn kind_of(table: &Table, column: usize, name: &str) -> Result<FeatureKind> {
-    match table.column_type(column) {
+/// What a feature is, by the type of its column.
+///
+/// Fails, naming the column, where it holds times.
+fn kind_of(column_type: ColumnType, name: &str) -> Result<FeatureKind> {
+    match column_type {
         ColumnType::Number | ColumnType::Boolean => Ok(FeatureKind::Number),
         ColumnType::Text => Ok(FeatureKind::Category),
         ColumnType::Timestamp => {
@@ -346,4 +210,4 @@ fn kind_of(table: &Table, column: usize, name: &str) -> Result<FeatureKind> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::features) mod tests;

@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::time::{EpochUnit, TimeFormat, detect, detect_epoch};
+use super::time::{EpochUnit, TimeFormat};
 use crate::error::{Error, Reason, Result};
-use crate::table::{ColumnView, MISSING_TIME, Table, TextColumn};
+use crate::table::{ColumnView, MISSING_TIME, Table};
 
 /// The form of a column of times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,58 +31,6 @@ impl fmt::Display for TimeSource {
 }
 
 impl TimeSource {
-    /// The form of a column that nobody called one of times; `None` where it is none. Numbers are times only where the name
-    /// says so.
-    pub(super) fn detect(table: &Table, column: usize, name: &str) -> Option<Self> {
-        match table.column(column) {
-            ColumnView::Times(_) => Some(Self::Timestamp),
-            ColumnView::Texts(texts) => Self::of_texts(texts),
-            ColumnView::Numbers(numbers) => detect_epoch(name, &numbers.to_vec()).map(Self::Epoch),
-            ColumnView::Booleans(_) => None,
-        }
-    }
-
-    /// The form of a column that is said to hold times.
-    ///
-    /// # Errors
-    /// [`Reason::InvalidRecords`], naming the column and the first value that is no time.
-    pub(super) fn of(table: &Table, column: usize, name: &str) -> Result<Self> {
-        let source = match table.column(column) {
-            // told to be times, numbers need no name that says so
-            ColumnView::Numbers(numbers) => {
-                detect_epoch("time", &numbers.to_vec()).map(Self::Epoch)
-            }
-            _ => Self::detect(table, column, name),
-        };
-        source.ok_or_else(|| {
-            let found = match table.column(column) {
-                ColumnView::Texts(texts) => match first_unreadable(texts) {
-                    Some((row, text)) => {
-                        format!("row {row} has {}", crate::table::shortened(text))
-                    }
-                    None => "it has no value".to_owned(),
-                },
-                ColumnView::Numbers(numbers) => match numbers.iter().find(|x| !x.is_nan()) {
-                    Some(number) => format!("it holds numbers such as {number}"),
-                    None => "it has no value".to_owned(),
-                },
-                _ => "it holds booleans".to_owned(),
-            };
-            Error::new(
-                Reason::InvalidRecords,
-                format!(
-                    "the time column {name:?} does not hold times: {found}; give ISO 8601 or one common form of dates in \
-                     all rows, or numbers since 1970 in seconds, milli-, micro- or nanoseconds"
-                ),
-            )
-            .at("time_column")
-        })
-    }
-
-    fn of_texts(texts: &TextColumn) -> Option<Self> {
-        detect(texts.dictionary().iter()).map(Self::Text)
-    }
-
     /// The times of all rows, in nanoseconds since 1970; `None` where one is missing.
     ///
     /// # Errors
@@ -133,15 +81,5 @@ impl TimeSource {
             )
             .at("records")),
         }
-    }
-}
-
-/// The first text that is in none of the formats, or else not in that of the first.
-fn first_unreadable(texts: &TextColumn) -> Option<(usize, &str)> {
-    let mut present = (0..texts.len()).filter_map(|row| Some((row, texts.get(row)?)));
-    let (row, first) = present.next()?;
-    match detect([first]) {
-        None => Some((row, first)),
-        Some(_) => present.find(|(_, text)| detect([first, text]).is_none()),
     }
 }

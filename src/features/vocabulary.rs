@@ -15,18 +15,28 @@ pub const UNKNOWN: f64 = -1.0;
 const MAX_TEXTS: usize = 50_000;
 const MAX_BYTES: usize = 4 << 20;
 
+/// The most texts of all features, and the most bytes of them together.
+const MAX_OF_ALL: Size = Size {
+    n_texts: 1_000_000,
+    n_bytes: 64 << 20,
+};
+
 /// The texts of one categorical feature. The number of a text is its index and never changes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Vec<String>", into = "Vec<String>")]
 pub struct Categories {
     texts: Vec<String>,
+    n_bytes: usize,
     index: HashMap<String, u32>,
 }
 
 impl From<Vec<String>> for Categories {
     fn from(texts: Vec<String>) -> Self {
-        let index = texts.iter().cloned().zip(0..).collect();
-        Self { texts, index }
+        Self {
+            n_bytes: texts.iter().map(String::len).sum(),
+            index: texts.iter().cloned().zip(0..).collect(),
+            texts,
+        }
     }
 }
 
@@ -52,17 +62,19 @@ impl Categories {
         &self.texts
     }
 
+    fn size(&self) -> Size {
+        Size {
+            n_texts: self.texts.len(),
+            n_bytes: self.n_bytes,
+        }
+    }
+
     /// Takes in the texts of a column that are not known yet, in the order of their bytes, so that the order of rows changes
     /// nothing. Fails, naming the feature, when there would be too many.
     fn learn(&mut self, column: &TextColumn, feature: &str) -> Result<()> {
         let new = self.new_texts(column);
-        let bytes = self
-            .texts
-            .iter()
-            .chain(&new)
-            .map(String::len)
-            .sum::<usize>();
-        if self.len() + new.len() > MAX_TEXTS || bytes > MAX_BYTES {
+        let n_bytes = self.n_bytes + new.iter().map(String::len).sum::<usize>();
+        if self.len() + new.len() > MAX_TEXTS || n_bytes > MAX_BYTES {
             let message = format!(
                 "feature {} has more than {MAX_TEXTS} different texts or {MAX_BYTES} bytes of them, as identifiers have; leave \
                  it out",
@@ -74,14 +86,15 @@ impl Categories {
         Ok(())
     }
 
-    /// The same, but leaves out what there is no room for.
-    fn learn_what_fits(&mut self, column: &TextColumn) {
-        let mut room = MAX_BYTES.saturating_sub(self.texts.iter().map(String::len).sum());
+    /// The same, but leaves out what there is no room for, here or in all features together.
+    fn learn_what_fits(&mut self, column: &TextColumn, room: Size) {
+        let mut n_bytes = room.n_bytes.min(MAX_BYTES.saturating_sub(self.n_bytes));
+        let n_texts = room.n_texts.min(MAX_TEXTS.saturating_sub(self.len()));
         let mut new = self.new_texts(column);
-        new.truncate(MAX_TEXTS.saturating_sub(self.len()));
+        new.truncate(n_texts);
         new.retain(|text| {
-            let fits = text.len() <= room;
-            room -= if fits { text.len() } else { 0 };
+            let fits = text.len() <= n_bytes;
+            n_bytes -= if fits { text.len() } else { 0 };
             fits
         });
         self.add(new);
@@ -100,6 +113,7 @@ impl Categories {
 
     fn add(&mut self, new: Vec<String>) {
         for text in new {
+            self.n_bytes += text.len();
             self.index.insert(text.clone(), self.texts.len() as u32);
             self.texts.push(text);
         }
@@ -125,6 +139,22 @@ impl Categories {
     }
 }
 
+/// How much texts take, or may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Size {
+    n_texts: usize,
+    n_bytes: usize,
+}
+
+impl Size {
+    fn less(self, other: Self) -> Option<Self> {
+        Some(Self {
+            n_texts: self.n_texts.checked_sub(other.n_texts)?,
+            n_bytes: self.n_bytes.checked_sub(other.n_bytes)?,
+        })
+    }
+}
+
 /// The texts of all features: `None` for one of numbers. Empty when all are.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Vocabulary(Vec<Option<Categories>>);
@@ -143,12 +173,42 @@ impl Vocabulary {
     ///
     /// Fails as [`learn`](Self::learn).
     pub fn learn_more(&mut self, schema: &Schema, table: &Table) -> Result<()> {
+        let mut room = self.room();
         for (feature, texts) in self.columns_of(schema, table) {
-            if let Some(Some(categories)) = self.0.get_mut(feature) {
-                categories.learn(texts, &schema.features()[feature])?;
+            let (Some(Some(categories)), Some(left)) = (self.0.get_mut(feature), room) else {
+                continue;
+            };
+            let name = &schema.features()[feature];
+            let before = categories.size();
+            categories.learn(texts, name)?;
+            room = categories
+                .size()
+                .less(before)
+                .and_then(|taken| left.less(taken));
+            if room.is_none() {
+                let message = format!(
+                    "the text columns up to {} have more than {} different texts or {} bytes of them together; leave those \
+                     out that hold identifiers",
+                    shortened(name),
+                    MAX_OF_ALL.n_texts,
+                    MAX_OF_ALL.n_bytes
+                );
+                return Err(Error::new(Reason::UnusableRows, message).at("records"));
             }
         }
         Ok(())
+    }
+
+    /// Whether there is room for the texts of a further feature.
+    pub fn has_room(&self) -> bool {
+        self.room()
+            .is_some_and(|room| room.n_texts > 0 && room.n_bytes >= MAX_BYTES)
+    }
+
+    /// How many more texts all features together may have; `None` when they have too many.
+    fn room(&self) -> Option<Size> {
+        let mut all = self.0.iter().flatten().map(Categories::size);
+        all.try_fold(MAX_OF_ALL, Size::less)
     }
 
     /// The same texts, numbered in the order of their bytes, whatever the order that they came in.
@@ -176,9 +236,15 @@ impl Vocabulary {
 
     /// Takes in more texts, as far as there is room for them; others stay unknown.
     pub fn learn_what_fits(&mut self, schema: &Schema, table: &Table) {
+        let mut room = self.room();
         for (feature, texts) in self.columns_of(schema, table) {
-            if let Some(Some(categories)) = self.0.get_mut(feature) {
-                categories.learn_what_fits(texts);
+            if let (Some(Some(categories)), Some(left)) = (self.0.get_mut(feature), room) {
+                let before = categories.size();
+                categories.learn_what_fits(texts, left);
+                room = categories
+                    .size()
+                    .less(before)
+                    .and_then(|taken| left.less(taken));
             }
         }
     }
@@ -221,6 +287,7 @@ impl Vocabulary {
         }
         let is_category = schema.is_category();
         self.0.len() == is_category.len()
+            && self.room().is_some()
             && self.0.iter().zip(is_category).all(|(texts, is_category)| {
                 texts.is_some() == is_category && texts.as_ref().is_none_or(Categories::is_valid)
             })
@@ -273,5 +340,24 @@ mod tests {
         let mut more = Vocabulary::learn(&schema, &table.slice_rows(0..2)).expect("few");
         more.learn_what_fits(&schema, &table);
         assert_eq!(more.of(0).expect("texts").len(), MAX_TEXTS);
+    }
+
+    #[test]
+    fn all_features_share_a_bounded_room() {
+        let n_columns = MAX_OF_ALL.n_bytes / MAX_BYTES + 1;
+        let long = |i: usize| format!("{i}{}", "x".repeat(MAX_BYTES - 9));
+        let column =
+            |i: usize| Column::Texts([Some(long(i).as_str()), Some("a")].into_iter().collect());
+        let names: Vec<String> = (0..n_columns).map(|i| format!("c{i}")).collect();
+        let columns = (0..n_columns).map(column).collect();
+        let table = Table::from_columns(Some(names), columns).expect("a table");
+        let schema = Schema::learn(&table, &Roles::default()).expect("a schema");
+        let error = Vocabulary::learn(&schema, &table).expect_err("too much");
+        assert!(error.message().contains("up to \"c16\""), "{error}");
+        let mut fitting = Vocabulary::default().widened(&schema);
+        fitting.learn_what_fits(&schema, &table);
+        assert!(fitting.is_valid(&schema));
+        let n_texts = |feature: usize| fitting.of(feature).expect("texts").len();
+        assert_eq!((n_texts(0), n_texts(n_columns - 1)), (2, 1));
     }
 }

@@ -39,26 +39,34 @@ pub(super) fn too_few(n_rows: usize) -> Error {
     Error::new(Reason::UnusableRows, message).at("records")
 }
 
+fn no_records() -> Error {
+    Error::field(
+        "records",
+        "records are missing; training needs at least 2 rows",
+    )
+}
+
 impl TrainSpec {
     /// Fits a model on the rows of a table, or on given baselines when there is none. To be called on the compute pool.
     ///
     /// Fails when a parameter is out of range, when nothing can be learned from the rows, or when `context` ends.
     pub fn fit(&self, table: Option<Table>, context: &Context) -> Result<Fitted> {
+        self.check_request(table.is_some())?;
         let rule = self.check()?;
-        if let DetectorParams::ZScore(params) = &self.detector
-            && !params.baselines.is_empty()
-        {
-            return self.fit_baselines(params, rule, table.is_some());
-        }
-        let table = table.ok_or_else(|| {
-            Error::field(
-                "records",
-                "records are missing; training needs at least 2 rows",
-            )
-        })?;
+        let table = match (&self.detector, table) {
+            (_, Some(table)) => table,
+            (DetectorParams::ZScore(params), None) => return self.fit_baselines(params, rule),
+            (_, None) => return Err(no_records()),
+        };
         if table.n_rows() < MIN_ROWS {
             return Err(too_few(table.n_rows()));
         }
+        let table = match self.draw() {
+            Some(draw) if draw.n < table.n_rows() => {
+                table.select_rows(&draw.rows(table.n_rows(), context)?)
+            }
+            _ => table,
+        };
         let schema = Schema::learn(&table, &self.roles)?;
         let vocabulary = Vocabulary::learn(&schema, &table)?;
         let engineering = match &self.engineering {
@@ -183,7 +191,8 @@ impl TrainSpec {
             Some(scores) => scores,
             None => model.score_raw(rows.raw.view(), context)?,
         };
-        model.set_calibration(calibrate(rule, &scores, None, rows.labels_to_compare())?);
+        let weights = rows.weights.as_deref();
+        model.set_calibration(calibrate(rule, &scores, weights, rows.labels_to_compare())?);
 
         Ok(Fitted {
             model,
@@ -207,18 +216,22 @@ impl TrainSpec {
             .measure(&rows.select(&split.held_out), context)
     }
 
-    fn fit_baselines(
-        &self,
-        params: &ZScoreParams,
-        rule: ThresholdRule,
-        has_records: bool,
-    ) -> Result<Fitted> {
-        if has_records {
-            return Err(Error::field(
+    /// Checks all that can be checked without looking at rows, but for whether there are any.
+    ///
+    /// Fails when a parameter is out of range, or records are missing, or given beside baselines.
+    pub fn check_request(&self, has_records: bool) -> Result<()> {
+        self.check()?;
+        match (self.has_baselines(), has_records) {
+            (true, true) => Err(Error::field(
                 "records",
                 "z_score.baselines and records exclude each other; leave out one of them",
-            ));
+            )),
+            (false, false) => Err(no_records()),
+            _ => Ok(()),
         }
+    }
+
+    fn fit_baselines(&self, params: &ZScoreParams, rule: ThresholdRule) -> Result<Fitted> {
         let ThresholdRule::Value(threshold) = rule else {
             return Err(Error::field(
                 "contamination",

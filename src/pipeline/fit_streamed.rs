@@ -1,6 +1,8 @@
 //! Training on more rows than can be held, in passes over them. The model is the one that training on all of them at once gives,
 //! as far as its detector's is.
 
+use std::ops::ControlFlow;
+
 use super::calibrate::{Calibration, ThresholdRule, calibrate};
 use super::fit::{Fitted, MIN_ROWS, too_few};
 use super::model::{Model, Statistics};
@@ -13,15 +15,14 @@ use crate::error::{Error, Reason, Result};
 use crate::features::impute::Imputed;
 use crate::features::scale::QUARTILES;
 use crate::features::{
-    CategoryCounts, Encoder, Engineering, Features, Gaps, Imputer, Label, Matching, Purpose, Scale,
-    Schema, Vocabulary, raw_names,
+    CategoryCounts, Encoder, Engineering, Features, Gaps, Imputer, Label, Matching, Purpose, Roles,
+    Scale, Schema, SchemaDraft, Vocabulary, raw_names,
 };
 use crate::statistics::exact_quantiles::{exact_quantiles, quantiles_within};
 use crate::statistics::moments::{FeatureMoments, FeatureMomentsStream};
 use crate::statistics::name_column;
 use crate::statistics::rank_summary::ColumnStream;
 use crate::statistics::reblock::EachBlock;
-use crate::table::Table;
 
 /// The most rows whose scores are held at once: 800 MB would be more than a model is worth.
 const MAX_ROWS: usize = 50_000_000;
@@ -29,17 +30,15 @@ const MAX_ROWS: usize = 50_000_000;
 impl TrainSpec {
     /// Fits a model on tables that are too many to be held. To be called on the compute pool.
     ///
+    /// All of them are learned from, whatever [`sample_rows`](Self::sample_rows) says: a sample can be held.
+    ///
     /// Fails as [`fit`](Self::fit), and when the detector needs all rows at once.
     pub fn fit_streamed(&self, tables: &dyn TableSource, context: &Context) -> Result<Fitted> {
         let rule = self.check()?;
-        let n_rows = tables.n_rows();
         if !self.detector.can_stream() {
-            let message = format!(
-                "{} needs all rows at once, and {n_rows} are too many; learn from a sample of them, or choose another detector",
-                self.detector.name()
-            );
-            return Err(Error::new(Reason::UnusableRows, message).at("records"));
+            return Err(self.detector.cannot_stream());
         }
+        let n_rows = tables.n_rows();
         if n_rows < MIN_ROWS {
             return Err(too_few(n_rows));
         }
@@ -49,7 +48,7 @@ impl TrainSpec {
             );
             return Err(Error::new(Reason::UnusableRows, message).at("records"));
         }
-        let schema = Schema::learn(&first_table(tables, context)?, &self.roles)?;
+        let schema = learn_schema(tables, &self.roles, context)?;
         let vocabulary = learn_vocabulary(&schema, tables, context)?;
         let engineering = match &self.engineering {
             Some(spec) => Some(Engineering::new(spec, &schema)?),
@@ -181,19 +180,21 @@ impl TrainSpec {
     }
 }
 
-/// The first table, which has the columns of all.
-fn first_table(tables: &dyn TableSource, context: &Context) -> Result<Table> {
-    let mut first = None;
-    let enough = || Error::new(Reason::Cancelled, "the first table is enough");
-    let outcome = tables.visit(context, &mut |table| {
-        first = Some(table);
-        Err(enough())
-    });
-    match (first, outcome) {
-        (Some(first), _) => Ok(first),
-        (None, Err(error)) => Err(error),
-        (None, Ok(())) => Err(too_few(0)),
-    }
+/// The columns and their roles: of the first table alone, but where later ones decide which column holds the times.
+fn learn_schema(tables: &dyn TableSource, roles: &Roles, context: &Context) -> Result<Schema> {
+    let mut draft: Option<SchemaDraft> = None;
+    tables.visit(context, &mut |table| {
+        let draft = match &mut draft {
+            Some(draft) => draft,
+            None => draft.insert(SchemaDraft::new(&table, roles)?),
+        };
+        draft.see(&table)?;
+        Ok(match draft.is_settled() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        })
+    })?;
+    draft.ok_or_else(|| too_few(0))?.finish()
 }
 
 /// The texts of all categorical features: a pass of its own, but where there is none.
@@ -204,7 +205,10 @@ fn learn_vocabulary(
 ) -> Result<Vocabulary> {
     let mut vocabulary = Vocabulary::default().widened(schema);
     if vocabulary != Vocabulary::default() {
-        tables.visit(context, &mut |table| vocabulary.learn_more(schema, &table))?;
+        tables.visit(context, &mut |table| {
+            vocabulary.learn_more(schema, &table)?;
+            Ok(ControlFlow::Continue(()))
+        })?;
     }
     Ok(vocabulary.sorted())
 }
@@ -228,9 +232,10 @@ mod tests {
 
     use super::*;
     use crate::detector::DetectorParams;
-    use crate::features::{EngineeringParams, EngineeringSpec, Roles, Scaling};
+    use crate::features::{EngineeringParams, EngineeringSpec, Scaling};
+    use crate::pipeline::EachTable;
     use crate::pipeline::artifact;
-    use crate::table::{Column, TextColumn};
+    use crate::table::{Column, Table, TextColumn};
 
     /// A table in pieces.
     struct Pieces(Vec<Table>);
@@ -240,8 +245,13 @@ mod tests {
             self.0.iter().map(Table::n_rows).sum()
         }
 
-        fn visit(&self, _: &Context, each: &mut dyn FnMut(Table) -> Result<()>) -> Result<()> {
-            self.0.iter().cloned().try_for_each(each)
+        fn visit(&self, _: &Context, each: &mut EachTable<'_>) -> Result<()> {
+            for table in self.0.iter().cloned() {
+                if each(table)?.is_break() {
+                    break;
+                }
+            }
+            Ok(())
         }
     }
 
@@ -358,7 +368,9 @@ mod tests {
                 .fit_streamed(&pieces(&table, &[20]), &Context::new())
                 .expect_err("refused");
             assert!(
-                error.message().contains("needs all rows at once"),
+                error
+                    .message()
+                    .contains("learns from rows only that can all be held"),
                 "{error}"
             );
         }

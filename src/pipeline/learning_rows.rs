@@ -18,6 +18,8 @@ pub(super) struct LearningRows {
     pub(super) labels: Option<Vec<Label>>,
     /// The labels again, for a detector that learns from them: then every row has one.
     pub(super) classes: Option<Vec<bool>>,
+    /// How many rows each stands for; `None` where each stands for itself.
+    pub(super) weights: Option<Vec<f64>>,
     /// The numbers of the texts among the values.
     pub(super) vocabulary: Vocabulary,
     /// The engineering, which remembers these rows.
@@ -84,6 +86,7 @@ impl LearningRows {
             gaps,
             labels,
             classes,
+            weights: None,
             vocabulary: matching.vocabulary.clone(),
             engineering,
         })
@@ -99,18 +102,17 @@ impl LearningRows {
 
     /// Some of the rows.
     pub(super) fn select(&self, rows: &[usize]) -> Self {
+        fn chosen<T: Copy>(values: &Option<Vec<T>>, rows: &[usize]) -> Option<Vec<T>> {
+            let values = values.as_ref()?;
+            Some(rows.iter().map(|&row| values[row]).collect())
+        }
         let raw = self.raw.select(Axis(0), rows);
         Self {
             gaps: Gaps::count(&raw),
             raw,
-            labels: self
-                .labels
-                .as_ref()
-                .map(|labels| rows.iter().map(|&row| labels[row]).collect()),
-            classes: self
-                .classes
-                .as_ref()
-                .map(|classes| rows.iter().map(|&row| classes[row]).collect()),
+            labels: chosen(&self.labels, rows),
+            classes: chosen(&self.classes, rows),
+            weights: chosen(&self.weights, rows),
             vocabulary: self.vocabulary.clone(),
             engineering: self.engineering.clone(),
         }

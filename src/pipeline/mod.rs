@@ -14,9 +14,10 @@ mod table_source;
 mod update;
 mod validation;
 
+pub use crate::statistics::draw::Draw;
 pub use fit::Fitted;
 pub use model::{Model, RowDetail, Statistics};
 pub use reservoir::Reservoir;
 pub use score::Scored;
 pub use spec::{DEFAULT_VALIDATION_FRACTION, MAX_ONE_HOT, TrainSpec};
-pub use table_source::TableSource;
+pub use table_source::{EachTable, TableSource};

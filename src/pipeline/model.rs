@@ -68,7 +68,7 @@ impl Model {
         self.spec.scaling()
     }
 
-    /// The columns that held texts at training: categorical features, and times that are texts.
+    /// The columns that held texts at training: categorical features, and times and series that are texts.
     pub fn text_columns(&self) -> Vec<String> {
         let schema = &self.features.schema;
         // asked for with every request
@@ -78,6 +78,11 @@ impl Model {
             .collect();
         if let (Some(column), Some(TimeSource::Text(_))) =
             (schema.column_of(Role::Time), schema.time())
+        {
+            columns.push(column.name.clone());
+        }
+        if let (Some(column), Some(FeatureKind::Category)) =
+            (schema.column_of(Role::Series), schema.series())
         {
             columns.push(column.name.clone());
         }

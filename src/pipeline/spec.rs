@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::calibrate::ThresholdRule;
+use super::fit::MIN_ROWS;
 use crate::calibration::threshold::check_contamination;
 use crate::calibration::{DEFAULT_CONTAMINATION, Threshold};
 use crate::detector::z_score::DEFAULT_MULTIPLIER;
@@ -11,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::features::{
     DEFAULT_MAX_ONE_HOT, EngineeringSpec, FeaturePolicy, Imputation, Roles, Scaling,
 };
+use crate::statistics::draw::Draw;
 
 /// The share of rows that a supervised detector is validated on when none is given.
 pub const DEFAULT_VALIDATION_FRACTION: f64 = 0.2;
@@ -47,6 +49,8 @@ pub struct TrainSpec {
     pub max_one_hot: usize,
     /// The share of rows to validate a supervised detector on, in [0, 0.5]; `None` is [`DEFAULT_VALIDATION_FRACTION`].
     pub validation_fraction: Option<f64>,
+    /// How many rows to learn from, a uniform sample, where there are more; `None` for all.
+    pub sample_rows: Option<usize>,
     /// How many raw rows to keep for updates.
     #[serde(skip)]
     pub reservoir_size: usize,
@@ -65,6 +69,7 @@ impl Default for TrainSpec {
             imputation: Imputation::default(),
             max_one_hot: DEFAULT_MAX_ONE_HOT,
             validation_fraction: None,
+            sample_rows: None,
             reservoir_size: DEFAULT_RESERVOIR_SIZE,
         }
     }
@@ -98,6 +103,37 @@ impl TrainSpec {
             .unwrap_or(DEFAULT_VALIDATION_FRACTION)
     }
 
+    /// The draw of the rows to learn from; `None` for all.
+    pub fn draw(&self) -> Option<Draw> {
+        self.sample_rows.map(|n| Draw {
+            n,
+            seed: self.detector.random_state(),
+        })
+    }
+
+    /// Whether all that could be learned is given.
+    pub(super) fn has_baselines(&self) -> bool {
+        matches!(&self.detector, DetectorParams::ZScore(params) if !params.baselines.is_empty())
+    }
+
+    fn check_sample(&self) -> Result<()> {
+        let message = match self.sample_rows {
+            Some(n) if n < MIN_ROWS => {
+                format!("sample_rows is {n}; it must be at least {MIN_ROWS}")
+            }
+            Some(_) if self.engineering.is_some() => {
+                "features are engineered of the rows before each row, which a sample leaves out; leave out \
+                 feature_engineering, or give sample_rows 0 to learn from all rows"
+                    .to_owned()
+            }
+            Some(_) if self.has_baselines() => {
+                "z_score.baselines are given, so nothing is sampled; give sample_rows 0".to_owned()
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::field("sample_rows", message))
+    }
+
     fn check_validation(&self) -> Result<()> {
         let Some(fraction) = self.validation_fraction else {
             return Ok(());
@@ -120,6 +156,7 @@ impl TrainSpec {
         self.detector.check()?;
         self.check_scaling()?;
         self.check_validation()?;
+        self.check_sample()?;
         if self.max_one_hot > MAX_ONE_HOT {
             let message = format!(
                 "max_one_hot_categories is {}; it must be from 0 to {MAX_ONE_HOT}",

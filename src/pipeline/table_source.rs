@@ -1,5 +1,7 @@
 //! Tables that are too many to be held: what they are, and the rows to learn from that come of them.
 
+use std::ops::ControlFlow;
+
 use ndarray::{Array2, ArrayView2, Axis};
 
 use crate::context::Context;
@@ -19,12 +21,15 @@ pub trait TableSource: Sync {
     /// How many rows there are.
     fn n_rows(&self) -> usize;
 
-    /// One pass: calls `each` with all rows, table after table, all with the same columns.
+    /// One pass: calls `each` with all rows, table after table, all with the same columns, as long as it wants more.
     ///
     /// # Errors
     /// Those of `each`, what `context` has to say, and what keeps the rows from being read.
-    fn visit(&self, context: &Context, each: &mut dyn FnMut(Table) -> Result<()>) -> Result<()>;
+    fn visit(&self, context: &Context, each: &mut EachTable<'_>) -> Result<()>;
 }
+
+/// What is called with a table, and says whether it wants more of them.
+pub type EachTable<'a> = dyn FnMut(Table) -> Result<ControlFlow<()>> + 'a;
 
 /// Rows that are aligned and have what was engineered, but are neither imputed nor encoded.
 pub(super) struct RawRows<'a> {
@@ -73,7 +78,8 @@ impl RawRows<'_> {
                 raw,
                 gaps,
                 labels: aligned.labels,
-            })
+            })?;
+            Ok(ControlFlow::Continue(()))
         })?;
         Ok(builder)
     }

@@ -32,7 +32,7 @@ impl Model {
                 "a model of given baselines does not learn; train it again with new baselines",
             ));
         };
-        let new_features = self.features_to_adopt(&table);
+        let new_features = self.features_to_adopt(&reservoir, &table);
         if !new_features.is_empty() {
             return self.adopt(reservoir, table, &new_features, context);
         }

@@ -8,6 +8,7 @@ use super::writers::Ticket;
 use super::{Described, RequestId, RunId, Runs};
 use crate::calibration::ThresholdSource;
 use crate::error::{Error, Reason, Result};
+use crate::features::FeaturePolicy;
 use crate::pipeline::{Fitted, Model, artifact};
 use crate::store::{BlobName, BlobRef, Store, StoreError, Swap};
 
@@ -142,6 +143,12 @@ impl<S: Store> Runs<S> {
                 Swap::Lost => {}
                 Swap::Done => {
                     self.models.insert(&version.model, Arc::clone(model));
+                    if model.features().policy == FeaturePolicy::Adaptive
+                        && let Err(error) = self.forget_known_features(&write.key, model).await
+                    {
+                        // only their room is taken: answers leave out what the model knows
+                        tracing::warn!(%error, "what was remembered of features that are known now stays");
+                    }
                     self.discard(retired.iter().flat_map(VersionRecord::blobs).collect())
                         .await;
                     return Ok(Outcome::Stored(Box::new(Described {

@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::unknown_features::Gathered;
+use super::writers::Ticket;
 use super::{Caller, Loaded, RunId, Runs, VersionSelector};
 use crate::compute::{Admission, Compute, Running};
 use crate::error::Result;
-use crate::features::Builder;
+use crate::features::{Builder, FeaturePolicy};
 use crate::pipeline::{Model, Scored};
 use crate::store::{Store, key};
 use crate::table::Table;
@@ -22,7 +23,15 @@ pub struct Scorer {
     pub model: Arc<Model>,
     compute: Compute,
     caller: Caller,
+    memory: Option<Memory>,
+}
+
+/// Where what is found of unknown features goes, for a model that remembers that, unless its run is deleted meanwhile.
+#[derive(Debug, Clone)]
+struct Memory {
     gathered: Arc<Gathered>,
+    run_key: Vec<u8>,
+    ticket: Arc<Ticket>,
 }
 
 impl<S: Store> Runs<S> {
@@ -33,14 +42,22 @@ impl<S: Store> Runs<S> {
         run_id: RunId,
         selector: VersionSelector,
     ) -> Result<Scorer> {
+        let run_key = key::run_key(caller.owner, run_id.as_str());
+        // before the run is looked up: whoever deletes it after that is noticed
+        let ticket = self.writers.enter(&run_key);
         let Loaded { version, model, .. } = self.load(&caller, &run_id, selector).await?;
+        let memory = (model.features().policy == FeaturePolicy::Adaptive).then(|| Memory {
+            gathered: Arc::clone(&self.gathered),
+            run_key,
+            ticket: Arc::new(ticket),
+        });
         Ok(Scorer {
             run_id,
             version: version.version,
             model,
             compute: self.compute.clone(),
             caller,
-            gathered: Arc::clone(&self.gathered),
+            memory,
         })
     }
 }
@@ -61,8 +78,7 @@ impl Scorer {
         with_details: bool,
     ) -> Result<Running<Scored>> {
         let model = Arc::clone(&self.model);
-        let gathered = Arc::clone(&self.gathered);
-        let run_key = key::run_key(self.caller.owner, self.run_id.as_str());
+        let memory = self.memory.clone();
         self.compute
             .submit(admission, self.caller.deadline, move |context| {
                 let score = |history: Option<&mut Builder>| {
@@ -75,7 +91,11 @@ impl Scorer {
                         &mut shared.lock().unwrap_or_else(PoisonError::into_inner),
                     )),
                 }?;
-                gathered.note(&run_key, &scored);
+                if let Some(memory) = memory {
+                    memory
+                        .gathered
+                        .note(&memory.run_key, &memory.ticket, &scored);
+                }
                 Ok(scored)
             })
             .await

@@ -39,7 +39,8 @@ impl<S: Store> Runs<S> {
             run_id,
             request_id,
         });
-        if let Some(described) = self.made_before(&caller, &write).await? {
+        let id = write.request_id.as_ref();
+        if let Some(described) = self.made_before(&caller, &write.run_id, id).await? {
             return Ok(described);
         }
         let prepared = self
@@ -56,44 +57,40 @@ impl<S: Store> Runs<S> {
         match self.commit(&write, prepared, Base::Any).await? {
             Outcome::Stored(described) => Ok(*described),
             Outcome::MadeBefore | Outcome::Overtaken => self
-                .made_before(&caller, &write)
+                .made_before(&caller, &write.run_id, id)
                 .await?
                 .ok_or_else(conflict),
         }
     }
 
     /// The version that an earlier request with the same id made, if it is still kept.
-    pub(super) async fn made_before(
+    pub async fn made_before(
         &self,
         caller: &Caller,
-        write: &Write,
+        run_id: &RunId,
+        request_id: Option<&RequestId>,
     ) -> Result<Option<Described>> {
-        if write.request_id.is_none() {
+        if request_id.is_none() {
             return Ok(None);
         }
-        let made = match self.record(caller, &write.run_id).await {
-            Ok(record) => record
-                .made_by(write.request_id.as_ref())
-                .map(|version| version.version),
+        let made = match self.record(caller, run_id).await {
+            Ok(record) => record.made_by(request_id).map(|version| version.version),
             Err(error) if error.reason() == Reason::RunNotFound => None,
             Err(error) => return Err(error),
         };
-        match made {
-            Some(version) => {
-                let selector = VersionSelector::Number(version);
-                let described = self.describe(*caller, write.run_id.clone(), selector).await;
-                match described {
-                    // the run may have been deleted and trained anew meanwhile, with another version of this number
-                    Ok(described) => {
-                        let id = write.request_id.as_ref().map(RequestId::as_str);
-                        let made_it = described.version.request_id.as_deref() == id;
-                        Ok(made_it.then_some(described))
-                    }
-                    Err(error) if error.kind() == Kind::NotFound => Ok(None),
-                    Err(error) => Err(error),
-                }
+        let Some(version) = made else {
+            return Ok(None);
+        };
+        let selector = VersionSelector::Number(version);
+        match self.describe(*caller, run_id.clone(), selector).await {
+            // the run may have been deleted and trained anew meanwhile, with another version of this number
+            Ok(described) => {
+                let made_it =
+                    described.version.request_id.as_deref() == request_id.map(RequestId::as_str);
+                Ok(made_it.then_some(described))
             }
-            None => Ok(None),
+            Err(error) if error.kind() == Kind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
     }
 }

@@ -1,16 +1,17 @@
 //! What is known of features that a run's model does not know: gathered in memory as rows are scored, and written beside the run
 //! every few seconds and at the end. A crash may lose the last of it, which nobody was told was kept.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::writers::Ticket;
 use super::{Caller, RunId, Runs};
 use crate::error::{Error, Reason, Result};
 use crate::features::UnknownFeature;
-use crate::pipeline::Scored;
+use crate::pipeline::{Model, Scored};
 use crate::store::{MAX_RECORD_BYTES, Store, Swap, key};
 
 /// How often what was gathered is written.
@@ -54,13 +55,17 @@ impl Gathered {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in what scoring a table has found.
-    pub(super) fn note(&self, run_key: &[u8], scored: &Scored) {
+    /// Takes in what scoring a table has found, unless the run was deleted since the ticket was taken.
+    pub(super) fn note(&self, run_key: &[u8], ticket: &Ticket, scored: &Scored) {
         if scored.known_of_unknown.is_empty() {
             return;
         }
         let now = now_ms();
         let mut gathered = self.lock();
+        // under the lock: a deletion announces itself before it forgets what was gathered
+        if ticket.check().is_err() {
+            return;
+        }
         if !gathered.contains_key(run_key) && gathered.len() >= MAX_RUNS {
             return;
         }
@@ -76,8 +81,15 @@ impl Gathered {
     }
 
     /// Forgets a run.
-    pub(super) fn forget(&self, run_key: &[u8]) {
+    fn forget(&self, run_key: &[u8]) {
         self.lock().remove(run_key);
+    }
+
+    /// Forgets features of a run that are not unknown any more.
+    fn forget_known(&self, run_key: &[u8], is_known: impl Fn(&str) -> bool) {
+        if let Some(sightings) = self.lock().get_mut(run_key) {
+            sightings.retain(|name, _| !is_known(name));
+        }
     }
 }
 
@@ -166,9 +178,17 @@ impl<S: Store> Runs<S> {
 
     /// Writes what was gathered so far. What cannot be written is logged and gathered again.
     pub(super) async fn flush_unknown_features(&self) {
-        let gathered = std::mem::take(&mut *self.gathered.lock());
-        for (run_key, sightings) in gathered {
-            if let Err(error) = self.write_sightings(&run_key, &sightings).await {
+        let gathered: Vec<(Vec<u8>, Sightings, Ticket)> = {
+            let mut gathered = self.gathered.lock();
+            // under the lock: a deletion before it has forgotten what was gathered, one after it is noticed
+            let entered = gathered.drain().map(|(run_key, sightings)| {
+                let ticket = self.writers.enter(&run_key);
+                (run_key, sightings, ticket)
+            });
+            entered.collect()
+        };
+        for (run_key, sightings, ticket) in gathered {
+            if let Err(error) = self.write_sightings(&run_key, &ticket, &sightings).await {
                 tracing::warn!(%error, "what is known of unknown features cannot be written yet");
                 let mut gathered = self.gathered.lock();
                 let again = gathered.entry(run_key).or_default();
@@ -180,9 +200,13 @@ impl<S: Store> Runs<S> {
     }
 
     /// Adds to what is stored, unless the run is deleted.
-    async fn write_sightings(&self, run_key: &[u8], more: &Sightings) -> Result<()> {
+    async fn write_sightings(
+        &self,
+        run_key: &[u8],
+        ticket: &Ticket,
+        more: &Sightings,
+    ) -> Result<()> {
         let key = key::unknown_features_key(run_key);
-        let ticket = self.writers.enter(run_key);
         loop {
             if self.store.get_pointer(run_key).await?.is_none() {
                 return Ok(());
@@ -209,6 +233,34 @@ impl<S: Store> Runs<S> {
                 return Ok(());
             }
         }
+    }
+
+    /// Forgets what was remembered of features that a new version of a run knows, so that there is room for others.
+    pub(super) async fn forget_known_features(&self, run_key: &[u8], model: &Model) -> Result<()> {
+        let known: HashSet<&str> = {
+            let features = model.features().schema.features();
+            features.iter().map(String::as_str).collect()
+        };
+        self.gathered
+            .forget_known(run_key, |name| known.contains(name));
+        let key = key::unknown_features_key(run_key);
+        while let Some(pointer) = self.store.get_pointer(&key).await? {
+            let mut sightings = decode(&pointer.value)?;
+            let n_before = sightings.len();
+            sightings.retain(|name, _| !known.contains(name.as_str()));
+            if sightings.len() == n_before {
+                break;
+            }
+            let left = match sightings.is_empty() {
+                true => None,
+                false => Some(encode(&mut sightings)?),
+            };
+            let swap = self.store.swap_pointer(&key, Some(pointer.revision), left);
+            if swap.await? == Swap::Done {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Forgets what is known of the unknown features of a deleted run.

@@ -35,7 +35,8 @@ impl<S: Store> Runs<S> {
             request_id,
         });
         for _ in 0..ATTEMPTS {
-            if let Some(described) = self.made_before(&caller, &write).await? {
+            let id = write.request_id.as_ref();
+            if let Some(described) = self.made_before(&caller, &write.run_id, id).await? {
                 return Ok(described);
             }
             let prepared = match self.prepared(&caller, &write, &table).await {

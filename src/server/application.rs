@@ -16,6 +16,7 @@ use crate::proto::v1::dataset_service_server::DatasetServiceServer;
 use crate::runs::{self, Runs};
 use crate::service::{AnomalyGrpc, DatasetGrpc};
 use crate::store::{self, EmbeddedStore, StoreError, StoreOptions};
+use crate::telemetry::Metrics;
 
 /// Why the application could not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +79,11 @@ impl Application {
         self.bound.local_addrs().first().copied()
     }
 
+    /// The address that metrics are served on, if they are.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.bound.metrics_addr()
+    }
+
     /// Serves until `shutdown` is ready or the store fails, then drains and closes the store.
     ///
     /// # Errors
@@ -94,9 +100,11 @@ impl Application {
             config,
         } = self;
         let max_message_bytes = bytes(config.max_message_bytes);
+        let metrics = Arc::new(Metrics::new());
         let anomaly = AnomalyGrpc::new(
             Arc::clone(&runs),
             Arc::clone(&datasets),
+            Arc::clone(&metrics),
             config.reservoir_size,
         );
         let anomaly = AnomalyServiceServer::new(anomaly)
@@ -118,7 +126,7 @@ impl Application {
             }
         };
         let routes = Routes::new(anomaly).add_service(dataset);
-        bound.run(routes, hasher, stop).await?;
+        bound.run(routes, hasher, metrics, stop).await?;
         runs.close().await;
         datasets.close().await;
         // the last flush blocks

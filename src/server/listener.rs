@@ -27,6 +27,37 @@ const SOCKET_MODE: u32 = 0o660;
 const MIN_PAUSE: Duration = Duration::from_millis(10);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
+/// Listens on a TCP address, which stands in an option; the address again, with the port that was picked where 0 was asked
+/// for.
+pub(super) fn bind(
+    option: &'static str,
+    address: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let listen = || {
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
+        // a restart must not wait for old connections to be forgotten
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() && !address.ip().is_unspecified() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        let listener = TcpListener::from_std(socket.into())?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    listen().map_err(|source| ServeError::Tcp {
+        option,
+        address,
+        source,
+    })
+}
+
 /// A socket that listens.
 #[derive(Debug)]
 pub(super) enum Listener {
@@ -39,25 +70,8 @@ pub(super) enum Listener {
 impl Listener {
     /// Listens on a TCP address.
     pub(super) fn tcp(address: SocketAddr) -> Result<Self, ServeError> {
-        let listen = || {
-            let socket = Socket::new(
-                Domain::for_address(address),
-                Type::STREAM,
-                Some(Protocol::TCP),
-            )?;
-            // a restart must not wait for old connections to be forgotten
-            socket.set_reuse_address(true)?;
-            if address.is_ipv6() && !address.ip().is_unspecified() {
-                socket.set_only_v6(true)?;
-            }
-            socket.set_nonblocking(true)?;
-            socket.bind(&address.into())?;
-            socket.listen(BACKLOG)?;
-            let listener = TcpListener::from_std(socket.into())?;
-            let address = listener.local_addr()?;
-            Ok(Self::Tcp(listener, address))
-        };
-        listen().map_err(|source| ServeError::Tcp { address, source })
+        let (listener, address) = bind("listen", address)?;
+        Ok(Self::Tcp(listener, address))
     }
 
     /// Listens on a path, after removing the socket that a server which is gone has left there.

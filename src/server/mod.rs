@@ -9,6 +9,7 @@ mod connection;
 mod health;
 mod layer;
 mod listener;
+mod metrics;
 mod preface;
 mod reflection;
 pub mod signal;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -29,6 +31,7 @@ pub use application::{Application, ApplicationError};
 
 use crate::config::Config;
 use crate::store::TokenHasher;
+use crate::telemetry::Metrics;
 
 use connection::Connections;
 use health::Health;
@@ -44,9 +47,11 @@ const CANCEL_GRACE: Duration = Duration::from_secs(2);
 pub enum ServeError {
     /// A TCP address cannot be listened on.
     #[error(
-        "cannot listen on {address}: {source}; give a free address of this machine as `listen`"
+        "cannot listen on {address}: {source}; give a free address of this machine as `{option}`"
     )]
     Tcp {
+        /// The option that it stands in.
+        option: &'static str,
         /// The address.
         address: SocketAddr,
         /// What the operating system said.
@@ -82,8 +87,13 @@ impl Server {
         if let Some(path) = &config.unix_socket {
             listeners.push(Listener::unix(path).await?);
         }
+        let metrics = match config.metrics_listen {
+            Some(address) => Some(listener::bind("metrics_listen", address)?),
+            None => None,
+        };
         Ok(Bound {
             listeners,
+            metrics,
             config: config.clone(),
         })
     }
@@ -93,6 +103,8 @@ impl Server {
 #[derive(Debug)]
 pub struct Bound {
     listeners: Vec<Listener>,
+    /// Where metrics are served, if they are.
+    metrics: Option<(TcpListener, SocketAddr)>,
     config: Config,
 }
 
@@ -105,12 +117,17 @@ impl Bound {
             .collect()
     }
 
+    /// The address that metrics are served on, if they are.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(_, address)| *address)
+    }
+
     /// The path of the Unix socket, if there is one.
     pub fn unix_socket(&self) -> Option<&Path> {
         self.listeners.iter().find_map(Listener::path)
     }
 
-    /// Serves the routes, with health and reflection beside them, until `shutdown` is ready; then drains: health says
+    /// Serves the routes, with health and reflection beside them, and what is `counted` where it is asked for, until `shutdown` is ready; then drains: health says
     /// NOT_SERVING, `drain_delay` passes, nothing more is accepted, requests in progress have `drain_timeout` to finish,
     /// and what is left is cancelled. Returns within the sum of both, give or take two seconds.
     ///
@@ -120,9 +137,14 @@ impl Bound {
         self,
         routes: Routes,
         hasher: Arc<TokenHasher>,
+        counted: Arc<Metrics>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
-        let Self { listeners, config } = self;
+        let Self {
+            listeners,
+            metrics,
+            config,
+        } = self;
         if config.allow_anonymous {
             tracing::warn!(
                 "requests without a token are served, and all of them share one owner (`allow_anonymous`)"
@@ -155,6 +177,17 @@ impl Bound {
             cancelled.clone(),
         );
 
+        if let Some((listener, address)) = metrics {
+            // until the end: a drain is worth watching
+            tokio::spawn(metrics::serve(
+                listener,
+                address,
+                counted,
+                cancelled.clone(),
+            ));
+        }
+        // however this ends
+        let _stop_metrics = cancelled.clone().drop_guard();
         let mut accepting = JoinSet::new();
         for listener in listeners {
             tracing::info!("listening on {listener}");

@@ -7,14 +7,15 @@ use tonic::{Extensions, Request, Response, Status, Streaming};
 
 use super::convert::prediction::{Answer, Detail};
 use super::convert::records::{self, Input};
-use super::convert::train::Training;
+use super::convert::train;
 use super::dataset_tables::{DatasetTables, MAX_HELD_CELLS};
+use super::feed::Feed;
 use super::{page, predict_stream};
 use crate::compute::Admission;
 use crate::context::Deadline;
 use crate::datasets::Datasets;
-use crate::error::{Error, Reason, Result};
-use crate::pipeline::TrainSpec;
+use crate::error::{Error, Kind, Reason, Result};
+use crate::pipeline::{TableSource as _, TrainSpec};
 use crate::proto::v1::anomaly_service_server::AnomalyService;
 use crate::proto::v1::{
     DeleteRunRequest, DeleteRunResponse, GetModelRequest, GetModelResponse, ListModelsRequest,
@@ -23,22 +24,31 @@ use crate::proto::v1::{
 };
 use crate::runs::{Caller, RequestId, RunId, Runs, TrainRows, VersionSelector};
 use crate::store::{Owner, Store};
+use crate::table::MAX_CELLS;
+use crate::telemetry::Metrics;
 
 /// The service over the runs of a store.
 #[derive(Debug)]
 pub struct AnomalyGrpc<S> {
     runs: Arc<Runs<S>>,
     datasets: Arc<Datasets<S>>,
+    metrics: Arc<Metrics>,
     reservoir_size: usize,
 }
 
 impl<S: Store> AnomalyGrpc<S> {
-    /// A service over runs, which learn from and score datasets, too. `reservoir_size` is how many raw rows each model keeps
-    /// for updates.
-    pub fn new(runs: Arc<Runs<S>>, datasets: Arc<Datasets<S>>, reservoir_size: usize) -> Self {
+    /// A service over runs, which learn from and score datasets, too; `metrics` counts what predictions find.
+    /// `reservoir_size` is how many raw rows each model keeps for updates.
+    pub fn new(
+        runs: Arc<Runs<S>>,
+        datasets: Arc<Datasets<S>>,
+        metrics: Arc<Metrics>,
+        reservoir_size: usize,
+    ) -> Self {
         Self {
             runs,
             datasets,
+            metrics,
             reservoir_size,
         }
     }
@@ -54,17 +64,38 @@ impl<S: Store> AnomalyGrpc<S> {
         let Some(input) = input else {
             return Ok((TrainRows::None, None));
         };
-        if let Input::Dataset(id, _) = &input
-            && spec.detector.can_stream()
-        {
-            let open = self.datasets.open(&caller, id).await;
-            let tables = DatasetTables(open.map_err(|error| error.at("records.dataset_id"))?);
-            if tables.n_cells() > MAX_HELD_CELLS {
-                return Ok((TrainRows::Tables(Box::new(tables)), None));
+        let mut draw = spec.draw();
+        if let Input::Dataset(id, known_texts) = &input {
+            let at_id = |error: Error| error.at("records.dataset_id");
+            let open = self.datasets.open(&caller, id).await.map_err(at_id)?;
+            let tables = DatasetTables::new(open, known_texts);
+            let n_rows = tables.n_rows();
+            draw = draw.filter(|draw| draw.n < n_rows);
+            let n_cells = tables.n_cells(draw.map_or(n_rows, |draw| draw.n));
+            if draw.is_none() && n_cells > MAX_HELD_CELLS && spec.detector.can_stream() {
+                let share = self.datasets.reader_share(Admission::Refuse).await?;
+                return Ok((TrainRows::Tables(Box::new(tables)), Some(share)));
+            }
+            if n_cells > MAX_CELLS as u64 {
+                return Err(match draw {
+                    Some(draw) => Error::field(
+                        "sample_rows",
+                        format!(
+                            "{} rows of the dataset {:?} are {n_cells} values, more than the {MAX_CELLS} that can be held; give \
+                             fewer sample_rows",
+                            draw.n,
+                            id.as_str()
+                        ),
+                    ),
+                    None => {
+                        let dataset = format!("the dataset {:?}", id.as_str());
+                        at_id(spec.detector.cannot_stream().during(&dataset))
+                    }
+                });
             }
         }
         let (table, share) = input
-            .table(&self.datasets, caller, Admission::Refuse)
+            .table(&self.datasets, caller, draw, Admission::Refuse)
             .await?;
         Ok((TrainRows::Table(table), share))
     }
@@ -78,20 +109,28 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
     ) -> Result<Response<TrainResponse>, Status> {
         let caller = caller(request.extensions())?;
         let request = request.into_inner();
+        let run_id = RunId::parse(request.run_id.clone())?;
+        let request_id = RequestId::parse(request.request_id.clone())?;
+        if let Some(described) = self
+            .runs
+            .made_before(&caller, &run_id, request_id.as_ref())
+            .await?
+        {
+            return Ok(Response::new(TrainResponse {
+                model: Some(described.into()),
+            }));
+        }
         let like = match request.like_version {
             None => None,
             Some(version) => {
-                let run_id = RunId::parse(request.run_id.clone())?;
-                let scorer = self.runs.scorer(caller, run_id, selector(version)).await?;
+                let selector = selector(version);
+                let scorer = self.runs.scorer(caller, run_id.clone(), selector).await?;
                 Some(scorer.model)
             }
         };
-        let Training {
-            run_id,
-            request_id,
-            spec,
-            input,
-        } = Training::receive(request, like.as_deref(), self.reservoir_size)?;
+        let (spec, input) = train::receive(request, like.as_deref(), self.reservoir_size)?;
+        // before a dataset is read for nothing
+        spec.check_request(input.is_some())?;
         let (rows, _share) = self.rows_to_train(caller, &spec, input).await?;
         let described = self
             .runs
@@ -114,22 +153,39 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
             .scorer(caller, run_id, selector(request.version))
             .await?;
         let input = records::required(request.records, &scorer.model.text_columns())?;
-        let (table, _share) = input
-            .table(&self.datasets, caller, Admission::Refuse)
-            .await?;
-        let default = if table.n_rows() == 1 {
-            Detail::Full
-        } else {
-            Detail::Scores
+        let default = |n_rows: u64| match n_rows {
+            1 => Detail::Full,
+            _ => Detail::Scores,
         };
-        let detail = Detail::receive(request.detail, default)?;
+        if let Input::Dataset(id, known_texts) = input {
+            let pieces = self
+                .datasets
+                .pieces(&caller, &id, &known_texts, Admission::Refuse)
+                .await
+                .map_err(|error| error.at("records.dataset_id"))?;
+            let detail = Detail::receive(request.detail, default(pieces.n_rows()))?;
+            let answer = Answer::new(scorer.clone(), detail, None);
+            answer.check_room(pieces.n_rows())?;
+            let answer = Feed::new(caller, scorer, answer)
+                .of_dataset(pieces)
+                .await
+                .map_err(of_dataset)?;
+            self.metrics.count(answer.counts());
+            return Ok(Response::new(answer.into()));
+        }
+        let (table, _share) = input
+            .table(&self.datasets, caller, None, Admission::Refuse)
+            .await?;
+        let detail = Detail::receive(request.detail, default(table.n_rows() as u64))?;
         let mut answer = Answer::new(scorer.clone(), detail, None);
-        let with_details = answer.wants_details(table.n_rows())?;
+        answer.check_room(table.n_rows() as u64)?;
+        let with_details = answer.wants_details();
         let scored = scorer
             .submit(Admission::Refuse, table, None, with_details)
             .await?
             .await?;
         answer.add(scored)?;
+        self.metrics.count(answer.counts());
         Ok(Response::new(answer.into()))
     }
 
@@ -140,7 +196,8 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         let caller = caller(request.extensions())?;
         let messages = request.into_inner();
         let answer = predict_stream::score(&self.runs, &self.datasets, caller, messages).await?;
-        Ok(Response::new(answer))
+        self.metrics.count(answer.counts());
+        Ok(Response::new(answer.into()))
     }
 
     async fn update(
@@ -151,13 +208,22 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         let request = request.into_inner();
         let run_id = RunId::parse(request.run_id)?;
         let request_id = RequestId::parse(request.request_id)?;
+        if let Some(described) = self
+            .runs
+            .made_before(&caller, &run_id, request_id.as_ref())
+            .await?
+        {
+            return Ok(Response::new(UpdateResponse {
+                model: Some(described.into()),
+            }));
+        }
         let active = self
             .runs
             .scorer(caller, run_id.clone(), VersionSelector::Active)
             .await?;
         let input = records::required(request.records, &active.model.text_columns())?;
         let (table, _share) = input
-            .table(&self.datasets, caller, Admission::Refuse)
+            .table(&self.datasets, caller, None, Admission::Refuse)
             .await?;
         let described = self.runs.update(caller, run_id, request_id, table).await?;
         Ok(Response::new(UpdateResponse {
@@ -211,6 +277,14 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         Ok(Response::new(DeleteRunResponse {
             n_versions: Some(u32::try_from(n_versions).unwrap_or(u32::MAX)),
         }))
+    }
+}
+
+/// An error of the rows of a dataset: they have no place in the request.
+fn of_dataset(error: Error) -> Error {
+    match error.kind() {
+        Kind::InvalidArgument => error.at("records.dataset_id"),
+        _ => error,
     }
 }
 

@@ -3,8 +3,7 @@
 use crate::context::Context;
 use crate::datasets::OpenDataset;
 use crate::error::Result;
-use crate::pipeline::TableSource;
-use crate::table::Table;
+use crate::pipeline::{EachTable, TableSource};
 
 /// The most values of a dataset that is held as a whole to be learned from, 16 MB of doubles. Larger ones are walked over, by
 /// detectors that can learn so; the model is the same.
@@ -14,13 +13,19 @@ pub(super) const MAX_HELD_CELLS: u64 = 1 << 21;
 const CHUNK_CELLS: usize = 1 << 19;
 
 /// An open dataset.
-pub(super) struct DatasetTables(pub(super) OpenDataset);
+pub(super) struct DatasetTables(OpenDataset);
 
 impl DatasetTables {
-    /// How many values it has.
-    pub(super) fn n_cells(&self) -> u64 {
+    /// `known_texts` are the columns of a CSV file that are read as texts whatever they look like.
+    pub(super) fn new(mut open: OpenDataset, known_texts: &[String]) -> Self {
+        open.summary = open.summary.with_text_columns(known_texts);
+        Self(open)
+    }
+
+    /// How many values so many of its rows have.
+    pub(super) fn n_cells(&self, n_rows: usize) -> u64 {
         let n_columns = self.0.summary.columns().len() as u64;
-        self.0.summary.n_rows().saturating_mul(n_columns)
+        n_columns.saturating_mul(n_rows as u64)
     }
 }
 
@@ -29,11 +34,13 @@ impl TableSource for DatasetTables {
         usize::try_from(self.0.summary.n_rows()).unwrap_or(usize::MAX)
     }
 
-    fn visit(&self, context: &Context, each: &mut dyn FnMut(Table) -> Result<()>) -> Result<()> {
+    fn visit(&self, context: &Context, each: &mut EachTable<'_>) -> Result<()> {
         let chunk_rows = (CHUNK_CELLS / self.0.summary.columns().len().max(1)).max(1);
         for table in self.0.chunks(chunk_rows)? {
             context.check()?;
-            each(table?)?;
+            if each(table?)?.is_break() {
+                break;
+            }
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ mod anomaly;
 mod convert;
 mod dataset;
 mod dataset_tables;
+mod feed;
 mod page;
 mod predict_stream;
 pub mod status;

@@ -6,14 +6,12 @@ use tonic::Streaming;
 
 use super::convert::prediction::{Answer, Detail};
 use super::convert::records;
-use crate::compute::{Admission, Running};
+use super::feed::Feed;
 use crate::datasets::Datasets;
-use crate::error::{Error, Kind, Reason, Result};
-use crate::pipeline::Scored;
+use crate::error::{Error, Reason, Result};
 use crate::proto::v1::predict_stream_request::Part;
-use crate::proto::v1::records::Form;
-use crate::proto::v1::{PredictStreamHeader, PredictStreamRequest, PredictStreamResponse, Records};
-use crate::runs::{Caller, History, RunId, Runs, Scorer};
+use crate::proto::v1::{PredictStreamHeader, PredictStreamRequest};
+use crate::runs::{Caller, RunId, Runs};
 use crate::store::Store;
 
 /// How many results an answer lists when the header does not say.
@@ -28,7 +26,7 @@ pub(super) async fn score<S: Store>(
     datasets: &Datasets<S>,
     caller: Caller,
     mut messages: Streaming<PredictStreamRequest>,
-) -> Result<PredictStreamResponse, tonic::Status> {
+) -> Result<Answer, tonic::Status> {
     let header = match messages.message().await?.map(|message| message.part) {
         Some(Some(Part::Header(header))) => header,
         Some(_) => return Err(out_of_order("the first message must be the header").into()),
@@ -38,7 +36,7 @@ pub(super) async fn score<S: Store>(
             );
         }
     };
-    let mut feed = Feed::open(runs, caller, header).await?;
+    let mut feed = open(runs, caller, header).await?;
     let end = loop {
         let Some(message) = messages.message().await? else {
             return Err(out_of_order(
@@ -47,7 +45,12 @@ pub(super) async fn score<S: Store>(
             .into());
         };
         match message.part {
-            Some(Part::Records(records)) => feed.push(datasets, records).await?,
+            Some(Part::Records(records)) => {
+                let known_texts = feed.scorer().model.text_columns();
+                let input = records::required(Some(records), &known_texts);
+                let input = input.map_err(|error| feed.located(error))?;
+                feed.push(datasets, input).await?;
+            }
             Some(Part::End(end)) => break end,
             Some(Part::Header(_)) => {
                 return Err(out_of_order("there must be one header, and it comes first").into());
@@ -67,105 +70,32 @@ pub(super) async fn score<S: Store>(
             answer.n_rows()
         ))
         .into()),
-        _ => Ok(answer.into()),
+        _ => Ok(answer),
     }
 }
 
-/// Tables on their way to the answer. While one is scored the next one is received, and no more than these two are held.
-struct Feed {
+async fn open<S: Store>(
+    runs: &Runs<S>,
     caller: Caller,
-    scorer: Scorer,
-    /// What is remembered from table to table, where that matters: then they are scored one after the other.
-    history: Option<History>,
-    answer: Answer,
-    /// How many rows have been received.
-    n_rows: u64,
-    /// The table that is being scored, and the index of its first row in the stream.
-    running: Option<(u64, Running<Scored>)>,
-}
-
-impl Feed {
-    async fn open<S: Store>(
-        runs: &Runs<S>,
-        caller: Caller,
-        header: PredictStreamHeader,
-    ) -> Result<Self> {
-        let run_id = RunId::parse(header.run_id)?;
-        let detail = Detail::receive(header.detail, Detail::Anomalies)?;
-        let max_results = match header.max_results {
-            None => DEFAULT_MAX_RESULTS,
-            Some(given) if (1..=MAX_RESULTS).contains(&(given as usize)) => given as usize,
-            Some(given) => {
-                return Err(Error::field(
-                    "header.max_results",
-                    format!("max_results is {given}; it must be from 1 to {MAX_RESULTS}"),
-                ));
-            }
-        };
-        let scorer = runs
-            .scorer(caller, run_id, super::anomaly::selector(header.version))
-            .await?;
-        Ok(Self {
-            answer: Answer::new(scorer.clone(), detail, Some(max_results)),
-            caller,
-            history: scorer.history(),
-            scorer,
-            n_rows: 0,
-            running: None,
-        })
-    }
-
-    async fn push<S: Store>(&mut self, datasets: &Datasets<S>, records: Records) -> Result<()> {
-        let first_row = self.n_rows;
-        if matches!(records.form, Some(Form::DatasetId(_))) {
+    header: PredictStreamHeader,
+) -> Result<Feed> {
+    let run_id = RunId::parse(header.run_id)?;
+    let detail = Detail::receive(header.detail, Detail::Anomalies)?;
+    let max_results = match header.max_results {
+        None => DEFAULT_MAX_RESULTS,
+        Some(given) if (1..=MAX_RESULTS).contains(&(given as usize)) => given as usize,
+        Some(given) => {
             return Err(Error::field(
-                "records.dataset_id",
-                "a stream takes no dataset; send the dataset_id to Predict",
+                "header.max_results",
+                format!("max_results is {given}; it must be from 1 to {MAX_RESULTS}"),
             ));
         }
-        let input = records::required(Some(records), &self.scorer.model.text_columns());
-        let table = match input {
-            Ok(input) => input.table(datasets, self.caller, Admission::Wait).await,
-            Err(error) => Err(error),
-        };
-        let (table, _) = table.map_err(|error| located(error, first_row))?;
-        self.n_rows += table.n_rows() as u64;
-        let with_details = self.answer.wants_details(table.n_rows())?;
-        if self.history.is_some() {
-            let previous = self.running.take();
-            self.take(previous).await?;
-        }
-        let next = self
-            .scorer
-            .submit(Admission::Wait, table, self.history.clone(), with_details)
-            .await?;
-        let previous = self.running.replace((first_row, next));
-        self.take(previous).await
-    }
-
-    async fn finish(mut self) -> Result<Answer> {
-        let last = self.running.take();
-        self.take(last).await?;
-        Ok(self.answer)
-    }
-
-    async fn take(&mut self, scored: Option<(u64, Running<Scored>)>) -> Result<()> {
-        if let Some((first_row, running)) = scored {
-            let scored = running.await.map_err(|error| located(error, first_row))?;
-            self.answer.add(scored)?;
-        }
-        Ok(())
-    }
-}
-
-/// The error with where in the stream its records are: it counts rows within them.
-fn located(error: Error, first_row: u64) -> Error {
-    match error.kind() {
-        Kind::InvalidArgument => error.during(&format!(
-            "in the records from row {first_row} of the stream on"
-        )),
-        _ => error,
-    }
+    };
+    let scorer = runs
+        .scorer(caller, run_id, super::anomaly::selector(header.version))
+        .await?;
+    let answer = Answer::new(scorer.clone(), detail, Some(max_results));
+    Ok(Feed::new(caller, scorer, answer))
 }
 
 fn out_of_order(message: &str) -> Error {

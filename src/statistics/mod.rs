@@ -1,6 +1,7 @@
-//! What is known of numbers: moments, quantiles, ranks, and what can be wrong with a column of them.
+//! What is known of numbers: moments, quantiles, ranks, draws of them, and what can be wrong with a column of them.
 
 pub mod column_error;
+pub mod draw;
 pub mod exact_quantiles;
 pub mod moments;
 pub mod quantile;

@@ -112,8 +112,21 @@ impl Column {
         match self {
             Self::Numbers(values) => Self::Numbers(values[rows].to_vec()),
             Self::Booleans(values) => Self::Booleans(values[rows].to_vec()),
-            Self::Texts(texts) => Self::Texts(texts.slice(rows)),
+            Self::Texts(texts) => Self::Texts(texts.select(rows)),
             Self::Times(times) => Self::Times(times[rows].to_vec()),
+        }
+    }
+
+    /// Some of the rows.
+    pub(super) fn select(&self, rows: &[usize]) -> Self {
+        fn chosen<T: Copy>(values: &[T], rows: &[usize]) -> Vec<T> {
+            rows.iter().map(|&row| values[row]).collect()
+        }
+        match self {
+            Self::Numbers(values) => Self::Numbers(chosen(values, rows)),
+            Self::Booleans(values) => Self::Booleans(chosen(values, rows)),
+            Self::Texts(texts) => Self::Texts(texts.select(rows.iter().copied())),
+            Self::Times(times) => Self::Times(chosen(times, rows)),
         }
     }
 }

@@ -74,22 +74,6 @@ impl Table {
             ),
         )
     }
-
-    /// The values of a table that was built as a matrix. Panics for one that was built of columns.
-    pub fn values(&self) -> &Array2<f64> {
-        match &self.values {
-            Values::Matrix(values) => values,
-            Values::Columns(_) => panic!("the table was built of columns, not as a matrix"),
-        }
-    }
-
-    /// The values of a table that was built as a matrix. Panics for one that was built of columns.
-    pub fn into_values(self) -> Array2<f64> {
-        match self.values {
-            Values::Matrix(values) => values,
-            Values::Columns(_) => panic!("the table was built of columns, not as a matrix"),
-        }
-    }
 }
 
 /// Writes the rows from `first` on of the columns side by side.

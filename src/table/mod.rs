@@ -2,13 +2,12 @@
 
 use std::ops::Range;
 
-use ndarray::{Array2, s};
+use ndarray::{Array2, Axis, s};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Reason, Result};
 
 mod column;
-pub mod csv;
 mod matrix;
 pub mod read;
 mod text;
@@ -200,6 +199,24 @@ impl Table {
             values,
             absent: Vec::new(),
             labels: self.labels.as_ref().map(|labels| labels[rows].to_vec()),
+        }
+    }
+
+    /// Some of the rows, with their labels. What cells were absent is not kept. Panics when there is no such row.
+    #[must_use]
+    pub fn select_rows(&self, rows: &[usize]) -> Self {
+        let values = match &self.values {
+            Values::Matrix(values) => Values::Matrix(values.select(Axis(0), rows)),
+            Values::Columns(columns) => {
+                Values::Columns(columns.iter().map(|column| column.select(rows)).collect())
+            }
+        };
+        let chosen = |labels: &Vec<f64>| rows.iter().map(|&row| labels[row]).collect();
+        Self {
+            names: self.names.clone(),
+            values,
+            absent: Vec::new(),
+            labels: self.labels.as_ref().map(chosen),
         }
     }
 }

@@ -50,7 +50,10 @@ fn number_columns_become_a_matrix_in_the_order_asked_for() {
     let columns =
         (0..3).map(|c| Column::Numbers(rows.iter().skip(c).step_by(3).copied().collect()));
     let columns = Table::from_columns(None, columns.collect()).expect("valid");
-    assert_eq!(columns.into_matrix().expect("numbers"), *table.values());
+    assert_eq!(
+        columns.into_matrix().expect("numbers"),
+        table.into_matrix().expect("numbers")
+    );
 }
 
 #[test]
@@ -67,15 +70,17 @@ fn text_in_place_of_numbers_names_the_column() {
 fn slices_hold_their_rows_alone() {
     let slice = typed().slice_rows(1..3);
     assert_eq!(slice.n_rows(), 2);
+    let selected = typed().select_rows(&[1, 2]);
+    assert_eq!(format!("{selected:?}"), format!("{slice:?}"));
     assert!(matches!(slice.column(2), ColumnView::Texts(t) if t.dictionary().iter().eq(["y"])));
     let matrix = Table::from_row_major(None, 2, vec![1.0, 2.0, 3.0, 4.0])
         .and_then(|table| table.with_labels(vec![0.0, 1.0]))
         .expect("valid");
     let slice = matrix.slice_rows(1..2);
-    assert_eq!(
-        (slice.labels(), slice.values().row(0).to_vec()),
-        (Some(&[1.0][..]), vec![3.0, 4.0])
-    );
+    assert_eq!(matrix.select_rows(&[1]), slice);
+    assert_eq!(slice.labels(), Some(&[1.0][..]));
+    let values = slice.into_matrix().expect("numbers");
+    assert_eq!(values.row(0).to_vec(), [3.0, 4.0]);
 }
 
 #[test]

@@ -94,20 +94,20 @@ impl TextColumn {
         self.codes.iter().filter(is_missing).count()
     }
 
-    /// The rows of a range, with a dictionary of the strings in them alone.
-    pub(super) fn slice(&self, rows: std::ops::Range<usize>) -> Self {
+    /// Some of the rows, with a dictionary of the strings in them alone.
+    pub(super) fn select(&self, rows: impl ExactSizeIterator<Item = usize>) -> Self {
         let mut recoded = Recoding::of(&self.dictionary);
-        let mut slice = Self::default();
-        slice.codes.reserve_exact(rows.len());
-        for &code in &self.codes[rows] {
-            let code = recoded.code(code, |text| {
-                slice.dictionary.push(text);
-                Ok((slice.dictionary.len() - 1) as u32)
+        let mut selected = Self::default();
+        selected.codes.reserve_exact(rows.len());
+        for row in rows {
+            let code = recoded.code(self.codes[row], |text| {
+                selected.dictionary.push(text);
+                Ok((selected.dictionary.len() - 1) as u32)
             });
             // the closure above cannot fail
-            slice.codes.push(code.unwrap_or(Self::MISSING));
+            selected.codes.push(code.unwrap_or(Self::MISSING));
         }
-        slice
+        selected
     }
 }
 
@@ -275,7 +275,7 @@ mod tests {
             ["b", "a", ""]
         );
         assert_eq!((column.get(1), column.get(2)), (None, Some("a")));
-        let slice = column.slice(1..4);
+        let slice = column.select(1..4);
         assert_eq!(slice, [None, Some("a"), Some("b")].into_iter().collect());
     }
 

@@ -1,6 +1,7 @@
 //! Columns of texts, and columns that come and go.
 
 use anomalyd::proto::v1::named_column::Values;
+use anomalyd::proto::v1::predict_stream_request::Part;
 use anomalyd::proto::v1::records::Form;
 use anomalyd::proto::v1::train_request::Detector;
 use anomalyd::proto::v1::{
@@ -12,7 +13,8 @@ use serde_json::{Value, json};
 use tonic::Code;
 
 use crate::harness::{
-    Server, all_scores, normal_rows, predict, refusal, rows, server, train_request, trained, update,
+    Client, Server, all_scores, end, header, normal_rows, part, predict, refusal, rows, server,
+    train_request, trained, update, xy,
 };
 
 /// Purchases: an amount, and one of three shops that sells at prices of its own.
@@ -290,5 +292,50 @@ async fn an_adaptive_model_remembers_unknown_features_and_an_update_adopts_them(
     trained(&mut client, request).await;
     let described = client.get_model(get).await.expect("there").into_inner();
     assert!(described.unknown_features.is_empty());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_stream_finds_after_its_run_is_deleted_is_not_remembered_with_the_next_run() {
+    let (server, mut client, _folder) = server().await;
+    let request = || TrainRequest {
+        feature_policy: FeaturePolicy::Adaptive.into(),
+        ..train_request("run", xy(normal_rows(300, 1)))
+    };
+    trained(&mut client, request()).await;
+    let (messages, stream) = tokio::sync::mpsc::channel(4);
+    let stream = tokio_stream::wrappers::ReceiverStream::new(stream);
+    let answer = tokio::spawn({
+        let mut client = client.clone();
+        async move { client.predict_stream(stream).await }
+    });
+    let with_z = || part(Part::Records(rows(json!([{"x": 0.1, "y": 0.2, "z": 4}]))));
+    for message in [part(Part::Header(header("run"))), with_z()] {
+        messages.send(message).await.expect("open");
+    }
+    let unknown = async |client: &mut Client| {
+        let get = GetModelRequest {
+            run_id: "run".to_owned(),
+            version: 0,
+        };
+        let described = client.get_model(get).await.expect("there").into_inner();
+        described.unknown_features.len()
+    };
+    while unknown(&mut client).await == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let delete = DeleteRunRequest {
+        run_id: "run".to_owned(),
+    };
+    client.delete_run(delete).await.expect("deletes");
+    trained(&mut client, request()).await;
+    for message in [with_z(), end(Some(2))] {
+        messages.send(message).await.expect("open");
+    }
+    drop(messages);
+    let answer = answer.await.expect("joined").expect("the stream goes on");
+    let summary = answer.into_inner().summary.expect("summed up");
+    assert_eq!(summary.n_rows, Some(2));
+    assert_eq!(unknown(&mut client).await, 0);
     server.stop().await;
 }

@@ -47,6 +47,8 @@ impl tonic::service::Interceptor for Token {
 /// A running server. Stopping it keeps the folder, so that it can be started again.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    /// Where metrics are served, if they are.
+    pub(crate) metrics: Option<SocketAddr>,
     stop: oneshot::Sender<()>,
     stopped: JoinHandle<()>,
 }
@@ -66,6 +68,7 @@ impl Server {
         let config = Config::load(&flags).expect("a valid configuration");
         let application = Application::build(config).await.expect("the server starts");
         let address = application.local_addr().expect("listens on TCP");
+        let metrics = application.metrics_addr();
         let (stop, asked_to_stop) = oneshot::channel::<()>();
         let stopped = tokio::spawn(async move {
             let shutdown = async {
@@ -78,6 +81,7 @@ impl Server {
         });
         Self {
             address,
+            metrics,
             stop,
             stopped,
         }

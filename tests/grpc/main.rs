@@ -10,6 +10,7 @@ mod harness;
 mod hostile;
 mod identity;
 mod lifecycle;
+mod metrics;
 mod parameters;
 mod series;
 mod stream;

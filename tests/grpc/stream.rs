@@ -84,9 +84,9 @@ async fn messages_out_of_order_are_refused() {
         ("TEXT_VALUE", "records")
     );
     assert!(
-        refused
-            .message
-            .starts_with("in the records from row 3 of the stream on: feature \"y\" held numbers at training, and row 0"),
+        refused.message.starts_with(
+            "in the records from row 3 on: feature \"y\" held numbers at training, and row 0"
+        ),
         "{refused:?}"
     );
     for max_results in [0, 1_000_001] {

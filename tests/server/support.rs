@@ -11,6 +11,7 @@ use anomalyd::proto::v1::anomaly_service_server::{AnomalyService, AnomalyService
 use anomalyd::proto::v1::*;
 use anomalyd::server::{Bound, Server};
 use anomalyd::store::{Owner, TokenHasher, TokenKey};
+use anomalyd::telemetry::Metrics;
 use bytes::Bytes;
 use clap::Parser;
 use http::{HeaderMap, Request};
@@ -201,7 +202,12 @@ impl Running {
                 let _ = stopped.await;
             };
             bound
-                .run(Routes::new(service), Arc::new(hasher()), shutdown)
+                .run(
+                    Routes::new(service),
+                    Arc::new(hasher()),
+                    Arc::new(Metrics::new()),
+                    shutdown,
+                )
                 .await
                 .expect("run");
         });

@@ -1,4 +1,4 @@
-//! Child processes: this very binary, running one ignored test of it.
+//! Child processes: this very binary, running once more the test that starts it. Such a test asks first whether it is the child.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -6,24 +6,22 @@ use std::process::{Command, Stdio};
 
 const FOLDER: &str = "STORE_TEST_FOLDER";
 
-/// A command that runs the ignored test `name` on a folder. `shell` runs first, and may limit the process.
+/// A command that runs the test `name` as a child on a folder. `shell` runs first, and may limit the process.
 pub(crate) fn command(name: &str, folder: &std::path::Path, shell: &str) -> Command {
     let mut command = Command::new("sh");
     command
         .arg("-c")
         .arg(format!("{shell} exec \"$0\" \"$@\""))
         .arg(std::env::current_exe().expect("this binary"))
-        .args(["--exact", name, "--ignored", "--nocapture"])
+        .args(["--exact", name, "--nocapture"])
         .env(FOLDER, folder)
         .stdout(Stdio::piped());
     command
 }
 
-/// In the child: the folder to work on.
-pub(crate) fn folder() -> PathBuf {
-    std::env::var_os(FOLDER)
-        .expect("run by another test")
-        .into()
+/// In the child: the folder to work on. In the parent: nothing.
+pub(crate) fn folder() -> Option<PathBuf> {
+    std::env::var_os(FOLDER).map(PathBuf::from)
 }
 
 /// In the child: tells the parent something, on a line of its own.

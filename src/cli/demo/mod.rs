@@ -1,7 +1,7 @@
 //! `demo`: everything at work, over real gRPC, with nothing left behind.
 
 mod data;
-mod server;
+pub(super) mod server;
 mod story;
 
 use std::io::Write;

@@ -11,16 +11,16 @@ use crate::config::{Config, Flags};
 use crate::server::{Application, ApplicationError};
 
 /// A server that runs until it is told to stop.
-pub(super) struct DemoServer {
+pub(in crate::cli) struct DemoServer {
     /// Where it listens.
-    pub(super) address: SocketAddr,
+    pub(in crate::cli) address: SocketAddr,
     stop: oneshot::Sender<()>,
     running: JoinHandle<std::result::Result<(), ApplicationError>>,
 }
 
 impl DemoServer {
     /// Starts a server whose store is in `folder`. Nothing of the environment's configuration has a say in it.
-    pub(super) async fn start(folder: &Path) -> Result<Self> {
+    pub(in crate::cli) async fn start(folder: &Path) -> Result<Self> {
         let flags = Flags {
             listen: Some("127.0.0.1:0".to_owned()),
             data_dir: Some(folder.display().to_string()),
@@ -46,7 +46,7 @@ impl DemoServer {
     }
 
     /// Stops the server, and waits until it has let go of its folder.
-    pub(super) async fn stop(self) -> Result<()> {
+    pub(in crate::cli) async fn stop(self) -> Result<()> {
         // a server that has stopped already says why below
         let _ = self.stop.send(());
         match self.running.await {

@@ -50,7 +50,10 @@ impl Whole {
     pub(super) fn read(path: &Path, args: &FileArgs) -> Result<Self> {
         let too_long = || {
             cannot_read(path, &"it is too large for one message")
-                .hint("a large CSV file can be scored with `predict --stream`; train on fewer rows")
+                .hint(
+                    "upload it with `anomalyd dataset upload`, and name it with --dataset; a large CSV file can also be scored \
+                     with `predict --stream`",
+                )
         };
         let (source, length) = open(path)?;
         if length.is_some_and(|length| length > MAX_WHOLE) {
@@ -125,19 +128,26 @@ pub(super) fn csv_records(content: impl Into<Bytes>) -> Records {
     records(content, pb::FileFormat::Csv.into(), None)
 }
 
+/// Records that are the rows of a dataset.
+pub(super) fn dataset_records(id: &str) -> Records {
+    Records {
+        form: Some(records::Form::DatasetId(id.to_owned())),
+    }
+}
+
 /// The error of a table without rows.
 pub(super) fn no_rows(path: &Path) -> Error {
     Error::failed(format!("{} has no rows below its header", name(path)))
 }
 
-fn name(path: &Path) -> String {
+pub(super) fn name(path: &Path) -> String {
     match path.to_str() {
         Some("-") => "the standard input".to_owned(),
         _ => path.display().to_string(),
     }
 }
 
-fn cannot_read(path: &Path, why: &dyn std::fmt::Display) -> Error {
+pub(super) fn cannot_read(path: &Path, why: &dyn std::fmt::Display) -> Error {
     Error::failed(format!("cannot read {}: {why}", name(path)))
 }
 

@@ -34,19 +34,19 @@ pub(in crate::cli) struct FileArgs {
     /// CSV: the character that begins a line to leave out
     #[arg(long, value_name = "CHAR", value_parser = character)]
     pub(super) comment: Option<char>,
-    /// CSV: a column of texts although they look like numbers, such as postal codes; may be repeated. Needed for training alone
+    /// CSV: a column of texts although they look like numbers, such as postal codes; may be repeated. Not needed to score
     #[arg(long, value_name = "COLUMN")]
     pub(super) text_column: Vec<String>,
 }
 
 impl FileArgs {
     /// The number of the format; 0 where it is to be told from the content.
-    pub(super) fn format(&self) -> i32 {
+    pub(in crate::cli) fn format(&self) -> i32 {
         self.format.unwrap_or_default()
     }
 
     /// What was said of CSV, if anything.
-    pub(super) fn csv(&self) -> Option<CsvOptions> {
+    pub(in crate::cli) fn csv(&self) -> Option<CsvOptions> {
         let text = |character: Option<char>| character.map(String::from).unwrap_or_default();
         let options = CsvOptions {
             has_header: self.no_header.then_some(false),

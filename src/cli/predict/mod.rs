@@ -1,4 +1,4 @@
-//! `predict`: scores for the rows of a file, in one request or as a stream.
+//! `predict`: scores for the rows of a file, in one request or as a stream, and for those of a dataset.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use csv::ByteRecord;
 
 use super::connect::{Client, Connection};
-use super::error::Result;
+use super::error::{Error, Result};
 use super::input::{self, FileArgs, Limits, Whole};
 use super::output::ScoredCsv;
 use super::render::json;
@@ -27,8 +27,11 @@ const SHOWN_COLUMNS: usize = 4;
 pub(super) struct PredictArgs {
     /// The run to score with
     pub(super) run: String,
-    /// The file to score: CSV, JSON, JSON Lines, Parquet or Arrow IPC; - for the standard input
-    pub(super) file: PathBuf,
+    /// The file to score: CSV, JSON, JSON Lines, Parquet or Arrow IPC; - for the standard input. Left out when a dataset is named
+    file: Option<PathBuf>,
+    /// The dataset to score, in the place of a file
+    #[arg(long, value_name = "ID", conflicts_with_all = ["file", "FileArgs", "stream", "plot", "drop"])]
+    dataset: Option<String>,
     /// Send a CSV file in pieces, whatever its size
     ///
     /// Without --out the answer holds at most 100000 rows, and the summary all. With --out the file is scored as several
@@ -48,8 +51,8 @@ pub(super) struct PredictArgs {
         requires = "plot"
     )]
     gap: usize,
-    /// Write a CSV file with the columns of the input, and score and is_anomaly (1 or 0); of a file that is not CSV, with the
-    /// number of the row, from 0
+    /// Write a CSV file with the columns of the input, and score and is_anomaly (1 or 0); of a dataset or a file that is not
+    /// CSV, with the number of the row, from 0
     #[arg(long, value_name = "CSV", conflicts_with = "detail")]
     pub(super) out: Option<PathBuf>,
     /// How much to answer of each row; without it, scores, and with --stream the anomalies
@@ -93,15 +96,23 @@ impl PredictArgs {
             let client = &mut self.connection.client().await?;
             return self.streamed(client, source, out).await;
         }
-        let whole = Whole::read(&self.file, &self.file_args)?;
-        let request = self.request(&whole)?;
-        if let Some(column) = &self.plot {
-            let plotted = series::Column::read(&whole, column)?;
+        let (request, whole) = self.read()?;
+        if let (Some(column), Some(whole)) = (&self.plot, &whole) {
+            let plotted = series::Column::read(whole, column)?;
             let client = &mut self.connection.client().await?;
             return self.plotted(client, request, plotted, out).await;
         }
         let client = &mut self.connection.client().await?;
-        self.whole(client, request, &whole, out).await
+        self.whole(client, request, whole.as_ref(), out).await
+    }
+
+    /// The file to score.
+    pub(super) fn file(&self) -> Result<&Path> {
+        self.file.as_deref().ok_or_else(|| {
+            Error::usage(
+                "name the file to score, or a dataset: anomalyd predict RUN FILE, or anomalyd predict RUN --dataset ID",
+            )
+        })
     }
 
     pub(super) fn detail(&self, default: Detail) -> Detail {
@@ -114,30 +125,45 @@ impl PredictArgs {
         }
     }
 
-    fn request(&self, whole: &Whole) -> Result<PredictRequest> {
-        Ok(PredictRequest {
+    /// What to ask, with the file where it is not a dataset that is scored.
+    fn read(&self) -> Result<(PredictRequest, Option<Whole>)> {
+        let (records, whole) = match &self.dataset {
+            Some(id) => (input::dataset_records(id), None),
+            None => {
+                let whole = Whole::read(self.file()?, &self.file_args)?;
+                (whole.records(&self.drop)?, Some(whole))
+            }
+        };
+        let request = PredictRequest {
             run_id: self.run.clone(),
-            records: Some(whole.records(&self.drop)?),
+            records: Some(records),
             detail: self.detail(Detail::Scores).into(),
             version: self.version,
-        })
+        };
+        Ok((request, whole))
     }
 
     async fn whole(
         &self,
         client: &mut Client,
         request: PredictRequest,
-        whole: &Whole,
+        whole: Option<&Whole>,
         out: &mut dyn Write,
     ) -> Result<()> {
         if let Some(path) = &self.out {
-            let mut rows = whole.rows()?;
+            let mut rows = match whole {
+                Some(whole) => whole.rows()?,
+                None => None,
+            };
             let numbers = ByteRecord::from(vec!["row"]);
             let header = rows.as_ref().map_or(&numbers, |rows| rows.header());
             let mut csv = ScoredCsv::create(path, header)?;
             let response = client.predict(request).await?.into_inner();
             let records = match rows.as_mut().map(|rows| rows.next(Limits::NONE)) {
-                Some(chunk) => chunk?.ok_or_else(|| input::no_rows(&self.file))?.records,
+                Some(chunk) => match chunk? {
+                    Some(chunk) => chunk.records,
+                    None => return Err(input::no_rows(self.file()?)),
+                },
                 None => (0..response.scores.len())
                     .map(|row| ByteRecord::from(vec![row.to_string()]))
                     .collect(),
@@ -150,7 +176,7 @@ impl PredictArgs {
         if self.format.json {
             return json::write(out, "PredictResponse", &response);
         }
-        self.show(&response.into(), Some(whole), out)
+        self.show(&response.into(), whole, out)
     }
 
     async fn plotted(

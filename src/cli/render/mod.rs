@@ -2,6 +2,7 @@
 
 pub(super) mod chart;
 mod columns;
+pub(super) mod dataset;
 pub(super) mod json;
 pub(super) mod model;
 mod parameters;

@@ -58,6 +58,9 @@ pub(in crate::cli) fn write_model(
         facts.push(("validation fraction", table::number(fraction)));
     }
     columns::add_facts(&mut facts, model);
+    if let Some(n) = model.sample_rows {
+        facts.push(("sample rows", n.to_string()));
+    }
     facts.push(("rows seen", model.n_rows.to_string()));
     facts.push(("size", ByteSize(model.size_bytes).to_string()));
     if let Some(time) = &model.create_time {

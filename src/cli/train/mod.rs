@@ -1,4 +1,4 @@
-//! `train` and `update`: models from files.
+//! `train` and `update`: models from files and datasets.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use clap::builder::PossibleValuesParser;
 use super::Format;
 use super::connect::{Client, Connection};
 use super::error::{Error, Result};
-use super::input::{FileArgs, Whole};
+use super::input::{self, FileArgs, Whole};
 use super::params::{self, Param};
 use super::render::{json, model};
 use crate::proto::v1::train_request::Detector;
@@ -23,9 +23,12 @@ use columns::{ColumnArgs, EngineeringArgs};
 pub(super) struct TrainArgs {
     /// The run to add a version to; it is created when it does not exist
     run: String,
-    /// The file to learn from: CSV, JSON, JSON Lines, Parquet or Arrow IPC; - for the standard input. Left out when z_score is
-    /// given baselines
+    /// The file to learn from: CSV, JSON, JSON Lines, Parquet or Arrow IPC; - for the standard input. Left out when a dataset is
+    /// named, or z_score is given baselines
     file: Option<PathBuf>,
+    /// The dataset to learn from, in the place of a file
+    #[arg(long, value_name = "ID", conflicts_with_all = ["file", "FileArgs"])]
+    dataset: Option<String>,
     /// The detector; without it, auto
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(params::detector_names()))]
     detector: Option<String>,
@@ -44,6 +47,9 @@ pub(super) struct TrainArgs {
     /// The share of rows to measure a detector on that learns from labels; without it, 0.2
     #[arg(long, value_name = "SHARE")]
     validation_fraction: Option<f64>,
+    /// How many rows to learn from, a uniform sample, where there are more; without it, all
+    #[arg(long, value_name = "N")]
+    sample_rows: Option<u64>,
     /// Train like a version of the run in all that is not given here; 0 for the active one
     #[arg(long, value_name = "VERSION")]
     like_version: Option<u64>,
@@ -72,10 +78,13 @@ fn params_help() -> String {
 pub(super) struct UpdateArgs {
     /// The run to update
     run: String,
-    /// The file with the new rows, in any format; - for the standard input
-    file: PathBuf,
+    /// The file with the new rows, in any format; - for the standard input. Left out when a dataset is named
+    file: Option<PathBuf>,
+    /// The dataset with the new rows, in the place of a file
+    #[arg(long, value_name = "ID", conflicts_with_all = ["file", "FileArgs"])]
+    dataset: Option<String>,
     /// A column of a CSV file to leave out of what is sent, which the model does not know; may be repeated
-    #[arg(long, value_name = "COLUMN")]
+    #[arg(long, value_name = "COLUMN", conflicts_with = "dataset")]
     drop: Vec<String>,
     #[command(flatten)]
     common: WriteArgs,
@@ -85,14 +94,14 @@ pub(super) struct UpdateArgs {
     connection: Connection,
 }
 
-/// What both commands take.
+/// What all commands take that make something on the server.
 #[derive(Debug, clap::Args)]
-struct WriteArgs {
+pub(super) struct WriteArgs {
     /// A key that makes it safe to run the same command again after a failure
     #[arg(long, value_name = "KEY")]
-    request_id: Option<String>,
+    pub(super) request_id: Option<String>,
     #[command(flatten)]
-    format: Format,
+    pub(super) format: Format,
 }
 
 /// The ways to scale.
@@ -116,17 +125,19 @@ impl TrainArgs {
     fn request(&self) -> Result<TrainRequest> {
         let detector = params::detector(self.detector.as_deref(), &self.params)?;
         let given = matches!(&detector, Some(Detector::ZScore(z)) if !z.baselines.is_empty());
-        let records = match (&self.file, given) {
-            (Some(file), false) => Some(Whole::read(file, &self.file_args)?.records(&[])?),
-            (None, true) => None,
-            (None, false) => {
+        // of file and dataset, only one can be given
+        let records = match (&self.file, &self.dataset, given) {
+            (Some(file), _, false) => Some(Whole::read(file, &self.file_args)?.records(&[])?),
+            (None, Some(id), false) => Some(input::dataset_records(id)),
+            (None, None, true) => None,
+            (None, None, false) => {
                 return Err(Error::usage(
-                    "name the file to learn from: anomalyd train RUN FILE",
+                    "name the file to learn from, or a dataset: anomalyd train RUN FILE, or anomalyd train RUN --dataset ID",
                 ));
             }
-            (Some(_), true) => {
+            (_, _, true) => {
                 return Err(Error::usage(
-                    "given baselines take the place of a file; leave out FILE or the baselines",
+                    "given baselines take the place of a file; leave out FILE and --dataset, or the baselines",
                 ));
             }
         };
@@ -139,6 +150,7 @@ impl TrainArgs {
             scaler: self.scaler.map_or(Scaler::Unspecified, Into::into).into(),
             validation_fraction: self.validation_fraction,
             like_version: self.like_version,
+            sample_rows: self.sample_rows,
             feature_engineering: self.engineering.message()?,
             request_id: self.common.request_id.clone().unwrap_or_default(),
             ..self.columns.request()
@@ -148,13 +160,26 @@ impl TrainArgs {
 
 impl UpdateArgs {
     pub(super) async fn run(&self, out: &mut dyn Write) -> Result<()> {
-        let request = UpdateRequest {
-            run_id: self.run.clone(),
-            records: Some(Whole::read(&self.file, &self.file_args)?.records(&self.drop)?),
-            request_id: self.common.request_id.clone().unwrap_or_default(),
-        };
+        let request = self.request()?;
         let client = &mut self.connection.client().await?;
         update(client, request, &self.common.format, out).await
+    }
+
+    fn request(&self) -> Result<UpdateRequest> {
+        let records = match (&self.file, &self.dataset) {
+            (Some(file), _) => Whole::read(file, &self.file_args)?.records(&self.drop)?,
+            (None, Some(id)) => input::dataset_records(id),
+            (None, None) => {
+                return Err(Error::usage(
+                    "name the file with the new rows, or a dataset: anomalyd update RUN FILE, or anomalyd update RUN --dataset ID",
+                ));
+            }
+        };
+        Ok(UpdateRequest {
+            run_id: self.run.clone(),
+            records: Some(records),
+            request_id: self.common.request_id.clone().unwrap_or_default(),
+        })
     }
 }
 

@@ -119,6 +119,46 @@ fn engineering_is_asked_for_with_all_defaults_or_in_parts() {
     assert!(parse(&["cards", "f", "--engineer", "--without", "hours"]).is_err());
 }
 
+#[derive(Parser)]
+struct Update {
+    #[command(flatten)]
+    args: UpdateArgs,
+}
+
+fn update(line: &[&str]) -> Result<UpdateArgs, clap::Error> {
+    let words = ["update"].iter().chain(line);
+    Update::try_parse_from(words).map(|update| update.args)
+}
+
+#[test]
+fn a_dataset_takes_the_place_of_a_file() {
+    let june = Some(input::dataset_records("june"));
+    let made = request(&["r", "--dataset", "june", "--label-column", "y"]).expect("it is right");
+    assert_eq!(
+        (made.records, made.label_column.as_str()),
+        (june.clone(), "y")
+    );
+    let args = update(&["r", "--dataset", "june", "--request-id", "k"]).expect("it parses");
+    let made = args.request().expect("it is right");
+    assert_eq!((made.records, made.request_id.as_str()), (june, "k"));
+
+    // what is said of a file is said of none here
+    for other in ["f.csv", "--delimiter=;", "--text-column=zip", "--no-header"] {
+        let line = ["r", "--dataset", "june", other];
+        let refused = [parse(&line).map(drop), update(&line).map(drop)];
+        for error in refused.map(|parsed| parsed.expect_err(other)) {
+            assert_eq!(error.kind(), ErrorKind::ArgumentConflict, "{error}");
+            assert!(error.to_string().contains("--dataset"), "{error}");
+        }
+    }
+    let error = update(&["r", "--dataset", "june", "--drop", "x"]).expect_err("no file");
+    assert_eq!(error.kind(), ErrorKind::ArgumentConflict);
+    let neither = update(&["r"]).expect("it parses").request();
+    let error = neither.expect_err("neither");
+    assert!(format!("{error:?}").contains("--dataset"), "{error:?}");
+    assert_eq!(error.exit_code(), Some(2));
+}
+
 #[test]
 fn a_file_or_baselines_but_not_both() {
     let baselines = ["--detector", "z_score", "-p", "baseline=x:1:2"];
@@ -128,5 +168,13 @@ fn a_file_or_baselines_but_not_both() {
         with(&["r", "f.csv"]).expect_err("both").exit_code(),
         Some(2)
     );
-    assert_eq!(request(&["r"]).expect_err("neither").exit_code(), Some(2));
+    assert_eq!(
+        with(&["r", "--dataset", "june"])
+            .expect_err("both")
+            .exit_code(),
+        Some(2)
+    );
+    let error = request(&["r"]).expect_err("neither");
+    assert!(format!("{error:?}").contains("--dataset"), "{error:?}");
+    assert_eq!(error.exit_code(), Some(2));
 }

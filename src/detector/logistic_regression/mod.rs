@@ -9,6 +9,7 @@
 //! 1e150 at most in magnitude.
 
 mod design;
+mod factor;
 mod kernels;
 mod newton;
 mod params;
@@ -32,8 +33,9 @@ const MAX_COEFFICIENT: f64 = 1e150;
 /// The largest magnitude of the logarithm of the odds at the mean.
 const MAX_LOG_ODDS: f64 = 1e300;
 
-/// When the search for a start among fewer rows ends.
-const ROUGH_TOL: f64 = 0.1;
+/// When the search for a start among fewer rows ends: with a step of a tenth, which leaves less than the minimum is off that
+/// over all rows.
+const ROUGH_TOL: f64 = 10.0;
 const MAX_ROUGH_ITER: u32 = 20;
 
 linfa_fit!(LogisticRegressionValidParams => LogisticRegression, supervised);
@@ -100,7 +102,7 @@ impl LogisticRegression {
         };
         if let Some(thinned) = design.thinned() {
             let rough = Stop {
-                tol: ROUGH_TOL.max(params.tol),
+                tol: ROUGH_TOL,
                 max_iter: params.max_iter.min(MAX_ROUGH_ITER),
             };
             starts = vec![newton::minimize(&thinned, &starts, rough, context)?.point];

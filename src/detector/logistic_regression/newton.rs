@@ -2,8 +2,12 @@
 //! factor of the second derivatives where there are few features, and by conjugate gradients, ever more exactly, where there
 //! are many (Nocedal and Wright, "Numerical Optimization", 2nd edition, algorithm 7.1). In between, conjugate gradients go
 //! first and give way to the factor once it is the cheaper of the two.
+//!
+//! The last steps keep the factor of the step before them ("chord method": Kelley, "Iterative Methods for Linear and Nonlinear
+//! Equations", 5.4.1), because a gradient takes less time than the second derivatives.
 
 use super::design::Problem;
+use super::factor::Factor;
 use super::kernels::{self, Scratch, Sums};
 use crate::context::Context;
 use crate::error::Result;
@@ -19,6 +23,15 @@ const MAX_CONJUGATE: usize = 2000;
 
 /// The most halvings of a step.
 const MAX_HALVINGS: u32 = 40;
+
+/// A step this short, relative to the point, may be followed by such as keep its factor: about two of them then do.
+const SHORT: f64 = 3e-3;
+
+/// A factor is kept while each step is at most so much of the one before it.
+const KEPT: f64 = 0.1;
+
+/// Steps with a kept factor end where so much is left, relative to the point and the tolerance.
+const EXACT: f64 = 1e-6;
 
 /// Far below this the loss is rounding error; it is at most of the order of 1 at the start.
 const ROUNDING: f64 = 1e-14;
@@ -42,8 +55,16 @@ pub(super) struct Solution {
 struct State {
     point: Vec<f64>,
     sums: Sums,
-    /// The second derivatives of the rows by their odds, part after part, block after block; only without a matrix.
+    /// The second derivatives of the rows by their odds, part after part, block after block; only where asked for.
     curvatures: Vec<Vec<Vec<f64>>>,
+}
+
+/// Which second derivatives to evaluate.
+#[derive(Clone, Copy, PartialEq)]
+enum Second {
+    Unneeded,
+    ByOdds,
+    Matrix,
 }
 
 impl State {
@@ -67,7 +88,11 @@ pub(super) fn minimize(
     let dense = d <= ALWAYS_DENSE;
     let mut state: Option<State> = None;
     for start in starts {
-        let second = dense && starts.len() == 1;
+        let second = match (dense, starts.len()) {
+            (true, 1) => Second::Matrix,
+            (true, _) => Second::Unneeded,
+            (false, _) => Second::ByOdds,
+        };
         let other = evaluate(problem, start.clone(), second, context)?;
         if state
             .as_ref()
@@ -84,7 +109,7 @@ pub(super) fn minimize(
         });
     };
     if dense && !state.is_dense() {
-        state = evaluate(problem, state.point, true, context)?;
+        state = evaluate(problem, state.point, Second::Matrix, context)?;
     }
     // the error of a coefficient is at most its gradient over the curvature, which is at least the penalty
     let weakest = problem
@@ -106,19 +131,20 @@ pub(super) fn minimize(
             let forcing = (norm / first_norm).sqrt().min(0.1);
             conjugate = conjugate_step(problem, &state, forcing, context)?;
         }
-        let step = match conjugate {
-            Some(step) => step,
+        let (step, factor) = match conjugate {
+            Some(step) => (step, None),
             None => {
                 if !state.is_dense() {
-                    state = evaluate(problem, state.point, true, context)?;
+                    state = evaluate(problem, state.point, Second::Matrix, context)?;
                 }
-                dense_step(&state.sums, context)?
+                let factor = Factor::new(&state.sums, context)?;
+                (factor.step(&state.sums.gradient), Some(factor))
             }
         };
         // a step of Newton's method is as long as the way that is left, to which what is left after it is as its square
         let length = max_norm(&step);
-        let near = 0.01 * stop.tol * max_norm(&state.point).max(1.0);
-        let last = state.is_dense() && norm <= stop.tol && length <= near;
+        let scale = max_norm(&state.point).max(1.0);
+        let last = state.is_dense() && norm <= stop.tol && length <= 0.01 * stop.tol * scale;
         n_iter += 1;
         if last {
             let mut point = state.point;
@@ -128,6 +154,23 @@ pub(super) fn minimize(
                 converged: true,
                 n_iter,
             });
+        }
+        if let Some(factor) = factor
+            && length <= SHORT * scale
+        {
+            let left = Stop {
+                max_iter: stop.max_iter - n_iter,
+                ..stop
+            };
+            let end = chords(problem, &state.point, &step, &factor, left, context)?;
+            n_iter += end.n_iter;
+            if end.converged {
+                return Ok(Solution { n_iter, ..end });
+            }
+            if end.n_iter > 0 {
+                state = evaluate(problem, end.point, Second::Matrix, context)?;
+                continue;
+            }
         }
         match search(problem, &state, &step, context)? {
             Some(next) => {
@@ -153,6 +196,44 @@ pub(super) fn minimize(
     })
 }
 
+/// Takes a short step of Newton's method, and then steps with its factor. Converges, or comes to where it takes a new factor;
+/// without an iteration where that is so from the start.
+fn chords(
+    problem: &Problem<'_>,
+    from: &[f64],
+    step: &[f64],
+    factor: &Factor,
+    stop: Stop,
+    context: &Context,
+) -> Result<Solution> {
+    let mut solution = Solution {
+        point: from.to_vec(),
+        converged: false,
+        n_iter: 0,
+    };
+    add(&mut solution.point, step);
+    // the change of the second derivatives along a step leaves half as much of that step as of those that follow it
+    let mut before = 0.5 * max_norm(step);
+    while solution.n_iter < stop.max_iter {
+        let state = evaluate(problem, solution.point.clone(), Second::Unneeded, context)?;
+        let next = factor.step(&state.sums.gradient);
+        let length = max_norm(&next);
+        let ratio = length / before;
+        if ratio.is_nan() || ratio > KEPT {
+            break;
+        }
+        add(&mut solution.point, &next);
+        solution.n_iter += 1;
+        let exact = EXACT * stop.tol * max_norm(&solution.point).max(1.0);
+        if state.gradient_norm() <= stop.tol && ratio * length <= exact {
+            solution.converged = true;
+            break;
+        }
+        before = length;
+    }
+    Ok(solution)
+}
+
 /// The first point along the step at which the objective is low enough; none where rounding hides any progress.
 fn search(
     problem: &Problem<'_>,
@@ -167,7 +248,12 @@ fn search(
     let mut length = 1.0;
     for _ in 0..MAX_HALVINGS {
         let point = state.point.iter().zip(step).map(|(x, s)| x + length * s);
-        let next = evaluate(problem, point.collect(), state.is_dense(), context)?;
+        let second = if state.is_dense() {
+            Second::Matrix
+        } else {
+            Second::ByOdds
+        };
+        let next = evaluate(problem, point.collect(), second, context)?;
         let allowed = state.sums.loss + 1e-4 * length * slope;
         let rounding = ROUNDING * state.sums.loss.abs().max(1.0);
         if next.sums.loss <= allowed + rounding {
@@ -181,10 +267,11 @@ fn search(
 fn evaluate(
     problem: &Problem<'_>,
     point: Vec<f64>,
-    dense: bool,
+    second: Second,
     context: &Context,
 ) -> Result<State> {
     let d = problem.penalties.len();
+    let dense = second == Second::Matrix;
     let entries = if dense { (d + 1) * (d + 2) / 2 } else { 0 };
     let empty = Sums {
         loss: 0.0,
@@ -198,7 +285,7 @@ fn evaluate(
         for block in blocks {
             context.check()?;
             kernels::evaluate(block, &point, &mut scratch, &mut sums);
-            if !dense {
+            if second == Second::ByOdds {
                 curvatures.push(scratch.curvatures.clone());
             }
         }
@@ -224,67 +311,6 @@ fn evaluate(
         sums,
         curvatures,
     })
-}
-
-/// Newton's step by a Cholesky factor, with as much of a ridge as it takes.
-fn dense_step(sums: &Sums, context: &Context) -> Result<Vec<f64>> {
-    let n = sums.gradient.len();
-    let mut ridge = 0.0;
-    loop {
-        context.check()?;
-        let mut factor = sums.hessian.clone();
-        let largest = (0..n).fold(f64::MIN_POSITIVE, |a, i| a.max(factor[i * (i + 1) / 2 + i]));
-        for i in 0..n {
-            let diagonal = &mut factor[i * (i + 1) / 2 + i];
-            *diagonal += ridge * diagonal.max(1e-8 * largest);
-        }
-        let step = sums.gradient.iter().map(|x| -x).collect();
-        if ridge > 1e10 {
-            return Ok(step);
-        }
-        if cholesky(&mut factor, n) {
-            return Ok(solve(&factor, step));
-        }
-        ridge = (ridge * 100.0).max(1e-12);
-    }
-}
-
-/// Turns the lower triangle of a symmetric matrix of `n` rows into its Cholesky factor; false where it is not positive
-/// definite.
-fn cholesky(matrix: &mut [f64], n: usize) -> bool {
-    for i in 0..n {
-        let (above, row) = matrix.split_at_mut(i * (i + 1) / 2);
-        let row = &mut row[..=i];
-        for j in 0..i {
-            let start = j * (j + 1) / 2;
-            let other = &above[start..=start + j];
-            row[j] = (row[j] - dot(&row[..j], &other[..j])) / other[j];
-        }
-        let pivot = row[i] - dot(&row[..i], &row[..i]);
-        // what is left of it may be rounding error; also where it is NaN
-        if !(pivot > 1e-15 * row[i] && pivot.is_normal() && pivot.is_finite()) {
-            return false;
-        }
-        row[i] = pivot.sqrt();
-    }
-    true
-}
-
-/// Solves with a Cholesky factor.
-fn solve(factor: &[f64], mut x: Vec<f64>) -> Vec<f64> {
-    let n = x.len();
-    let row = |i: usize| &factor[i * (i + 1) / 2..=i * (i + 1) / 2 + i];
-    for i in 0..n {
-        x[i] = (x[i] - dot(&row(i)[..i], &x[..i])) / row(i)[i];
-    }
-    for i in (0..n).rev() {
-        x[i] /= row(i)[i];
-        let x_i = x[i];
-        for (x, factor) in x[..i].iter_mut().zip(row(i)) {
-            *x -= factor * x_i;
-        }
-    }
-    x
 }
 
 /// Newton's step by conjugate gradients, preconditioned with the diagonal, until its residual is `forcing` times the

@@ -1,24 +1,23 @@
-//! A wide tree of bounding boxes over strips of points in the order of a kd-tree: each node has up to eight children, whose
+//! A wide tree of bounding boxes over leaves of points in the order of a kd-tree: each node has up to eight children, whose
 //! distances from a query are bounded from below all at once. For few features.
 
-use super::blocks::{Blocks, Centred, Query};
-use super::kernel::{Kernel, STRIP};
+use super::kernel::{Boxes, Kernel, LANES};
+use super::leaves::{Centred, Leaves, Query};
 use super::nearest::Nearest;
 use super::points::Points;
 use crate::context::Context;
 use crate::error::Result;
 
-/// The points of a leaf.
-pub(super) const LEAF: usize = STRIP;
+pub(super) use super::leaves::LEAF;
 
 /// The children of a node.
-const WIDTH: usize = 8;
+const WIDTH: usize = LANES;
 
 /// A derivative of [`Points`]; sound by construction.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct KdTree {
-    blocks: Blocks,
-    /// The nodes whose children are the strips, then their parents, and so on up to the root alone.
+    leaves: Leaves,
+    /// The nodes whose children are the leaves, then their parents, and so on up to the root alone.
     levels: Vec<Level>,
 }
 
@@ -27,19 +26,30 @@ pub(super) struct KdTree {
 struct Level {
     n_children: usize,
     /// For each node and feature, the lower ends of its children's boxes and then the upper ones.
-    boxes: Vec<[[f64; WIDTH]; 2]>,
+    boxes: Vec<Boxes>,
 }
 
-/// The box of no child.
-const NOTHING: [[f64; WIDTH]; 2] = [[f64::INFINITY; WIDTH], [f64::NEG_INFINITY; WIDTH]];
+/// The groups that there is room for at first.
+const MAX_GROUPS: usize = 64;
 
-/// A node or a strip that remains to be visited.
+/// The box of no child.
+const NOTHING: Boxes = [[f32::INFINITY; WIDTH], [f32::NEG_INFINITY; WIDTH]];
+
+/// A node that remains to be looked at.
 #[derive(Debug, Clone, Copy)]
 struct Pending {
-    bound: f64,
-    /// 0 for a strip, otherwise one more than the index of the node's level.
-    height: u32,
+    level: u32,
     index: u32,
+}
+
+/// The leaves under one node that remain to be visited.
+#[derive(Debug, Clone, Copy)]
+struct Group {
+    /// The squared distances of their boxes.
+    bounds: [f32; WIDTH],
+    /// A bit for each of them.
+    left: u32,
+    first_leaf: u32,
 }
 
 /// What searches use again and again.
@@ -47,7 +57,12 @@ struct Pending {
 pub(super) struct Scratch {
     centred: Centred,
     pending: Vec<Pending>,
+    groups: Vec<Group>,
 }
+
+/// The parts of the first limit up to which leaves are visited, one after the other. The nearest hold most of the nearest
+/// points, and when these are known many others need not be visited; to sort the leaves takes longer than it saves.
+const ROUNDS: [f32; 4] = [0.125, 0.25, 0.5, 1.0];
 
 impl Level {
     fn new(n_children: usize, n_features: usize) -> Self {
@@ -58,145 +73,179 @@ impl Level {
     }
 
     /// Grows a child's box to hold an interval of a feature.
-    fn hold(&mut self, n_features: usize, child: usize, feature: usize, low: f64, high: f64) {
+    fn hold(&mut self, n_features: usize, child: usize, feature: usize, low: f32, high: f32) {
         let [lows, highs] = &mut self.boxes[child / WIDTH * n_features + feature];
         lows[child % WIDTH] = lows[child % WIDTH].min(low);
         highs[child % WIDTH] = highs[child % WIDTH].max(high);
+    }
+
+    /// The boxes of a node's children.
+    #[inline(always)]
+    fn boxes(&self, n_features: usize, node: usize) -> &[Boxes] {
+        &self.boxes[node * n_features..(node + 1) * n_features]
+    }
+
+    /// How many children a node has.
+    #[inline(always)]
+    fn n_children(&self, node: usize) -> usize {
+        WIDTH.min(self.n_children - node * WIDTH)
     }
 }
 
 impl KdTree {
     pub(super) fn new(points: &Points, context: &Context) -> Result<Self> {
         let d = points.n_features();
-        let blocks = Blocks::new(points, context)?;
-        let mut first = Level::new(points.len().div_ceil(LEAF), d);
-        for (leaf, values) in points.values().chunks(LEAF * d).enumerate() {
+        context.check()?;
+        let leaves = Leaves::new(points);
+        let mut first = Level::new(leaves.len(), d);
+        for leaf in 0..leaves.len() {
             context.check()?;
-            for point in values.chunks_exact(d) {
-                for (feature, &x) in point.iter().enumerate() {
-                    first.hold(d, leaf, feature, x, x);
-                }
+            for (feature, (low, high)) in leaves.extents(leaf).enumerate() {
+                first.hold(d, leaf, feature, low, high);
             }
         }
         let mut levels = vec![first];
         while let Some(below) = levels.last().filter(|level| level.n_children > WIDTH) {
             let mut level = Level::new(below.n_children.div_ceil(WIDTH), d);
             for (i, [lows, highs]) in below.boxes.iter().enumerate() {
-                let low = lows.iter().copied().fold(f64::INFINITY, f64::min);
-                let high = highs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let low = lows.iter().copied().fold(f32::INFINITY, f32::min);
+                let high = highs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                 level.hold(d, i / d, i % d, low, high);
             }
             levels.push(level);
         }
-        Ok(Self { blocks, levels })
+        Ok(Self { leaves, levels })
     }
 
     pub(super) fn scratch(&self) -> Scratch {
         Scratch {
-            centred: Centred::new(self.blocks.n_features()),
+            centred: self.leaves.scratch(),
             pending: Vec::with_capacity(WIDTH * (self.levels.len() + 1)),
+            groups: Vec::with_capacity(self.levels[0].n_children.div_ceil(WIDTH).min(MAX_GROUPS)),
         }
     }
 
     /// The leaf to look at first for a row: that of the nearest box on each level.
     #[inline(always)]
-    pub(super) fn home(&self, row: &[f64]) -> usize {
+    pub(super) fn home<K: Kernel>(&self, kernel: K, row: &[f64], scratch: &mut Scratch) -> usize {
+        self.leaves.centre(row, &mut scratch.centred);
         let mut index = 0;
         for level in self.levels.iter().rev() {
-            let bounds = lower_bounds(&level.boxes[index * row.len()..][..row.len()], row);
-            let first = index * WIDTH;
-            let n_children = WIDTH.min(level.n_children - first);
+            let boxes = level.boxes(row.len(), index);
+            let bounds = kernel.bounds(boxes, scratch.centred.values());
             let mut nearest = 0;
-            for child in 1..n_children {
+            for child in 1..level.n_children(index) {
                 if bounds[child] < bounds[nearest] {
                     nearest = child;
                 }
             }
-            index = first + nearest;
+            index = index * WIDTH + nearest;
         }
         index
     }
 
-    /// Finds the nearest points of the query.
+    /// Finds the nearest points of the query, whose home is the leaf `home`.
     #[inline(always)]
     pub(super) fn search<K: Kernel>(
         &self,
         kernel: K,
         points: &Points,
         query: Query<'_>,
+        home: usize,
         scratch: &mut Scratch,
         best: &mut Nearest,
     ) {
-        let d = self.blocks.n_features();
-        // the sums of a bound and of a distance round differently
-        let slack = 1.0 + (2 * d + 16) as f64 * f64::EPSILON;
-        let Scratch { centred, pending } = scratch;
         best.clear();
-        centred.clear();
-        self.blocks
-            .scan_strip(kernel, query.home, points, query, centred, best);
+        self.leaves.centre(query.row, &mut scratch.centred);
+        let near = self.around(home, best.wanted());
+        for leaf in near.clone() {
+            let centred = &mut scratch.centred;
+            let limit = centred.limit(best.bound());
+            self.leaves.scan(kernel, leaf, limit, centred);
+            self.leaves.offer(points, query, centred, best);
+        }
+        let mut limit = scratch.centred.limit(best.bound());
+        self.find(kernel, limit, scratch);
+        let Scratch {
+            centred, groups, ..
+        } = scratch;
+        let first_limit = limit;
+        for part in ROUNDS {
+            let of_round = part * first_limit;
+            for group in groups.iter_mut() {
+                let mut now = kernel.mask(&group.bounds, of_round.min(limit)) & group.left;
+                group.left &= !now;
+                while now != 0 {
+                    let child = now.trailing_zeros() as usize;
+                    now &= now - 1;
+                    let leaf = group.first_leaf as usize + child;
+                    if group.bounds[child] <= limit
+                        && !near.contains(&leaf)
+                        && self.leaves.scan(kernel, leaf, limit, centred)
+                    {
+                        self.leaves.offer(points, query, centred, best);
+                        limit = centred.limit(best.bound());
+                    }
+                }
+            }
+            self.leaves.offer(points, query, centred, best);
+            limit = centred.limit(best.bound());
+        }
+    }
+
+    /// The leaves under the lowest node above this one that has enough points.
+    #[inline(always)]
+    fn around(&self, home: usize, wanted: usize) -> std::ops::Range<usize> {
+        let mut size = 1;
+        while size * LEAF <= wanted && size < self.leaves.len() {
+            size *= WIDTH;
+        }
+        let first = home / size * size;
+        first..self.leaves.len().min(first + size)
+    }
+
+    /// Finds the leaves whose boxes are within the limit.
+    #[inline(always)]
+    fn find<K: Kernel>(&self, kernel: K, limit: f32, scratch: &mut Scratch) {
+        let d = self.leaves.n_features();
+        let Scratch {
+            centred,
+            pending,
+            groups,
+        } = scratch;
+        groups.clear();
         pending.clear();
         pending.push(Pending {
-            bound: 0.0,
-            height: self.levels.len() as u32,
+            level: self.levels.len() as u32 - 1,
             index: 0,
         });
-        while let Some(next) = pending.pop() {
-            if next.bound > best.bound() * slack {
-                continue;
-            }
-            let index = next.index as usize;
-            if next.height == 0 {
-                if index != query.home {
-                    self.blocks
-                        .scan_strip(kernel, index, points, query, centred, best);
-                }
-                continue;
-            }
-            let level = &self.levels[next.height as usize - 1];
-            let bounds = lower_bounds(&level.boxes[index * d..(index + 1) * d], query.row);
-            let limit = best.bound() * slack;
-            let n_children = WIDTH.min(level.n_children - index * WIDTH);
-            let first = pending.len();
-            let mut near = (0..n_children).fold(0_u32, |near, child| {
-                near | u32::from(bounds[child] <= limit) << child
-            });
-            while near != 0 {
-                let child = near.trailing_zeros() as usize;
-                near &= near - 1;
-                pending.push(Pending {
-                    bound: bounds[child],
-                    height: next.height - 1,
-                    index: (index * WIDTH + child) as u32,
+        while let Some(node) = pending.pop() {
+            let level = &self.levels[node.level as usize];
+            let index = node.index as usize;
+            let bounds = kernel.bounds(level.boxes(d, index), centred.values());
+            let children = (1 << level.n_children(index)) - 1;
+            let mut near = kernel.mask(&bounds, limit) & children;
+            let first = node.index * WIDTH as u32;
+            if node.level == 0 {
+                groups.push(Group {
+                    bounds,
+                    left: near,
+                    first_leaf: first,
                 });
-                // the nearest last, to be visited first
-                let mut place = pending.len() - 1;
-                while place > first && pending[place - 1].bound < pending[place].bound {
-                    pending.swap(place - 1, place);
-                    place -= 1;
-                }
+                continue;
+            }
+            while near != 0 {
+                pending.push(Pending {
+                    level: node.level - 1,
+                    index: first + near.trailing_zeros(),
+                });
+                near &= near - 1;
             }
         }
     }
 
     pub(super) fn size_bytes(&self) -> usize {
         let boxes = |level: &Level| size_of_val(level.boxes.as_slice());
-        self.blocks.size_bytes() + self.levels.iter().map(boxes).sum::<usize>()
+        self.leaves.size_bytes() + self.levels.iter().map(boxes).sum::<usize>()
     }
-}
-
-/// The squared distances of the boxes of a node's children from a row.
-#[inline(always)]
-fn lower_bounds(boxes: &[[[f64; WIDTH]; 2]], row: &[f64]) -> [f64; WIDTH] {
-    let mut sums = [0.0; WIDTH];
-    for ([lows, highs], &x) in boxes.iter().zip(row) {
-        for i in 0..WIDTH {
-            let below = lows[i] - x;
-            let above = x - highs[i];
-            let gap = if below > above { below } else { above };
-            let gap = if gap > 0.0 { gap } else { 0.0 };
-            sums[i] += gap * gap;
-        }
-    }
-    sums
 }

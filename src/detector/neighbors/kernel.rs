@@ -3,6 +3,12 @@
 /// The points of a strip: sums enough to keep the arithmetic units busy, and a bit of a `u64` for each.
 pub(super) const STRIP: usize = 64;
 
+/// The boxes that are compared with a query at once.
+pub(super) const LANES: usize = 8;
+
+/// The lower ends of eight boxes in one feature, and the upper ones.
+pub(super) type Boxes = [[f32; LANES]; 2];
+
 /// What a search is compiled for.
 pub(super) trait Kernel: Copy {
     /// `h - q . p` for each point p of a strip. `lanes` holds the first coordinate of all points, then the second, and so on;
@@ -11,6 +17,16 @@ pub(super) trait Kernel: Copy {
 
     /// A bit for each of the same sums, set where it is not greater than the threshold.
     fn filter(self, lanes: &[f32], halves: &[f32; STRIP], query: &[f32], threshold: f32) -> u64;
+
+    /// A bit for each point of a strip, set where its squared distance is not greater than the limit. `lanes` holds the first
+    /// coordinate of all points, then the second, and so on.
+    fn within(self, lanes: &[[f32; STRIP]], query: &[f32], limit: f32) -> u64;
+
+    /// The squared distances of eight boxes, given for each feature.
+    fn bounds(self, boxes: &[Boxes], query: &[f32]) -> [f32; LANES];
+
+    /// A bit for each of eight numbers, set where it is not greater than the limit.
+    fn mask(self, numbers: &[f32; LANES], limit: f32) -> u32;
 }
 
 /// For any processor.
@@ -37,6 +53,43 @@ impl Kernel for Portable {
             mask | u64::from(sum <= threshold) << lane
         })
     }
+
+    #[inline(always)]
+    fn within(self, lanes: &[[f32; STRIP]], query: &[f32], limit: f32) -> u64 {
+        let mut sums = [0.0; STRIP];
+        for (lanes, q) in lanes.iter().zip(query) {
+            for (sum, p) in sums.iter_mut().zip(lanes) {
+                *sum += (q - p) * (q - p);
+            }
+        }
+        let bits = sums.iter().enumerate();
+        bits.fold(0, |mask, (lane, &sum)| {
+            mask | u64::from(sum <= limit) << lane
+        })
+    }
+
+    #[inline(always)]
+    fn bounds(self, boxes: &[Boxes], query: &[f32]) -> [f32; LANES] {
+        let mut sums = [0.0; LANES];
+        for ([lows, highs], &q) in boxes.iter().zip(query) {
+            for (i, sum) in sums.iter_mut().enumerate() {
+                let nearest = if q > lows[i] { q } else { lows[i] };
+                let nearest = if nearest < highs[i] {
+                    nearest
+                } else {
+                    highs[i]
+                };
+                *sum += (q - nearest) * (q - nearest);
+            }
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn mask(self, numbers: &[f32; LANES], limit: f32) -> u32 {
+        let bits = numbers.iter().enumerate();
+        bits.fold(0, |mask, (i, &x)| mask | u32::from(x <= limit) << i)
+    }
 }
 
 /// The squared distance of two points. Four sums, which no compiler need reorder to use vectors: the same bits everywhere.
@@ -51,8 +104,16 @@ pub(super) fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
             sums[lane] += difference * difference;
         }
     }
-    for ((sum, a), b) in sums.iter_mut().zip(rest_a).zip(rest_b) {
-        *sum += (a - b) * (a - b);
+    // to add a zero changes no bit, and keeps the sums in a register
+    let square = |i: usize| (rest_a[i] - rest_b[i]) * (rest_a[i] - rest_b[i]);
+    let rest = match rest_a.len().min(rest_b.len()) {
+        0 => [0.0; 4],
+        1 => [square(0), 0.0, 0.0, 0.0],
+        2 => [square(0), square(1), 0.0, 0.0],
+        _ => [square(0), square(1), square(2), 0.0],
+    };
+    for (sum, rest) in sums.iter_mut().zip(rest) {
+        *sum += rest;
     }
     (sums[0] + sums[1]) + (sums[2] + sums[3])
 }

@@ -1,9 +1,10 @@
 //! Exact nearest neighbours by Euclidean distance, for the detectors that score by them.
 //!
 //! [`Index`] holds every distinct row once ([`points`]) in the order of a kd-tree ([`order`]), and searches few features by a
-//! tree of boxes ([`kd_tree`]) and many by looking at all points ([`brute`]). Both filter points by a bound in floats and then
-//! take the exact distance in doubles ([`blocks`], [`kernel`]). The nearest are those of the smallest distance, and of those as
-//! far the ones at the lowest positions ([`nearest`]); so they are the same whatever the order of the search, on any processor.
+//! tree of boxes ([`kd_tree`]) and many by looking at all points ([`brute`]). Both filter points by a bound in floats
+//! ([`leaves`], [`blocks`]) and then take the exact distance in doubles ([`kernel`]). The nearest are those of the smallest
+//! distance, and of those as far the ones at the lowest positions ([`nearest`]); so they are the same whatever the order of the
+//! search, on any processor.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -11,6 +12,7 @@ mod blocks;
 mod brute;
 mod kd_tree;
 mod kernel;
+mod leaves;
 mod nearest;
 mod order;
 mod points;

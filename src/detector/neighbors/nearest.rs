@@ -25,7 +25,7 @@ impl Neighbor {
     }
 }
 
-/// Up to so many points, one is put in its place by comparing it with them one after the other.
+/// Up to so many points, one is put in its place by comparing it with all of them at once.
 const FEW: usize = 64;
 
 /// The fewest nearest points that are together as many rows as wanted, nearest first.
@@ -35,6 +35,8 @@ pub(super) struct Nearest {
     n_rows: usize,
     bound: f64,
     found: Vec<Neighbor>,
+    /// Their squared distances, side by side to be compared at once.
+    squares: Vec<f64>,
 }
 
 impl Nearest {
@@ -44,7 +46,8 @@ impl Nearest {
             wanted,
             n_rows: 0,
             bound: f64::INFINITY,
-            found: Vec::new(),
+            found: Vec::with_capacity(FEW.min(wanted + 1)),
+            squares: Vec::with_capacity(FEW.min(wanted + 1)),
         }
     }
 
@@ -53,6 +56,7 @@ impl Nearest {
         self.n_rows = 0;
         self.bound = f64::INFINITY;
         self.found.clear();
+        self.squares.clear();
     }
 
     /// The squared distance that no point needs to be looked at beyond. Points just as far may still be needed.
@@ -79,18 +83,9 @@ impl Nearest {
         if candidate.squared > self.bound || candidate.copies == 0 {
             return;
         }
-        let place = self.found.len();
-        if place > FEW {
-            let place = self.found.partition_point(|it| it.precedes(&candidate));
-            self.found.insert(place, candidate);
-        } else {
-            self.found.push(candidate);
-            let mut place = place;
-            while place > 0 && candidate.precedes(&self.found[place - 1]) {
-                self.found.swap(place - 1, place);
-                place -= 1;
-            }
-        }
+        let place = self.place(&candidate);
+        self.found.insert(place, candidate);
+        self.squares.insert(place, candidate.squared);
         self.n_rows += candidate.copies as usize;
         while let Some(last) = self.found.last() {
             let without = self.n_rows - last.copies as usize;
@@ -99,10 +94,26 @@ impl Nearest {
             }
             self.n_rows = without;
             self.found.pop();
+            self.squares.pop();
         }
         if let (Some(last), true) = (self.found.last(), self.n_rows >= self.wanted) {
             self.bound = last.squared;
         }
+    }
+
+    /// How many of those found precede a point.
+    #[inline]
+    fn place(&self, candidate: &Neighbor) -> usize {
+        if self.found.len() > FEW {
+            return self.found.partition_point(|it| it.precedes(candidate));
+        }
+        let nearer = self
+            .squares
+            .iter()
+            .map(|&it| u64::from(it < candidate.squared));
+        let place = nearer.sum::<u64>() as usize;
+        let as_near = self.found[place..].iter();
+        place + as_near.take_while(|it| it.precedes(candidate)).count()
     }
 
     /// The nearest, with no more copies in all than rows were wanted.

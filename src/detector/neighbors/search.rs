@@ -5,6 +5,7 @@ use super::blocks::{Centred, Query};
 use super::brute::{self, Brute};
 use super::kd_tree::{self, KdTree};
 use super::kernel::{Kernel, Portable};
+use super::leaves;
 use super::nearest::{Nearest, Neighbor};
 use super::points::Points;
 use crate::context::Context;
@@ -65,9 +66,9 @@ impl<'a> Search<'a> {
         let mut queries = Vec::with_capacity(rows.len() / d);
         for (index, row) in rows.chunks_exact(d).enumerate() {
             let own = own.map(|first| first + index);
-            let home = match (&self.layout, own) {
+            let home = match (&mut self.layout, own) {
                 (SearchLayout::Tree(..), Some(position)) => position / kd_tree::LEAF,
-                (SearchLayout::Tree(tree, _), None) => tree.home(row),
+                (SearchLayout::Tree(tree, scratch), None) => tree.home(kernel, row, scratch),
                 (SearchLayout::Brute(..), Some(position)) => position / brute::BLOCK,
                 (SearchLayout::Brute(brute, _), None) => brute.home(row),
             };
@@ -83,9 +84,16 @@ impl<'a> Search<'a> {
         match &mut self.layout {
             SearchLayout::Tree(tree, scratch) => {
                 let best = &mut self.best[0];
-                for query in queries {
-                    tree.search(kernel, points, query, scratch, best);
-                    visit(query.index, best.finish());
+                for Query {
+                    index,
+                    row,
+                    own,
+                    home,
+                } in queries
+                {
+                    let query = leaves::Query { row, own };
+                    tree.search(kernel, points, query, home, scratch, best);
+                    visit(index, best.finish());
                 }
             }
             SearchLayout::Brute(brute, centred) => {

@@ -7,13 +7,12 @@
 use std::cmp::Ordering;
 
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
-use rand::{RngExt, SeedableRng};
-use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
 
 use crate::context::Context;
 use crate::detector::{Detector, History, Learned, Sample, check_n_features};
 use crate::error::{Error, Result};
+use crate::statistics::draw::Draw;
 
 /// Rows between two looks at the context.
 const ROWS_PER_CHECK: usize = 32;
@@ -105,21 +104,16 @@ impl<'a> Union<'a> {
     }
 }
 
-/// Marks a uniform draw of `n` of the rows without replacement (Knuth, volume 2, section 3.4.2, algorithm S). It goes through
-/// the rows in their lexicographic order, so that theirs does not matter.
+/// Marks a uniform draw of `n` of the rows. It goes through the rows in their lexicographic order, so that theirs does not
+/// matter.
 fn draw(rows: ArrayView2<'_, f64>, n: usize, seed: u64) -> Vec<bool> {
     let mut order: Vec<usize> = (0..rows.nrows()).collect();
     order.par_sort_unstable_by(|&a, &b| compare(rows.row(a), rows.row(b)));
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let mut is_drawn = vec![false; rows.nrows()];
-    let mut wanted = n;
-    for (passed, &row) in order.iter().enumerate() {
-        if rng.random_range(0..rows.nrows() - passed) < wanted {
-            is_drawn[row] = true;
-            wanted -= 1;
-        }
+    let mut marks = vec![false; rows.nrows()];
+    for (row, is_drawn) in order.into_iter().zip(Draw { n, seed }.marks(rows.nrows())) {
+        marks[row] = is_drawn;
     }
-    is_drawn
+    marks
 }
 
 fn compare(a: ArrayView1<'_, f64>, b: ArrayView1<'_, f64>) -> Ordering {

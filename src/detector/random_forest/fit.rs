@@ -142,7 +142,6 @@ impl RandomForest {
         check_n_features(history.rows, self.n_features)?;
         // views are invariant: both borrowed anew, for one lifetime
         let history = History {
-            seen_by_class: None,
             rows: history.rows.view(),
             ..history
         };

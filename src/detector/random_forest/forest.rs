@@ -1,5 +1,7 @@
 //! Trees with the thresholds that they are on, and how they score rows.
 
+use std::sync::OnceLock;
+
 use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -7,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::cuts::{Cuts, encode};
 use super::tree::Trees;
 use super::walk::{self, CHUNK, Code, Codes, Walks};
+use super::windows::Windows;
 use crate::context::Context;
 use crate::error::Result;
 
@@ -23,13 +26,35 @@ const FEW: usize = 8;
 const BATCH: usize = 1024;
 
 /// Trees and their thresholds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Forest {
     pub(super) cuts: Cuts,
     pub(super) trees: Trees,
+    /// Made of the trees when they first score many rows.
+    #[serde(skip)]
+    windows: OnceLock<Windows>,
+}
+
+impl PartialEq for Forest {
+    fn eq(&self, other: &Self) -> bool {
+        self.cuts == other.cuts && self.trees == other.trees
+    }
 }
 
 impl Forest {
+    pub(super) fn new(cuts: Cuts, trees: Trees) -> Self {
+        Self {
+            cuts,
+            trees,
+            windows: OnceLock::new(),
+        }
+    }
+
+    /// The bytes that it takes once it has scored many rows.
+    pub(super) fn size_bytes(&self) -> usize {
+        self.cuts.size_bytes() + self.trees.size_bytes() + Windows::most_bytes(&self.trees)
+    }
+
     /// The sum of each row's scores in all trees. The order of the additions is that of the trees, whatever the block.
     pub(super) fn sum_block(&self, rows: ArrayView2<'_, f64>, sums: &mut [f64]) {
         if self.cuts.most() <= usize::from(u8::MAX) {
@@ -56,6 +81,8 @@ impl Forest {
         let block = (MAX_CODES / n_slots / CHUNK * CHUNK).clamp(CHUNK, most);
         let mut codes = Codes::<C>::new(n_slots, block);
         let mut walks = Walks::default();
+        let of_trees = || self.windows.get_or_init(|| Windows::new(&self.trees));
+        let windows = C::narrow(&codes).map(|_| of_trees());
         for (rows, sums) in rows
             .axis_chunks_iter(Axis(0), block)
             .zip(sums.chunks_mut(block))
@@ -66,7 +93,7 @@ impl Forest {
             codes.copy_to_rows(rows.nrows());
             sums.fill(0.0);
             for index in 0..self.trees.n_trees() {
-                walks.add_tree(self.trees.tree(index), &codes, sums);
+                walks.add_tree((&self.trees, index), windows, &codes, sums);
             }
         }
     }

@@ -53,7 +53,7 @@ pub(super) fn join(
             Source::Kept(tree) => trees.push(old.moved(tree.nodes), tree.shares),
         }
     }
-    Ok(Forest { cuts, trees })
+    Ok(Forest::new(cuts, trees))
 }
 
 /// Where each of some thresholds goes.

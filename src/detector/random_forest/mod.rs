@@ -12,13 +12,16 @@ mod bins;
 mod cuts;
 mod fit;
 mod forest;
+mod groups;
 mod grow;
 mod join;
 mod params;
 mod rows;
+mod side_by_side;
 mod split;
 mod tree;
 mod walk;
+mod windows;
 
 #[cfg(test)]
 mod tests;
@@ -66,7 +69,7 @@ impl Detector for RandomForest {
     }
 
     fn size_bytes(&self) -> usize {
-        size_of::<Self>() + self.forest.cuts.size_bytes() + self.forest.trees.size_bytes()
+        size_of::<Self>() + self.forest.size_bytes()
     }
 
     fn validate(&self) -> Result<()> {
@@ -83,7 +86,7 @@ impl Detector for RandomForest {
         if self.n_features == 0 || self.oldest >= n_trees {
             return Err(damaged("it has no features, or its oldest tree is none"));
         }
-        let Forest { cuts, trees } = &self.forest;
+        let Forest { cuts, trees, .. } = &self.forest;
         let fault = cuts
             .fault(self.n_features)
             .or_else(|| trees.fault(n_trees, cuts));

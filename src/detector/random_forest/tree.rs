@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use serde::{Deserialize, Serialize};
 
 use super::cuts::Cuts;
+use super::windows::N_FIRST;
 use crate::le_bytes::{self, LeNumber};
 
 /// The most nodes of a forest: as they grow and as they are joined they take 20 bytes each, and stay below 1 GiB.
@@ -139,16 +140,32 @@ impl GrowingTree {
         child
     }
 
-    /// Numbers the nodes anew, so that those which most rows reach come first; parents stay before their children.
+    /// Numbers the nodes anew, as suits [`windows`](super::windows): the children of the splits that most rows reach come
+    /// first, then what hangs below each of these nodes, one after the other, there too those first that most rows reach.
+    /// Parents stay before their children.
     pub(super) fn finish(self) -> Tree {
         let is_split = |&node: &usize| !self.nodes[node].is_leaf();
         let mut splits: Vec<usize> = (0..self.nodes.len()).filter(is_split).collect();
         splits.sort_unstable_by_key(|&node| (Reverse(self.sizes[node]), node));
-        let mut order = vec![0];
-        order.extend(splits.iter().flat_map(|&node| {
+        let children = |node: usize| {
             let child = self.nodes[node].child() as usize;
             [child, child + 1]
-        }));
+        };
+        let n_first = N_FIRST.min(splits.len());
+        let (first, rest) = splits.split_at_mut(n_first);
+        let mut order = vec![0];
+        order.extend(first.iter().flat_map(|&node| children(node)));
+        let mut above = vec![0; self.nodes.len()];
+        for (place, &node) in order.iter().enumerate() {
+            above[node] = place;
+        }
+        for &node in &*rest {
+            for child in children(node) {
+                above[child] = above[node];
+            }
+        }
+        rest.sort_by_key(|&node| above[node]);
+        order.extend(rest.iter().flat_map(|&node| children(node)));
         let mut places = vec![0; self.nodes.len()];
         for (place, &node) in order.iter().enumerate() {
             places[node] = place as u32;
@@ -176,8 +193,8 @@ impl GrowingTree {
     }
 }
 
-/// Trees, one after the other. Children are numbered within their tree, whose root is 0, and come after their parents. Nodes that
-/// many rows reach tend to come first, which only the speed depends on.
+/// Trees, one after the other. Children are numbered within their tree, whose root is 0, and come after their parents. In which
+/// order else they come, only the speed depends on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Trees {
     /// Where each tree ends.
@@ -217,6 +234,11 @@ impl Trees {
         self.shares.extend_from_slice(shares);
         self.ends.push(self.nodes.len() as u64);
         self.share_ends.push(self.shares.len() as u64);
+    }
+
+    /// How many nodes split.
+    pub(super) fn n_splits(&self) -> usize {
+        self.shares.len()
     }
 
     pub(super) fn n_trees(&self) -> usize {

@@ -1,8 +1,9 @@
 //! Walking rows down trees: many walks at a time, so that the look-ups of one wait beside those of others.
 
-#[cfg(target_arch = "x86_64")]
-use super::avx2;
+use super::groups::Groups;
+use super::side_by_side::CODES;
 use super::tree::{Node, TreeView, Trees};
+use super::windows::Windows;
 
 /// The number of rows in a block is a multiple of this, or the block is not full.
 pub(super) const CHUNK: usize = 64;
@@ -18,9 +19,8 @@ pub(super) trait Code: Copy + Default + Into<u16> {
     /// A code that is known to fit.
     fn new(code: u16) -> Self;
 
-    /// Walks rows down the first nodes of a tree, many at once, where that can be done: the place of each row in `places`. The
-    /// codes are laid out slot by slot, `stride` for each, a multiple of [`CHUNK`] that no row exceeds.
-    fn descend(tree: TreeView<'_>, codes: &[Self], stride: usize, places: &mut [u8]) -> bool;
+    /// The codes, if they have 8 bits.
+    fn narrow(codes: &Codes<Self>) -> Option<&Codes<u8>>;
 }
 
 impl Code for u8 {
@@ -29,13 +29,8 @@ impl Code for u8 {
         code as u8
     }
 
-    fn descend(tree: TreeView<'_>, codes: &[Self], stride: usize, places: &mut [u8]) -> bool {
-        #[cfg(target_arch = "x86_64")]
-        if avx2::descend(tree, codes, stride, places) {
-            return true;
-        }
-        let _ = (tree, codes, stride, places);
-        false
+    fn narrow(codes: &Codes<Self>) -> Option<&Codes<u8>> {
+        Some(codes)
     }
 }
 
@@ -45,8 +40,8 @@ impl Code for u16 {
         code
     }
 
-    fn descend(_: TreeView<'_>, _: &[Self], _: usize, _: &mut [u8]) -> bool {
-        false
+    fn narrow(_: &Codes<Self>) -> Option<&Codes<u8>> {
+        None
     }
 }
 
@@ -62,14 +57,13 @@ fn next(place: u32, node: Node, code: impl Into<u16>) -> u32 {
 /// Rows on their way down a tree.
 #[derive(Debug, Default)]
 pub(super) struct Walks {
+    groups: Groups,
     /// Where each row is that has not ended, and which it is.
     open: Vec<(u32, u32)>,
-    /// Where each row is or has ended.
+    /// The rows that were open at first.
+    opened: Vec<u32>,
+    /// Where each row of these is or has ended.
     places: Vec<u32>,
-    /// Where each row is after the first nodes.
-    first: Vec<u8>,
-    /// The nodes of a tree in short.
-    short: Vec<u32>,
 }
 
 /// The codes of a block of rows, twice: many rows are compared with one node side by side, and one row with many nodes.
@@ -79,7 +73,7 @@ pub(super) struct Codes<C> {
     /// of the processor's first cache.
     by_slot: Vec<C>,
     stride: usize,
-    /// Row by row, `2^shift` for each, no fewer than there are slots: those of a row lie near each other.
+    /// Row by row, `2^shift` for each, no fewer than there are slots and than [`CODES`]: those of a row lie near each other.
     by_row: Vec<C>,
     shift: u32,
 }
@@ -87,7 +81,7 @@ pub(super) struct Codes<C> {
 impl<C: Code> Codes<C> {
     /// Room for the codes of so many rows, a multiple of [`CHUNK`].
     pub(super) fn new(n_slots: usize, n_rows: usize) -> Self {
-        let shift = n_slots.next_power_of_two().ilog2();
+        let shift = n_slots.next_power_of_two().max(CODES).ilog2();
         let stride = n_rows + CHUNK;
         Self {
             by_slot: vec![C::default(); n_slots * stride],
@@ -102,6 +96,20 @@ impl<C: Code> Codes<C> {
         &mut self.by_slot[slot * self.stride..][..self.stride]
     }
 
+    pub(super) fn n_slots(&self) -> usize {
+        self.by_slot.len() / self.stride
+    }
+
+    /// The codes slot by slot from a row on, and how far it is from one slot to the next.
+    pub(super) fn by_slot(&self, row: usize) -> (&[C], usize) {
+        (&self.by_slot[row..], self.stride)
+    }
+
+    /// The codes row by row, `2^shift` times [`CODES`] for each, and that shift.
+    pub(super) fn by_row(&self) -> (&[[C; CODES]], u32) {
+        (self.by_row.as_chunks().0, self.shift - CODES.ilog2())
+    }
+
     /// Copies what is there slot by slot, for so many rows.
     pub(super) fn copy_to_rows(&mut self, n_rows: usize) {
         for (slot, codes) in self.by_slot.chunks_exact(self.stride).enumerate() {
@@ -114,56 +122,37 @@ impl<C: Code> Codes<C> {
 }
 
 impl Walks {
-    /// Adds each row's score in a tree, in the order of the rows of the codes.
+    /// Adds each row's score in a tree, in the order of the rows of the codes. Narrow codes may have the tree's windows.
     pub(super) fn add_tree<C: Code>(
         &mut self,
-        tree: TreeView<'_>,
+        (trees, index): (&Trees, usize),
+        windows: Option<&Windows>,
         codes: &Codes<C>,
         sums: &mut [f64],
     ) {
-        let n_rows = sums.len();
-        self.places.resize(n_rows, 0);
-        self.open.resize(n_rows, (0, 0));
-        self.first.resize(n_rows, 0);
-        if !C::descend(tree, &codes.by_slot, codes.stride, &mut self.first) {
-            self.first.fill(0);
-        }
-        let mut n_open = 0;
-        for (row, (place, &first)) in self.places.iter_mut().zip(&self.first).enumerate() {
-            *place = u32::from(first);
-            self.open[n_open] = (*place, row as u32);
-            n_open += usize::from(!tree.nodes[usize::from(first)].is_leaf());
-        }
-        let code = |row: u32, slot: usize| codes.by_row[((row as usize) << codes.shift) + slot];
-        let mut short = std::mem::take(&mut self.short);
-        if shorten::<C>(tree, &mut short) {
-            let step = |place: u32, row: u32| {
-                let node = short[place as usize];
-                let is_above = code(row, (node >> 8) as usize & 0xff).into() > node as u16 & 0xff;
-                (node >> 16) + u32::from(is_above)
-            };
-            self.walk(n_open, step, |place| short[place as usize] >> 16 == place);
+        let tree = trees.tree(index);
+        self.open.clear();
+        if let (Some(narrow), Some(windows)) = (C::narrow(codes), windows) {
+            let windows = windows.of_tree(index);
+            self.groups
+                .add_tree(tree, windows, narrow, sums, &mut self.open);
         } else {
-            let step = |place: u32, row: u32| {
-                let node = tree.nodes[place as usize];
-                next(place, node, code(row, node.slot()))
-            };
-            self.walk(n_open, step, |place| tree.nodes[place as usize].is_leaf());
+            self.open.extend((0..sums.len() as u32).map(|row| (0, row)));
         }
-        self.short = short;
-        for (sum, &place) in sums.iter_mut().zip(&self.places) {
-            *sum += f64::from(tree.nodes[place as usize].score());
+        self.opened.clear();
+        self.opened.extend(self.open.iter().map(|&(_, row)| row));
+        self.places.resize(sums.len(), 0);
+        self.walk(tree.nodes, codes);
+        for &row in &self.opened {
+            let leaf = tree.nodes[self.places[row as usize] as usize];
+            sums[row as usize] += f64::from(leaf.score());
         }
     }
 
     /// Walks the open rows down to their leaves, where steps do not lead away from.
-    #[inline(always)]
-    fn walk(
-        &mut self,
-        mut n_open: usize,
-        step: impl Fn(u32, u32) -> u32,
-        is_leaf: impl Fn(u32) -> bool,
-    ) {
+    fn walk(&mut self, nodes: &[Node], codes: &Codes<impl Code>) {
+        let code = |row: u32, slot: usize| codes.by_row[((row as usize) << codes.shift) + slot];
+        let mut n_open = self.open.len();
         while n_open > 0 {
             let n_walked = n_open;
             n_open = 0;
@@ -173,34 +162,18 @@ impl Walks {
                 lanes[..n_lanes].copy_from_slice(&self.open[first..first + n_lanes]);
                 for _ in 0..STRIDE {
                     for (place, row) in &mut lanes {
-                        *place = step(*place, *row);
+                        let node = nodes[*place as usize];
+                        *place = next(*place, node, code(*row, node.slot()));
                     }
                 }
                 for &(place, row) in &lanes[..n_lanes] {
                     self.places[row as usize] = place;
                     self.open[n_open] = (place, row);
-                    n_open += usize::from(!is_leaf(place));
+                    n_open += usize::from(!nodes[place as usize].is_leaf());
                 }
             }
         }
     }
-}
-
-/// Packs the nodes of a tree into half the bytes, so that more of them stay near: the left child in the upper half, the slot,
-/// the code. A leaf is its own child and has the code 255, which no other exceeds. False where the tree does not fit.
-fn shorten<C: Code>(tree: TreeView<'_>, short: &mut Vec<u32>) -> bool {
-    short.clear();
-    if size_of::<C>() > 1 || tree.nodes.len() > 1 << 16 {
-        return false;
-    }
-    short.extend(tree.nodes.iter().zip(0..).map(|(node, place)| {
-        if node.is_leaf() {
-            place << 16 | 0xff
-        } else {
-            node.child() << 16 | (node.slot() as u32 & 0xff) << 8 | u32::from(node.code())
-        }
-    }));
-    tree.nodes.iter().all(|node| node.slot() <= 0xff)
 }
 
 /// The sum of a row's scores in all trees, in their order; the row has one code for each slot.

@@ -98,30 +98,46 @@ impl fmt::Display for EpochUnit {
     }
 }
 
-/// The unit of a column of numbers, when its name says time as a word of its own and all its values, of which NaN is none,
-/// are plausible times in one unit: from 1980 to 2100. `None` otherwise, and when there is no value.
-///
-/// So a column `Time` of seconds since a start is not taken for times since 1970.
-pub fn detect_epoch(name: &str, values: &[f64]) -> Option<EpochUnit> {
-    if !says_time(name) {
-        return None;
+/// The unit of a column of numbers, as far as they were seen: that in which all are plausible times, from 1980 to 2100. So
+/// seconds since a start are not taken for times since 1970.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum EpochSearch {
+    /// No number was seen.
+    #[default]
+    Unseen,
+    /// All were plausible times in this unit.
+    Found(EpochUnit),
+    /// One was not.
+    Refused,
+}
+
+impl EpochSearch {
+    /// Takes in the next number, of which NaN is none. Whether all so far may be times.
+    pub fn see(&mut self, value: f64) -> bool {
+        if !value.is_nan() {
+            let unit = match *self {
+                Self::Unseen => EpochUnit::ALL
+                    .into_iter()
+                    .find(|unit| unit.is_plausible(value)),
+                Self::Found(unit) => unit.is_plausible(value).then_some(unit),
+                Self::Refused => None,
+            };
+            *self = unit.map_or(Self::Refused, Self::Found);
+        }
+        *self != Self::Refused
     }
-    let mut present = values
-        .iter()
-        .copied()
-        .filter(|value| !value.is_nan())
-        .peekable();
-    let first = *present.peek()?;
-    let unit = EpochUnit::ALL
-        .into_iter()
-        .find(|unit| unit.is_plausible(first))?;
-    present
-        .all(|value| unit.is_plausible(value))
-        .then_some(unit)
+
+    /// The unit; `None` when there is none, or no number.
+    pub fn found(self) -> Option<EpochUnit> {
+        match self {
+            Self::Found(unit) => Some(unit),
+            Self::Unseen | Self::Refused => None,
+        }
+    }
 }
 
 /// Whether one of the words of a name in `snake_case`, `camelCase` or any other is one for time.
-fn says_time(name: &str) -> bool {
+pub fn says_time(name: &str) -> bool {
     let mut words = vec![String::new()];
     let mut before = ' ';
     for letter in name.chars() {
@@ -177,23 +193,30 @@ mod tests {
         }
     }
 
+    fn detect(values: &[f64]) -> Option<EpochUnit> {
+        let mut search = EpochSearch::default();
+        for &value in values {
+            search.see(value);
+        }
+        search.found()
+    }
+
     #[test]
     fn the_magnitude_decides_the_unit() {
         let now = 1_706_708_700.0;
         for unit in EpochUnit::ALL {
             let value = now * unit.per_second() as f64;
-            assert_eq!(detect_epoch("ts", &[f64::NAN, value]), Some(unit));
+            assert_eq!(detect(&[f64::NAN, value]), Some(unit));
             assert_eq!(
                 unit.parse(value).expect("in range"),
                 1_706_708_700_000_000_000
             );
         }
         let seconds_since_start: Vec<f64> = (0..1728).map(|i| f64::from(i) * 100.0).collect();
-        assert_eq!(detect_epoch("Time", &seconds_since_start), None);
-        assert_eq!(detect_epoch("time", &[now, now * 1e3]), None);
-        assert_eq!(detect_epoch("time", &[now, f64::INFINITY]), None);
-        assert_eq!(detect_epoch("time", &[f64::NAN]), None);
-        assert_eq!(detect_epoch("amount", &[now]), None);
+        assert_eq!(detect(&seconds_since_start), None);
+        assert_eq!(detect(&[now, now * 1e3]), None);
+        assert_eq!(detect(&[now, f64::INFINITY]), None);
+        assert_eq!(detect(&[f64::NAN]), None);
         assert_eq!(EpochUnit::Milliseconds.to_string(), "epoch milliseconds");
     }
 

@@ -48,22 +48,39 @@ const MONTHS: [&str; 12] = [
     "december",
 ];
 
-/// The format that all of the texts of a column are in; missing ones must have been left out. `None` when there is no such
-/// format, or no text.
+/// The formats that all texts of a column are in, as far as they were seen.
 ///
 /// Where days and months are both numbers before the year, one above 12 anywhere in the column decides which comes first. In
 /// a column without any it is the month, as in pandas; with dots between them, it is always the day.
-pub fn detect<'a>(values: impl IntoIterator<Item = &'a str>) -> Option<TimeFormat> {
-    let mut values = values.into_iter().peekable();
-    values.peek()?;
-    let mut left = TimeFormat::BY_PRECEDENCE.to_vec();
-    for value in values {
-        left.retain(|format| format.read(value).is_ok());
-        if left.is_empty() {
-            return None;
+#[derive(Debug, Clone)]
+pub struct FormatSearch {
+    /// By precedence.
+    left: Vec<TimeFormat>,
+    has_seen: bool,
+}
+
+/// Before any text.
+impl Default for FormatSearch {
+    fn default() -> Self {
+        Self {
+            left: TimeFormat::BY_PRECEDENCE.to_vec(),
+            has_seen: false,
         }
     }
-    left.first().copied()
+}
+
+impl FormatSearch {
+    /// Takes in the next text, which is not a missing one. Whether there still is a format that all are in.
+    pub fn see(&mut self, text: &str) -> bool {
+        self.has_seen = true;
+        self.left.retain(|format| format.read(text).is_ok());
+        !self.left.is_empty()
+    }
+
+    /// The format that all texts so far are in; `None` when there is no such format, or no text.
+    pub fn found(&self) -> Option<TimeFormat> {
+        self.left.first().copied().filter(|_| self.has_seen)
+    }
 }
 
 impl TimeFormat {

@@ -7,8 +7,8 @@ mod epoch;
 mod format;
 mod iso;
 
-pub use epoch::{EpochUnit, detect_epoch};
-pub use format::{TimeFormat, detect};
+pub use epoch::{EpochSearch, EpochUnit, says_time};
+pub use format::{FormatSearch, TimeFormat};
 
 /// Why a text is not a time of a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

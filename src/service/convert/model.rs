@@ -40,6 +40,7 @@ impl From<Described> for v1::Model {
             feature_policy: v1::FeaturePolicy::from(spec.policy).into(),
             imputation: v1::Imputation::from(spec.imputation).into(),
             max_one_hot_categories: u32::try_from(spec.max_one_hot).ok(),
+            sample_rows: spec.sample_rows.map(|n| n as u64),
             label_column: schema.label_column().unwrap_or_default().to_owned(),
             statistics: Some(statistics(model)),
             ..basic(&described.run_id, &described.version)

@@ -7,9 +7,13 @@ use crate::features::Gaps;
 use crate::pipeline::{RowDetail, Scored};
 use crate::proto::v1;
 use crate::runs::Scorer;
+use crate::telemetry::Predicted;
 
 /// The most bytes that an answer may list: names of missing features can multiply a small request.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// The most scores that an answer lists: more than rows of one column in the largest message by default.
+const MAX_SCORES: u64 = 1 << 23;
 
 /// The most unknown features that an answer names.
 const MAX_UNKNOWN: usize = 100;
@@ -101,8 +105,13 @@ impl Answer {
             .count() as u64;
         self.gaps.merge(&scored.gaps);
         let room = MAX_UNKNOWN.saturating_sub(self.unknown_features.len());
+        let known = &self.unknown_features;
         let unknown = scored.unknown_features.into_iter();
-        self.unknown_features.extend(unknown.take(room));
+        let new: Vec<String> = unknown
+            .filter(|name| !known.contains(name))
+            .take(room)
+            .collect();
+        self.unknown_features.extend(new);
         match self.detail {
             Detail::Summary => {}
             Detail::Scores => self.add_scores(scored.scores, threshold),
@@ -126,18 +135,29 @@ impl Answer {
         Ok(())
     }
 
+    /// Fails when so many rows in all would make the answer larger than the server sends, and it may not be cut: before any
+    /// work is done for it.
+    pub(in crate::service) fn check_room(&self, n_rows: u64) -> Result<()> {
+        if self.max_results.is_some() {
+            return Ok(());
+        }
+        let full = n_rows.saturating_mul(size_of::<v1::RowPrediction>() as u64);
+        match self.detail {
+            Detail::Scores if n_rows > MAX_SCORES => Err(Error::new(
+                Reason::AnswerTooLarge,
+                format!(
+                    "the answer would list {n_rows} scores, more than {MAX_SCORES}; ask for DETAIL_ANOMALIES or \
+                     DETAIL_SUMMARY, or send fewer rows"
+                ),
+            )),
+            Detail::Full if full > MAX_ANSWER_BYTES as u64 => Err(too_large()),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether the details of the next rows are needed.
-    ///
-    /// Fails when they would make the answer larger than the server sends, and it may not be cut: before they are computed.
-    pub(in crate::service) fn wants_details(&self, n_rows: usize) -> Result<bool> {
-        if self.detail != Detail::Full || self.room(self.rows.len()) == 0 {
-            return Ok(false);
-        }
-        let more = n_rows.saturating_mul(size_of::<v1::RowPrediction>());
-        if self.max_results.is_none() && more > MAX_ANSWER_BYTES {
-            return Err(too_large());
-        }
-        Ok(true)
+    pub(in crate::service) fn wants_details(&self) -> bool {
+        self.detail == Detail::Full && self.room(self.rows.len()) > 0
     }
 
     /// How many more results may be listed after these. None after a cut, so that what is listed has no holes.
@@ -180,6 +200,24 @@ impl Answer {
         }
         self.truncated |= rows.next().is_some();
         Ok(())
+    }
+
+    /// What is counted of it.
+    pub(in crate::service) fn counts(&self) -> Predicted {
+        let n_missing_features = self
+            .gaps
+            .features
+            .iter()
+            .filter(|missing| **missing)
+            .count();
+        Predicted {
+            n_rows: self.n_rows,
+            n_anomalies: self.n_anomalies,
+            n_missing_values: self.gaps.n_missing,
+            n_infinite_values: self.gaps.n_infinite,
+            n_missing_features: n_missing_features as u64,
+            n_unknown_features: self.unknown_features.len() as u64,
+        }
     }
 
     fn summary(&self) -> v1::PredictionSummary {

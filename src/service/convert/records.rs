@@ -9,6 +9,7 @@ use crate::compute::Admission;
 use crate::datasets::{DatasetId, Datasets, WholeTable};
 use crate::error::{Error, Reason, Result};
 use crate::le_bytes;
+use crate::pipeline::Draw;
 use crate::proto::v1::records::Form;
 use crate::proto::v1::{File, Matrix, Records};
 use crate::store::Store;
@@ -69,11 +70,12 @@ pub(in crate::service) fn optional(
 
 impl Input {
     /// The table, and what is to be kept as long as it is in memory. A file or a dataset is read on the compute pool, behind a
-    /// permit.
+    /// permit; of a dataset no more than the rows of the draw, if there is one.
     pub(in crate::service) async fn table<S: Store>(
         self,
         datasets: &Datasets<S>,
         caller: Caller,
+        draw: Option<Draw>,
         admission: Admission,
     ) -> Result<(Table, Option<OwnedSemaphorePermit>)> {
         match self {
@@ -89,7 +91,7 @@ impl Input {
                 Ok((table.await?, None))
             }
             Self::Dataset(id, known_texts) => {
-                let whole = datasets.table(&caller, &id, &known_texts, admission);
+                let whole = datasets.table(&caller, &id, &known_texts, draw, admission);
                 let WholeTable { table, share } = whole
                     .await
                     .map_err(|error| error.at("records.dataset_id"))?;

@@ -169,7 +169,7 @@ mod tests {
         );
         let absent = [(0, 2), (1, 0)].map(|(row, column)| AbsentCell { row, column });
         assert_eq!(table.absent(), absent);
-        let values = table.into_values();
+        let values = table.into_matrix().expect("numbers");
         assert_eq!(
             (values[[0, 0]], values[[0, 1]], values[[1, 2]]),
             (1.0, 1.0, 3.0)
@@ -202,7 +202,8 @@ mod tests {
         let table = read_json(serde_json::json!([[1, 2], [null, false]])).expect("valid");
         assert_eq!(table.names(), None);
         assert!(table.absent().is_empty());
-        assert_eq!(table.into_values().row(0).to_vec(), [1.0, 2.0]);
+        let values = table.into_matrix().expect("numbers");
+        assert_eq!(values.row(0).to_vec(), [1.0, 2.0]);
     }
 
     #[test]

@@ -117,7 +117,8 @@ pub fn chunks(
     Chunks::open(source, options, limits, summary, chunk_rows)
 }
 
-/// All rows of a file that [`scan`] has seen, as [`read`] gives them for a file in memory.
+/// All rows of a file that [`scan`] has seen, as [`read`] gives them for a file in memory, or those of the given numbers, which
+/// ascend.
 ///
 /// `options` and `limits` are those of the scan. Fails as [`chunks`] does, when nobody waits any more, and, before any memory
 /// is taken, when there are more than [`MAX_CELLS`](super::MAX_CELLS) values. Its texts are bounded, too.
@@ -126,9 +127,10 @@ pub fn whole(
     options: &FileOptions,
     limits: Limits,
     summary: &FileSummary,
+    rows: Option<&[usize]>,
     context: &Context,
 ) -> Result<Table> {
-    whole::read(source, options, limits, summary, context)
+    whole::read(source, options, limits, summary, rows, context)
 }
 
 fn source_of(content: Cow<'_, [u8]>) -> Source {

@@ -1,5 +1,7 @@
 //! What a scan finds in a file.
 
+use std::collections::HashSet;
+
 use std::io::Read;
 
 use rayon::prelude::*;
@@ -73,6 +75,7 @@ impl FileSummary {
     #[must_use]
     pub fn with_text_columns(mut self, names: &[String]) -> Self {
         if self.format == Format::Csv {
+            let names: HashSet<&String> = names.iter().collect();
             for column in &mut self.columns {
                 if names.contains(&column.name) {
                     column.column_type = ColumnType::Text;

@@ -74,7 +74,7 @@ fn reads_back(content: &[u8], options: &FileOptions, expected: &Table, chunk_row
             (expected.column_type(i), n_missing as u64)
         );
     }
-    let from_disk = whole(&source, options, limits, &summary, &Context::new());
+    let from_disk = whole(&source, options, limits, &summary, None, &Context::new());
     let from_disk = from_disk.expect("valid");
     same(&from_disk, expected);
     assert_eq!(from_disk.absent(), in_memory.absent());

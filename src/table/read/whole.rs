@@ -11,24 +11,34 @@ pub const MAX_TEXT_BYTES: usize = 1 << 30;
 /// How many cells are read at a time, where the format allows it.
 const CHUNK_CELLS: usize = 1 << 20;
 
-/// Reads all rows.
+/// Reads all rows, or those of the given numbers, which ascend; of these, what cells were absent is not kept.
 pub(super) fn read(
     source: &Source,
     options: &FileOptions,
     limits: Limits,
     summary: &FileSummary,
+    rows: Option<&[usize]>,
     context: &Context,
 ) -> Result<Table> {
-    let n_rows = usize::try_from(summary.n_rows()).unwrap_or(usize::MAX);
+    let n_all = usize::try_from(summary.n_rows()).unwrap_or(usize::MAX);
+    let n_rows = rows.map_or(n_all, <[usize]>::len);
     check_cells(n_rows, summary.columns().len())?;
     let columns = summary.columns().iter();
     let mut columns: Vec<Grown> = columns
         .map(|column| Grown::new(column.column_type, n_rows))
         .collect();
     let chunk_rows = (CHUNK_CELLS / columns.len()).max(1);
+    let (mut first, mut left) = (0, rows.unwrap_or_default());
     for table in chunks(source, options, limits, summary, chunk_rows)? {
         context.check()?;
-        let table = table?;
+        let mut table = table?;
+        if rows.is_some() {
+            let end = first + table.n_rows();
+            let (here, rest) = left.split_at(left.partition_point(|&row| row < end));
+            let here: Vec<usize> = here.iter().map(|row| row - first).collect();
+            (first, left) = (end, rest);
+            table = table.select_rows(&here);
+        }
         let mut n_bytes = 0;
         for (index, column) in columns.iter_mut().enumerate() {
             column.append(table.column(index))?;
@@ -40,7 +50,10 @@ pub(super) fn read(
     }
     let columns = columns.into_iter().map(Grown::finish).collect();
     let table = Table::from_columns(summary.names(), columns)?;
-    Ok(table.with_absent(summary.absent().to_vec()))
+    Ok(match rows {
+        None => table.with_absent(summary.absent().to_vec()),
+        Some(_) => table,
+    })
 }
 
 fn too_much_text() -> Error {

@@ -3,9 +3,12 @@
 use anomalyd::proto::v1::predict_stream_request::Part;
 use anomalyd::proto::v1::records::Form;
 use anomalyd::proto::v1::train_request::Detector;
-use anomalyd::proto::v1::{File, Gaussian, IsolationForest, Knn, Records, TrainRequest};
+use anomalyd::proto::v1::{
+    Detail, FeatureEngineering, File, Gaussian, IsolationForest, Knn, PredictRequest, Records,
+    TrainRequest, UpdateRequest,
+};
 
-use super::{of_dataset, server, upload};
+use super::{delete, of_dataset, server, upload};
 use crate::harness::{
     end, header, normal_rows, part, predict, refusal, scores, train_request, update, xy,
 };
@@ -99,27 +102,23 @@ async fn what_cannot_be_read_as_a_whole_says_so() {
     let refused = refusal(client.train(needs_all).await);
     assert_eq!(
         (refused.reason.as_str(), refused.field.as_str()),
-        ("INVALID_RECORDS", "records.dataset_id")
+        ("UNUSABLE_ROWS", "records.dataset_id")
     );
     assert!(
-        refused.message.contains("the dataset \"wide\"") && refused.message.contains("fewer rows"),
+        refused.message.contains("the dataset \"wide\"") && refused.message.contains("sample_rows"),
         "{refused:?}"
     );
 
-    upload(&mut datasets, "xy", b"x,y\n1,2\n3,4\n5,7\n")
-        .await
-        .expect("uploads");
+    let pair = xy(vec![1.0, 2.0, 3.0, 4.0, 5.0, 7.0]);
     client
-        .train(train_request("run", of_dataset("xy")))
+        .train(train_request("run", pair))
         .await
         .expect("trains");
-    let stream = [
-        part(Part::Header(header("run"))),
-        part(Part::Records(of_dataset("xy"))),
-        end(None),
-    ];
-    let refused = refusal(client.predict_stream(tokio_stream::iter(stream)).await);
-    assert_eq!(refused.field, "records.dataset_id");
+    let refused = refusal(update(&mut client, "run", of_dataset("wide")).await);
+    assert_eq!(
+        (refused.reason.as_str(), refused.field.as_str()),
+        ("INVALID_RECORDS", "records.dataset_id")
+    );
     for (id, field) in [("", "records.dataset_id"), ("none", "records.dataset_id")] {
         let refused = refusal(predict(&mut client, "run", of_dataset(id)).await);
         assert_eq!(refused.field, field);
@@ -165,5 +164,167 @@ async fn a_dataset_that_is_walked_over_makes_the_same_model() {
             inline
         );
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_detector_that_needs_all_rows_learns_from_a_sample() {
+    let (server, mut datasets, _folder) = server().await;
+    let mut client = server.client("alice").await;
+    let values = normal_rows(2000, 5);
+    upload(&mut datasets, "all", &csv(&values))
+        .await
+        .expect("uploads");
+    let request = |run_id: &str, records, sample_rows| TrainRequest {
+        detector: Some(Detector::Knn(Knn::default())),
+        sample_rows: Some(sample_rows),
+        ..train_request(run_id, records)
+    };
+    let mut found = Vec::new();
+    for (run_id, records) in [("inline", xy(values)), ("dataset", of_dataset("all"))] {
+        let trained = client.train(request(run_id, records, 300)).await;
+        let model = trained.expect("trains").into_inner().model;
+        let model = model.expect("described");
+        assert_eq!((model.n_rows, model.sample_rows), (300, Some(300)));
+        let probe = xy(normal_rows(50, 3));
+        found.push((model.threshold, scores(&mut client, run_id, probe).await));
+    }
+    assert_eq!(found[0], found[1]);
+
+    let all = client.train(request("all", of_dataset("all"), 5000)).await;
+    let all = all.expect("trains").into_inner().model.expect("described");
+    assert_eq!(all.n_rows, 2000);
+    let alike = TrainRequest {
+        like_version: Some(0),
+        sample_rows: Some(0),
+        ..train_request("dataset", of_dataset("all"))
+    };
+    let alike = client.train(alike).await.expect("trains").into_inner();
+    let alike = alike.model.expect("described");
+    assert_eq!((alike.n_rows, alike.sample_rows), (2000, None));
+
+    let one = refusal(client.train(request("one", of_dataset("all"), 1)).await);
+    assert_eq!(one.field, "sample_rows");
+    let engineered = TrainRequest {
+        feature_engineering: Some(FeatureEngineering::default()),
+        target_column: "x".to_owned(),
+        ..request("engineered", of_dataset("all"), 300)
+    };
+    assert_eq!(refusal(client.train(engineered).await).field, "sample_rows");
+    server.stop().await;
+}
+
+/// More values than are read at a time.
+#[tokio::test]
+async fn a_dataset_is_scored_piece_by_piece_as_its_rows_are() {
+    const ROWS: usize = 300_000;
+    let (server, mut datasets, _folder) = server().await;
+    let mut client = server.client("alice").await;
+    let mut values = normal_rows(ROWS, 6);
+    values[2 * (ROWS - 1)] = 1e6;
+    upload(&mut datasets, "many", &csv(&values))
+        .await
+        .expect("uploads");
+    let lagged = TrainRequest {
+        feature_engineering: Some(FeatureEngineering::default()),
+        target_column: "x".to_owned(),
+        ..train_request("lagged", xy(normal_rows(500, 1)))
+    };
+    client.train(lagged).await.expect("trains");
+    let plain = train_request("plain", xy(normal_rows(500, 1)));
+    client.train(plain).await.expect("trains");
+    for run_id in ["plain", "lagged"] {
+        let inline = scores(&mut client, run_id, xy(values.clone())).await;
+        let by_dataset = scores(&mut client, run_id, of_dataset("many")).await;
+        assert_eq!(inline.len(), ROWS);
+        assert!(by_dataset == inline, "{run_id}");
+
+        let request = |detail: Detail| PredictRequest {
+            run_id: run_id.to_owned(),
+            records: Some(of_dataset("many")),
+            detail: detail.into(),
+            ..PredictRequest::default()
+        };
+        let answer = client.predict(request(Detail::Summary)).await;
+        let answer = answer.expect("predicts").into_inner();
+        assert!(answer.scores.is_empty() && answer.rows.is_empty());
+        let summary = answer.summary.expect("summed up");
+        let flagged = client.predict(request(Detail::Anomalies)).await;
+        let flagged = flagged.expect("predicts").into_inner().rows;
+        assert_eq!(summary.n_rows, Some(ROWS as u64));
+        assert_eq!(summary.n_anomalies, Some(flagged.len() as u64));
+        let last = flagged.last().expect("the last row is far out");
+        assert_eq!(last.row, Some(ROWS as u64 - 1));
+
+        let stream = [
+            part(Part::Header(header(run_id))),
+            part(Part::Records(xy(normal_rows(10, 7)))),
+            part(Part::Records(of_dataset("many"))),
+            end(Some(10 + ROWS as u64)),
+        ];
+        let streamed = client.predict_stream(tokio_stream::iter(stream)).await;
+        let streamed = streamed.expect("predicts").into_inner();
+        let summary = streamed.summary.expect("summed up");
+        assert_eq!(summary.n_rows, Some(10 + ROWS as u64));
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_row_of_a_later_piece_that_lacks_a_column_is_named() {
+    const ROWS: usize = 300_000;
+    let (server, mut datasets, _folder) = server().await;
+    let mut client = server.client("alice").await;
+    let line = |i: usize| match i {
+        299_990 => "{\"x\":1}\n".to_owned(),
+        _ => format!("{{\"x\":{},\"y\":2}}\n", i % 10),
+    };
+    let lines: String = (0..ROWS).map(line).collect();
+    upload(&mut datasets, "lines", lines.as_bytes())
+        .await
+        .expect("uploads");
+    client
+        .train(train_request("run", xy(normal_rows(500, 1))))
+        .await
+        .expect("trains");
+    let refused = refusal(predict(&mut client, "run", of_dataset("lines")).await);
+    let place = refused.message.strip_prefix("in the records from row ");
+    let numbers = place.and_then(|place| place.split_once(" on: row "));
+    let (first, row) = numbers.unwrap_or_else(|| panic!("{refused:?}"));
+    let (row, what) = row.split_once(' ').expect("a row");
+    let number = |text: &str| text.parse::<usize>().expect("a number");
+    assert_eq!(number(first) + number(row), 299_990);
+    assert!(what.starts_with("has no value for \"y\""), "{refused:?}");
+    assert_eq!(refused.field, "records.dataset_id");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_retry_is_answered_when_what_it_named_is_gone() {
+    let (server, mut datasets, _folder) = server().await;
+    let mut client = server.client("alice").await;
+    for id in ["training", "more"] {
+        upload(&mut datasets, id, &csv(&normal_rows(200, 8)))
+            .await
+            .expect("uploads");
+    }
+    let train = || TrainRequest {
+        request_id: "first".to_owned(),
+        ..train_request("run", of_dataset("training"))
+    };
+    let update = || UpdateRequest {
+        run_id: "run".to_owned(),
+        records: Some(of_dataset("more")),
+        request_id: "second".to_owned(),
+    };
+    let trained = client.train(train()).await.expect("trains").into_inner();
+    let updated = client.update(update()).await.expect("updates").into_inner();
+    for id in ["training", "more"] {
+        delete(&mut datasets, id).await.expect("deletes");
+    }
+    let again = client.train(train()).await.expect("made before");
+    assert_eq!(again.into_inner(), trained);
+    let again = client.update(update()).await.expect("made before");
+    assert_eq!(again.into_inner(), updated);
     server.stop().await;
 }

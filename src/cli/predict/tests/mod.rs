@@ -3,16 +3,26 @@
 use std::path::Path;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 use http::HeaderMap;
 
 use super::super::connect::{self, Client};
-use super::super::error::Error;
 use super::*;
 use crate::proto::v1::anomaly_service_server::AnomalyServiceServer;
 
 mod fake;
 
-use fake::{ACTIVE_VERSION, Fake, THRESHOLD};
+use fake::{ACTIVE_VERSION, DATASET, Fake, THRESHOLD};
+
+fn parse(line: &[&str]) -> Result<PredictArgs, clap::Error> {
+    #[derive(Parser)]
+    struct Predict {
+        #[command(flatten)]
+        args: PredictArgs,
+    }
+    let words = ["predict"].iter().chain(line);
+    Predict::try_parse_from(words).map(|predict| predict.args)
+}
 
 /// A folder with an input, and what is needed to run `predict` on it.
 struct Case {
@@ -35,21 +45,18 @@ impl Case {
     }
 
     fn args(&self, run: &str, options: &[&str]) -> PredictArgs {
-        #[derive(Parser)]
-        struct Predict {
-            #[command(flatten)]
-            args: PredictArgs,
-        }
-        let input = self.path("in.csv");
-        let words = ["predict", run, input.to_str().expect("a path of text")];
         let out = self.path("out.csv");
         let options = options.iter().map(|option| match *option {
             "OUT" => out.to_str().expect("a path of text"),
             option => option,
         });
-        Predict::try_parse_from(words.into_iter().chain(options))
-            .expect("it parses")
-            .args
+        let input = self.path("in.csv");
+        let mut words = vec![run];
+        if !options.clone().any(|option| option == "--dataset") {
+            words.push(input.to_str().expect("a path of text"));
+        }
+        words.extend(options);
+        parse(&words).expect("it parses")
     }
 
     fn client(&self) -> Client {
@@ -59,18 +66,17 @@ impl Case {
 
     async fn whole(&self, run: &str, options: &[&str]) -> Result<String, Error> {
         let args = self.args(run, options);
-        let whole = Whole::read(&args.file, &args.file_args)?;
-        let request = args.request(&whole)?;
+        let (request, whole) = args.read()?;
         let mut out = Vec::new();
-        match &args.plot {
-            None => {
-                args.whole(&mut self.client(), request, &whole, &mut out)
-                    .await?
-            }
-            Some(column) => {
-                let column = series::Column::read(&whole, column)?;
+        match (&args.plot, &whole) {
+            (Some(column), Some(whole)) => {
+                let column = series::Column::read(whole, column)?;
                 args.plotted(&mut self.client(), request, column, &mut out)
                     .await?;
+            }
+            _ => {
+                args.whole(&mut self.client(), request, whole.as_ref(), &mut out)
+                    .await?
             }
         }
         Ok(String::from_utf8(out).expect("text"))
@@ -271,5 +277,45 @@ async fn only_csv_is_cut() {
     let error = stream::Upload::open(&case.args("run", &["--stream"])).err();
     assert!(format!("{error:?}").contains("only CSV"), "{error:?}");
     let error = case.whole("run", &["--plot", "x"]).await.expect_err("JSON");
+    assert_eq!(error.exit_code(), Some(2));
+}
+
+#[tokio::test]
+async fn a_dataset_is_scored_in_the_place_of_a_file() {
+    let case = Case::new("");
+    let dataset = ["--dataset", DATASET.0];
+    let shown = case
+        .whole("run", &[&dataset[..], &["--top", "1"]].concat())
+        .await
+        .expect("scores");
+    assert!(shown.contains("2 of 3 (66.7%)"), "{shown}");
+    let out = [&dataset[..], &["--out", "OUT"]].concat();
+    case.whole("run", &out).await.expect("scores");
+    assert_eq!(
+        read(&case.path("out.csv")),
+        "row,score,is_anomaly\n0,1.0,0\n1,9.0,1\n2,7.0,1\n"
+    );
+}
+
+#[test]
+fn what_is_said_of_a_file_is_not_said_of_a_dataset() {
+    for other in [
+        "in.csv",
+        "--stream",
+        "--plot=x",
+        "--drop=x",
+        "--delimiter=;",
+        "--format=csv",
+    ] {
+        let error = parse(&["run", "--dataset", "june", other]).expect_err(other);
+        assert_eq!(error.kind(), ErrorKind::ArgumentConflict, "{error}");
+        assert!(error.to_string().contains("--dataset"), "{error}");
+    }
+    let neither = parse(&["run"]).expect("it parses");
+    let error = neither.read().expect_err("neither");
+    assert!(format!("{error:?}").contains("--dataset"), "{error:?}");
+    assert_eq!(error.exit_code(), Some(2));
+    let streamed = parse(&["run", "--stream"]).expect("it parses");
+    let error = stream::Upload::open(&streamed).err().expect("no file");
     assert_eq!(error.exit_code(), Some(2));
 }

@@ -7,7 +7,12 @@ use super::super::bag::Draw;
 use super::super::bins::Bins;
 use super::super::cuts::{Cuts, MAX_CUTS, encode};
 use super::super::rows::Rows;
+use super::super::side_by_side::{
+    CODES, GATHERED, Outcomes, choose, choose_plain, transpose, transpose_plain,
+};
 use super::super::split::{Counts, Drawn, Rule, Splitter, Task, purity};
+use super::super::tree::{Node, TreeView, Trees};
+use super::super::windows::Split;
 use super::*;
 use crate::detector::random::tree_rng;
 
@@ -129,6 +134,94 @@ fn wide_codes_score_as_narrow_ones_do() {
     // these have no walk of many rows at once
     forest.sum_coded::<u16>(rows.view(), &mut wide);
     assert_eq!(narrow, wide);
+}
+
+/// Labels without a reason, so that trees are deep.
+fn noise(n: usize, d: usize) -> (Array2<f64>, Vec<bool>) {
+    let (rows, _) = cloud(n, d, 11);
+    let labels = (0..n).map(|i| i % 3 == 0).collect();
+    (rows, labels)
+}
+
+#[test]
+fn deep_trees_on_many_features_score_in_groups_as_row_by_row() {
+    let (rows, labels) = noise(5000, 40);
+    let params = RandomForestParams {
+        n_estimators: 3,
+        ..Default::default()
+    };
+    let forest = fit(&params, &rows, &labels).forest;
+    for n_rows in [8, 65, 500, 4999] {
+        let rows = rows.slice(s![..n_rows, ..]);
+        let mut in_groups = vec![0.0; n_rows];
+        let mut one_by_one = in_groups.clone();
+        forest.sum_coded::<u8>(rows, &mut in_groups);
+        forest.sum_coded::<u16>(rows, &mut one_by_one);
+        assert_eq!(in_groups, one_by_one);
+    }
+}
+
+#[test]
+fn nodes_in_another_order_score_the_same() {
+    let (rows, labels) = noise(3000, 3);
+    let forest = fit(&small(), &rows, &labels).forest;
+    let mut trees = Trees::with_capacity(21, 0);
+    for index in 0..21 {
+        let TreeView { nodes, shares } = forest.trees.tree(index);
+        // level by level
+        let mut order = vec![0];
+        let mut next = 0;
+        while next < order.len() {
+            let node: Node = nodes[order[next]];
+            if !node.is_leaf() {
+                order.extend([0, 1].map(|side| node.child() as usize + side));
+            }
+            next += 1;
+        }
+        let place = |node| order.iter().position(|&other| other == node);
+        let moved = order.iter().map(|&at| match nodes[at] {
+            node if node.is_leaf() => node,
+            node => {
+                let child = place(node.child() as usize).expect("a child");
+                Node::split(child as u32, node.slot() as u16, node.code())
+            }
+        });
+        trees.push(moved, shares);
+    }
+    assert_eq!(trees.fault(21, &forest.cuts), None);
+    let other = Forest::new(forest.cuts.clone(), trees);
+    assert_ne!(other, forest);
+    let (mut sums, mut others) = (vec![0.0; 3000], vec![0.0; 3000]);
+    forest.sum_block(rows.view(), &mut sums);
+    other.sum_block(rows.view(), &mut others);
+    assert_eq!(sums, others);
+}
+
+#[test]
+fn processors_agree_on_what_is_done_side_by_side() {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
+    let codes: Vec<u8> = (0..64 * 5).map(|_| rng.random()).collect();
+    let splits: Vec<Split> = (0..100)
+        .rev()
+        .map(|node| Split {
+            slot: rng.random_range(0..5),
+            at_least: rng.random(),
+            node,
+            child: rng.random_range(node + 1..200),
+        })
+        .collect();
+    let stay: Outcomes<64> = std::array::from_fn(|node| [node as u8; 64]);
+    let (mut plain, mut fast) = (stay, stay);
+    choose_plain(&splits, &codes, 64, &mut plain);
+    choose(&splits, &codes, 64, &mut fast);
+    assert_eq!(plain, fast);
+    let rows: [&[u8; CODES]; GATHERED] =
+        std::array::from_fn(|row| codes[7 * row..].first_chunk().expect("codes"));
+    let (mut plain, mut fast) = ([[0; GATHERED]; CODES], [[1; GATHERED]; CODES]);
+    transpose_plain(&rows, &mut plain);
+    transpose(&rows, &mut fast);
+    assert_eq!(plain, fast);
+    assert_eq!(plain[3][2], codes[7 * 2 + 3]);
 }
 
 proptest! {

@@ -13,7 +13,7 @@ fn history<'a>(rows: &'a Array2<f64>, labels: &'a [bool], seen: u64) -> History<
 
 /// The nodes and thresholds of a tree as features, thresholds, children and scores.
 fn describe(forest: &RandomForest, tree: usize) -> Vec<(u32, f64, f64)> {
-    let Forest { cuts, trees } = &forest.forest;
+    let Forest { cuts, trees, .. } = &forest.forest;
     let nodes = trees.tree(tree).nodes.iter();
     nodes
         .map(|node| {
@@ -162,4 +162,27 @@ fn threads_change_no_update() {
         })
     };
     assert_eq!(update(1), update(3));
+}
+
+#[test]
+fn a_class_of_which_fewer_rows_are_kept_weighs_as_much_as_it_was_seen() {
+    // of features that say nothing, a forest learns how frequent anomalies are
+    let (rows, _) = cloud(400, 3, 5);
+    let labels: Vec<bool> = (0..400).map(|i| i % 2 == 0).collect();
+    let (more, _) = cloud(200, 3, 6);
+    let more_labels: Vec<bool> = (0..200).map(|i| i % 100 == 0).collect();
+    let params = RandomForestParams {
+        n_estimators: 1,
+        min_samples_leaf: 50,
+        ..Default::default()
+    };
+    let forest = fit(&params, &rows, &labels);
+    let history = History {
+        seen_by_class: Some([19_800, 200]),
+        ..history(&rows, &labels, 20_000)
+    };
+    let update = forest.update(history, sample(&more, &more_labels), &Context::new());
+    let scores = scores(&update.expect("updates").detector, rows.view());
+    let mean = scores.iter().sum::<f64>() / scores.len() as f64;
+    assert!(mean < 0.1, "{mean}");
 }

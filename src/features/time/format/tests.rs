@@ -2,6 +2,14 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn detect<'a>(texts: impl IntoIterator<Item = &'a str>) -> Option<TimeFormat> {
+    let mut search = FormatSearch::default();
+    for text in texts {
+        search.see(text);
+    }
+    search.found()
+}
+
 /// 2024-01-31 13:45:00 in UTC.
 const KNOWN: i64 = 1_706_708_700_000_000_000;
 const SECOND: i64 = 1_000_000_000;

@@ -201,8 +201,9 @@ impl CsvFile {
     }
 
     fn start_columns(&mut self, names: &[String]) -> Result<()> {
+        let all: HashSet<&String> = names.iter().collect();
         for text in &self.options.text_columns {
-            if !names.contains(text) {
+            if !all.contains(text) {
                 let message = format!("there is no column {}", shortened(text));
                 return Err(Error::field("text_columns", message));
             }

@@ -1,0 +1,25 @@
+//! Asking before something is deleted.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use super::error::{Error, Result};
+
+/// Asks at the terminal whether to delete `what`, and fails unless the answer is yes. Where there is no terminal, nobody can
+/// answer, and --yes is needed.
+pub(super) fn confirm_deletion(what: &str) -> Result<()> {
+    if !io::stdin().is_terminal() {
+        return Err(Error::usage(
+            "delete asks before it deletes; without a terminal, give --yes",
+        ));
+    }
+    let mut stderr = io::stderr().lock();
+    let asked = write!(stderr, "delete {what}? [y/N] ").and_then(|()| stderr.flush());
+    let mut answer = String::new();
+    asked
+        .and_then(|()| io::stdin().lock().read_line(&mut answer))
+        .map_err(|error| Error::failed(format!("cannot ask: {error}")))?;
+    match answer.trim().to_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(Error::failed("nothing was deleted")),
+    }
+}

@@ -1,0 +1,165 @@
+//! `dataset upload`: a file of any size, in chunks, with its SHA-256 at the end.
+
+use std::io::{Read, Write};
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use indicatif::ProgressBar;
+use sha2::{Digest, Sha256};
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::answered;
+use crate::cli::connect::{Connection, DatasetClient};
+use crate::cli::error::{Error, Result};
+use crate::cli::input::{self, FileArgs, Source};
+use crate::cli::progress::progress;
+use crate::cli::render::{dataset, json};
+use crate::cli::train::WriteArgs;
+use crate::proto::v1::upload_dataset_request::Part;
+use crate::proto::v1::{
+    UploadDatasetChunk, UploadDatasetEnd, UploadDatasetHeader, UploadDatasetRequest,
+    UploadDatasetResponse,
+};
+
+/// How many bytes one message carries.
+const CHUNK_BYTES: u64 = 1 << 20;
+
+/// How many chunks may wait for the network. These and the one that is read are all of a file that is held.
+const WAITING_CHUNKS: usize = 4;
+
+/// From how many bytes on a file is worth a progress bar.
+const LARGE_BYTES: u64 = 16 << 20;
+
+/// The arguments of `dataset upload`.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct UploadArgs {
+    /// The file to send, of any size: CSV, JSON, JSON Lines, Parquet or Arrow IPC; - for the standard input
+    file: PathBuf,
+    /// The id of the new dataset, which must be free; without it, one is made up
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    #[command(flatten)]
+    common: WriteArgs,
+    #[command(flatten)]
+    file_args: FileArgs,
+    #[command(flatten)]
+    pub(super) connection: Connection,
+}
+
+/// A file on its way.
+pub(super) struct Upload {
+    header: UploadDatasetHeader,
+    source: Source,
+    path: PathBuf,
+    progress: ProgressBar,
+    chunk_bytes: u64,
+}
+
+impl UploadArgs {
+    /// Opens the file.
+    pub(super) fn open(&self) -> Result<Upload> {
+        let (source, length) = input::open(&self.file)?;
+        let progress = match length {
+            Some(length) if length < LARGE_BYTES => ProgressBar::hidden(),
+            length => progress(length),
+        };
+        Ok(Upload {
+            header: UploadDatasetHeader {
+                dataset_id: self.id.clone().unwrap_or_default(),
+                format: self.file_args.format(),
+                csv: self.file_args.csv(),
+                request_id: self.common.request_id.clone().unwrap_or_default(),
+            },
+            source,
+            path: self.file.clone(),
+            progress,
+            chunk_bytes: CHUNK_BYTES,
+        })
+    }
+
+    pub(super) async fn run(
+        &self,
+        client: &mut DatasetClient,
+        upload: Upload,
+        out: &mut dyn Write,
+    ) -> Result<()> {
+        let response = upload.send(client).await?;
+        if self.common.format.json {
+            return json::write(out, "UploadDatasetResponse", &response);
+        }
+        dataset::write_stored(out, answered(response.dataset.as_ref())?)
+    }
+}
+
+impl Upload {
+    /// The same upload in smaller pieces, of what a source gives.
+    #[cfg(test)]
+    pub(super) fn in_pieces(self, source: Source, chunk_bytes: u64) -> Self {
+        Self {
+            source,
+            chunk_bytes,
+            ..self
+        }
+    }
+
+    /// Sends the file, and waits until it is stored.
+    async fn send(self, client: &mut DatasetClient) -> Result<UploadDatasetResponse> {
+        let (to_server, from_file) = mpsc::channel(WAITING_CHUNKS);
+        let (fail, mut failed) = oneshot::channel();
+        let progress = self.progress.clone();
+        // reading blocks. Where the server answers early, nobody waits for the thread: its source may never end
+        tokio::task::spawn_blocking(move || self.pump(&to_server, fail));
+        let answer = client.upload_dataset(ReceiverStream::new(from_file)).await;
+        progress.finish_and_clear();
+        // a file that broke off makes the server complain of the missing end, which is not what went wrong
+        if let Ok(error) = failed.try_recv() {
+            return Err(error);
+        }
+        Ok(answer?.into_inner())
+    }
+
+    /// Sends header, chunks and end. Stops early when the file cannot be read, which `fail` then knows before the stream
+    /// ends, or when the server wants no more.
+    fn pump(
+        mut self,
+        to_server: &mpsc::Sender<UploadDatasetRequest>,
+        fail: oneshot::Sender<Error>,
+    ) -> Option<()> {
+        let send = |part| {
+            let message = UploadDatasetRequest { part: Some(part) };
+            to_server.blocking_send(message).ok()
+        };
+        send(Part::Header(std::mem::take(&mut self.header)))?;
+        let mut hash = Sha256::new();
+        let mut offset = 0;
+        loop {
+            let data = match self.next_chunk() {
+                Ok(data) if data.is_empty() => break,
+                Ok(data) => data,
+                Err(error) => {
+                    // nobody waits for it only when the command is over already
+                    let _ = fail.send(input::cannot_read(&self.path, &error));
+                    return None;
+                }
+            };
+            hash.update(&data);
+            let length = data.len() as u64;
+            send(Part::Chunk(UploadDatasetChunk { offset, data }))?;
+            offset += length;
+            self.progress.set_position(offset);
+        }
+        send(Part::End(UploadDatasetEnd {
+            sha256: hash.finalize().to_vec().into(),
+            size_bytes: Some(offset),
+        }))
+    }
+
+    /// The next bytes of the file; none at its end.
+    fn next_chunk(&mut self) -> std::io::Result<Bytes> {
+        let mut data = Vec::with_capacity(self.chunk_bytes as usize);
+        let mut chunk = self.source.by_ref().take(self.chunk_bytes);
+        chunk.read_to_end(&mut data)?;
+        Ok(data.into())
+    }
+}

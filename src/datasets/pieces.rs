@@ -1,0 +1,101 @@
+//! Datasets that are read piece by piece: a few megabytes at a time, whatever their size.
+
+use std::time::Instant;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{DatasetId, Datasets};
+use crate::caller::Caller;
+use crate::compute::{Admission, Compute};
+use crate::error::Result;
+use crate::store::Store;
+use crate::table::read::Chunks;
+use crate::table::{AbsentCell, Table};
+
+/// About how many values a piece has.
+const PIECE_CELLS: usize = 1 << 19;
+
+/// What is in memory of a dataset at a time: pieces, and what a reader needs to make them. Only a Parquet file with pages far
+/// larger than writers make takes more.
+const READER_BYTES: u64 = 64 << 20;
+
+/// A dataset that is being read, and the share of the memory for datasets that this takes until it is dropped.
+pub struct Pieces {
+    /// What reads, and the share of the memory that it takes; `None` behind the last piece, and after an error.
+    reader: Option<(Chunks, OwnedSemaphorePermit)>,
+    n_rows: u64,
+    /// The first absent cell of each column, of the rows that remain.
+    absent: Vec<AbsentCell>,
+    /// How many rows were read.
+    n_read: usize,
+    compute: Compute,
+    deadline: Option<Instant>,
+}
+
+impl<S: Store> Datasets<S> {
+    /// Opens a dataset for reading in pieces, once and in order. `known_texts` are the columns of a CSV file that are read as
+    /// texts whatever they look like.
+    ///
+    /// Fails when there is no such dataset, and, with [`Admission::Refuse`], when other datasets that are being read take too
+    /// much memory at the moment.
+    pub async fn pieces(
+        &self,
+        caller: &Caller,
+        dataset_id: &DatasetId,
+        known_texts: &[String],
+        admission: Admission,
+    ) -> Result<Pieces> {
+        let mut open = self.open(caller, dataset_id).await?;
+        open.summary = open.summary.with_text_columns(known_texts);
+        let share = self.reader_share(admission).await?;
+        let chunk_rows = (PIECE_CELLS / open.summary.columns().len().max(1)).max(1);
+        let (n_rows, absent) = (open.summary.n_rows(), open.summary.absent().to_vec());
+        let start = move |_: &_| Ok((open.chunks(chunk_rows)?, share));
+        let reader = self.compute.run(admission, caller.deadline, start).await?;
+        Ok(Pieces {
+            reader: Some(reader),
+            n_rows,
+            absent,
+            n_read: 0,
+            compute: self.compute.clone(),
+            deadline: caller.deadline,
+        })
+    }
+
+    /// The share of the memory for datasets that somebody takes who reads one piece by piece.
+    pub async fn reader_share(&self, admission: Admission) -> Result<OwnedSemaphorePermit> {
+        self.share(READER_BYTES, admission).await
+    }
+}
+
+impl Pieces {
+    /// How many rows there are in all.
+    pub fn n_rows(&self) -> u64 {
+        self.n_rows
+    }
+
+    /// The next rows, read on the compute pool; `None` behind the last.
+    ///
+    /// # Errors
+    /// What keeps them from being read. Nothing follows.
+    pub async fn next(&mut self) -> Result<Option<Table>> {
+        let Some((mut chunks, share)) = self.reader.take() else {
+            return Ok(None);
+        };
+        // the share goes with it: when nobody waits any more, it still reads to the end of the piece
+        let read = move |_: &_| Ok((chunks.next().transpose()?, (chunks, share)));
+        let read = self.compute.run(Admission::Wait, self.deadline, read);
+        let (Some(table), reader) = read.await? else {
+            return Ok(None);
+        };
+        self.reader = Some(reader);
+        let first = self.n_read;
+        self.n_read += table.n_rows();
+        let n_here = self.absent.partition_point(|cell| cell.row < self.n_read);
+        let here = self.absent.drain(..n_here).map(|cell| AbsentCell {
+            row: cell.row - first,
+            ..cell
+        });
+        Ok(Some(table.with_absent(here.collect())))
+    }
+}

@@ -1,0 +1,235 @@
+//! Points in leaves for the tree: as floats around one centre, the first coordinate of the points of a leaf before the second.
+//!
+//! Floats keep the difference of two coordinates to about 1e-7 of how far they are from the centre. What that can do to a
+//! distance is bounded ([`Centred::limit`]), so that no point that is near enough is lost; the few others that pass fall to the
+//! exact distance. The centre is about the median, so that few points far away make nothing worse for the others.
+
+use super::kernel::{Kernel, STRIP, squared_distance};
+use super::nearest::{Nearest, Neighbor};
+use super::points::Points;
+
+/// The points of a leaf, and a bit of a `u64` for each. Smaller leaves, of which fewer points are looked at, take longer.
+pub(super) const LEAF: usize = STRIP;
+
+/// The largest coordinate around the centre, in absolute value; all beyond count as it. That brings points and queries nearer
+/// to each other, never farther apart.
+const MAX_AROUND: f64 = 1e15;
+
+/// The points that the centre is the median of, at most.
+const SAMPLE: usize = 255;
+
+/// Four times the unit roundoff of floats: for the rounding of a query and a point, and as much again.
+const ROUNDOFF: f64 = 4.0 / 16_777_216.0;
+
+/// The points that may be near enough whose exact distances are taken together, so that they are fetched from memory at the
+/// same time.
+const TOGETHER: usize = 16;
+
+/// Room for these, and for a leaf that comes before they are full.
+const ROOM: usize = TOGETHER + LEAF;
+
+/// Added to each limit for each feature: more than what is lost where squares of floats are too small for a float.
+const UNDERFLOW: f64 = 1e-36;
+
+/// The points in leaves; a derivative of [`Points`].
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Leaves {
+    n_points: usize,
+    centre: Vec<f64>,
+    /// For each leaf and feature the coordinates of its points; infinity where the last leaf has none.
+    lanes: Vec<[f32; LEAF]>,
+}
+
+/// A row whose neighbours are looked for in a tree.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Query<'a> {
+    pub(super) row: &'a [f64],
+    /// The position of the point of which the row is a copy that is not its own neighbour.
+    pub(super) own: Option<usize>,
+}
+
+/// A query around the centre, and what is reused for all queries.
+#[derive(Debug)]
+pub(super) struct Centred {
+    values: Vec<f32>,
+    /// The distance from the centre.
+    norm: f64,
+    /// The positions of points that may be near enough, and how many there are.
+    near: Vec<u32>,
+    n_near: usize,
+}
+
+impl Centred {
+    /// The coordinates.
+    pub(super) fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// A squared distance in floats that no box or point is beyond whose exact squared distance is within `bound`.
+    ///
+    /// A point at the distance D is at most |q| + D from the centre, q being the query. In floats each of both moves by half a
+    /// [`ROUNDOFF`] of that at most, and each of the d squares and sums is rounded once.
+    pub(super) fn limit(&self, bound: f64) -> f32 {
+        let d = self.values.len() as f64;
+        let distance = bound.sqrt();
+        let farther = distance + ROUNDOFF * (distance + self.norm);
+        let rounded = farther * farther * (1.0 + (d + 16.0) * ROUNDOFF) + UNDERFLOW * d;
+        rounded as f32
+    }
+}
+
+impl Leaves {
+    pub(super) fn new(points: &Points) -> Self {
+        let d = points.n_features();
+        let n_leaves = points.len().div_ceil(LEAF);
+        let centre = median(points);
+        let mut lanes = vec![[f32::INFINITY; LEAF]; n_leaves * d];
+        for (leaf, lanes) in lanes.chunks_exact_mut(d).enumerate() {
+            let first = leaf * LEAF;
+            for i in 0..LEAF.min(points.len() - first) {
+                let values = points.point(first + i).iter().zip(&centre);
+                for (lanes, (x, c)) in lanes.iter_mut().zip(values) {
+                    lanes[i] = around(x - c) as f32;
+                }
+            }
+        }
+        Self {
+            n_points: points.len(),
+            centre,
+            lanes,
+        }
+    }
+
+    /// The number of leaves.
+    pub(super) fn len(&self) -> usize {
+        self.n_points.div_ceil(LEAF)
+    }
+
+    /// The number of features.
+    pub(super) fn n_features(&self) -> usize {
+        self.centre.len()
+    }
+
+    /// How many points a leaf has.
+    #[inline(always)]
+    fn n_in(&self, leaf: usize) -> usize {
+        LEAF.min(self.n_points - leaf * LEAF)
+    }
+
+    /// For each feature the least and the greatest coordinate of a leaf's points.
+    pub(super) fn extents(&self, leaf: usize) -> impl Iterator<Item = (f32, f32)> {
+        let (d, n) = (self.n_features(), self.n_in(leaf));
+        self.lanes[leaf * d..(leaf + 1) * d]
+            .iter()
+            .map(move |lanes| {
+                let ends = (f32::INFINITY, f32::NEG_INFINITY);
+                let wider = |(low, high): (f32, f32), &x: &f32| (low.min(x), high.max(x));
+                lanes[..n].iter().fold(ends, wider)
+            })
+    }
+
+    /// Room for a query.
+    pub(super) fn scratch(&self) -> Centred {
+        Centred {
+            values: vec![0.0; self.n_features()],
+            norm: 0.0,
+            near: vec![0; ROOM],
+            n_near: 0,
+        }
+    }
+
+    /// Puts a row around the centre.
+    #[inline(always)]
+    pub(super) fn centre(&self, row: &[f64], centred: &mut Centred) {
+        let mut squared = 0.0;
+        let values = row.iter().zip(&self.centre);
+        for (value, (x, c)) in centred.values.iter_mut().zip(values) {
+            let x = around(x - c);
+            squared += x * x;
+            *value = x as f32;
+        }
+        centred.norm = squared.sqrt();
+    }
+
+    /// Keeps the points of a leaf that may be within the limit, to be offered soon. Returns whether they should be now.
+    #[inline(always)]
+    pub(super) fn scan<K: Kernel>(
+        &self,
+        kernel: K,
+        leaf: usize,
+        limit: f32,
+        centred: &mut Centred,
+    ) -> bool {
+        let d = self.n_features();
+        let lanes = &self.lanes[leaf * d..(leaf + 1) * d];
+        let mut mask = kernel.within(lanes, &centred.values, limit);
+        // where the limit is infinite, so may be what is none
+        mask &= u64::MAX >> (LEAF - self.n_in(leaf));
+        while mask != 0 {
+            centred.near[centred.n_near] = (leaf * LEAF) as u32 + mask.trailing_zeros();
+            centred.n_near += 1;
+            mask &= mask - 1;
+        }
+        centred.n_near >= TOGETHER
+    }
+
+    /// Offers the points that were kept.
+    #[inline(always)]
+    pub(super) fn offer(
+        &self,
+        points: &Points,
+        query: Query<'_>,
+        centred: &mut Centred,
+        best: &mut Nearest,
+    ) {
+        let near = &centred.near[..centred.n_near];
+        centred.n_near = 0;
+        let mut distances = [0.0; ROOM];
+        for (distance, &position) in distances.iter_mut().zip(near) {
+            *distance = squared_distance(query.row, points.point(position as usize));
+        }
+        if best.bound() == f64::INFINITY && near.len() > best.wanted() {
+            // one of them may be the query itself
+            let mut nearest = distances;
+            let nearest = &mut nearest[..near.len()];
+            best.limit(
+                *nearest
+                    .select_nth_unstable_by(best.wanted(), f64::total_cmp)
+                    .1,
+            );
+        }
+        for (&squared, &position) in distances.iter().zip(near) {
+            if squared <= best.bound() {
+                let is_own = query.own == Some(position as usize);
+                best.offer(Neighbor {
+                    squared,
+                    position,
+                    copies: points.copies()[position as usize] - u32::from(is_own),
+                });
+            }
+        }
+    }
+
+    /// The bytes on the heap.
+    pub(super) fn size_bytes(&self) -> usize {
+        8 * self.centre.len() + size_of_val(self.lanes.as_slice())
+    }
+}
+
+/// The median of each feature, over points from all over the tree.
+fn median(points: &Points) -> Vec<f64> {
+    let step = points.len().div_ceil(SAMPLE);
+    let of_feature = |feature| {
+        let sample = (0..points.len()).step_by(step);
+        let mut values: Vec<f64> = sample.map(|i| points.point(i)[feature]).collect();
+        let middle = values.len() / 2;
+        *values.select_nth_unstable_by(middle, f64::total_cmp).1
+    };
+    (0..points.n_features()).map(of_feature).collect()
+}
+
+#[inline(always)]
+fn around(x: f64) -> f64 {
+    let x = if x < MAX_AROUND { x } else { MAX_AROUND };
+    if x > -MAX_AROUND { x } else { -MAX_AROUND }
+}

@@ -1,0 +1,163 @@
+//! Bringing rows down a tree in groups: all rows through the first window, side by side, and then those together that leave it
+//! by the same node, through the window after it.
+
+use std::hint::black_box;
+
+use super::side_by_side::{CODES, GATHERED, Outcomes, STAY, choose, transpose};
+use super::tree::{Node, TreeView};
+use super::walk::{CHUNK, Codes};
+use super::windows::WindowView;
+
+/// About how many comparisons of gathered rows with a split take as long as the rest of one row's walk does.
+const WALK: usize = 8;
+
+/// About how many of these the gathering takes for each [`CODES`] slots.
+const GATHERING: usize = 20;
+
+/// The memory that it takes, kept for the next tree.
+#[derive(Debug)]
+pub(super) struct Groups {
+    first: Box<Outcomes<CHUNK>>,
+    outcomes: Box<Outcomes<GATHERED>>,
+    /// The node by which each row leaves the first window.
+    exits: Vec<u8>,
+    /// The rows, ordered by that node.
+    rows: Vec<u16>,
+    /// The codes of gathered rows, slot by slot.
+    gathered: Vec<[[u8; GATHERED]; CODES]>,
+}
+
+impl Default for Groups {
+    fn default() -> Self {
+        Self {
+            first: Box::new([[0; CHUNK]; 256]),
+            outcomes: Box::new(STAY),
+            exits: Vec::new(),
+            rows: Vec::new(),
+            gathered: Vec::new(),
+        }
+    }
+}
+
+impl Groups {
+    /// Adds the score of each row that the windows bring to a leaf. The others go to `open`, each with the node where it is.
+    pub(super) fn add_tree<'a>(
+        &mut self,
+        tree: TreeView<'_>,
+        mut windows: impl Iterator<Item = WindowView<'a>>,
+        codes: &Codes<u8>,
+        sums: &mut [f64],
+        open: &mut Vec<(u32, u32)>,
+    ) {
+        let Some(first) = windows.next() else {
+            return;
+        };
+        self.leave_first(first, codes, sums.len());
+        let ends = self.sort(sums.len());
+        approach(tree.nodes);
+        let mut is_entered = [false; 256];
+        self.gathered
+            .resize(codes.n_slots().div_ceil(CODES), [[0; GATHERED]; CODES]);
+        for window in windows {
+            let root = window.root as usize;
+            let group = group_of(&self.rows, &ends, root);
+            is_entered[root] = true;
+            self.outcomes[..window.n_nodes].copy_from_slice(&STAY[..window.n_nodes]);
+            for rows in group.chunks(GATHERED) {
+                let cost = GATHERING * self.gathered.len() + window.splits.len();
+                if rows.len() * WALK < cost {
+                    open.extend(rows.iter().map(|&row| (window.root, u32::from(row))));
+                    continue;
+                }
+                gather(codes, rows, &mut self.gathered);
+                let gathered = self.gathered.as_flattened().as_flattened();
+                choose(window.splits, gathered, GATHERED, &mut self.outcomes);
+                for (&row, &outcome) in rows.iter().zip(&self.outcomes[0]) {
+                    let place = window.base + u32::from(outcome);
+                    let node = tree.nodes[place as usize];
+                    if node.is_leaf() {
+                        sums[usize::from(row)] += f64::from(node.score());
+                    } else {
+                        open.push((place, u32::from(row)));
+                    }
+                }
+            }
+        }
+        for (place, node) in tree.nodes[..first.n_nodes].iter().enumerate() {
+            let group = group_of(&self.rows, &ends, place);
+            if node.is_leaf() {
+                let score = f64::from(node.score());
+                group
+                    .iter()
+                    .for_each(|&row| sums[usize::from(row)] += score);
+            } else if !is_entered[place] {
+                open.extend(group.iter().map(|&row| (place as u32, u32::from(row))));
+            }
+        }
+    }
+
+    /// Brings all rows through the first window.
+    fn leave_first(&mut self, window: WindowView<'_>, codes: &Codes<u8>, n_rows: usize) {
+        for (node, outcomes) in self.first[..window.n_nodes].iter_mut().enumerate() {
+            *outcomes = [node as u8; CHUNK];
+        }
+        self.exits.resize(n_rows, 0);
+        for (chunk, exits) in self.exits.chunks_mut(CHUNK).enumerate() {
+            let (codes, stride) = codes.by_slot(chunk * CHUNK);
+            choose(window.splits, codes, stride, &mut self.first);
+            exits.copy_from_slice(&self.first[0][..exits.len()]);
+        }
+    }
+
+    /// Sorts the rows by the nodes by which they leave; where the rows of each node end.
+    fn sort(&mut self, n_rows: usize) -> [u32; 256] {
+        // two counts, because one that has just been written is slow to read
+        let mut counts = [[0_u32; 256]; 2];
+        for pair in self.exits.chunks(2) {
+            for (counts, &exit) in counts.iter_mut().zip(pair) {
+                counts[usize::from(exit)] += 1;
+            }
+        }
+        let mut sum = 0;
+        let mut ends: [u32; 256] = std::array::from_fn(|exit| {
+            let start = sum;
+            sum += counts[0][exit] + counts[1][exit];
+            start
+        });
+        self.rows.resize(n_rows, 0);
+        for (row, &exit) in self.exits.iter().enumerate() {
+            let end = &mut ends[usize::from(exit)];
+            self.rows[*end as usize] = row as u16;
+            *end += 1;
+        }
+        ends
+    }
+}
+
+/// Reads all nodes in their order, which brings them near the processor sooner than looking them up one by one does.
+fn approach(nodes: &[Node]) {
+    let lines = nodes.iter().step_by(64 / size_of::<Node>());
+    black_box(lines.fold(0, |bits, node| bits ^ node.child()));
+}
+
+/// The rows that leave by a node, given where those of each node end.
+fn group_of<'a>(rows: &'a [u16], ends: &[u32; 256], node: usize) -> &'a [u16] {
+    let start = if node == 0 { 0 } else { ends[node - 1] };
+    &rows[start as usize..ends[node] as usize]
+}
+
+/// Gathers the codes of up to [`GATHERED`] rows, at least one.
+fn gather(codes: &Codes<u8>, rows: &[u16], gathered: &mut [[[u8; GATHERED]; CODES]]) {
+    let (codes, shift) = codes.by_row();
+    let mut starts = [usize::from(rows[0]) << shift; GATHERED];
+    for (start, &row) in starts.iter_mut().zip(rows) {
+        *start = usize::from(row) << shift;
+    }
+    for (part, slots) in gathered.iter_mut().enumerate() {
+        let mut parts = [&[0; CODES]; GATHERED];
+        for (codes_of_row, start) in parts.iter_mut().zip(starts) {
+            *codes_of_row = &codes[start + part];
+        }
+        transpose(&parts, slots);
+    }
+}

@@ -1,0 +1,78 @@
+//! What is done with many rows side by side. Outcomes are the numbers of nodes, and so are the same on every processor.
+
+#[cfg(target_arch = "x86_64")]
+use super::avx2;
+use super::windows::Split;
+
+/// How many rows are gathered from a block at a time.
+pub(super) const GATHERED: usize = 32;
+
+/// How many codes of a row are gathered at a time.
+pub(super) const CODES: usize = 16;
+
+/// For each node of a window and each of `N` rows where the row ends up that comes to that node.
+pub(super) type Outcomes<const N: usize> = [[u8; N]; 256];
+
+/// Outcomes where every row stays where it is.
+pub(super) static STAY: Outcomes<GATHERED> = {
+    let mut stay = [[0; GATHERED]; 256];
+    let mut node = 0;
+    while node < 256 {
+        stay[node] = [node as u8; GATHERED];
+        node += 1;
+    }
+    stay
+};
+
+/// Fills the outcomes of the splits in their order. The codes of `N` rows for each slot start `stride` after those of the slot
+/// before.
+pub(super) fn choose<const N: usize>(
+    splits: &[Split],
+    codes: &[u8],
+    stride: usize,
+    outcomes: &mut Outcomes<N>,
+) {
+    #[cfg(target_arch = "x86_64")]
+    if avx2::choose(splits, codes, stride, outcomes) {
+        return;
+    }
+    choose_plain(splits, codes, stride, outcomes);
+}
+
+#[inline(always)]
+pub(super) fn choose_plain<const N: usize>(
+    splits: &[Split],
+    codes: &[u8],
+    stride: usize,
+    outcomes: &mut Outcomes<N>,
+) {
+    for split in splits {
+        let of_slot = &codes[usize::from(split.slot) * stride..][..N];
+        let left = outcomes[usize::from(split.child)];
+        let right = outcomes[usize::from(split.child.wrapping_add(1))];
+        let outcome = &mut outcomes[usize::from(split.node)];
+        for row in 0..N {
+            // a mask, so that compilers find the instructions for many rows
+            let goes_right = 0_u8.wrapping_sub(u8::from(of_slot[row] >= split.at_least));
+            outcome[row] = left[row] ^ ((left[row] ^ right[row]) & goes_right);
+        }
+    }
+}
+
+/// Turns codes row by row into codes slot by slot.
+pub(super) fn transpose(rows: &[&[u8; CODES]; GATHERED], slots: &mut [[u8; GATHERED]; CODES]) {
+    #[cfg(target_arch = "x86_64")]
+    if avx2::transpose(rows, slots) {
+        return;
+    }
+    transpose_plain(rows, slots);
+}
+
+pub(super) fn transpose_plain(
+    rows: &[&[u8; CODES]; GATHERED],
+    slots: &mut [[u8; GATHERED]; CODES],
+) {
+    for (slot, codes) in slots.iter_mut().enumerate() {
+        *codes = std::array::from_fn(|row| rows[row][slot]);
+    }
+}

@@ -1,0 +1,122 @@
+//! What is counted while the server runs, for Prometheus.
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
+
+/// What predictions have found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Predicted {
+    /// How many rows were scored.
+    pub n_rows: u64,
+    /// How many of them are anomalies.
+    pub n_anomalies: u64,
+    /// How many values were missing, infinite ones not included.
+    pub n_missing_values: u64,
+    /// How many values were infinite.
+    pub n_infinite_values: u64,
+    /// How many features were missing or infinite in at least one row.
+    pub n_missing_features: u64,
+    /// How many columns the model did not know.
+    pub n_unknown_features: u64,
+}
+
+/// The counters of one server. No name of a run, a feature or an owner is among them.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    predictions: Counter,
+    rows: Counter,
+    anomalies: Counter,
+    missing_values: Counter,
+    infinite_values: Counter,
+    missing_features: Counter,
+    unknown_features: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Counters that stand at 0.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("anomalyd");
+        let mut counter = |name, help| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        Self {
+            predictions: counter("predictions", "Predictions that were answered"),
+            rows: counter("rows_scored", "Rows that were scored"),
+            anomalies: counter("anomalies", "Rows that scored above their threshold"),
+            missing_values: counter("missing_values", "Values missing in rows that were scored"),
+            infinite_values: counter(
+                "infinite_values",
+                "Infinite values in rows that were scored",
+            ),
+            missing_features: counter(
+                "missing_features",
+                "Features that were missing or infinite in a row, once a prediction",
+            ),
+            unknown_features: counter(
+                "unknown_features",
+                "Columns that the model did not know, once a prediction and at most 100 of one",
+            ),
+            registry,
+        }
+    }
+
+    /// Counts a prediction that was answered.
+    pub fn count(&self, predicted: Predicted) {
+        self.predictions.inc();
+        self.rows.inc_by(predicted.n_rows);
+        self.anomalies.inc_by(predicted.n_anomalies);
+        self.missing_values.inc_by(predicted.n_missing_values);
+        self.infinite_values.inc_by(predicted.n_infinite_values);
+        self.missing_features.inc_by(predicted.n_missing_features);
+        self.unknown_features.inc_by(predicted.n_unknown_features);
+    }
+
+    /// All of them as OpenMetrics text, as Prometheus reads it.
+    ///
+    /// # Errors
+    /// None that a string as the target gives.
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_told() {
+        let metrics = Metrics::new();
+        let predicted = Predicted {
+            n_rows: 10,
+            n_anomalies: 2,
+            n_unknown_features: 3,
+            ..Predicted::default()
+        };
+        metrics.count(predicted);
+        metrics.count(predicted);
+        let text = metrics.text().expect("to memory");
+        for line in [
+            "anomalyd_predictions_total 2",
+            "anomalyd_rows_scored_total 20",
+            "anomalyd_anomalies_total 4",
+            "anomalyd_missing_values_total 0",
+            "anomalyd_unknown_features_total 6",
+        ] {
+            assert!(text.lines().any(|other| other == line), "{line}: {text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+    }
+}
