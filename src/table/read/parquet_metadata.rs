@@ -3,7 +3,7 @@
 
 use super::source::Source;
 use super::thrift::Type::{Binary, Bool, Byte, Double, Int, List, Struct};
-use super::thrift::{self, Type};
+use super::thrift::{Read, Thrift, Type, Unread};
 use crate::error::Result;
 use crate::table::invalid;
 
@@ -166,6 +166,9 @@ const BOUNDING_BOX: Fields = &[
     (8, Double),
 ];
 
+/// How deep groups may lie in one another. Columns that are read lie in none.
+const MAX_GROUPS: usize = 64;
+
 /// The largest footer. It is read as a whole, and takes several times as much memory then.
 const MAX_FOOTER_BYTES: u64 = 1 << 28;
 
@@ -189,7 +192,60 @@ pub(super) fn check(source: &Source) -> Result<()> {
         )));
     }
     match source.bytes(start, length as usize) {
-        Ok(footer) if &tail[4..] == b"PAR1" => thrift::check(&footer, FILE),
+        Ok(footer) if &tail[4..] == b"PAR1" => check_footer(&footer).map_err(|_| {
+            invalid("the file is no valid Parquet: its metadata is damaged, or nested too deeply")
+        }),
         _ => Ok(()),
     }
+}
+
+fn check_footer(footer: &[u8]) -> Read<()> {
+    Thrift::new(footer).check(FILE)?;
+    let mut thrift = Thrift::new(footer);
+    let mut field = 0;
+    while let Some(code) = thrift.field(&mut field)? {
+        match field {
+            2 => check_schema(&mut thrift)?,
+            _ => thrift.skip(code)?,
+        }
+    }
+    Ok(())
+}
+
+/// The library takes memory for as many children as a group says to have, and goes down into them without end. The elements of
+/// a schema come with each group before its children.
+fn check_schema(thrift: &mut Thrift<'_>) -> Read<()> {
+    let (n, _) = thrift.list()?;
+    // how many children are yet to come of each group that has begun
+    let mut open: Vec<i32> = Vec::new();
+    for _ in 0..n {
+        let n_children = children_of_element(thrift)?;
+        if n_children > 0 {
+            if n_children as u64 > n || open.len() >= MAX_GROUPS {
+                return Err(Unread::Damaged);
+            }
+            open.push(n_children);
+            continue;
+        }
+        while let Some(left) = open.last_mut() {
+            *left -= 1;
+            if *left > 0 {
+                break;
+            }
+            open.pop();
+        }
+    }
+    Ok(())
+}
+
+/// How many children the element of a schema says to have.
+fn children_of_element(thrift: &mut Thrift<'_>) -> Read<i32> {
+    let (mut n_children, mut field) = (0, 0);
+    while let Some(code) = thrift.field(&mut field)? {
+        match field {
+            5 => n_children = thrift.zigzag()? as i32,
+            _ => thrift.skip(code)?,
+        }
+    }
+    Ok(n_children)
 }

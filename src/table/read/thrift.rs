@@ -4,9 +4,6 @@
 //! what it does not know by the type that stands there. Lists of booleans cost no bytes then, so that a few bytes can keep it
 //! busy for hours. What is checked here to hold the right types is read by it in just the same steps.
 
-use crate::error::{Error, Result};
-use crate::table::invalid;
-
 /// What a field holds.
 #[derive(Debug)]
 pub(super) enum Type {
@@ -45,7 +42,7 @@ pub(super) enum Unread {
     Damaged,
 }
 
-type Read<T> = std::result::Result<T, Unread>;
+pub(super) type Read<T> = std::result::Result<T, Unread>;
 
 /// Bytes as far as they have been read.
 #[derive(Debug)]
@@ -104,12 +101,7 @@ impl<'a> Thrift<'a> {
     }
 
     fn check_list(&mut self, of: Option<&'static Type>, depth: usize) -> Read<()> {
-        let header = self.byte()?;
-        let n = match header >> 4 {
-            15 => self.varint()?,
-            n => u64::from(n),
-        };
-        let code = header & 0x0f;
+        let (n, code) = self.list()?;
         // nothing but booleans takes no bytes, and no metadata holds a list of these
         if n > 0 && matches!(code, TRUE | FALSE) {
             return Err(Unread::Damaged);
@@ -118,6 +110,16 @@ impl<'a> Thrift<'a> {
             self.check_value(code, of, depth + 1)?;
         }
         Ok(())
+    }
+
+    /// How many members a list has, and the code of their type.
+    pub(super) fn list(&mut self) -> Read<(u64, u8)> {
+        let header = self.byte()?;
+        let n = match header >> 4 {
+            15 => self.varint()?,
+            n => u64::from(n),
+        };
+        Ok((n, header & 0x0f))
     }
 
     /// The code of the next field of a struct, whose number is put into `number`; `None` at the end of the struct.
@@ -173,15 +175,6 @@ impl<'a> Thrift<'a> {
         let value = self.varint()?;
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
     }
-}
-
-/// Checks a struct that takes all of these bytes, or fewer.
-pub(super) fn check(bytes: &[u8], fields: &'static [(i16, Type)]) -> Result<()> {
-    Thrift::new(bytes).check(fields).map_err(|_| damaged())
-}
-
-fn damaged() -> Error {
-    invalid("the file is no valid Parquet: its metadata is damaged")
 }
 
 #[cfg(test)]

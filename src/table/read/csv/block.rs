@@ -133,7 +133,8 @@ fn parse_cell(
             _ => {}
         }
     }
-    if !is_text && (cell.eq_ignore_ascii_case(b"true") || cell.eq_ignore_ascii_case(b"false")) {
+    let is_boolean = cell.eq_ignore_ascii_case(b"true") || cell.eq_ignore_ascii_case(b"false");
+    if is_boolean && !is_text {
         cells.push_boolean(cell.len() == 4);
         return Ok(end);
     }

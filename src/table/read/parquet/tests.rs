@@ -220,12 +220,24 @@ fn metadata_that_is_no_such_metadata_is_refused_at_once() {
     let list = [&[0xf9, 0xf1, 0xff, 0xff, 0xff, 0xff, 7], footer].concat();
     // the version, as a text
     let text = [&[0x18, 1, b'x', 0][..], footer].concat();
-    for footer in [list, text] {
+    // a root of two billion columns: the version, a list of one element, and of that the name and the number of children
+    let wide = vec![
+        0x15, 2, 0x19, 0x1c, 0x48, 1, b'r', 0x15, 0xfe, 0xff, 0xff, 0xff, 0xf, 0, 0,
+    ];
+    // groups that each hold the next: repetition, name and one child
+    let group = [0x35, 0, 0x18, 1, b'g', 0x15, 2, 0];
+    let deep = [
+        &[0x15, 2, 0x19, 0xfc, 0xc0, 0x84, 0x3d][..],
+        &group.repeat(1_000_000),
+        &[0],
+    ]
+    .concat();
+    for footer in [list, text, wide, deep] {
         let length = (footer.len() as u32).to_le_bytes();
         let content = [before, &footer, &length, b"PAR1"].concat();
         assert_eq!(
             refusal(content, 1 << 20),
-            "the file is no valid Parquet: its metadata is damaged"
+            "the file is no valid Parquet: its metadata is damaged, or nested too deeply"
         );
     }
 }
