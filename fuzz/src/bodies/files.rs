@@ -80,7 +80,7 @@ pub(crate) fn check(content: &[u8], options: &FileOptions, chunk_rows: usize) ->
     }
     assert_eq!(summary.n_rows(), n_rows as u64, "rows in chunks");
 
-    let whole = read::whole(&source, options, LIMITS, &summary, &Context::new());
+    let whole = read::whole(&source, options, LIMITS, &summary, None, &Context::new());
     let whole = whole.expect("a scanned file can be read as a whole");
     if let Some(table) = &table {
         assert_same_rows(table, 0, &whole);

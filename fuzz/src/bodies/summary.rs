@@ -32,5 +32,5 @@ pub fn run(data: &[u8]) -> bool {
         }
     }
     assert_eq!(n_rows, summary.n_rows(), "rows");
-    read::whole(&source, &options, LIMITS, &summary, &Context::new()).is_ok()
+    read::whole(&source, &options, LIMITS, &summary, None, &Context::new()).is_ok()
 }

@@ -1,6 +1,6 @@
 //! Times as texts in every form, and as numbers since 1970.
 
-use anomalyd::features::time::{EpochUnit, TimeFormat, detect, detect_epoch};
+use anomalyd::features::time::{EpochSearch, EpochUnit, FormatSearch, TimeFormat, says_time};
 
 const FORMATS: [TimeFormat; 7] = [
     TimeFormat::Iso8601,
@@ -19,7 +19,7 @@ const UNITS: [EpochUnit; 4] = [
     EpochUnit::Nanoseconds,
 ];
 
-/// Reads the lines as texts, and the bytes as numbers, of a column that the first line names.
+/// Reads the lines as texts and as names, and the bytes as numbers.
 pub fn run(data: &[u8]) -> bool {
     let text = String::from_utf8_lossy(data);
     let mut is_any = false;
@@ -34,7 +34,13 @@ pub fn run(data: &[u8]) -> bool {
             }
         }
     }
-    if let Some(format) = detect(text.lines()) {
+    let mut search = FormatSearch::default();
+    for line in text.lines() {
+        let is_left = search.see(line);
+        assert_eq!(is_left, search.found().is_some(), "{line:?}");
+        says_time(line);
+    }
+    if let Some(format) = search.found() {
         for line in text.lines() {
             assert!(format.parse(line).is_ok(), "{line:?} is not in {format}");
         }
@@ -52,12 +58,14 @@ pub fn run(data: &[u8]) -> bool {
             }
         }
     }
-    for name in ["time", text.lines().next().unwrap_or_default()] {
-        if let Some(unit) = detect_epoch(name, &numbers) {
-            is_any = true;
-            for number in numbers.iter().filter(|number| !number.is_nan()) {
-                assert!(unit.parse(*number).is_ok(), "{number:?} is not in {unit}");
-            }
+    let mut search = EpochSearch::default();
+    for &number in &numbers {
+        search.see(number);
+    }
+    if let Some(unit) = search.found() {
+        is_any = true;
+        for number in numbers.iter().filter(|number| !number.is_nan()) {
+            assert!(unit.parse(*number).is_ok(), "{number:?} is not in {unit}");
         }
     }
     is_any
