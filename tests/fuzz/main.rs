@@ -40,9 +40,11 @@ fn what_was_found_is_read_without_panic() {
     }
 }
 
+/// Writes the seeds to the folder that `FUZZ_SEEDS` names, too, if it names one: `fuzz/run` begins with them.
 #[test]
 fn every_seed_is_read_to_its_end() {
     let seeds = seeds::all();
+    let folder = std::env::var_os("FUZZ_SEEDS").map(PathBuf::from);
     for (target, run) in TARGETS {
         let mut of_target = seeds
             .iter()
@@ -55,6 +57,11 @@ fn every_seed_is_read_to_its_end() {
                 "{target} refuses the seed {}",
                 seed.name
             );
+            if let Some(folder) = &folder {
+                let folder = folder.join(seed.target);
+                fs::create_dir_all(&folder).expect("writable");
+                fs::write(folder.join(&seed.name), &seed.content).expect("writable");
+            }
         }
     }
 }
@@ -78,16 +85,5 @@ fn every_target_is_built_and_has_a_corpus() {
             manifest.contains(&format!("name = \"{target}\"")),
             "{target}"
         );
-    }
-}
-
-/// Writes the seeds to `fuzz/seeds`, where `fuzz/run` begins: `cargo test --test fuzz -- --ignored`.
-#[test]
-#[ignore = "writes files"]
-fn write_seeds() {
-    for seed in seeds::all() {
-        let folder = fuzz_folder().join("seeds").join(seed.target);
-        fs::create_dir_all(&folder).expect("writable");
-        fs::write(folder.join(seed.name), seed.content).expect("writable");
     }
 }
