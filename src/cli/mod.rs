@@ -18,6 +18,7 @@ mod health;
 mod input;
 mod models;
 mod output;
+mod pages;
 mod params;
 mod predict;
 mod progress;

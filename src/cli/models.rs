@@ -5,14 +5,13 @@ use std::io::Write;
 use super::Format;
 use super::confirm::confirm_deletion;
 use super::connect::{Client, Connection};
-use super::error::{Error, Result};
+use super::error::Result;
+use super::pages::{self, PAGE_SIZE};
 use super::render::{json, model};
 use super::train::answered;
 use crate::proto::v1::{
     DeleteRunRequest, GetModelRequest, ListModelsRequest, ListModelsResponse, Model,
 };
-
-const PAGE_SIZE: u32 = 1000;
 
 /// The arguments of `models`.
 #[derive(Debug, clap::Args)]
@@ -67,25 +66,15 @@ impl ModelsArgs {
 
 /// The active version of every run, page after page.
 pub(super) async fn list(client: &mut Client) -> Result<Vec<Model>> {
-    let mut models = Vec::new();
-    let mut page_token = String::new();
-    loop {
+    let page = async |page_token| {
         let request = ListModelsRequest {
             page_size: PAGE_SIZE,
-            page_token: page_token.clone(),
+            page_token,
         };
         let page = client.list_models(request).await?.into_inner();
-        models.extend(page.models);
-        if page.next_page_token.is_empty() {
-            return Ok(models);
-        }
-        if page.next_page_token == page_token {
-            return Err(Error::failed(
-                "the server answered the same page token twice",
-            ));
-        }
-        page_token = page.next_page_token;
-    }
+        Ok((page.models, page.next_page_token))
+    };
+    pages::all(page).await
 }
 
 impl ShowArgs {

@@ -75,7 +75,8 @@ impl<S: Store> Datasets<S> {
             .map(|(open, _)| open)
     }
 
-    /// Reads a dataset as a whole, or the rows of a draw. `known_texts` are the columns of a CSV file that are read as texts whatever they look like.
+    /// Reads a dataset as a whole, or the rows of a draw. `known_texts` are the columns of a CSV file that are read as texts
+    /// whatever they look like.
     ///
     /// Fails when there are more values than a table may have, and, with [`Admission::Refuse`], when other datasets that are
     /// being read take too much memory at the moment.

@@ -63,14 +63,16 @@ impl Schema {
     /// Fails when no choice of those columns has as many, and when different choices have and disagree on what is `needed`.
     pub(super) fn by_position(&self, n_columns: usize, needed: &[Role]) -> Result<Order> {
         // the features alone, or all columns of the training but for labels and what is ignored, or one of these, or all
-        let without: [&[Role]; 6] = [
+        let mut without: Vec<&[Role]> = vec![
             &[Role::Label, Role::Time, Role::Series, Role::Ignored],
-            &[Role::Time, Role::Series, Role::Ignored],
             &[Role::Label, Role::Ignored],
             &[Role::Label],
             &[Role::Ignored],
             &[],
         ];
+        if needed.contains(&Role::Label) && !needed.contains(&Role::Time) {
+            without.push(&[Role::Time, Role::Series, Role::Ignored]);
+        }
         let n_features = self.n_features();
         let n_with = |without: &[Role]| {
             let others = self.others().iter();
@@ -273,8 +275,13 @@ mod tests {
         let values = vec![1.7e9, 1.0, 2.0, 0.0];
         let table = Table::from_row_major(Some(names), 4, values).expect("a table");
         let schema = Schema::learn(&table, &roles).expect("a schema");
-        // a and one of three other columns
-        assert!(schema.by_position(2, &[]).is_err());
+        // to score: a with its time; to learn, it may be with its label
+        let order = schema.by_position(2, &[]).expect("all but the label");
+        assert_eq!(order.features, Some(vec![Some(1)]));
+        assert!(schema.by_position(2, &[Role::Label]).is_err());
+        let learned = [Role::Label, Role::Time, Role::Series];
+        let order = schema.by_position(2, &learned).expect("times are needed");
+        assert_eq!(order.place(&schema, Role::Time), Some(0));
         let order = schema
             .by_position(1, &[Role::Label])
             .expect("the feature alone");

@@ -70,8 +70,8 @@ impl Categories {
     }
 
     /// Takes in the texts of a column that are not known yet, in the order of their bytes, so that the order of rows changes
-    /// nothing. Fails, naming the feature, when there would be too many.
-    fn learn(&mut self, column: &TextColumn, feature: &str) -> Result<()> {
+    /// nothing; what they take. Fails, naming the feature, when there would be too many.
+    fn learn(&mut self, column: &TextColumn, feature: &str) -> Result<Size> {
         let new = self.new_texts(column);
         let n_bytes = self.n_bytes + new.iter().map(String::len).sum::<usize>();
         if self.len() + new.len() > MAX_TEXTS || n_bytes > MAX_BYTES {
@@ -82,12 +82,11 @@ impl Categories {
             );
             return Err(Error::new(Reason::UnusableRows, message).at("records"));
         }
-        self.add(new);
-        Ok(())
+        Ok(self.add(new))
     }
 
     /// The same, but leaves out what there is no room for, here or in all features together.
-    fn learn_what_fits(&mut self, column: &TextColumn, room: Size) {
+    fn learn_what_fits(&mut self, column: &TextColumn, room: Size) -> Size {
         let mut n_bytes = room.n_bytes.min(MAX_BYTES.saturating_sub(self.n_bytes));
         let n_texts = room.n_texts.min(MAX_TEXTS.saturating_sub(self.len()));
         let mut new = self.new_texts(column);
@@ -97,7 +96,7 @@ impl Categories {
             n_bytes -= if fits { text.len() } else { 0 };
             fits
         });
-        self.add(new);
+        self.add(new)
     }
 
     fn new_texts(&self, column: &TextColumn) -> Vec<String> {
@@ -111,12 +110,18 @@ impl Categories {
         new
     }
 
-    fn add(&mut self, new: Vec<String>) {
+    /// Adds texts; what they take.
+    fn add(&mut self, new: Vec<String>) -> Size {
+        let taken = Size {
+            n_texts: new.len(),
+            n_bytes: new.iter().map(String::len).sum(),
+        };
+        self.n_bytes += taken.n_bytes;
         for text in new {
-            self.n_bytes += text.len();
             self.index.insert(text.clone(), self.texts.len() as u32);
             self.texts.push(text);
         }
+        taken
     }
 
     /// The number of each row's text: NaN where it is missing, [`UNKNOWN`] where it is not known.
@@ -179,12 +184,7 @@ impl Vocabulary {
                 continue;
             };
             let name = &schema.features()[feature];
-            let before = categories.size();
-            categories.learn(texts, name)?;
-            room = categories
-                .size()
-                .less(before)
-                .and_then(|taken| left.less(taken));
+            room = left.less(categories.learn(texts, name)?);
             if room.is_none() {
                 let message = format!(
                     "the text columns up to {} have more than {} different texts or {} bytes of them together; leave those \
@@ -239,12 +239,7 @@ impl Vocabulary {
         let mut room = self.room();
         for (feature, texts) in self.columns_of(schema, table) {
             if let (Some(Some(categories)), Some(left)) = (self.0.get_mut(feature), room) {
-                let before = categories.size();
-                categories.learn_what_fits(texts, left);
-                room = categories
-                    .size()
-                    .less(before)
-                    .and_then(|taken| left.less(taken));
+                room = left.less(categories.learn_what_fits(texts, left));
             }
         }
     }

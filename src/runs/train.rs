@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::commit::{Base, Outcome, Prepared, Write};
 use super::get::VersionSelector;
 use super::{Caller, Described, RequestId, RunId, Runs};
@@ -11,14 +13,14 @@ use crate::pipeline::{TableSource, TrainSpec};
 use crate::store::{Store, key};
 use crate::table::Table;
 
-/// The rows to train on.
+/// The rows to train on, with the share of the memory for datasets that they take as long as they are learned from.
 pub enum TrainRows {
     /// None: baselines are given.
     None,
-    /// All in memory.
-    Table(Table),
+    /// All in memory; those of a dataset with their share.
+    Table(Table, Option<OwnedSemaphorePermit>),
     /// More than can be held.
-    Tables(Box<dyn TableSource + Send>),
+    Tables(Box<dyn TableSource + Send>, OwnedSemaphorePermit),
 }
 
 impl<S: Store> Runs<S> {
@@ -48,8 +50,8 @@ impl<S: Store> Runs<S> {
             .run(Admission::Refuse, caller.deadline, move |context| {
                 let fitted = match rows {
                     TrainRows::None => spec.fit(None, context),
-                    TrainRows::Table(table) => spec.fit(Some(table), context),
-                    TrainRows::Tables(tables) => spec.fit_streamed(&*tables, context),
+                    TrainRows::Table(table, _share) => spec.fit(Some(table), context),
+                    TrainRows::Tables(tables, _share) => spec.fit_streamed(&*tables, context),
                 };
                 Prepared::encode(fitted?)
             })

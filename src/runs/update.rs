@@ -190,7 +190,7 @@ mod tests {
             run_id.clone(),
             None,
             spec,
-            TrainRows::Table(table.clone()),
+            TrainRows::Table(table.clone(), None),
         )
         .await
         .expect("trains");

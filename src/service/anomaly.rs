@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::OwnedSemaphorePermit;
 use tonic::{Extensions, Request, Response, Status, Streaming};
 
 use super::convert::prediction::{Answer, Detail};
@@ -14,7 +13,7 @@ use super::{page, predict_stream};
 use crate::compute::Admission;
 use crate::context::Deadline;
 use crate::datasets::Datasets;
-use crate::error::{Error, Kind, Reason, Result};
+use crate::error::{Error, Reason, Result};
 use crate::pipeline::{TableSource as _, TrainSpec};
 use crate::proto::v1::anomaly_service_server::AnomalyService;
 use crate::proto::v1::{
@@ -53,16 +52,15 @@ impl<S: Store> AnomalyGrpc<S> {
         }
     }
 
-    /// The rows that a training learns from, and what is to be kept as long as they are in memory. A large dataset is walked
-    /// over where the detector can learn so.
+    /// The rows that a training learns from. A large dataset is walked over where the detector can learn so.
     async fn rows_to_train(
         &self,
         caller: Caller,
         spec: &TrainSpec,
         input: Option<Input>,
-    ) -> Result<(TrainRows, Option<OwnedSemaphorePermit>)> {
+    ) -> Result<TrainRows> {
         let Some(input) = input else {
-            return Ok((TrainRows::None, None));
+            return Ok(TrainRows::None);
         };
         let mut draw = spec.draw();
         if let Input::Dataset(id, known_texts) = &input {
@@ -74,7 +72,7 @@ impl<S: Store> AnomalyGrpc<S> {
             let n_cells = tables.n_cells(draw.map_or(n_rows, |draw| draw.n));
             if draw.is_none() && n_cells > MAX_HELD_CELLS && spec.detector.can_stream() {
                 let share = self.datasets.reader_share(Admission::Refuse).await?;
-                return Ok((TrainRows::Tables(Box::new(tables)), Some(share)));
+                return Ok(TrainRows::Tables(Box::new(tables), share));
             }
             if n_cells > MAX_CELLS as u64 {
                 return Err(match draw {
@@ -97,7 +95,7 @@ impl<S: Store> AnomalyGrpc<S> {
         let (table, share) = input
             .table(&self.datasets, caller, draw, Admission::Refuse)
             .await?;
-        Ok((TrainRows::Table(table), share))
+        Ok(TrainRows::Table(table, share))
     }
 }
 
@@ -131,7 +129,7 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         let (spec, input) = train::receive(request, like.as_deref(), self.reservoir_size)?;
         // before a dataset is read for nothing
         spec.check_request(input.is_some())?;
-        let (rows, _share) = self.rows_to_train(caller, &spec, input).await?;
+        let rows = self.rows_to_train(caller, &spec, input).await?;
         let described = self
             .runs
             .train(caller, run_id, request_id, spec, rows)
@@ -166,10 +164,8 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
             let detail = Detail::receive(request.detail, default(pieces.n_rows()))?;
             let answer = Answer::new(scorer.clone(), detail, None);
             answer.check_room(pieces.n_rows())?;
-            let answer = Feed::new(caller, scorer, answer)
-                .of_dataset(pieces)
-                .await
-                .map_err(of_dataset)?;
+            let feed = Feed::new(caller, scorer, answer);
+            let answer = feed.of_dataset(pieces).await?;
             self.metrics.count(answer.counts());
             return Ok(Response::new(answer.into()));
         }
@@ -277,14 +273,6 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         Ok(Response::new(DeleteRunResponse {
             n_versions: Some(u32::try_from(n_versions).unwrap_or(u32::MAX)),
         }))
-    }
-}
-
-/// An error of the rows of a dataset: they have no place in the request.
-fn of_dataset(error: Error) -> Error {
-    match error.kind() {
-        Kind::InvalidArgument => error.at("records.dataset_id"),
-        _ => error,
     }
 }
 

@@ -20,8 +20,34 @@ pub(super) struct Feed {
     answer: Answer,
     /// How many rows have been received.
     n_rows: u64,
-    /// The table that is being scored, and the index of its first row among all.
-    running: Option<(u64, Running<Scored>)>,
+    /// The table that is being scored, and where its rows come from.
+    running: Option<(Origin, Running<Scored>)>,
+}
+
+/// Where the rows of a table come from.
+#[derive(Debug, Clone, Copy)]
+struct Origin {
+    /// The index of the first one among all rows.
+    first_row: u64,
+    of_dataset: bool,
+}
+
+impl Origin {
+    /// An error of such rows with where they are among all: it counts rows within them. The rows of a dataset have no place of
+    /// their own in the request.
+    fn locate(self, error: Error) -> Error {
+        if error.kind() != Kind::InvalidArgument {
+            return error;
+        }
+        let error = match self.first_row {
+            0 => error,
+            first_row => error.during(&format!("in the records from row {first_row} on")),
+        };
+        match self.of_dataset {
+            true => error.at("records.dataset_id"),
+            false => error,
+        }
+    }
 }
 
 impl Feed {
@@ -59,7 +85,7 @@ impl Feed {
             input => {
                 let table = input.table(datasets, self.caller, None, Admission::Wait);
                 let (table, _) = table.await.map_err(|error| self.located(error))?;
-                self.push_table(table).await
+                self.push_table(table, false).await
             }
         }
     }
@@ -72,18 +98,25 @@ impl Feed {
 
     async fn push_pieces(&mut self, mut pieces: Pieces) -> Result<()> {
         while let Some(table) = pieces.next().await? {
-            self.push_table(table).await?;
+            self.push_table(table, true).await?;
         }
         Ok(())
     }
 
     /// An error of the records that come next, with where among all they are.
     pub(super) fn located(&self, error: Error) -> Error {
-        located(error, self.n_rows)
+        self.origin(false).locate(error)
     }
 
-    async fn push_table(&mut self, table: Table) -> Result<()> {
-        let first_row = self.n_rows;
+    fn origin(&self, of_dataset: bool) -> Origin {
+        Origin {
+            first_row: self.n_rows,
+            of_dataset,
+        }
+    }
+
+    async fn push_table(&mut self, table: Table, of_dataset: bool) -> Result<()> {
+        let origin = self.origin(of_dataset);
         self.n_rows += table.n_rows() as u64;
         self.answer.check_room(self.n_rows)?;
         let with_details = self.answer.wants_details();
@@ -95,7 +128,7 @@ impl Feed {
             .scorer
             .submit(Admission::Wait, table, self.history.clone(), with_details)
             .await?;
-        let previous = self.running.replace((first_row, next));
+        let previous = self.running.replace((origin, next));
         self.take(previous).await
     }
 
@@ -106,21 +139,11 @@ impl Feed {
         Ok(self.answer)
     }
 
-    async fn take(&mut self, scored: Option<(u64, Running<Scored>)>) -> Result<()> {
-        if let Some((first_row, running)) = scored {
-            let scored = running.await.map_err(|error| located(error, first_row))?;
+    async fn take(&mut self, scored: Option<(Origin, Running<Scored>)>) -> Result<()> {
+        if let Some((origin, running)) = scored {
+            let scored = running.await.map_err(|error| origin.locate(error))?;
             self.answer.add(scored)?;
         }
         Ok(())
-    }
-}
-
-/// The error with where among all rows its records are: it counts rows within them.
-fn located(error: Error, first_row: u64) -> Error {
-    match error.kind() {
-        Kind::InvalidArgument if first_row > 0 => {
-            error.during(&format!("in the records from row {first_row} on"))
-        }
-        _ => error,
     }
 }

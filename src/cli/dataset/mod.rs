@@ -6,6 +6,7 @@ use super::Format;
 use super::confirm::confirm_deletion;
 use super::connect::{Connection, DatasetClient};
 use super::error::{Error, Result};
+use super::pages::{self, PAGE_SIZE};
 use super::render::{dataset, json};
 use super::train::WriteArgs;
 use crate::proto::v1::{
@@ -14,8 +15,6 @@ use crate::proto::v1::{
 };
 
 mod upload;
-
-const PAGE_SIZE: u32 = 1000;
 
 /// What can be done with datasets.
 #[derive(Debug, clap::Subcommand)]
@@ -136,25 +135,15 @@ impl ListArgs {
 
 /// Every dataset without its columns, page after page.
 async fn list(client: &mut DatasetClient) -> Result<Vec<Dataset>> {
-    let mut datasets = Vec::new();
-    let mut page_token = String::new();
-    loop {
+    let page = async |page_token| {
         let request = ListDatasetsRequest {
             page_size: PAGE_SIZE,
-            page_token: page_token.clone(),
+            page_token,
         };
         let page = client.list_datasets(request).await?.into_inner();
-        datasets.extend(page.datasets);
-        if page.next_page_token.is_empty() {
-            return Ok(datasets);
-        }
-        if page.next_page_token == page_token {
-            return Err(Error::failed(
-                "the server answered the same page token twice",
-            ));
-        }
-        page_token = page.next_page_token;
-    }
+        Ok((page.datasets, page.next_page_token))
+    };
+    pages::all(page).await
 }
 
 impl GetArgs {

@@ -121,14 +121,9 @@ fn range(column: &DatasetColumn) -> (String, String) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::written;
     use super::*;
     use crate::proto::v1::{ColumnType, FileFormat};
-
-    fn text(write: impl FnOnce(&mut dyn Write) -> Result<()>) -> String {
-        let mut out = Vec::new();
-        write(&mut out).expect("a vector takes everything");
-        String::from_utf8(out).expect("text")
-    }
 
     /// The cells of the line that begins with a name.
     fn cells(text: &str, name: &str) -> Vec<String> {
@@ -187,7 +182,7 @@ mod tests {
 
     #[test]
     fn what_was_stored_is_told_in_short() {
-        let text = text(|out| write_stored(out, &dataset()));
+        let text = written(|out| write_stored(out, &dataset()));
         let first = text.lines().next().expect("a line");
         assert_eq!(
             first,
@@ -200,7 +195,7 @@ mod tests {
 
     #[test]
     fn columns_are_described_by_what_they_hold() {
-        let text = text(|out| write_dataset(out, &dataset()));
+        let text = written(|out| write_dataset(out, &dataset()));
         for expected in ["00ab", "1970-01-01T00:00:00Z", "57 B", "json_lines"] {
             assert!(text.contains(expected), "{expected} in {text}");
         }
@@ -225,8 +220,8 @@ mod tests {
 
     #[test]
     fn an_empty_list_says_what_to_do() {
-        assert!(text(|out| write_list(out, &[])).contains("anomalyd dataset upload"));
-        let text = text(|out| write_list(out, &[dataset()]));
+        assert!(written(|out| write_list(out, &[])).contains("anomalyd dataset upload"));
+        let text = written(|out| write_list(out, &[dataset()]));
         assert_eq!(
             cells(&text, "june"),
             [

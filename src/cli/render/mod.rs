@@ -9,3 +9,11 @@ mod parameters;
 pub(super) mod plot;
 pub(super) mod prediction;
 pub(super) mod table;
+
+/// What is written.
+#[cfg(test)]
+fn written(write: impl FnOnce(&mut dyn std::io::Write) -> super::error::Result<()>) -> String {
+    let mut out = Vec::new();
+    write(&mut out).expect("a vector takes everything");
+    String::from_utf8(out).expect("text")
+}

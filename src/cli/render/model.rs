@@ -193,14 +193,9 @@ fn scaler(scaler: Scaler) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::written;
     use super::*;
     use crate::proto::v1::{Baseline, FeatureStatistics, IsolationForest, ZScore, model};
-
-    fn text(write: impl FnOnce(&mut dyn Write) -> Result<()>) -> String {
-        let mut out = Vec::new();
-        write(&mut out).expect("a vector takes everything");
-        String::from_utf8(out).expect("text")
-    }
 
     #[test]
     fn a_model_is_shown_with_its_parameters_features_and_metrics() {
@@ -229,7 +224,7 @@ mod tests {
             }),
             ..Default::default()
         };
-        let text = text(|out| write_model(out, &model, 3, &[2, 3]));
+        let text = written(|out| write_model(out, &model, 3, &[2, 3]));
         for expected in [
             "n_estimators=100, random_state=0",
             "2, 3",
@@ -261,8 +256,8 @@ mod tests {
 
     #[test]
     fn an_empty_list_says_what_to_do() {
-        assert!(text(|out| write_list(out, &[])).contains("anomalyd train"));
-        let listed = text(|out| {
+        assert!(written(|out| write_list(out, &[])).contains("anomalyd train"));
+        let listed = written(|out| {
             write_list(
                 out,
                 &[Model {

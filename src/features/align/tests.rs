@@ -3,12 +3,21 @@ use crate::features::Roles;
 use crate::features::schema::tests::{labelled, schema, table, texts, typed};
 use crate::table::{AbsentCell, Column};
 
-fn align(schema: &Schema, table: Table, purpose: Purpose) -> Result<Aligned> {
-    let how = Matching {
-        purpose,
+/// To score rows strictly that need no history.
+fn scoring(vocabulary: &Vocabulary) -> Matching<'_> {
+    Matching {
+        purpose: Purpose::Score,
         policy: FeaturePolicy::Strict,
         needs_history: false,
-        vocabulary: &Vocabulary::default(),
+        vocabulary,
+    }
+}
+
+fn align(schema: &Schema, table: Table, purpose: Purpose) -> Result<Aligned> {
+    let none = Vocabulary::default();
+    let how = Matching {
+        purpose,
+        ..scoring(&none)
     };
     schema.align(table, how)
 }
@@ -133,11 +142,10 @@ fn columns_with_a_role_are_allowed_and_not_needed_when_rows_are_scored() {
 #[test]
 fn a_flexible_schema_fills_what_is_missing_and_names_what_is_unknown() {
     let schema = schema(&["a", "b"], None);
+    let none = Vocabulary::default();
     let how = Matching {
-        purpose: Purpose::Score,
         policy: FeaturePolicy::Flexible,
-        needs_history: false,
-        vocabulary: &Vocabulary::default(),
+        ..scoring(&none)
     };
     let aligned = schema
         .align(table(&["new", "b"], &[9.0, 2.0]), how)
@@ -161,12 +169,7 @@ fn values_of_another_type_are_named() {
     ]);
     let schema = Schema::learn(&trained, &Roles::default()).expect("a schema");
     let vocabulary = Vocabulary::learn(&schema, &trained).expect("few");
-    let how = Matching {
-        purpose: Purpose::Score,
-        policy: FeaturePolicy::Strict,
-        needs_history: false,
-        vocabulary: &vocabulary,
-    };
+    let how = scoring(&vocabulary);
     let aligned = schema.align(trained, how).expect("aligned");
     assert_eq!(aligned.features.column(0).to_vec(), [1.0, 0.0]);
     let numbers = typed(&[
@@ -202,11 +205,10 @@ fn rows_that_need_a_history_say_when_and_of_which_series_they_are() {
         ..Roles::default()
     };
     let schema = Schema::learn(&trained, &roles).expect("a schema");
+    let none = Vocabulary::default();
     let how = Matching {
-        purpose: Purpose::Score,
-        policy: FeaturePolicy::Strict,
         needs_history: true,
-        vocabulary: &Vocabulary::default(),
+        ..scoring(&none)
     };
     let refused = |table: Table| {
         let error = schema.align(table, how).expect_err("refused");
@@ -236,11 +238,10 @@ fn series_keep_the_type_that_they_had() {
     let series = |schema: &Schema, series: Column| {
         let n = series.len();
         let table = typed(&[("value", Column::Numbers(vec![1.0; n])), ("sensor", series)]);
+        let none = Vocabulary::default();
         let how = Matching {
-            purpose: Purpose::Score,
-            policy: FeaturePolicy::Strict,
             needs_history: true,
-            vocabulary: &Vocabulary::default(),
+            ..scoring(&none)
         };
         let aligned = schema
             .align(table, how)

@@ -13,7 +13,7 @@ use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::Limits;
 use super::arrays::guarded;
-use super::page_sizes::{MAX_PAGE_BYTES, damaged};
+use super::page_sizes::{MAX_PAGE_BYTES, damaged, too_large};
 use super::parquet::{Bytewise, FORMAT};
 use super::source::Source;
 use crate::error::Result;
@@ -58,10 +58,7 @@ pub(super) fn check(
         };
         decompressed = decompressed.saturating_add(written_out);
         if decompressed > limits.decompressed_bytes {
-            return Err(invalid(format!(
-                "the pages of the file decompress to more than {} bytes",
-                limits.decompressed_bytes
-            )));
+            return Err(too_large(limits));
         }
     }
     Ok(decompressed)

@@ -86,10 +86,7 @@ fn check_chunk(
             )));
         }
         if compression != Compression::UNCOMPRESSED && decompressed > limits.decompressed_bytes {
-            return Err(invalid(format!(
-                "the pages of the file decompress to more than {} bytes",
-                limits.decompressed_bytes
-            )));
+            return Err(too_large(limits));
         }
         if matches!(compression, Compression::GZIP(_)) && header.is_compressed {
             check_gzip(source, at, &header)?;
@@ -212,6 +209,13 @@ fn page_header(bytes: &[u8]) -> std::result::Result<PageHeader, Unread> {
         dictionary_values: size(dictionary_values)?,
         has_lengths,
     })
+}
+
+pub(super) fn too_large(limits: Limits) -> Error {
+    invalid(format!(
+        "the pages of the file decompress to more than {} bytes",
+        limits.decompressed_bytes
+    ))
 }
 
 pub(super) fn damaged() -> Error {
