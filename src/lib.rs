@@ -3,7 +3,7 @@
 //! Rows come in as [`table::Table`]s; [`features`] makes matrices of them; a [`detector`] scores those; [`calibration`] sets
 //! the threshold; [`statistics`] is what they count with; [`pipeline`] joins these into a [`pipeline::Model`] that can be
 //! stored in an [`envelope`]. [`runs`] and [`datasets`] are the use cases over the [`compute`] pool and the [`store`].
-//! [`service`] speaks protobuf, [`server`] speaks HTTP/2, and [`cli`] speaks to people.
+//! [`huge_pages`] is the allocator of the program. [`service`] speaks protobuf, [`server`] speaks HTTP/2, and [`cli`] speaks to people.
 //!
 //! Dependencies point one way, from [`cli`] down; `tests/architecture.rs` keeps it so. Two promises hold throughout:
 //!
@@ -22,6 +22,7 @@ pub mod detector;
 pub mod envelope;
 pub mod error;
 pub mod features;
+pub mod huge_pages;
 pub mod le_bytes;
 pub mod pipeline;
 pub mod proto;

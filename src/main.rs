@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+use anomalyd::huge_pages::HugePages;
+
+#[global_allocator]
+static ALLOCATOR: HugePages = HugePages;
+
 fn main() -> ExitCode {
     anomalyd::cli::run()
 }

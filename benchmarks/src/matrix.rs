@@ -8,9 +8,6 @@ use anomalyd::detector::Detector;
 use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 
-/// How many rows a thread scores at a time.
-const BLOCK_ROWS: usize = 1024;
-
 /// Reads a file of little-endian doubles, row by row, into a matrix of this many columns.
 pub fn read_matrix(path: &Path, n_columns: usize) -> Result<Array2<f64>, Box<dyn Error>> {
     let bytes = std::fs::read(path)?;
@@ -26,12 +23,14 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     (result, start.elapsed().as_secs_f64())
 }
 
-/// Scores all rows on rayon's current pool.
+/// Scores all rows on rayon's current pool, in blocks as a model does.
 pub fn score(detector: &dyn Detector, rows: ArrayView2<'_, f64>) -> Vec<f64> {
     let mut scores = vec![0.0; rows.nrows()];
+    let block_rows = detector.block_rows();
     scores
-        .par_chunks_mut(BLOCK_ROWS)
-        .zip(rows.axis_chunks_iter(Axis(0), BLOCK_ROWS))
+        .par_chunks_mut(block_rows)
+        .zip(rows.axis_chunks_iter(Axis(0), block_rows))
+        .with_max_len(1)
         .for_each(|(scores, rows)| detector.score_block(rows, scores));
     scores
 }

@@ -124,6 +124,9 @@ impl Imputer {
     }
 }
 
+/// How many rows a thread looks through at a time.
+const COUNTED_ROWS: usize = 4096;
+
 /// How many values were missing or infinite, and in which features.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Gaps {
@@ -138,6 +141,19 @@ pub struct Gaps {
 impl Gaps {
     /// Counts the gaps of a table, n x d.
     pub fn count(rows: &Array2<f64>) -> Self {
+        if rows.nrows() <= COUNTED_ROWS {
+            return Self::of_block(rows.view());
+        }
+        rows.axis_chunks_iter(Axis(0), COUNTED_ROWS)
+            .into_par_iter()
+            .map(Self::of_block)
+            .reduce(Self::default, |mut gaps, more| {
+                gaps.merge(&more);
+                gaps
+            })
+    }
+
+    fn of_block(rows: ArrayView2<'_, f64>) -> Self {
         let mut gaps = Self::default();
         if rows.iter().all(|value| value.is_finite()) {
             return gaps;

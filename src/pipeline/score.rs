@@ -92,6 +92,8 @@ impl Model {
             rows.axis_chunks_iter(Axis(0), block_rows)
                 .into_par_iter()
                 .zip(scores.par_chunks_mut(block_rows))
+                // a thread that is done early takes over single blocks, not halves of what is left
+                .with_max_len(1)
                 .try_for_each(score_block)?;
         }
         Ok(scores)

@@ -82,6 +82,7 @@ impl Auto {
         let block = self.block_rows().min(BLOCK);
         let blocks = rows
             .par_chunks(block)
+            .with_max_len(1)
             .map(|rows| {
                 context.check()?;
                 let rows = ndarray::stack(Axis(0), rows).map_err(|error| {

@@ -54,6 +54,9 @@ const MAX_TREE_FEATURES: usize = 15;
 /// The points that are searched for at a time when all are.
 const ROWS: usize = 64;
 
+/// The most such portions that a thread takes at a time.
+const CHUNKS: usize = 8;
+
 /// The rows that a detector of so many neighbours scores at a time: a search takes from some microseconds to about a
 /// millisecond, and longer for very many neighbours.
 pub(super) fn block_rows(n_neighbors: usize) -> usize {
@@ -203,7 +206,9 @@ impl Index {
     ) -> Result<()> {
         let rows = self.points.values().par_chunks(ROWS * self.n_features());
         let chunks = rows.zip(out.par_chunks_mut(ROWS * width));
-        chunks.enumerate().try_for_each_init(
+        // some points take far longer than others
+        let chunks = chunks.enumerate().with_max_len(CHUNKS);
+        chunks.try_for_each_init(
             || Search::new(&self.points, &self.layout, n_neighbors),
             |search, (chunk, (rows, out))| {
                 context.check()?;

@@ -85,6 +85,7 @@ impl<'a> Union<'a> {
         rest.axis_chunks_iter(Axis(0), ROWS_PER_CHECK)
             .into_par_iter()
             .zip(rest_scores.par_chunks_mut(ROWS_PER_CHECK))
+            .with_max_len(1)
             .try_for_each(|(rows, scores)| {
                 context.check()?;
                 learned.detector.score_block(rows, scores);

@@ -115,6 +115,7 @@ impl Forest {
         rows.axis_chunks_iter(Axis(0), BATCH)
             .into_par_iter()
             .zip(sums.par_chunks_mut(BATCH))
+            .with_max_len(1)
             .try_for_each(|(rows, sums)| -> Result<()> {
                 context.check()?;
                 self.sum_block(rows, sums);

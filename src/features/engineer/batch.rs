@@ -251,6 +251,7 @@ impl Group<'_> {
             self.out
                 .par_chunks_mut(stretch * width)
                 .enumerate()
+                .with_max_len(4)
                 .try_for_each_init(|| Bench::new(layout), write)?;
         }
         for (column, values) in rows.columns.iter().enumerate() {

@@ -126,6 +126,7 @@ pub(super) fn read_window<F: TextFormat>(
         let (now, later) = pieces.split_at(wave.min(pieces.len()));
         let blocks: Vec<F::Block> = now
             .par_iter()
+            .with_max_len(1)
             .map(|piece| format.parse(window, piece))
             .collect();
         for (block, piece) in blocks.into_iter().zip(now) {
