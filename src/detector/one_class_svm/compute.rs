@@ -11,7 +11,7 @@ use super::points::{LANES, Points};
 use super::similarity::Similarity;
 
 /// Blocks of points that one row is compared with at once.
-const BLOCKS: usize = 4;
+const BLOCKS: usize = 6;
 
 /// Rows that one block of points is compared with at once.
 const ROWS: usize = 4;
