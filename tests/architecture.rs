@@ -115,7 +115,8 @@ const ROOMS: &[(&str, &[&str])] = &[
         "cli",
         &["config", "error", "proto", "server", "service", "telemetry"],
     ),
-    ("main", &["cli"]),
+    ("huge_pages", &[]),
+    ("main", &["cli", "huge_pages"]),
     ("lib", &[]),
 ];
 

@@ -26,7 +26,7 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
 /// Scores all rows on rayon's current pool, in blocks as a model does.
 pub fn score(detector: &dyn Detector, rows: ArrayView2<'_, f64>) -> Vec<f64> {
     let mut scores = vec![0.0; rows.nrows()];
-    let block_rows = detector.block_rows();
+    let block_rows = detector.even_block_rows(rows.nrows());
     scores
         .par_chunks_mut(block_rows)
         .zip(rows.axis_chunks_iter(Axis(0), block_rows))

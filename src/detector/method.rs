@@ -120,6 +120,19 @@ pub trait Detector: Send + Sync {
         1024
     }
 
+    /// How many rows of a batch of `n_rows` to score at a time: at most [`block_rows`](Self::block_rows), and where there are
+    /// more than half as many, so many that each thread of the pool gets the same number of blocks.
+    fn even_block_rows(&self, n_rows: usize) -> usize {
+        let most = self.block_rows();
+        if n_rows <= most / 2 {
+            return most;
+        }
+        let n_blocks = n_rows
+            .div_ceil(most)
+            .next_multiple_of(rayon::current_num_threads());
+        n_rows.div_ceil(n_blocks)
+    }
+
     /// The bytes that the detector takes in memory.
     fn size_bytes(&self) -> usize;
 

@@ -77,7 +77,7 @@ impl Model {
         context: &Context,
     ) -> Result<Vec<f64>> {
         let mut scores = vec![0.0; rows.nrows()];
-        let block_rows = self.detector.as_detector().block_rows();
+        let block_rows = self.detector.as_detector().even_block_rows(rows.nrows());
         let score_block = |(block, scores): (ArrayView2<'_, f64>, &mut [f64])| -> Result<()> {
             context.check()?;
             let prepared = self.features.transform(block);

@@ -14,10 +14,10 @@ use crate::context::Context;
 use crate::error::Result;
 
 /// How many rows are walked down a tree before the next one's turn.
-pub(super) const BLOCK: usize = 4096;
+pub(super) const BLOCK: usize = 8192;
 
 /// The most codes of a block, so that they stay near the processor.
-const MAX_CODES: usize = 1 << 17;
+const MAX_CODES: usize = 1 << 18;
 
 /// Fewer rows than these are walked down all trees one by one.
 const FEW: usize = 8;
