@@ -115,9 +115,10 @@ impl Chunks {
     /// Whether the table is what the scan promised.
     fn check(&mut self, table: &Table) -> Result<()> {
         self.n_rows += table.n_rows() as u64;
-        let columns = self.summary.columns().iter().enumerate();
-        let mut same = columns.map(|(i, column)| column.column_type == table.column_type(i));
-        if self.n_rows > self.summary.n_rows() || !same.all(|same| same) {
+        let types = (0..table.n_columns()).map(|column| table.column_type(column));
+        let promised = self.summary.columns().iter();
+        let are_promised = types.eq(promised.map(|column| column.column_type));
+        if self.n_rows > self.summary.n_rows() || !are_promised {
             return Err(changed());
         }
         Ok(())
