@@ -101,6 +101,7 @@ impl<S: Store> Datasets<S> {
         if record.has_texts || !known_texts.is_empty() {
             n_bytes += record.file.size.min(MAX_TEXT_BYTES as u64);
         }
+        n_bytes += open.summary.page_bytes();
         let share = self.share(n_bytes, admission).await?;
         let work = move |context: &_| {
             let rows = draw.map(|draw| draw.rows(n_all, context)).transpose()?;
@@ -111,12 +112,13 @@ impl<S: Store> Datasets<S> {
         self.compute.run(admission, caller.deadline, work).await
     }
 
+    /// A share of the memory for datasets. What asks for more than all of it gets all.
     pub(super) async fn share(
         &self,
         n_bytes: u64,
         admission: Admission,
     ) -> Result<OwnedSemaphorePermit> {
-        let units = u32::try_from(n_bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX);
+        let units = n_bytes.div_ceil(UNIT_BYTES).min(READ_UNITS as u64) as u32;
         let whole = Arc::clone(&self.reading);
         let share = match admission {
             Admission::Refuse => whole.try_acquire_many_owned(units).ok(),

@@ -9,14 +9,13 @@ use crate::caller::Caller;
 use crate::compute::{Admission, Compute};
 use crate::error::Result;
 use crate::store::Store;
-use crate::table::read::Chunks;
+use crate::table::read::{Chunks, FileSummary};
 use crate::table::{AbsentCell, Table};
 
 /// About how many values a piece has.
 const PIECE_CELLS: usize = 1 << 19;
 
-/// What is in memory of a dataset at a time: pieces, and what a reader needs to make them. Only a Parquet file with pages far
-/// larger than writers make takes more.
+/// What is in memory of a dataset at a time: pieces, and what a reader needs to make them, but for the pages of a Parquet file.
 const READER_BYTES: u64 = 64 << 20;
 
 /// A dataset that is being read, and the share of the memory for datasets that this takes until it is dropped.
@@ -47,7 +46,7 @@ impl<S: Store> Datasets<S> {
     ) -> Result<Pieces> {
         let mut open = self.open(caller, dataset_id).await?;
         open.summary = open.summary.with_text_columns(known_texts);
-        let share = self.reader_share(admission).await?;
+        let share = self.reader_share(&open.summary, admission).await?;
         let chunk_rows = (PIECE_CELLS / open.summary.columns().len().max(1)).max(1);
         let (n_rows, absent) = (open.summary.n_rows(), open.summary.absent().to_vec());
         let start = move |_: &_| Ok((open.chunks(chunk_rows)?, share));
@@ -63,8 +62,13 @@ impl<S: Store> Datasets<S> {
     }
 
     /// The share of the memory for datasets that somebody takes who reads one piece by piece.
-    pub async fn reader_share(&self, admission: Admission) -> Result<OwnedSemaphorePermit> {
-        self.share(READER_BYTES, admission).await
+    pub async fn reader_share(
+        &self,
+        summary: &FileSummary,
+        admission: Admission,
+    ) -> Result<OwnedSemaphorePermit> {
+        self.share(READER_BYTES + summary.page_bytes(), admission)
+            .await
     }
 }
 

@@ -71,7 +71,10 @@ impl<S: Store> AnomalyGrpc<S> {
             draw = draw.filter(|draw| draw.n < n_rows);
             let n_cells = tables.n_cells(draw.map_or(n_rows, |draw| draw.n));
             if draw.is_none() && n_cells > MAX_HELD_CELLS && spec.detector.can_stream() {
-                let share = self.datasets.reader_share(Admission::Refuse).await?;
+                let share = self
+                    .datasets
+                    .reader_share(tables.summary(), Admission::Refuse)
+                    .await?;
                 return Ok(TrainRows::Tables(Box::new(tables), share));
             }
             if n_cells > MAX_CELLS as u64 {

@@ -4,6 +4,7 @@ use crate::context::Context;
 use crate::datasets::OpenDataset;
 use crate::error::Result;
 use crate::pipeline::{EachTable, TableSource};
+use crate::table::read::FileSummary;
 
 /// The most values of a dataset that is held as a whole to be learned from, 16 MB of doubles. Larger ones are walked over, by
 /// detectors that can learn so; the model is the same.
@@ -20,6 +21,11 @@ impl DatasetTables {
     pub(super) fn new(mut open: OpenDataset, known_texts: &[String]) -> Self {
         open.summary = open.summary.with_text_columns(known_texts);
         Self(open)
+    }
+
+    /// What is in the dataset.
+    pub(super) fn summary(&self) -> &FileSummary {
+        &self.0.summary
     }
 
     /// How many values so many of its rows have.

@@ -24,27 +24,33 @@ const LENGTH_ENCODINGS: [i32; 2] = [6, 7];
 /// The longest header of a page; statistics in it may hold long strings.
 const MAX_HEADER_BYTES: usize = 1 << 24;
 
-/// Checks every page of a file against the limits.
-pub(super) fn check(source: &Source, metadata: &ParquetMetaData, limits: Limits) -> Result<()> {
+/// Checks every page of a file against the limits; how many bytes are held of pages, decompressed, by who reads all columns of
+/// a row group side by side.
+pub(super) fn check(source: &Source, metadata: &ParquetMetaData, limits: Limits) -> Result<u64> {
     let mut decompressed = 0_u64;
+    let mut most_held = 0;
     for row_group in metadata.row_groups() {
         let n_rows = usize::try_from(row_group.num_rows()).unwrap_or(0);
+        let mut held = 0_u64;
         for chunk in row_group.columns() {
-            let checked = check_chunk(source, chunk, n_rows, decompressed, limits);
-            decompressed = checked.map_err(|error| {
+            let checked = check_chunk(source, chunk, n_rows, &mut decompressed, limits);
+            let of_column = checked.map_err(|error| {
                 let name = chunk.column_descr().name();
                 error.during(&format!("column {}", shortened(name)))
             })?;
+            held = held.saturating_add(of_column);
         }
+        most_held = held.max(most_held);
     }
-    Ok(())
+    Ok(most_held)
 }
 
+/// Checks the pages of a column chunk, and adds what they decompress to; the bytes of its dictionary and its largest page.
 fn check_chunk(
     source: &Source,
     chunk: &ColumnChunkMetaData,
     n_rows: usize,
-    mut decompressed: u64,
+    decompressed: &mut u64,
     limits: Limits,
 ) -> Result<u64> {
     let compression = chunk.compression();
@@ -72,34 +78,39 @@ fn check_chunk(
         .ok_or_else(damaged)?;
     let mut at = start;
     let mut has_lengths = false;
+    let (mut dictionary, mut largest) = (0, 0);
     while at < end {
         let header = read_header(source, at, end)?;
         at += header.length;
         if header.compressed > end - at {
             return Err(damaged());
         }
-        decompressed = decompressed.saturating_add(header.decompressed);
+        *decompressed = decompressed.saturating_add(header.decompressed);
         if header.decompressed > MAX_PAGE_BYTES {
             return Err(invalid(format!(
                 "a page decompresses to {} bytes; at most {MAX_PAGE_BYTES} can be read",
                 header.decompressed
             )));
         }
-        if compression != Compression::UNCOMPRESSED && decompressed > limits.decompressed_bytes {
+        if compression != Compression::UNCOMPRESSED && *decompressed > limits.decompressed_bytes {
             return Err(too_large(limits));
         }
         if matches!(compression, Compression::GZIP(_)) && header.is_compressed {
             check_gzip(source, at, &header)?;
         }
         check_dictionary(chunk, &header)?;
+        if header.dictionary_values > 0 {
+            dictionary = header.decompressed;
+        } else {
+            largest = header.decompressed.max(largest);
+        }
         has_lengths |= header.has_lengths;
         at += header.compressed;
     }
     if has_lengths {
-        page_lengths::check(source, chunk, n_rows, decompressed, limits)
-    } else {
-        Ok(decompressed)
+        *decompressed = page_lengths::check(source, chunk, n_rows, *decompressed, limits)?;
     }
+    Ok(dictionary + largest)
 }
 
 /// The values of a dictionary stand one after the other, none of them in less than its width.

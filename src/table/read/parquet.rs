@@ -52,6 +52,8 @@ pub(super) struct ParquetFile {
     pub(super) names: Vec<String>,
     pub(super) types: Vec<ColumnType>,
     pub(super) n_rows: u64,
+    /// What is held of pages when all columns are read side by side, in bytes.
+    pub(super) page_bytes: u64,
 }
 
 impl ParquetFile {
@@ -62,7 +64,7 @@ impl ParquetFile {
             ArrowReaderMetadata::load(&Bytewise(source.clone()), ArrowReaderOptions::new())
         })?;
         let (names, types) = columns_of(metadata.schema())?;
-        page_sizes::check(source, metadata.metadata(), limits)?;
+        let page_bytes = page_sizes::check(source, metadata.metadata(), limits)?;
         let n_rows = metadata
             .metadata()
             .row_groups()
@@ -83,6 +85,7 @@ impl ParquetFile {
             names,
             types,
             n_rows,
+            page_bytes,
         })
     }
 

@@ -21,6 +21,9 @@ use crate::context::Context;
 use crate::error::{Error, Reason, Result};
 use crate::table::{AbsentCell, Column, ColumnType, invalid};
 
+/// The most bytes of the pages that are read side by side, one of each column and its dictionary.
+const MAX_PAGE_BYTES: u64 = 1 << 31;
+
 /// What is in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSummary {
@@ -30,6 +33,8 @@ pub struct FileSummary {
     n_rows: u64,
     n_bytes: u64,
     absent: Vec<AbsentCell>,
+    #[serde(default)]
+    page_bytes: u64,
 }
 
 /// What is in a column of a file.
@@ -63,6 +68,11 @@ impl FileSummary {
     /// The number of rows, at least 1.
     pub fn n_rows(&self) -> u64 {
         self.n_rows
+    }
+
+    /// The bytes of the pages that a reader of a Parquet file holds at a time; 0 for other formats, whose readers hold little.
+    pub fn page_bytes(&self) -> u64 {
+        self.page_bytes
     }
 
     /// The first cell of each column whose row did not mention the column, in the order of the rows of the whole file.
@@ -99,6 +109,7 @@ impl FileSummary {
         self.check_names()
             .map_err(|error| damaged().because(error))?;
         let is_possible = self.n_rows >= 1
+            && self.page_bytes <= MAX_PAGE_BYTES
             && self.columns.iter().all(|c| c.n_missing <= self.n_rows)
             && self
                 .absent
@@ -247,10 +258,18 @@ fn of_columns(
         n_rows,
         n_bytes: 0,
         absent: Vec::new(),
+        page_bytes: 0,
     }
 }
 
 fn scan_parquet(file: &ParquetFile, limits: Limits, context: &Context) -> Result<FileSummary> {
+    if file.page_bytes > MAX_PAGE_BYTES {
+        return Err(invalid(format!(
+            "the largest pages of all columns have {} bytes together; at most {MAX_PAGE_BYTES} can be read side by side; write \
+             smaller pages",
+            file.page_bytes
+        )));
+    }
     let n_missing = (0..file.types.len())
         .into_par_iter()
         .map(|column| {
@@ -266,11 +285,11 @@ fn scan_parquet(file: &ParquetFile, limits: Limits, context: &Context) -> Result
         })
         .collect::<Result<Vec<u64>>>()?;
     let types_and_missing = file.types.iter().copied().zip(n_missing);
-    Ok(of_columns(
-        file.names.clone(),
-        types_and_missing,
-        file.n_rows,
-    ))
+    let summary = of_columns(file.names.clone(), types_and_missing, file.n_rows);
+    Ok(FileSummary {
+        page_bytes: file.page_bytes,
+        ..summary
+    })
 }
 
 fn scan_ipc(mut file: IpcFile<Box<dyn Read + Send>>, context: &Context) -> Result<FileSummary> {

@@ -292,6 +292,36 @@ fn texts_with_their_lengths_apart_are_read_whatever_their_lengths() {
 }
 
 #[test]
+fn the_largest_page_of_each_column_is_held_at_a_time() {
+    let column = |from: u32| -> ArrayRef {
+        let values = (from..from + 1000).map(f64::from);
+        Arc::new(Float64Array::from_iter_values(values))
+    };
+    let columns = [("a", column(0)), ("b", column(7)), ("c", column(9))];
+    let batch = RecordBatch::try_from_iter(columns).expect("valid");
+    for (page_rows, dictionary, least) in
+        [(1000, false, 8000), (100, false, 800), (100, true, 8000)]
+    {
+        let properties = WriterProperties::builder()
+            .set_dictionary_enabled(dictionary)
+            .set_data_page_row_count_limit(page_rows)
+            .set_write_batch_size(page_rows)
+            .set_compression(Compression::SNAPPY)
+            .build();
+        let mut writer =
+            ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).expect("valid");
+        for _ in 0..2 {
+            writer.write(&batch).expect("to memory");
+            writer.flush().expect("a row group");
+        }
+        let source = Source::from(Bytes::from(writer.into_inner().expect("to memory")));
+        let file = ParquetFile::open(&source, Limits::default()).expect("valid");
+        let of_column = file.page_bytes / 3;
+        assert!((least..least + 300).contains(&of_column), "{of_column}");
+    }
+}
+
+#[test]
 fn texts_that_repeat_their_prefix_cost_what_they_are_written_out() {
     let long = "x".repeat(2000);
     let texts = vec![Some(long.as_str()); 2000];
