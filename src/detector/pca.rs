@@ -122,18 +122,15 @@ fn moments(source: &dyn RowSource, context: &Context) -> Result<Moments> {
     let mut gathered = Vec::new();
     let mut learn = |rows: ArrayView2<'_, f64>| {
         let order = content_order(rows, |_| false, context)?;
+        let rows = rows.as_standard_layout();
+        let values = rows.as_slice().unwrap_or_default();
         for indices in order.chunks(GATHERED_ROWS) {
             gathered.resize(indices.len() * d, 0.0);
             gathered
                 .par_chunks_exact_mut(d)
                 .zip(indices)
                 .with_min_len(1024)
-                .for_each(|(place, &i)| {
-                    place
-                        .iter_mut()
-                        .zip(rows.row(i))
-                        .for_each(|(place, &x)| *place = x);
-                });
+                .for_each(|(place, &i)| place.copy_from_slice(&values[i * d..(i + 1) * d]));
             let rows = ArrayView2::from_shape((indices.len(), d), &gathered);
             moments.push(rows.map_err(not_rows)?, context)?;
         }

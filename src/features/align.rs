@@ -86,7 +86,7 @@ impl Schema {
         let mut order = match table.names() {
             None => {
                 let order = self.by_position(table.n_columns(), &how.needed())?;
-                if how.needs_history && how.policy == FeaturePolicy::Strict {
+                if how.needs_history {
                     self.check_history(&order)?;
                 }
                 order

@@ -1,6 +1,6 @@
 //! Feature engineering as a part of a model: the plan, the columns that it works on, and what is remembered of each series.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,18 @@ pub struct EngineeringSpec {
     pub params: EngineeringParams,
     /// The columns; empty for the target, or for the only feature.
     pub columns: Vec<String>,
+}
+
+impl EngineeringSpec {
+    /// How many features are made where there are times, too; `None` when a parameter is out of range.
+    pub fn most_features(&self) -> Option<usize> {
+        let columns = match &self.columns[..] {
+            [] => vec![String::new()],
+            columns => columns.to_vec(),
+        };
+        let engineer = Engineer::new(self.params.clone(), columns, true);
+        engineer.ok().map(|engineer| engineer.n_features())
+    }
 }
 
 /// The fitted engineering of a model.
@@ -52,6 +64,14 @@ impl Engineering {
             Some(_) => error.within("feature_engineering"),
             None => error.at("feature_engineering"),
         })?;
+        let given: HashSet<&String> = schema.features().iter().collect();
+        if let Some(name) = engineer.names().iter().find(|name| given.contains(name)) {
+            let message = format!(
+                "a feature {} would be engineered, and a column has this name already; rename it, or leave it out",
+                shortened(name)
+            );
+            return Err(Error::field("feature_engineering", message));
+        }
         Ok(Self {
             engineer,
             columns,
@@ -70,12 +90,23 @@ impl Engineering {
     }
 
     /// The same engineering, which remembers what a builder has come to.
-    #[must_use]
-    pub fn remembering(self, builder: Builder) -> Self {
-        Self {
+    ///
+    /// Fails when the builder has forgotten series while it still got rows of others: these rows may have been learned from
+    /// without the past that they had.
+    pub fn remembering(self, builder: Builder) -> Result<Self> {
+        if builder.has_forgotten_latest() {
+            let message = format!(
+                "there are more series than the {} that can be remembered with lags and windows of up to {} rows; shorten these, \
+                 or learn from fewer series",
+                self.engineer.max_series(),
+                self.engineer.depth()
+            );
+            return Err(Error::new(Reason::UnusableRows, message).at("records"));
+        }
+        Ok(Self {
             histories: builder.into_histories(),
             ..self
-        }
+        })
     }
 
     /// Sorts rows by their time, if they have times.

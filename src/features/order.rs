@@ -183,7 +183,9 @@ impl Schema {
             if !(missing.is_empty() && order.unknown.is_empty()) {
                 return Err(self.name_mismatch(&missing, &order.unknown));
             }
-        } else if !order.features.iter().flatten().any(Option::is_some) {
+            return Ok(order);
+        }
+        if !order.features.iter().flatten().any(Option::is_some) {
             return Err(self.name_mismatch(
                 &self
                     .features()
@@ -192,6 +194,10 @@ impl Schema {
                     .collect::<Vec<_>>(),
                 &order.unknown,
             ));
+        }
+        if how.needs_history {
+            // nothing stands in for these: the row would be compared with the past of another series
+            self.check_history(&order)?;
         }
         Ok(order)
     }

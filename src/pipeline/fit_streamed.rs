@@ -171,7 +171,7 @@ impl TrainSpec {
         let calibration: Calibration = calibrate(rule, &scores, None, labels.as_deref())?;
         model.set_calibration(calibration);
         if let (Some(engineering), Some(builder)) = (model.features.engineering.take(), builder) {
-            model.features.engineering = Some(engineering.remembering(builder));
+            model.features.engineering = Some(engineering.remembering(builder)?);
         }
         Ok(Fitted {
             model,

@@ -57,7 +57,9 @@ impl LearningRows {
                 plan.sort(&mut aligned);
                 let mut builder = plan.builder();
                 let raw = plan.extend(&aligned, &mut builder, context)?;
-                engineering = Some(plan.remembering(builder));
+                let plan = plan.remembering(builder)?;
+                check_engineered(&raw, &plan, aligned.features.ncols())?;
+                engineering = Some(plan);
                 raw
             }
         };
@@ -115,6 +117,23 @@ impl LearningRows {
             weights: chosen(&self.weights, rows),
             vocabulary: self.vocabulary.clone(),
             engineering: self.engineering.clone(),
+        }
+    }
+}
+
+/// Each feature that is engineered has a value in some row.
+fn check_engineered(raw: &Array2<f64>, plan: &Engineering, n_given: usize) -> Result<()> {
+    let names = plan.engineer().names();
+    let is_missing = |place: &usize| raw.column(n_given + place).iter().all(|x| x.is_nan());
+    match (0..names.len()).find(is_missing) {
+        None => Ok(()),
+        Some(place) => {
+            let message = format!(
+                "no row has a value of the engineered feature {:?}: every series has too few rows with a value; give more rows, or \
+                 shorten the lags and rolling_windows of feature_engineering",
+                names[place]
+            );
+            Err(Error::new(Reason::UnusableRows, message).at("records"))
         }
     }
 }

@@ -70,7 +70,11 @@ impl<S: Store> AnomalyGrpc<S> {
             let n_rows = tables.n_rows();
             draw = draw.filter(|draw| draw.n < n_rows);
             let n_cells = tables.n_cells(draw.map_or(n_rows, |draw| draw.n));
-            if draw.is_none() && n_cells > MAX_HELD_CELLS && spec.detector.can_stream() {
+            // rows that features are engineered of are sorted by time where they can be held
+            let n_engineered = spec.n_engineered().map(|n| n_cells + n * n_rows as u64);
+            let is_sorted_here = n_engineered.is_some_and(|n| n <= MAX_CELLS as u64);
+            let is_large = n_cells > MAX_HELD_CELLS && !is_sorted_here;
+            if draw.is_none() && is_large && spec.detector.can_stream() {
                 let share = self
                     .datasets
                     .reader_share(tables.summary(), Admission::Refuse)

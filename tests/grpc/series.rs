@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tonic::Code;
 
 use crate::harness::{
-    Client, all_scores, end, get_model, header, normal_rows, part, refusal, rows, server,
+    Client, all_scores, end, get_model, header, normal_rows, part, predict, refusal, rows, server,
     train_request, trained, update,
 };
 
@@ -300,5 +300,62 @@ async fn a_version_can_be_trained_alike_on_other_rows() {
         refusal(client.train(gone).await).reason,
         "VERSION_NOT_FOUND"
     );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn rows_without_the_past_that_their_features_need_are_refused() {
+    let (server, mut client, _folder) = server().await;
+    let with = |lags: &[u32], rows| TrainRequest {
+        feature_engineering: Some(FeatureEngineering {
+            lags: lags.to_vec(),
+            ..Default::default()
+        }),
+        ..engineered("run", rows)
+    };
+    // what is remembered of so many series with so long a lag would be too much
+    let many: Vec<_> = (0..3400)
+        .map(|i| (i, format!("s{}", i % 1700), i as f64))
+        .collect();
+    let refused = refusal(client.train(with(&[1, 10_000], as_readings(&many))).await);
+    assert_eq!(refused.code, Code::InvalidArgument);
+    assert!(
+        refused.message.contains("more series than the 1677"),
+        "{refused:?}"
+    );
+
+    let few = as_readings(&readings(8, 2, 1));
+    let refused = refusal(client.train(with(&[1, 7], few)).await);
+    assert!(
+        refused
+            .message
+            .contains("engineered feature \"value_lag_7\""),
+        "{refused:?}"
+    );
+
+    let named_alike = rows(json!([
+        {"when": "2024-03-01", "sensor": "a", "value": 1, "value_lag_1": 2},
+        {"when": "2024-03-02", "sensor": "a", "value": 3, "value_lag_1": 4},
+    ]));
+    let refused = refusal(client.train(with(&[1], named_alike)).await);
+    assert_eq!(refused.field, "feature_engineering");
+
+    // no policy has anything that stands in for a series or a time
+    let flexible = TrainRequest {
+        feature_policy: FeaturePolicy::Flexible.into(),
+        ..engineered("run", as_readings(&readings(200, 2, 1)))
+    };
+    trained(&mut client, flexible).await;
+    for (row, lacks) in [
+        (json!({"when": "2024-03-02", "value": 1}), "sensor"),
+        (json!({"sensor": "s0", "value": 1}), "when"),
+    ] {
+        let lacking = rows(json!([row]));
+        let refused = refusal(predict(&mut client, "run", lacking.clone()).await);
+        assert_eq!(refused.code, Code::InvalidArgument);
+        assert!(refused.message.contains(lacks), "{refused:?}");
+        let refused = refusal(update(&mut client, "run", lacking).await);
+        assert!(refused.message.contains(lacks), "{refused:?}");
+    }
     server.stop().await;
 }

@@ -33,6 +33,7 @@ pub struct Builder {
     recency: Recency,
     n_carrying: usize,
     max_carrying: usize,
+    has_forgotten_latest: bool,
 }
 
 /// A series that got rows.
@@ -56,6 +57,7 @@ impl Builder {
             slot_of: HashMap::new(),
             recency: Recency::default(),
             n_carrying: 0,
+            has_forgotten_latest: false,
             max_carrying: (MAX_CARRIED / carried_size(&layout).max(1)).max(1),
             layout,
         }
@@ -109,6 +111,11 @@ impl Builder {
             series.push((Arc::clone(&slot.key), rows * self.layout.n_columns()));
         }
         Histories::new(series, values)
+    }
+
+    /// Whether a series was forgotten that this very builder had got rows of.
+    pub fn has_forgotten_latest(&self) -> bool {
+        self.has_forgotten_latest
     }
 
     /// The same builder, with a lower limit.
@@ -197,6 +204,7 @@ impl Builder {
             }
         }
         let slot = self.recency.take_oldest()?;
+        self.has_forgotten_latest = true;
         self.slot_of.remove(&self.slots[slot].key);
         Some(slot)
     }

@@ -33,8 +33,8 @@ pub use rows::{Rows, SeriesOfRows};
 /// The most series that are remembered.
 const MAX_SERIES: usize = 100_000;
 
-/// The most values that are remembered of all series together: 32 MiB.
-const MAX_REMEMBERED: usize = 1 << 22;
+/// The most values that are remembered of all series together: 128 MiB.
+const MAX_REMEMBERED: usize = 1 << 24;
 
 /// The most values that are remembered of one series.
 const MAX_REMEMBERED_OF_SERIES: usize = 1 << 18;

@@ -230,7 +230,7 @@ impl RankSummary {
 
     /// Combines values with the smallest error with which at most `target` are left.
     fn compress_to(&mut self, target: usize) {
-        let error = smallest_error(|error| {
+        let error = smallest_error(self.n(), target, |error| {
             let mut left = 0;
             self.for_each_run(error, |run| {
                 left += run.len().min(2);
@@ -277,17 +277,28 @@ impl RankSummary {
     }
 }
 
-/// The smallest error, of those that compressions try, that is large enough.
-fn smallest_error(is_enough: impl Fn(f64) -> bool) -> f64 {
+/// The smallest error, of those that compressions try, that is large enough for `n` values to be combined to `target`.
+fn smallest_error(n: u64, target: usize, is_enough: impl Fn(f64) -> bool) -> f64 {
     let error = |step: usize| (step as f64 / 8.0 - 20.0).exp2();
+    // about how many are left where all differ: single ones in the tails, then runs that grow with the distance to the end
+    let left = |error: f64| 2.0 / error * (1.0 + (0.5 * error * n as f64).max(1.0).ln());
+    let guess = (0..ERROR_STEPS).find(|&step| left(error(step)) <= target as f64);
+    let mut middle = guess.unwrap_or(ERROR_STEPS - 1);
+    // looked for around it, in strides that grow until there is a bound on either side
     let (mut low, mut high) = (0, ERROR_STEPS);
+    let mut stride = 1;
     while low < high {
-        let middle = (low + high) / 2;
         if is_enough(error(middle)) {
             high = middle;
         } else {
             low = middle + 1;
         }
+        middle = match (low > 0, high < ERROR_STEPS) {
+            (true, true) => (low + high) / 2,
+            (true, false) => (middle + stride).min(ERROR_STEPS - 1),
+            (false, _) => middle.saturating_sub(stride),
+        };
+        stride *= 2;
     }
     error(high)
 }

@@ -35,7 +35,7 @@ impl RankSummary {
 
     /// A summary of at most `target` values with the smallest error.
     pub(super) fn compressed(sorted: &[f64], target: usize) -> Self {
-        let error = smallest_error(|error| {
+        let error = smallest_error(sorted.len() as u64, target, |error| {
             let mut left = 0;
             for_each_run(sorted, error, |_, is_combined| {
                 left += if is_combined { 2 } else { 1 };

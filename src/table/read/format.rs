@@ -40,7 +40,8 @@ impl Format {
             .iter()
             .filter(|byte| !byte.is_ascii_whitespace());
         match (visible.next(), visible.next()) {
-            (Some(b'['), Some(b'{' | b']') | None) => Self::Json,
+            // an array in an array is refused, but as what it is
+            (Some(b'['), Some(b'{' | b'[' | b']') | None) => Self::Json,
             (Some(b'{'), Some(b'"' | b'}') | None) => Self::JsonLines,
             _ => Self::Csv,
         }
@@ -59,6 +60,7 @@ mod tests {
             (b"\xff\xff\xff\xff\x80", Format::ArrowIpc),
             (b" [\n {\"a\": 1}", Format::Json),
             (b"\xef\xbb\xbf[]", Format::Json),
+            (b"[[1, 2],\n[3, 4]]", Format::Json),
             (b"\n{\"a\": 1}\n", Format::JsonLines),
             (b"a,b\n1,2", Format::Csv),
             (b"[a],b\n", Format::Csv),

@@ -5,7 +5,7 @@ use anomalyd::proto::v1::records::Form;
 use anomalyd::proto::v1::train_request::Detector;
 use anomalyd::proto::v1::{
     Detail, FeatureEngineering, File, Gaussian, IsolationForest, Knn, PredictRequest, Records,
-    TrainRequest, UpdateRequest,
+    TrainRequest, UpdateRequest, ZScore,
 };
 
 use super::{delete, of_dataset, server, upload};
@@ -164,6 +164,39 @@ async fn a_dataset_that_is_walked_over_makes_the_same_model() {
             inline
         );
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_large_dataset_is_sorted_by_time_where_features_are_engineered() {
+    const ROWS: usize = 1_100_000;
+    let (server, mut datasets, _folder) = server().await;
+    let mut client = server.client("alice").await;
+    let mut lines: Vec<String> = (0..ROWS)
+        .map(|i| format!("{},{}\n", 1_700_000_000 + i, (i % 97) * (i % 13)))
+        .collect();
+    let mut models = Vec::new();
+    for name in ["ascending", "descending"] {
+        let content = format!("time,value\n{}", lines.concat());
+        upload(&mut datasets, name, content.as_bytes())
+            .await
+            .expect("uploads");
+        let request = TrainRequest {
+            detector: Some(Detector::ZScore(ZScore::default())),
+            target_column: "value".to_owned(),
+            feature_engineering: Some(FeatureEngineering {
+                lags: vec![1],
+                rolling_windows: vec![7],
+                ..Default::default()
+            }),
+            ..train_request(name, of_dataset(name))
+        };
+        let trained = client.train(request).await.expect("trains");
+        let model = trained.into_inner().model.expect("described");
+        models.push((model.threshold, model.statistics));
+        lines.reverse();
+    }
+    assert_eq!(models[0], models[1]);
     server.stop().await;
 }
 
