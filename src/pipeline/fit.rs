@@ -85,6 +85,7 @@ impl TrainSpec {
             detector: &self.detector,
         };
         let rows = LearningRows::read(reading, table, context)?;
+        rows.check_engineered(schema.n_features())?;
         context.check()?;
         self.fit_and_validate(schema, &rows, rule, context)
     }

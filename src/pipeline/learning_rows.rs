@@ -57,9 +57,7 @@ impl LearningRows {
                 plan.sort(&mut aligned);
                 let mut builder = plan.builder();
                 let raw = plan.extend(&aligned, &mut builder, context)?;
-                let plan = plan.remembering(builder)?;
-                check_engineered(&raw, &plan, aligned.features.ncols())?;
-                engineering = Some(plan);
+                engineering = Some(plan.remembering(builder)?);
                 raw
             }
         };
@@ -94,6 +92,26 @@ impl LearningRows {
         })
     }
 
+    /// Checks that each engineered feature has a value in some row; `n_given` are not engineered. The rows of an update need none:
+    /// they may be the first ones of their series.
+    pub(super) fn check_engineered(&self, n_given: usize) -> Result<()> {
+        let names = self
+            .engineering
+            .iter()
+            .flat_map(|plan| plan.engineer().names());
+        let mut engineered = self.raw.columns().into_iter().skip(n_given).zip(names);
+        match engineered.find(|(column, _)| column.iter().all(|x| x.is_nan())) {
+            None => Ok(()),
+            Some((_, name)) => {
+                let message = format!(
+                    "no row has a value of the engineered feature {name:?}: every series has too few rows with a value; give more \
+                     rows, or shorten the lags and rolling_windows of feature_engineering"
+                );
+                Err(Error::new(Reason::UnusableRows, message).at("records"))
+            }
+        }
+    }
+
     /// The labels to compare scores with: none for a detector that has learned from them.
     pub(super) fn labels_to_compare(&self) -> Option<&[Label]> {
         match self.classes {
@@ -117,23 +135,6 @@ impl LearningRows {
             weights: chosen(&self.weights, rows),
             vocabulary: self.vocabulary.clone(),
             engineering: self.engineering.clone(),
-        }
-    }
-}
-
-/// Each feature that is engineered has a value in some row.
-fn check_engineered(raw: &Array2<f64>, plan: &Engineering, n_given: usize) -> Result<()> {
-    let names = plan.engineer().names();
-    let is_missing = |place: &usize| raw.column(n_given + place).iter().all(|x| x.is_nan());
-    match (0..names.len()).find(is_missing) {
-        None => Ok(()),
-        Some(place) => {
-            let message = format!(
-                "no row has a value of the engineered feature {:?}: every series has too few rows with a value; give more rows, or \
-                 shorten the lags and rolling_windows of feature_engineering",
-                names[place]
-            );
-            Err(Error::new(Reason::UnusableRows, message).at("records"))
         }
     }
 }

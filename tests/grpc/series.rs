@@ -346,6 +346,9 @@ async fn rows_without_the_past_that_their_features_need_are_refused() {
         ..engineered("run", as_readings(&readings(200, 2, 1)))
     };
     trained(&mut client, flexible).await;
+    // the first row of a series has no past, which is no reason not to learn from it
+    let first = rows(json!([{"when": "2024-03-02", "sensor": "new", "value": 1}]));
+    update(&mut client, "run", first).await.expect("updates");
     for (row, lacks) in [
         (json!({"when": "2024-03-02", "value": 1}), "sensor"),
         (json!({"sensor": "s0", "value": 1}), "when"),
