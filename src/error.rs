@@ -86,6 +86,8 @@ reasons! {
     SchemaMismatch = "SCHEMA_MISMATCH", InvalidArgument;
     /// The rows are readable, but nothing can be learned from them.
     UnusableRows = "UNUSABLE_ROWS", InvalidArgument;
+    /// Features are engineered of rows in the order of their times, and these, too many to be sorted, are in another.
+    UnsortedRows = "UNSORTED_ROWS", InvalidArgument;
     /// A streamed request broke the order of header, records and end.
     InvalidStream = "INVALID_STREAM", InvalidArgument;
     /// The message could not be decoded.

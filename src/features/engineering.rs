@@ -25,18 +25,6 @@ pub struct EngineeringSpec {
     pub columns: Vec<String>,
 }
 
-impl EngineeringSpec {
-    /// How many features are made where there are times, too; `None` when a parameter is out of range.
-    pub fn most_features(&self) -> Option<usize> {
-        let columns = match &self.columns[..] {
-            [] => vec![String::new()],
-            columns => columns.to_vec(),
-        };
-        let engineer = Engineer::new(self.params.clone(), columns, true);
-        engineer.ok().map(|engineer| engineer.n_features())
-    }
-}
-
 /// The fitted engineering of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Engineering {

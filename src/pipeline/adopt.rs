@@ -34,6 +34,9 @@ impl Model {
         let learned = self.is_learned(table, &places);
         let is_learned = |row: usize| learned.as_ref().is_none_or(|learned| learned[row]);
         let has_room = reservoir.vocabulary().has_room();
+        let engineered = self.features.engineering.iter();
+        let engineered: Vec<String> = engineered.flat_map(|it| it.engineer().names()).collect();
+        unknown.retain(|name| !engineered.contains(name));
         unknown.retain(|name| {
             let column = places.get(name.as_str());
             column.is_some_and(|&column| match table.column(column) {

@@ -111,12 +111,6 @@ impl TrainSpec {
         })
     }
 
-    /// How many features are engineered of each row, at most; `None` where none are, or none can be.
-    pub fn n_engineered(&self) -> Option<u64> {
-        let n_features = self.engineering.as_ref()?.most_features()?;
-        Some(n_features as u64)
-    }
-
     /// Whether all that could be learned is given.
     pub(super) fn has_baselines(&self) -> bool {
         matches!(&self.detector, DetectorParams::ZScore(params) if !params.baselines.is_empty())

@@ -51,7 +51,7 @@ impl RawRows<'_> {
     /// One pass; returns what engineers the features of the next rows.
     ///
     /// # Errors
-    /// Those of the pass, and [`Reason::UnusableRows`] where features are engineered and a row is earlier than the one before.
+    /// Those of the pass, and [`Reason::UnsortedRows`] where features are engineered and a row is earlier than the one before.
     pub(super) fn visit(
         &self,
         context: &Context,
@@ -106,7 +106,7 @@ fn check_order(times: Option<&[Option<i64>]>, first_row: usize, latest: &mut i64
                  their times, and a dataset of this size is not sorted, so upload it in this order",
                 first_row + row
             );
-            return Err(Error::new(Reason::UnusableRows, message).at("records"));
+            return Err(Error::new(Reason::UnsortedRows, message).at("records"));
         }
         *latest = time;
     }

@@ -13,7 +13,7 @@ use super::{page, predict_stream};
 use crate::compute::Admission;
 use crate::context::Deadline;
 use crate::datasets::Datasets;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Kind, Reason, Result};
 use crate::pipeline::{TableSource as _, TrainSpec};
 use crate::proto::v1::anomaly_service_server::AnomalyService;
 use crate::proto::v1::{
@@ -70,11 +70,7 @@ impl<S: Store> AnomalyGrpc<S> {
             let n_rows = tables.n_rows();
             draw = draw.filter(|draw| draw.n < n_rows);
             let n_cells = tables.n_cells(draw.map_or(n_rows, |draw| draw.n));
-            // rows that features are engineered of are sorted by time where they can be held
-            let n_engineered = spec.n_engineered().map(|n| n_cells + n * n_rows as u64);
-            let is_sorted_here = n_engineered.is_some_and(|n| n <= MAX_CELLS as u64);
-            let is_large = n_cells > MAX_HELD_CELLS && !is_sorted_here;
-            if draw.is_none() && is_large && spec.detector.can_stream() {
+            if draw.is_none() && n_cells > MAX_HELD_CELLS && spec.detector.can_stream() {
                 let share = self
                     .datasets
                     .reader_share(tables.summary(), Admission::Refuse)
@@ -103,6 +99,16 @@ impl<S: Store> AnomalyGrpc<S> {
             .table(&self.datasets, caller, draw, Admission::Refuse)
             .await?;
         Ok(TrainRows::Table(table, share))
+    }
+
+    /// The rows of a dataset as a whole, which training sorts. Fails with `unsorted` where they are too many to be held.
+    async fn held(&self, caller: Caller, dataset: Input, unsorted: Error) -> Result<TrainRows> {
+        let whole = dataset.table(&self.datasets, caller, None, Admission::Refuse);
+        match whole.await {
+            Ok((table, share)) => Ok(TrainRows::Table(table, share)),
+            Err(too_large) if too_large.kind() == Kind::InvalidArgument => Err(unsorted),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -136,11 +142,22 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         let (spec, input) = train::receive(request, like.as_deref(), self.reservoir_size)?;
         // before a dataset is read for nothing
         spec.check_request(input.is_some())?;
+        let dataset = match &input {
+            Some(Input::Dataset(id, texts)) => Some(Input::Dataset(id.clone(), texts.clone())),
+            _ => None,
+        };
         let rows = self.rows_to_train(caller, &spec, input).await?;
-        let described = self
-            .runs
-            .train(caller, run_id, request_id, spec, rows)
-            .await?;
+        let train = |rows| {
+            let (run_id, request_id) = (run_id.clone(), request_id.clone());
+            self.runs
+                .train(caller, run_id, request_id, spec.clone(), rows)
+        };
+        let described = match (train(rows).await, dataset) {
+            (Err(unsorted), Some(dataset)) if unsorted.reason() == Reason::UnsortedRows => {
+                train(self.held(caller, dataset, unsorted).await?).await?
+            }
+            (outcome, _) => outcome?,
+        };
         Ok(Response::new(TrainResponse {
             model: Some(described.into()),
         }))

@@ -362,3 +362,21 @@ async fn rows_without_the_past_that_their_features_need_are_refused() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_column_named_like_an_engineered_feature_is_not_adopted() {
+    let (server, mut client, _folder) = server().await;
+    let adaptive = TrainRequest {
+        feature_policy: FeaturePolicy::Adaptive.into(),
+        ..engineered("run", as_readings(&readings(200, 2, 1)))
+    };
+    let before = trained(&mut client, adaptive).await.detector_features;
+    let row = |day: u32, value: f64| json!({"when": format!("2024-03-{day:02}"), "sensor": "s0", "value": value, "value_lag_1": 1, "new": value});
+    let more: Vec<Value> = (2..12).map(|day| row(day, f64::from(day * day))).collect();
+    let updated = update(&mut client, "run", rows(Value::Array(more))).await;
+    let mut after = updated.expect("updates").detector_features;
+    assert!(after.contains(&"new".to_owned()), "{after:?}");
+    after.retain(|name| name != "new");
+    assert_eq!(after, before);
+    server.stop().await;
+}

@@ -37,6 +37,9 @@ use crate::context::Context;
 use crate::error::{Error, Reason, Result};
 use forest::Forest;
 
+/// How many walks of a row down a tree there are between two looks at whether anyone still waits, at most.
+const BLOCK_WALKS: usize = 4096 * 400;
+
 /// A fitted random forest. Scores are probabilities, in [0, 1].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RandomForest {
@@ -65,7 +68,7 @@ impl Detector for RandomForest {
 
     /// Many, because each tree comes near the processor once for all of them.
     fn block_rows(&self) -> usize {
-        (forest::BLOCK * 400 / self.forest.trees.n_trees().max(1)).clamp(128, forest::BLOCK)
+        (BLOCK_WALKS / self.forest.trees.n_trees().max(1)).clamp(128, forest::BLOCK)
     }
 
     fn size_bytes(&self) -> usize {

@@ -22,6 +22,8 @@ use crate::error::Result;
 use crate::table::{Column, ColumnType, Table, check_cells, invalid};
 
 pub(super) const FORMAT: &str = "Parquet";
+/// The most bytes of the pages that are read side by side, one of each column and its dictionary.
+pub(super) const MAX_SIDE_BY_SIDE_BYTES: u64 = 1 << 31;
 /// How many rows are decoded at a time where all are wanted.
 const BATCH_ROWS: usize = 1 << 14;
 
@@ -87,6 +89,18 @@ impl ParquetFile {
             n_rows,
             page_bytes,
         })
+    }
+
+    /// Fails when the pages are too large for all columns to be read side by side, as who reads piece by piece does.
+    pub(super) fn check_side_by_side(&self) -> Result<()> {
+        if self.page_bytes <= MAX_SIDE_BY_SIDE_BYTES {
+            return Ok(());
+        }
+        Err(invalid(format!(
+            "the largest pages of all columns have {} bytes together; at most {MAX_SIDE_BY_SIDE_BYTES} can be read side by side; \
+             write smaller pages",
+            self.page_bytes
+        )))
     }
 
     /// Gives the values of one column, batch by batch. Fails when there are not as many as the file says.

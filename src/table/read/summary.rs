@@ -13,16 +13,13 @@ use super::csv::{self, CsvFile};
 use super::format::{Format, START_BYTES};
 use super::ipc::IpcFile;
 use super::json::{JsonFile, Layout};
-use super::parquet::ParquetFile;
+use super::parquet::{MAX_SIDE_BY_SIDE_BYTES, ParquetFile};
 use super::source::Source;
 use super::text_file::{Assembly, Purpose, TextFormat, WINDOW_BYTES, Windows};
 use super::{FileOptions, Limits, names};
 use crate::context::Context;
 use crate::error::{Error, Reason, Result};
 use crate::table::{AbsentCell, Column, ColumnType, invalid};
-
-/// The most bytes of the pages that are read side by side, one of each column and its dictionary.
-const MAX_PAGE_BYTES: u64 = 1 << 31;
 
 /// What is in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,7 +106,7 @@ impl FileSummary {
         self.check_names()
             .map_err(|error| damaged().because(error))?;
         let is_possible = self.n_rows >= 1
-            && self.page_bytes <= MAX_PAGE_BYTES
+            && self.page_bytes <= MAX_SIDE_BY_SIDE_BYTES
             && self.columns.iter().all(|c| c.n_missing <= self.n_rows)
             && self
                 .absent
@@ -263,13 +260,7 @@ fn of_columns(
 }
 
 fn scan_parquet(file: &ParquetFile, limits: Limits, context: &Context) -> Result<FileSummary> {
-    if file.page_bytes > MAX_PAGE_BYTES {
-        return Err(invalid(format!(
-            "the largest pages of all columns have {} bytes together; at most {MAX_PAGE_BYTES} can be read side by side; write \
-             smaller pages",
-            file.page_bytes
-        )));
-    }
+    file.check_side_by_side()?;
     let n_missing = (0..file.types.len())
         .into_par_iter()
         .map(|column| {

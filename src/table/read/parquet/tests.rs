@@ -315,9 +315,16 @@ fn the_largest_page_of_each_column_is_held_at_a_time() {
             writer.flush().expect("a row group");
         }
         let source = Source::from(Bytes::from(writer.into_inner().expect("to memory")));
-        let file = ParquetFile::open(&source, Limits::default()).expect("valid");
+        let mut file = ParquetFile::open(&source, Limits::default()).expect("valid");
         let of_column = file.page_bytes / 3;
         assert!((least..least + 300).contains(&of_column), "{of_column}");
+        for (page_bytes, is_small) in [
+            (MAX_SIDE_BY_SIDE_BYTES, true),
+            (MAX_SIDE_BY_SIDE_BYTES + 1, false),
+        ] {
+            file.page_bytes = page_bytes;
+            assert_eq!(file.check_side_by_side().is_ok(), is_small);
+        }
     }
 }
 
