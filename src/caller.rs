@@ -17,6 +17,10 @@ pub struct Caller {
     pub deadline: Option<Instant>,
 }
 
+/// When the caller stops waiting. The server puts it into the extensions of a request that carries a deadline.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(pub Instant);
+
 /// A checked request id: 1 to 128 bytes without control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(String);

@@ -1,245 +1,43 @@
-//! The one error type of the domain. An error states its [`Reason`] once; the kind, and from it the status that a client
-//! sees, follow from the reason.
+//! The error type of the library, with the reasons that the server adds to those of the library.
 
-use std::any::Any;
-use std::error::Error as StdError;
-use std::fmt;
+pub use anomaly_detection::error::{Error, Kind, Reason, Result, chain, panic_message};
 
-/// The result of everything that can fail in the domain.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+/// All reasons that a client can see.
+pub mod reason {
+    pub use anomaly_detection::error::reason::*;
 
-/// What went wrong, where, and what would be right.
-///
-/// Boxed, because results of hot paths carry it.
-#[derive(Debug)]
-pub struct Error(Box<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    reason: Reason,
-    message: String,
-    field: Option<String>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
-}
-
-/// The class of an error, which decides how a caller should react.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// The request can never work as it is.
-    InvalidArgument,
-    /// The request carries no usable identity.
-    Unauthenticated,
-    /// What was asked for does not exist, or belongs to another token.
-    NotFound,
-    /// What was to be created is there already.
-    AlreadyExists,
-    /// The request does not fit the state of the run.
-    FailedPrecondition,
-    /// Another write got in between; the whole operation may be tried again.
-    Aborted,
-    /// A limit or a budget is used up.
-    ResourceExhausted,
-    /// The caller's deadline has passed.
-    DeadlineExceeded,
-    /// The caller is gone.
-    Cancelled,
-    /// The server is stopping.
-    Unavailable,
-    /// What is stored is damaged.
-    DataLoss,
-    /// A defect of the server.
-    Internal,
-}
-
-macro_rules! reasons {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal, $kind:ident;)*) => {
-        /// The stable reasons, which clients see as `ErrorInfo.reason`.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Reason {
-            $($(#[$doc])* $variant,)*
-        }
-
-        impl Reason {
-            /// The stable name, in UPPER_SNAKE case.
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-
-            /// The class that the reason belongs to.
-            pub fn kind(self) -> Kind {
-                match self { $(Self::$variant => Kind::$kind,)* }
-            }
-        }
-    };
-}
-
-reasons! {
-    /// A field of the request is missing, malformed or out of range.
-    InvalidField = "INVALID_FIELD", InvalidArgument;
-    /// A parameter of a detector is out of range.
-    InvalidParameter = "INVALID_PARAMETER", InvalidArgument;
-    /// The records cannot be read as a table.
-    InvalidRecords = "INVALID_RECORDS", InvalidArgument;
-    /// A value is text where a number is needed.
-    TextValue = "TEXT_VALUE", InvalidArgument;
-    /// The columns are not those that the model was trained on.
-    SchemaMismatch = "SCHEMA_MISMATCH", InvalidArgument;
-    /// The rows are readable, but nothing can be learned from them.
-    UnusableRows = "UNUSABLE_ROWS", InvalidArgument;
-    /// Features are engineered of rows in the order of their times, and these, too many to be sorted, are in another.
-    UnsortedRows = "UNSORTED_ROWS", InvalidArgument;
-    /// A streamed request broke the order of header, records and end.
-    InvalidStream = "INVALID_STREAM", InvalidArgument;
-    /// The message could not be decoded.
-    UndecodableMessage = "UNDECODABLE_MESSAGE", InvalidArgument;
-    /// The request carries no usable bearer token.
-    MissingToken = "MISSING_TOKEN", Unauthenticated;
-    /// The run does not exist for this token.
-    RunNotFound = "RUN_NOT_FOUND", NotFound;
-    /// The run exists, but not this version of it.
-    VersionNotFound = "VERSION_NOT_FOUND", NotFound;
-    /// The dataset does not exist for this token.
-    DatasetNotFound = "DATASET_NOT_FOUND", NotFound;
-    /// There is a dataset of this id already.
-    DatasetExists = "DATASET_EXISTS", AlreadyExists;
-    /// The datasets to combine have a column of this name each, but not of the same type.
-    ColumnTypeClash = "COLUMN_TYPE_CLASH", InvalidArgument;
-    /// The bytes that arrived are not those that were sent.
-    ChecksumMismatch = "CHECKSUM_MISMATCH", InvalidArgument;
-    /// The model does not learn.
-    UpdateRefused = "UPDATE_REFUSED", FailedPrecondition;
-    /// The run was deleted while the write was under way.
-    RunDeleted = "RUN_DELETED", Aborted;
-    /// Other writes to the run kept winning.
-    WriteConflict = "WRITE_CONFLICT", Aborted;
-    /// The message is larger than the server accepts.
-    MessageTooLarge = "MESSAGE_TOO_LARGE", ResourceExhausted;
-    /// The answer would be larger than the server sends.
-    AnswerTooLarge = "ANSWER_TOO_LARGE", ResourceExhausted;
-    /// The dataset is larger than the server stores.
-    DatasetTooLarge = "DATASET_TOO_LARGE", ResourceExhausted;
-    /// The disk of the server is full.
-    StorageFull = "STORAGE_FULL", ResourceExhausted;
-    /// All permits for work are taken.
-    Overloaded = "OVERLOADED", ResourceExhausted;
-    /// The deadline passed before the work was done.
-    DeadlineExceeded = "DEADLINE_EXCEEDED", DeadlineExceeded;
-    /// The caller left before the work was done.
-    Cancelled = "CANCELLED", Cancelled;
-    /// The server is stopping, or its store has failed.
-    Unavailable = "UNAVAILABLE", Unavailable;
-    /// A stored model is damaged, or newer than this server.
-    DamagedArtifact = "DAMAGED_ARTIFACT", DataLoss;
-    /// A defect of the server.
-    Internal = "INTERNAL", Internal;
-}
-
-impl Error {
-    /// An error without a field.
-    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner {
-            reason,
-            message: message.into(),
-            field: None,
-            source: None,
-        }))
+    anomaly_detection::reasons! {
+        /// A streamed request broke the order of header, records and end.
+        INVALID_STREAM, InvalidArgument;
+        /// The message could not be decoded.
+        UNDECODABLE_MESSAGE, InvalidArgument;
+        /// The request carries no usable bearer token.
+        MISSING_TOKEN, Unauthenticated;
+        /// The run does not exist for this token.
+        RUN_NOT_FOUND, NotFound;
+        /// The run exists, but not this version of it.
+        VERSION_NOT_FOUND, NotFound;
+        /// The dataset does not exist for this token.
+        DATASET_NOT_FOUND, NotFound;
+        /// There is a dataset of this id already.
+        DATASET_EXISTS, AlreadyExists;
+        /// The datasets to combine have a column of this name each, but not of the same type.
+        COLUMN_TYPE_CLASH, InvalidArgument;
+        /// The bytes that arrived are not those that were sent.
+        CHECKSUM_MISMATCH, InvalidArgument;
+        /// The run was deleted while the write was under way.
+        RUN_DELETED, Aborted;
+        /// Other writes to the run kept winning.
+        WRITE_CONFLICT, Aborted;
+        /// The message is larger than the server accepts.
+        MESSAGE_TOO_LARGE, ResourceExhausted;
+        /// The answer would be larger than the server sends.
+        ANSWER_TOO_LARGE, ResourceExhausted;
+        /// The disk of the server is full.
+        STORAGE_FULL, ResourceExhausted;
+        /// All permits for work are taken.
+        OVERLOADED, ResourceExhausted;
+        /// The server is stopping, or its store has failed.
+        UNAVAILABLE, Unavailable;
     }
-
-    /// A field of the request that is missing, malformed or out of range.
-    pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::new(Reason::InvalidField, message).at(field)
-    }
-
-    /// The same error, placed at a field of the request, such as `records.rows[3].amount`.
-    #[must_use]
-    pub fn at(mut self, field: impl Into<String>) -> Self {
-        self.0.field = Some(field.into());
-        self
-    }
-
-    /// The same error with its field, if it has one, below `parent`.
-    #[must_use]
-    pub fn within(mut self, parent: &str) -> Self {
-        if let Some(field) = &mut self.0.field {
-            let joint = if field.starts_with('[') { "" } else { "." };
-            *field = format!("{parent}{joint}{field}");
-        }
-        self
-    }
-
-    /// The same error with where it happened before its message, as in `message 3 of the stream: …`.
-    #[must_use]
-    pub fn during(mut self, place: &str) -> Self {
-        self.0.message = format!("{place}: {}", self.0.message);
-        self
-    }
-
-    /// The same error with what caused it; the cause is logged, never sent.
-    #[must_use]
-    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
-        self
-    }
-
-    /// The reason.
-    pub fn reason(&self) -> Reason {
-        self.0.reason
-    }
-
-    /// The class of the reason.
-    pub fn kind(&self) -> Kind {
-        self.0.reason.kind()
-    }
-
-    /// What was wrong, where and what would be right, without the cause.
-    pub fn message(&self) -> &str {
-        &self.0.message
-    }
-
-    /// The path of the field that was wrong, where there is one.
-    pub fn field_path(&self) -> Option<&str> {
-        self.0.field.as_deref()
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)
-    }
-}
-
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0
-            .source
-            .as_deref()
-            .map(|source| source as &(dyn StdError + 'static))
-    }
-}
-
-impl From<linfa::Error> for Error {
-    fn from(error: linfa::Error) -> Self {
-        Self::new(Reason::UnusableRows, error.to_string())
-    }
-}
-
-/// An error and its causes in one line, for logs.
-pub fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}
-
-/// What a panic said.
-pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("a panic without a message")
 }

@@ -4,14 +4,14 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
-use anomalyd::detector::Detector;
+use anomaly_detection::detector::Detector;
 use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 
 /// Reads a file of little-endian doubles, row by row, into a matrix of this many columns.
 pub fn read_matrix(path: &Path, n_columns: usize) -> Result<Array2<f64>, Box<dyn Error>> {
     let bytes = std::fs::read(path)?;
-    let values = anomalyd::le_bytes::decode::<f64>(&bytes)?;
+    let values = anomaly_detection::le_bytes::decode::<f64>(&bytes)?;
     let n_rows = values.len() / n_columns.max(1);
     Ok(Array2::from_shape_vec((n_rows, n_columns), values)?)
 }

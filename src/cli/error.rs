@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::error::Reason;
+use crate::error::{Reason, reason};
 use crate::service::status::code_name;
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
@@ -60,7 +60,7 @@ impl Error {
 
     /// The same error of a file that was sent in pieces: the server counts lines within each.
     pub(crate) fn in_pieces(self) -> Self {
-        const READING: [Reason; 2] = [Reason::InvalidRecords, Reason::TextValue];
+        const READING: [Reason; 2] = [reason::INVALID_RECORDS, reason::TEXT_VALUE];
         match self {
             Self::Status(status) => {
                 let details = status.get_error_details();
@@ -140,14 +140,14 @@ fn report_status(status: &Status, to: &mut dyn Write) -> io::Result<()> {
 
 fn advice(code: Code, reason: Option<&str>) -> Option<&'static str> {
     // an oversize message can reach us in tonic's own words, without a reason
-    if reason == Some(Reason::MessageTooLarge.name()) || code == Code::OutOfRange {
+    if reason == Some(reason::MESSAGE_TOO_LARGE.name()) || code == Code::OutOfRange {
         return Some(
             "upload the file with `anomalyd dataset upload`, and name it with --dataset; a large CSV file can also be scored \
              with `predict --stream`; otherwise compress the file, or raise the server's message limit (see \
              `anomalyd serve --help`)",
         );
     }
-    if reason == Some(Reason::TextValue.name()) {
+    if reason == Some(reason::TEXT_VALUE.name()) {
         return Some(
             "to read a CSV column as texts, whatever its values look like, name it with --text-column COLUMN",
         );

@@ -12,8 +12,8 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tracing::Span;
 
-use crate::context::Context;
-use crate::error::{Error, Reason, Result, panic_message};
+use crate::error::{Error, Result, panic_message, reason};
+use anomaly_detection::context::Context;
 
 /// What to do when all permits are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Compute {
             .thread_name(|index| format!("compute-{index}"))
             .build()
             .map_err(|error| {
-                Error::new(Reason::Internal, "the compute threads cannot be started").because(error)
+                Error::new(reason::INTERNAL, "the compute threads cannot be started").because(error)
             })?;
         Ok(Self {
             pool: Arc::new(pool),
@@ -102,7 +102,7 @@ impl Compute {
         };
         permit.ok_or_else(|| {
             Error::new(
-                Reason::Overloaded,
+                reason::OVERLOADED,
                 "the server works on as many requests as it may; try again later",
             )
         })
@@ -123,7 +123,7 @@ impl<T> Future for Running<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
         let outcome = ready!(Pin::new(&mut self.receiver).poll(cx));
         Poll::Ready(outcome.unwrap_or_else(|error| {
-            Err(Error::new(Reason::Internal, "work was lost").because(error))
+            Err(Error::new(reason::INTERNAL, "work was lost").because(error))
         }))
     }
 }
@@ -139,7 +139,7 @@ impl Drop for CancelOnDrop {
 
 fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
     let text = panic_message(panic);
-    Error::new(Reason::Internal, format!("a computation panicked: {text}"))
+    Error::new(reason::INTERNAL, format!("a computation panicked: {text}"))
 }
 
 #[cfg(test)]
@@ -164,7 +164,7 @@ mod tests {
             .run(Admission::Refuse, None, |_| Ok(2))
             .await
             .expect_err("no permit");
-        assert_eq!(refused.reason(), Reason::Overloaded);
+        assert_eq!(refused.reason(), reason::OVERLOADED);
         let waiting = tokio::spawn({
             let compute = compute.clone();
             async move { compute.run(Admission::Wait, None, |_| Ok(3)).await }
@@ -194,14 +194,14 @@ mod tests {
             .expect("there is a permit");
         started.recv().expect("starts");
         drop(running);
-        assert_eq!(reported.recv().expect("stopped"), Reason::Cancelled);
+        assert_eq!(reported.recv().expect("stopped"), reason::CANCELLED);
 
         let passed = Some(Instant::now());
         let late = compute
             .run(Admission::Refuse, passed, |_| Ok(()))
             .await
             .expect_err("too late");
-        assert_eq!(late.reason(), Reason::DeadlineExceeded);
+        assert_eq!(late.reason(), reason::DEADLINE_EXCEEDED);
     }
 
     #[tokio::test]
@@ -212,7 +212,7 @@ mod tests {
                 .run::<(), _>(Admission::Refuse, None, |_| panic!("boom"))
                 .await
                 .expect_err("panics");
-            assert_eq!(error.reason(), Reason::Internal);
+            assert_eq!(error.reason(), reason::INTERNAL);
         }
         assert_eq!(
             compute

@@ -12,11 +12,11 @@ use super::union::Union;
 use super::{DatasetId, Datasets, Described, OpenDataset};
 use crate::caller::{Caller, RequestId};
 use crate::compute::Admission;
-use crate::context::Context;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result, reason};
 use crate::store::{BlobWriter as _, Store};
-use crate::table::read::{FileOptions, Format};
-use crate::table::write::ArrowWriter;
+use anomaly_detection::context::Context;
+use anomaly_detection::table::read::{FileOptions, Format};
+use anomaly_detection::table::write::ArrowWriter;
 
 /// How many bytes go from the compute pool to the store at a time.
 const PIECE_BYTES: usize = 1 << 20;
@@ -123,7 +123,7 @@ impl Pieces {
         self.sender.blocking_send(piece.into()).map_err(|_| {
             // whoever stopped to receive has an error of their own, or has left
             io::Error::other(Error::new(
-                Reason::Cancelled,
+                reason::CANCELLED,
                 "the caller left before the work was done",
             ))
         })

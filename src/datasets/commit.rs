@@ -8,9 +8,9 @@ use tokio::runtime::Handle;
 use super::description::Description;
 use super::{DatasetId, DatasetRecord, Datasets, Described};
 use crate::caller::{Caller, RequestId};
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result, reason};
 use crate::store::{BlobName, BlobRef, Store, StoreError, Swap, key};
-use crate::table::ColumnType;
+use anomaly_detection::table::ColumnType;
 
 /// A dataset that is to be.
 #[derive(Debug, Clone)]
@@ -83,7 +83,7 @@ impl<S: Store> Datasets<S> {
                 .await
                 .map(Some),
             Ok(_) => Err(write.dataset_id.exists()),
-            Err(error) if error.reason() == Reason::DatasetNotFound => Ok(None),
+            Err(error) if error.reason() == reason::DATASET_NOT_FOUND => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -103,14 +103,14 @@ impl<S: Store> Datasets<S> {
                 Some(described) => Ok(described),
                 None => datasets.made_before(&write).await?.ok_or_else(|| {
                     Error::new(
-                        Reason::WriteConflict,
+                        reason::WRITE_CONFLICT,
                         "the dataset was stored by a request of the same id and deleted at the same time; try again",
                     )
                 }),
             }
         });
         task.await.unwrap_or_else(|error| {
-            Err(Error::new(Reason::Internal, "a write was lost").because(error))
+            Err(Error::new(reason::INTERNAL, "a write was lost").because(error))
         })
     }
 

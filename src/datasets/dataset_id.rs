@@ -5,7 +5,7 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 
 use crate::caller::{RequestId, check_id};
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result, reason};
 
 /// A checked dataset id: 1 to 128 bytes without control characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,7 +43,7 @@ impl DatasetId {
     /// The error that says that this dataset does not exist, or belongs to someone else: the same for both.
     pub(super) fn not_found(&self) -> Error {
         Error::new(
-            Reason::DatasetNotFound,
+            reason::DATASET_NOT_FOUND,
             format!(
                 "there is no dataset {:?} under this token; upload one first",
                 self.0
@@ -54,7 +54,7 @@ impl DatasetId {
     /// The error that says that there is a dataset of this id.
     pub(super) fn exists(&self) -> Error {
         Error::new(
-            Reason::DatasetExists,
+            reason::DATASET_EXISTS,
             format!(
                 "there is a dataset {:?} already, and datasets never change; delete it first, or give another dataset_id",
                 self.0

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{DatasetId, DatasetRecord, Datasets};
 use crate::caller::Caller;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result, reason};
 use crate::store::{Store, Swap, key};
 
 impl<S: Store> Datasets<S> {
@@ -20,7 +20,7 @@ impl<S: Store> Datasets<S> {
             .commits
             .spawn(async move { datasets.delete_dataset(&caller, &dataset_id).await });
         task.await.unwrap_or_else(|error| {
-            Err(Error::new(Reason::Internal, "a deletion was lost").because(error))
+            Err(Error::new(reason::INTERNAL, "a deletion was lost").because(error))
         })
     }
 

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::statistics::ColumnStatistics;
-use crate::envelope::Envelope;
 use crate::error::Result;
-use crate::table::read::{FileOptions, FileSummary, Limits};
+use anomaly_detection::envelope::Envelope;
+use anomaly_detection::table::read::{FileOptions, FileSummary, Limits};
 
 const DESCRIPTION: Envelope = Envelope {
     what: "description of a dataset",
@@ -58,9 +58,9 @@ impl Description {
 mod tests {
     use super::super::inspect::inspect;
     use super::*;
-    use crate::context::Context;
-    use crate::error::Reason;
-    use crate::table::read::Source;
+    use crate::error::reason;
+    use anomaly_detection::context::Context;
+    use anomaly_detection::table::read::Source;
 
     fn description() -> Description {
         let source = Source::from(bytes::Bytes::from_static(b"a,b\n1,x\n2,y\n,z\n"));
@@ -82,7 +82,7 @@ mod tests {
             let mut damaged = bytes.clone();
             damaged[i] ^= 0x41;
             let error = Description::decode(&damaged).expect_err("damaged");
-            assert_eq!(error.reason(), Reason::DamagedArtifact);
+            assert_eq!(error.reason(), reason::DAMAGED_ARTIFACT);
             assert!(Description::decode(&bytes[..i]).is_err());
         }
     }

@@ -2,9 +2,9 @@
 
 use super::description::Description;
 use super::statistics::Gathering;
-use crate::context::Context;
 use crate::error::Result;
-use crate::table::read::{self, FileOptions, Limits, Source};
+use anomaly_detection::context::Context;
+use anomaly_detection::table::read::{self, FileOptions, Limits, Source};
 
 /// How many cells of a file are in memory at a time where its format allows it.
 pub(super) const CHUNK_CELLS: usize = 1 << 20;

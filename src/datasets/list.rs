@@ -2,7 +2,7 @@
 
 use super::{DatasetId, DatasetRecord, Datasets};
 use crate::caller::Caller;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result, reason};
 use crate::store::{Store, key};
 
 /// A dataset as it stands in a list.
@@ -42,7 +42,7 @@ impl<S: Store> Datasets<S> {
             let dataset_id = DatasetId::parse("dataset_id", id.unwrap_or_default());
             Ok(Listed {
                 dataset_id: dataset_id.map_err(|error| {
-                    Error::new(Reason::DamagedArtifact, "the key of a dataset is damaged")
+                    Error::new(reason::DAMAGED_ARTIFACT, "the key of a dataset is damaged")
                         .because(error)
                 })?,
                 record: DatasetRecord::decode(&value)?,

@@ -1,7 +1,7 @@
 //! Datasets: tables that are uploaded once and named in later requests. Upload, combine, list, describe, delete and open.
 //!
 //! A dataset is a file as it was uploaded, beside what a scan has found in it. Neither is ever in memory as a whole but
-//! where a use case asks for a whole [`Table`](crate::table::Table).
+//! where a use case asks for a whole [`Table`](anomaly_detection::table::Table).
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::compute::Compute;
 use crate::error::{Error, Result};
 use crate::store::{self, BlobName, Store, key};
-use crate::table::read::Limits;
+use anomaly_detection::table::read::Limits;
 
 mod combine;
 mod commit;

@@ -7,12 +7,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{DatasetId, DatasetRecord, Datasets};
 use crate::caller::Caller;
 use crate::compute::Admission;
-use crate::context::Context;
-use crate::error::{Error, Reason, Result};
-use crate::statistics::draw::Draw;
+use crate::error::{Error, Result, reason};
 use crate::store::Store;
-use crate::table::read::{self, Chunks, FileOptions, FileSummary, Limits, MAX_TEXT_BYTES, Source};
-use crate::table::{Table, check_cells};
+use anomaly_detection::context::Context;
+use anomaly_detection::statistics::draw::Draw;
+use anomaly_detection::table::read::{
+    self, Chunks, FileOptions, FileSummary, Limits, MAX_TEXT_BYTES, Source,
+};
+use anomaly_detection::table::{Table, check_cells};
 
 /// What the memory of datasets that are being read is counted in.
 const UNIT_BYTES: u64 = 1 << 16;
@@ -126,7 +128,7 @@ impl<S: Store> Datasets<S> {
         };
         share.ok_or_else(|| {
             Error::new(
-                Reason::Overloaded,
+                reason::OVERLOADED,
                 "the datasets that are being read take as much memory as they may; try again later",
             )
         })
@@ -161,7 +163,7 @@ mod tests {
     use crate::compute::Compute;
     use crate::datasets::Started;
     use crate::store::{EmbeddedStore, StoreOptions};
-    use crate::table::ColumnView;
+    use anomaly_detection::table::ColumnView;
 
     #[tokio::test]
     async fn whole_tables_share_a_bounded_memory_and_outlive_their_dataset() {
@@ -194,7 +196,7 @@ mod tests {
         let rest = Arc::clone(&datasets.reading).try_acquire_many_owned(rest);
         let rest = rest.expect("the first takes one unit");
         let refused = read(Admission::Refuse).await.expect_err("there is none");
-        assert_eq!(refused.reason(), Reason::Overloaded);
+        assert_eq!(refused.reason(), reason::OVERLOADED);
         let (waited, ()) = tokio::join!(read(Admission::Wait), async { drop(first) });
         drop((waited.expect("there is room again"), rest));
 
@@ -215,6 +217,6 @@ mod tests {
             2
         );
         let gone = datasets.open(&caller, &id).await.expect_err("deleted");
-        assert_eq!(gone.reason(), Reason::DatasetNotFound);
+        assert_eq!(gone.reason(), reason::DATASET_NOT_FOUND);
     }
 }

@@ -9,8 +9,8 @@ use crate::caller::Caller;
 use crate::compute::{Admission, Compute};
 use crate::error::Result;
 use crate::store::Store;
-use crate::table::read::{Chunks, FileSummary};
-use crate::table::{AbsentCell, Table};
+use anomaly_detection::table::read::{Chunks, FileSummary};
+use anomaly_detection::table::{AbsentCell, Table};
 
 /// About how many values a piece has.
 const PIECE_CELLS: usize = 1 << 19;

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::caller::RequestId;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result, reason};
 use crate::store::{BlobName, BlobRef};
-use crate::table::read::Format;
+use anomaly_detection::table::read::Format;
 
 /// The record of a dataset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ impl DatasetRecord {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
         rmp_serde::from_slice(bytes).map_err(|error| {
             Error::new(
-                Reason::DamagedArtifact,
+                reason::DAMAGED_ARTIFACT,
                 "the record of a dataset is damaged",
             )
             .because(error)
@@ -41,7 +41,7 @@ impl DatasetRecord {
 
     pub(super) fn encode(&self) -> Result<Vec<u8>> {
         rmp_serde::to_vec_named(self).map_err(|error| {
-            Error::new(Reason::Internal, "a dataset's record cannot be encoded").because(error)
+            Error::new(reason::INTERNAL, "a dataset's record cannot be encoded").because(error)
         })
     }
 

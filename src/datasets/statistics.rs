@@ -8,10 +8,10 @@ use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Reason, Result};
-use crate::statistics::moments::FeatureMoments;
-use crate::table::read::FileSummary;
-use crate::table::{ColumnType, ColumnView, MISSING_TIME, Table, TextColumn};
+use crate::error::{Error, Result, reason};
+use anomaly_detection::statistics::moments::FeatureMoments;
+use anomaly_detection::table::read::FileSummary;
+use anomaly_detection::table::{ColumnType, ColumnView, MISSING_TIME, Table, TextColumn};
 
 /// The most distinct texts of a column that are counted.
 pub const MAX_DISTINCT: usize = 100_000;
@@ -217,15 +217,15 @@ fn count(
 }
 
 fn defect(message: &str) -> Error {
-    Error::new(Reason::Internal, message)
+    Error::new(reason::INTERNAL, message)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::inspect::inspect;
     use super::*;
-    use crate::context::Context;
-    use crate::table::read::{FileOptions, Limits, Source};
+    use anomaly_detection::context::Context;
+    use anomaly_detection::table::read::{FileOptions, Limits, Source};
 
     fn of(csv: &str) -> Vec<ColumnStatistics> {
         let source = Source::from(bytes::Bytes::copy_from_slice(csv.as_bytes()));

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::{DatasetId, OpenDataset};
-use crate::error::{Error, Reason, Result};
-use crate::table::read::{ColumnSummary, MAX_COLUMNS};
-use crate::table::{ColumnType, shortened};
+use crate::error::{Error, Result, reason};
+use anomaly_detection::table::read::{ColumnSummary, MAX_COLUMNS};
+use anomaly_detection::table::{ColumnType, shortened};
 
 /// The union of the columns of several datasets, in the order in which they first appear.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Union {
         }
         if columns.len() > MAX_COLUMNS {
             return Err(Error::new(
-                Reason::InvalidRecords,
+                reason::INVALID_RECORDS,
                 format!(
                     "the datasets have {} columns together; at most {MAX_COLUMNS} can be combined",
                     columns.len()
@@ -97,7 +97,7 @@ impl UnitedColumn {
             }
             Some((known, first)) => {
                 return Err(Error::new(
-                    Reason::ColumnTypeClash,
+                    reason::COLUMN_TYPE_CLASH,
                     format!(
                         "column {} is of type {known} in the dataset {} and of type {} in the dataset {}; upload one of them again \
                          with the type of the other, or under another name",

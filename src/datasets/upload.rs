@@ -9,9 +9,9 @@ use super::inspect::inspect;
 use super::{DatasetId, Datasets, Described};
 use crate::caller::{Caller, RequestId};
 use crate::compute::Admission;
-use crate::error::{Error, Kind, Reason, Result};
+use crate::error::{Error, Kind, Result, reason};
 use crate::store::{BlobRef, BlobWriter as _, Store};
-use crate::table::read::{FileOptions, Source};
+use anomaly_detection::table::read::{FileOptions, Source};
 
 /// How an upload begins.
 pub enum Started<S: Store> {
@@ -80,7 +80,7 @@ impl<S: Store> Datasets<S> {
             return Ok(());
         }
         Err(Error::new(
-            Reason::DatasetTooLarge,
+            reason::DATASET_TOO_LARGE,
             format!(
                 "the dataset has more than {} bytes, the most that the server stores of one (`max_dataset_bytes`); divide it, or \
                  compress it",
@@ -100,7 +100,7 @@ impl<S: Store> Upload<S> {
     pub async fn push(&mut self, offset: u64, bytes: Bytes) -> Result<()> {
         if offset != self.n_bytes {
             return Err(Error::new(
-                Reason::InvalidStream,
+                reason::INVALID_STREAM,
                 format!(
                     "a chunk begins at offset {offset}, but {} bytes came before it; send chunks in order and without gaps",
                     self.n_bytes
@@ -125,7 +125,7 @@ impl<S: Store> Upload<S> {
         } = self;
         if let Some(size) = size.filter(|size| *size != n_bytes) {
             return Err(Error::new(
-                Reason::InvalidStream,
+                reason::INVALID_STREAM,
                 format!("the end message says that {size} bytes were sent, but {n_bytes} arrived"),
             )
             .at("end.size_bytes"));
@@ -136,7 +136,7 @@ impl<S: Store> Upload<S> {
             datasets.inspect(&write.caller, &file, options).await
         } else {
             Err(Error::new(
-                Reason::ChecksumMismatch,
+                reason::CHECKSUM_MISMATCH,
                 format!(
                     "the {n_bytes} bytes that arrived have the SHA-256 {}, not {} as the end message says; nothing was stored, send \
                      them again",
@@ -158,7 +158,7 @@ impl<S: Store> Upload<S> {
 /// What is wrong with the content of a file is wrong with what the chunks hold.
 fn in_chunks(error: Error) -> Error {
     match error.kind() {
-        Kind::InvalidArgument if error.reason() != Reason::ChecksumMismatch => {
+        Kind::InvalidArgument if error.reason() != reason::CHECKSUM_MISMATCH => {
             match error.field_path() {
                 Some(_) => error.within("header.csv"),
                 None => error.at("chunk.data"),

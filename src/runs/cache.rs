@@ -8,8 +8,8 @@ use quick_cache::sync::Cache;
 
 use crate::compute::{Admission, Compute};
 use crate::error::Error;
-use crate::pipeline::{Model, artifact};
 use crate::store::{BlobName, BlobRef, Store, StoreError};
+use anomaly_detection::pipeline::{Model, artifact};
 
 #[derive(Debug)]
 pub(super) struct ModelCache {

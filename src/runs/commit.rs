@@ -6,11 +6,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::record::{RunRecord, VersionRecord};
 use super::writers::Ticket;
 use super::{Described, RequestId, RunId, Runs};
-use crate::calibration::ThresholdSource;
-use crate::error::{Error, Reason, Result};
-use crate::features::FeaturePolicy;
-use crate::pipeline::{Fitted, Model, artifact};
+use crate::error::{Error, Result, reason};
 use crate::store::{BlobName, BlobRef, Store, StoreError, Swap};
+use anomaly_detection::calibration::ThresholdSource;
+use anomaly_detection::features::FeaturePolicy;
+use anomaly_detection::pipeline::{Fitted, Model, artifact};
 
 /// A fitted version as it will be stored.
 pub(super) struct Prepared {
@@ -74,7 +74,7 @@ impl<S: Store> Runs<S> {
             .commits
             .spawn(async move { runs.store_version(&write, prepared, base).await });
         task.await.unwrap_or_else(|error| {
-            Err(Error::new(Reason::Internal, "a write was lost").because(error))
+            Err(Error::new(reason::INTERNAL, "a write was lost").because(error))
         })
     }
 

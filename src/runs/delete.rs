@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::record::RunRecord;
 use super::{Caller, RunId, Runs};
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result, reason};
 use crate::store::{Store, Swap, key};
 
 impl<S: Store> Runs<S> {
@@ -16,7 +16,7 @@ impl<S: Store> Runs<S> {
             .commits
             .spawn(async move { runs.delete_run(&caller, &run_id).await });
         task.await.unwrap_or_else(|error| {
-            Err(Error::new(Reason::Internal, "a deletion was lost").because(error))
+            Err(Error::new(reason::INTERNAL, "a deletion was lost").because(error))
         })
     }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Caller, Loaded, RunId, Runs, VersionRecord};
 use crate::error::Result;
-use crate::pipeline::Model;
 use crate::store::Store;
+use anomaly_detection::pipeline::Model;
 
 /// Which version of a run is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

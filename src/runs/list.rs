@@ -2,7 +2,7 @@
 
 use super::record::RunRecord;
 use super::{Caller, RunId, Runs, VersionRecord, VersionSelector};
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result, reason};
 use crate::store::{Store, key};
 
 /// A run, by its active version.
@@ -49,5 +49,5 @@ impl<S: Store> Runs<S> {
 }
 
 fn foreign_key() -> Error {
-    Error::new(Reason::DamagedArtifact, "the key of a run is damaged")
+    Error::new(reason::DAMAGED_ARTIFACT, "the key of a run is damaged")
 }

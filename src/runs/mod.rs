@@ -8,8 +8,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::compute::Compute;
 use crate::error::{Error, Result};
-use crate::pipeline::Model;
 use crate::store::{self, BlobName, Revision, Store, key};
+use anomaly_detection::pipeline::Model;
 
 mod cache;
 mod commit;

@@ -7,10 +7,10 @@ use super::writers::Ticket;
 use super::{Caller, Loaded, RunId, Runs, VersionSelector};
 use crate::compute::{Admission, Compute, Running};
 use crate::error::Result;
-use crate::features::{Builder, FeaturePolicy};
-use crate::pipeline::{Model, Scored};
 use crate::store::{Store, key};
-use crate::table::Table;
+use anomaly_detection::features::{Builder, FeaturePolicy};
+use anomaly_detection::pipeline::{Model, Scored};
+use anomaly_detection::table::Table;
 
 /// A version of a run that scores: once, or table by table along a stream.
 #[derive(Debug, Clone)]

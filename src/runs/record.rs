@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::get::VersionSelector;
 use super::{KEPT_VERSIONS, RequestId, RunId};
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result, reason};
 use crate::store::{BlobName, BlobRef};
 
 /// The record of a run.
@@ -57,7 +57,7 @@ impl RunRecord {
 
     pub(super) fn encode(&self) -> Result<Vec<u8>> {
         rmp_serde::to_vec_named(self).map_err(|error| {
-            Error::new(Reason::Internal, "a run's record cannot be encoded").because(error)
+            Error::new(reason::INTERNAL, "a run's record cannot be encoded").because(error)
         })
     }
 
@@ -91,7 +91,7 @@ impl RunRecord {
                 .map(|kept| kept.version.to_string())
                 .collect();
             Error::new(
-                Reason::VersionNotFound,
+                reason::VERSION_NOT_FOUND,
                 format!(
                     "run {:?} has no version {version}; kept are {}",
                     run_id.as_str(),
@@ -130,5 +130,5 @@ impl VersionRecord {
 }
 
 fn damaged() -> Error {
-    Error::new(Reason::DamagedArtifact, "the record of a run is damaged")
+    Error::new(reason::DAMAGED_ARTIFACT, "the record of a run is damaged")
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::caller::check_id;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result, reason};
 
 /// A checked run id: 1 to 128 bytes without control characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,7 +25,7 @@ impl RunId {
     /// The error that says that this run does not exist, or belongs to someone else: the same for both.
     pub(super) fn not_found(&self) -> Error {
         Error::new(
-            Reason::RunNotFound,
+            reason::RUN_NOT_FOUND,
             format!(
                 "there is no run {:?} under this token; train one first",
                 self.0

@@ -8,10 +8,10 @@ use super::commit::{Base, Outcome, Prepared, Write};
 use super::get::VersionSelector;
 use super::{Caller, Described, RequestId, RunId, Runs};
 use crate::compute::Admission;
-use crate::error::{Error, Kind, Reason, Result};
-use crate::pipeline::{TableSource, TrainSpec};
+use crate::error::{Error, Kind, Result, reason};
 use crate::store::{Store, key};
-use crate::table::Table;
+use anomaly_detection::pipeline::{TableSource, TrainSpec};
+use anomaly_detection::table::Table;
 
 /// The rows to train on, with the share of the memory for datasets that they take as long as they are learned from.
 pub enum TrainRows {
@@ -77,7 +77,7 @@ impl<S: Store> Runs<S> {
         }
         let made = match self.record(caller, run_id).await {
             Ok(record) => record.made_by(request_id).map(|version| version.version),
-            Err(error) if error.reason() == Reason::RunNotFound => None,
+            Err(error) if error.reason() == reason::RUN_NOT_FOUND => None,
             Err(error) => return Err(error),
         };
         let Some(version) = made else {
@@ -100,7 +100,7 @@ impl<S: Store> Runs<S> {
 /// The error of a write that kept losing against others.
 pub(super) fn conflict() -> Error {
     Error::new(
-        Reason::WriteConflict,
+        reason::WRITE_CONFLICT,
         "other writes to the run kept coming first; nothing was stored, try again",
     )
 }

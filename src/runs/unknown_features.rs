@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::writers::Ticket;
 use super::{Caller, RunId, Runs};
-use crate::error::{Error, Reason, Result};
-use crate::features::UnknownFeature;
-use crate::pipeline::{Model, Scored};
+use crate::error::{Error, Result, reason};
 use crate::store::{MAX_RECORD_BYTES, Store, Swap, key};
+use anomaly_detection::features::UnknownFeature;
+use anomaly_detection::pipeline::{Model, Scored};
 
 /// How often what was gathered is written.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -112,7 +112,7 @@ fn now_ms() -> i64 {
 fn encode(sightings: &mut Sightings) -> Result<Vec<u8>> {
     loop {
         let bytes = rmp_serde::to_vec_named(sightings).map_err(|error| {
-            Error::new(Reason::Internal, "unknown features cannot be encoded").because(error)
+            Error::new(reason::INTERNAL, "unknown features cannot be encoded").because(error)
         })?;
         if bytes.len() <= MAX_RECORD_BYTES {
             return Ok(bytes);
@@ -130,7 +130,7 @@ fn encode(sightings: &mut Sightings) -> Result<Vec<u8>> {
 fn decode(bytes: &[u8]) -> Result<Sightings> {
     let damaged = || {
         Error::new(
-            Reason::DamagedArtifact,
+            reason::DAMAGED_ARTIFACT,
             "the record of unknown features is damaged",
         )
     };

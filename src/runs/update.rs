@@ -8,9 +8,9 @@ use super::train::conflict;
 use super::{Caller, Described, Loaded, RequestId, RunId, Runs};
 use crate::compute::Admission;
 use crate::error::Result;
-use crate::pipeline::artifact;
 use crate::store::{Store, StoreError, key};
-use crate::table::Table;
+use anomaly_detection::pipeline::artifact;
+use anomaly_detection::table::Table;
 
 /// How often an update that lost against a training is applied again.
 const ATTEMPTS: usize = 5;
@@ -102,12 +102,12 @@ mod tests {
 
     use super::*;
     use crate::compute::Compute;
-    use crate::error::Reason;
-    use crate::pipeline::TrainSpec;
+    use crate::error::reason;
     use crate::runs::TrainRows;
     use crate::store::{
         BlobName, BlobRef, EmbeddedStore, Entry, Pointer, Revision, StoreOptions, Swap,
     };
+    use anomaly_detection::pipeline::TrainSpec;
 
     /// A store whose reads of blobs can be held up.
     struct HeldUp {
@@ -204,6 +204,6 @@ mod tests {
         runs.delete(caller, run_id).await.expect("is there");
         runs.store.go.notify_one();
         let error = update.await.expect("joined").expect_err("was deleted");
-        assert_eq!(error.reason(), Reason::RunDeleted);
+        assert_eq!(error.reason(), reason::RUN_DELETED);
     }
 }

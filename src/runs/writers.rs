@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result, reason};
 
 /// The writes under way.
 #[derive(Debug, Default)]
@@ -79,7 +79,7 @@ impl Ticket {
             .map_or(0, |entry| entry.deletions);
         if self.born_deleted || deletions != self.deletions {
             return Err(Error::new(
-                Reason::RunDeleted,
+                reason::RUN_DELETED,
                 "the run was deleted while this write was under way; nothing was stored",
             ));
         }

@@ -9,12 +9,12 @@ use super::convert::records::{self, Input};
 use super::convert::train;
 use super::dataset_tables::{DatasetTables, MAX_HELD_CELLS};
 use super::feed::Feed;
+use super::status::answer;
 use super::{page, predict_stream};
+use crate::caller::Deadline;
 use crate::compute::Admission;
-use crate::context::Deadline;
 use crate::datasets::Datasets;
-use crate::error::{Error, Kind, Reason, Result};
-use crate::pipeline::{TableSource as _, TrainSpec};
+use crate::error::{Error, Kind, Result, reason};
 use crate::proto::v1::anomaly_service_server::AnomalyService;
 use crate::proto::v1::{
     DeleteRunRequest, DeleteRunResponse, GetModelRequest, GetModelResponse, ListModelsRequest,
@@ -23,8 +23,9 @@ use crate::proto::v1::{
 };
 use crate::runs::{Caller, RequestId, RunId, Runs, TrainRows, VersionSelector};
 use crate::store::{Owner, Store};
-use crate::table::MAX_CELLS;
 use crate::telemetry::Metrics;
+use anomaly_detection::pipeline::{TableSource as _, TrainSpec};
+use anomaly_detection::table::MAX_CELLS;
 
 /// The service over the runs of a store.
 #[derive(Debug)]
@@ -118,185 +119,207 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         &self,
         request: Request<TrainRequest>,
     ) -> Result<Response<TrainResponse>, Status> {
-        let caller = caller(request.extensions())?;
-        let request = request.into_inner();
-        let run_id = RunId::parse(request.run_id.clone())?;
-        let request_id = RequestId::parse(request.request_id.clone())?;
-        if let Some(described) = self
-            .runs
-            .made_before(&caller, &run_id, request_id.as_ref())
-            .await?
-        {
-            return Ok(Response::new(TrainResponse {
+        answer(async {
+            let caller = caller(request.extensions())?;
+            let request = request.into_inner();
+            let run_id = RunId::parse(request.run_id.clone())?;
+            let request_id = RequestId::parse(request.request_id.clone())?;
+            if let Some(described) = self
+                .runs
+                .made_before(&caller, &run_id, request_id.as_ref())
+                .await?
+            {
+                return Ok(TrainResponse {
+                    model: Some(described.into()),
+                });
+            }
+            let like = match request.like_version {
+                None => None,
+                Some(version) => {
+                    let selector = selector(version);
+                    let scorer = self.runs.scorer(caller, run_id.clone(), selector).await?;
+                    Some(scorer.model)
+                }
+            };
+            let (spec, input) = train::receive(request, like.as_deref(), self.reservoir_size)?;
+            // before a dataset is read for nothing
+            spec.check_request(input.is_some())?;
+            let dataset = match &input {
+                Some(Input::Dataset(id, texts)) => Some(Input::Dataset(id.clone(), texts.clone())),
+                _ => None,
+            };
+            let rows = self.rows_to_train(caller, &spec, input).await?;
+            let train = |rows| {
+                let (run_id, request_id) = (run_id.clone(), request_id.clone());
+                self.runs
+                    .train(caller, run_id, request_id, spec.clone(), rows)
+            };
+            let described = match (train(rows).await, dataset) {
+                (Err(unsorted), Some(dataset)) if unsorted.reason() == reason::UNSORTED_ROWS => {
+                    train(self.held(caller, dataset, unsorted).await?).await?
+                }
+                (outcome, _) => outcome?,
+            };
+            Ok(TrainResponse {
                 model: Some(described.into()),
-            }));
-        }
-        let like = match request.like_version {
-            None => None,
-            Some(version) => {
-                let selector = selector(version);
-                let scorer = self.runs.scorer(caller, run_id.clone(), selector).await?;
-                Some(scorer.model)
-            }
-        };
-        let (spec, input) = train::receive(request, like.as_deref(), self.reservoir_size)?;
-        // before a dataset is read for nothing
-        spec.check_request(input.is_some())?;
-        let dataset = match &input {
-            Some(Input::Dataset(id, texts)) => Some(Input::Dataset(id.clone(), texts.clone())),
-            _ => None,
-        };
-        let rows = self.rows_to_train(caller, &spec, input).await?;
-        let train = |rows| {
-            let (run_id, request_id) = (run_id.clone(), request_id.clone());
-            self.runs
-                .train(caller, run_id, request_id, spec.clone(), rows)
-        };
-        let described = match (train(rows).await, dataset) {
-            (Err(unsorted), Some(dataset)) if unsorted.reason() == Reason::UnsortedRows => {
-                train(self.held(caller, dataset, unsorted).await?).await?
-            }
-            (outcome, _) => outcome?,
-        };
-        Ok(Response::new(TrainResponse {
-            model: Some(described.into()),
-        }))
+            })
+        })
+        .await
     }
 
     async fn predict(
         &self,
         request: Request<PredictRequest>,
     ) -> Result<Response<PredictResponse>, Status> {
-        let caller = caller(request.extensions())?;
-        let request = request.into_inner();
-        let run_id = RunId::parse(request.run_id)?;
-        let scorer = self
-            .runs
-            .scorer(caller, run_id, selector(request.version))
-            .await?;
-        let input = records::required(request.records, &scorer.model.text_columns())?;
-        let default = |n_rows: u64| match n_rows {
-            1 => Detail::Full,
-            _ => Detail::Scores,
-        };
-        if let Input::Dataset(id, known_texts) = input {
-            let pieces = self
-                .datasets
-                .pieces(&caller, &id, &known_texts, Admission::Refuse)
-                .await
-                .map_err(|error| error.at("records.dataset_id"))?;
-            let detail = Detail::receive(request.detail, default(pieces.n_rows()))?;
-            let answer = Answer::new(scorer.clone(), detail, None);
-            answer.check_room(pieces.n_rows())?;
-            let feed = Feed::new(caller, scorer, answer);
-            let answer = feed.of_dataset(pieces).await?;
+        answer(async {
+            let caller = caller(request.extensions())?;
+            let request = request.into_inner();
+            let run_id = RunId::parse(request.run_id)?;
+            let scorer = self
+                .runs
+                .scorer(caller, run_id, selector(request.version))
+                .await?;
+            let input = records::required(request.records, &scorer.model.text_columns())?;
+            let default = |n_rows: u64| match n_rows {
+                1 => Detail::Full,
+                _ => Detail::Scores,
+            };
+            if let Input::Dataset(id, known_texts) = input {
+                let pieces = self
+                    .datasets
+                    .pieces(&caller, &id, &known_texts, Admission::Refuse)
+                    .await
+                    .map_err(|error| error.at("records.dataset_id"))?;
+                let detail = Detail::receive(request.detail, default(pieces.n_rows()))?;
+                let answer = Answer::new(scorer.clone(), detail, None);
+                answer.check_room(pieces.n_rows())?;
+                let feed = Feed::new(caller, scorer, answer);
+                let answer = feed.of_dataset(pieces).await?;
+                self.metrics.count(answer.counts());
+                return Ok(answer.into());
+            }
+            let (table, _share) = input
+                .table(&self.datasets, caller, None, Admission::Refuse)
+                .await?;
+            let detail = Detail::receive(request.detail, default(table.n_rows() as u64))?;
+            let mut answer = Answer::new(scorer.clone(), detail, None);
+            answer.check_room(table.n_rows() as u64)?;
+            let with_details = answer.wants_details();
+            let scored = scorer
+                .submit(Admission::Refuse, table, None, with_details)
+                .await?
+                .await?;
+            answer.add(scored)?;
             self.metrics.count(answer.counts());
-            return Ok(Response::new(answer.into()));
-        }
-        let (table, _share) = input
-            .table(&self.datasets, caller, None, Admission::Refuse)
-            .await?;
-        let detail = Detail::receive(request.detail, default(table.n_rows() as u64))?;
-        let mut answer = Answer::new(scorer.clone(), detail, None);
-        answer.check_room(table.n_rows() as u64)?;
-        let with_details = answer.wants_details();
-        let scored = scorer
-            .submit(Admission::Refuse, table, None, with_details)
-            .await?
-            .await?;
-        answer.add(scored)?;
-        self.metrics.count(answer.counts());
-        Ok(Response::new(answer.into()))
+            Ok(answer.into())
+        })
+        .await
     }
 
     async fn predict_stream(
         &self,
         request: Request<Streaming<PredictStreamRequest>>,
     ) -> Result<Response<PredictStreamResponse>, Status> {
-        let caller = caller(request.extensions())?;
-        let messages = request.into_inner();
-        let answer = predict_stream::score(&self.runs, &self.datasets, caller, messages).await?;
-        self.metrics.count(answer.counts());
-        Ok(Response::new(answer.into()))
+        answer(async {
+            let caller = caller(request.extensions())?;
+            let messages = request.into_inner();
+            let answer =
+                predict_stream::score(&self.runs, &self.datasets, caller, messages).await?;
+            self.metrics.count(answer.counts());
+            Ok(answer.into())
+        })
+        .await
     }
 
     async fn update(
         &self,
         request: Request<UpdateRequest>,
     ) -> Result<Response<UpdateResponse>, Status> {
-        let caller = caller(request.extensions())?;
-        let request = request.into_inner();
-        let run_id = RunId::parse(request.run_id)?;
-        let request_id = RequestId::parse(request.request_id)?;
-        if let Some(described) = self
-            .runs
-            .made_before(&caller, &run_id, request_id.as_ref())
-            .await?
-        {
-            return Ok(Response::new(UpdateResponse {
+        answer(async {
+            let caller = caller(request.extensions())?;
+            let request = request.into_inner();
+            let run_id = RunId::parse(request.run_id)?;
+            let request_id = RequestId::parse(request.request_id)?;
+            if let Some(described) = self
+                .runs
+                .made_before(&caller, &run_id, request_id.as_ref())
+                .await?
+            {
+                return Ok(UpdateResponse {
+                    model: Some(described.into()),
+                });
+            }
+            let active = self
+                .runs
+                .scorer(caller, run_id.clone(), VersionSelector::Active)
+                .await?;
+            let input = records::required(request.records, &active.model.text_columns())?;
+            let (table, _share) = input
+                .table(&self.datasets, caller, None, Admission::Refuse)
+                .await?;
+            let described = self.runs.update(caller, run_id, request_id, table).await?;
+            Ok(UpdateResponse {
                 model: Some(described.into()),
-            }));
-        }
-        let active = self
-            .runs
-            .scorer(caller, run_id.clone(), VersionSelector::Active)
-            .await?;
-        let input = records::required(request.records, &active.model.text_columns())?;
-        let (table, _share) = input
-            .table(&self.datasets, caller, None, Admission::Refuse)
-            .await?;
-        let described = self.runs.update(caller, run_id, request_id, table).await?;
-        Ok(Response::new(UpdateResponse {
-            model: Some(described.into()),
-        }))
+            })
+        })
+        .await
     }
 
     async fn list_models(
         &self,
         request: Request<ListModelsRequest>,
     ) -> Result<Response<ListModelsResponse>, Status> {
-        let caller = caller(request.extensions())?;
-        let request = request.into_inner();
-        let page_size = page::size(request.page_size)?;
-        let after = page::read_token(&request.page_token, RunId::parse)?;
-        let page = self.runs.list(caller, after.as_ref(), page_size).await?;
-        let last = page.runs.last().map(|last| last.run_id.as_str());
-        let next_page_token = page::next_token(last, page.more);
-        Ok(Response::new(ListModelsResponse {
-            models: page.runs.into_iter().map(Into::into).collect(),
-            next_page_token,
-        }))
+        answer(async {
+            let caller = caller(request.extensions())?;
+            let request = request.into_inner();
+            let page_size = page::size(request.page_size)?;
+            let after = page::read_token(&request.page_token, RunId::parse)?;
+            let page = self.runs.list(caller, after.as_ref(), page_size).await?;
+            let last = page.runs.last().map(|last| last.run_id.as_str());
+            let next_page_token = page::next_token(last, page.more);
+            Ok(ListModelsResponse {
+                models: page.runs.into_iter().map(Into::into).collect(),
+                next_page_token,
+            })
+        })
+        .await
     }
 
     async fn get_model(
         &self,
         request: Request<GetModelRequest>,
     ) -> Result<Response<GetModelResponse>, Status> {
-        let caller = caller(request.extensions())?;
-        let request = request.into_inner();
-        let run_id = RunId::parse(request.run_id)?;
-        let described = self
-            .runs
-            .describe(caller, run_id.clone(), selector(request.version))
-            .await?;
-        let mut unknown = self.runs.unknown_features(&caller, &run_id).await?;
-        let known = described.model.features().schema.features();
-        unknown.retain(|name, _| !known.contains(name));
-        let mut response = GetModelResponse::from(described);
-        response.unknown_features = unknown.into_iter().map(Into::into).collect();
-        Ok(Response::new(response))
+        answer(async {
+            let caller = caller(request.extensions())?;
+            let request = request.into_inner();
+            let run_id = RunId::parse(request.run_id)?;
+            let described = self
+                .runs
+                .describe(caller, run_id.clone(), selector(request.version))
+                .await?;
+            let mut unknown = self.runs.unknown_features(&caller, &run_id).await?;
+            let known = described.model.features().schema.features();
+            unknown.retain(|name, _| !known.contains(name));
+            let mut response = GetModelResponse::from(described);
+            response.unknown_features = unknown.into_iter().map(Into::into).collect();
+            Ok(response)
+        })
+        .await
     }
 
     async fn delete_run(
         &self,
         request: Request<DeleteRunRequest>,
     ) -> Result<Response<DeleteRunResponse>, Status> {
-        let caller = caller(request.extensions())?;
-        let run_id = RunId::parse(request.into_inner().run_id)?;
-        let n_versions = self.runs.delete(caller, run_id).await?;
-        Ok(Response::new(DeleteRunResponse {
-            n_versions: Some(u32::try_from(n_versions).unwrap_or(u32::MAX)),
-        }))
+        answer(async {
+            let caller = caller(request.extensions())?;
+            let run_id = RunId::parse(request.into_inner().run_id)?;
+            let n_versions = self.runs.delete(caller, run_id).await?;
+            Ok(DeleteRunResponse {
+                n_versions: Some(u32::try_from(n_versions).unwrap_or(u32::MAX)),
+            })
+        })
+        .await
     }
 }
 
@@ -304,7 +327,7 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
 pub(super) fn caller(extensions: &Extensions) -> Result<Caller> {
     let owner = extensions
         .get::<Owner>()
-        .ok_or_else(|| Error::new(Reason::Internal, "a request came through without an owner"))?;
+        .ok_or_else(|| Error::new(reason::INTERNAL, "a request came through without an owner"))?;
     Ok(Caller {
         owner: *owner,
         deadline: extensions.get::<Deadline>().map(|deadline| deadline.0),

@@ -7,9 +7,10 @@ use tonic::{Request, Response, Status, Streaming};
 use super::anomaly::caller;
 use super::convert::file;
 use super::page;
+use super::status::{Failure, answer};
 use crate::caller::{Caller, RequestId};
 use crate::datasets::{DatasetId, Datasets, Described, MAX_COMBINED, Started, Upload};
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result, reason};
 use crate::proto::v1::dataset_service_server::DatasetService;
 use crate::proto::v1::upload_dataset_request::Part;
 use crate::proto::v1::{
@@ -51,7 +52,7 @@ impl<S: Store> DatasetGrpc<S> {
     async fn receive(
         upload: &mut Upload<S>,
         messages: &mut Streaming<UploadDatasetRequest>,
-    ) -> Result<UploadDatasetEnd, Status> {
+    ) -> Result<UploadDatasetEnd, Failure> {
         loop {
             let Some(message) = messages.message().await? else {
                 return Err(out_of_order(
@@ -78,7 +79,7 @@ impl<S: Store> DatasetGrpc<S> {
         &self,
         caller: Caller,
         mut messages: Streaming<UploadDatasetRequest>,
-    ) -> Result<Described, Status> {
+    ) -> Result<Described, Failure> {
         let header = match messages.message().await?.map(|message| message.part) {
             Some(Some(Part::Header(header))) => header,
             Some(_) => return Err(out_of_order("the first message must be the header").into()),
@@ -113,81 +114,97 @@ impl<S: Store> DatasetService for DatasetGrpc<S> {
         &self,
         request: Request<Streaming<UploadDatasetRequest>>,
     ) -> Result<Response<UploadDatasetResponse>, Status> {
-        let caller = caller(request.extensions())?;
-        let described = self.upload(caller, request.into_inner()).await?;
-        Ok(Response::new(UploadDatasetResponse {
-            dataset: Some(described.into()),
-        }))
+        answer(async {
+            let caller = caller(request.extensions())?;
+            let described = self.upload(caller, request.into_inner()).await?;
+            Ok(UploadDatasetResponse {
+                dataset: Some(described.into()),
+            })
+        })
+        .await
     }
 
     async fn combine_datasets(
         &self,
         request: Request<CombineDatasetsRequest>,
     ) -> Result<Response<CombineDatasetsResponse>, Status> {
-        let caller = caller(request.extensions())?;
-        let request = request.into_inner();
-        let n = request.dataset_ids.len();
-        if !(1..=MAX_COMBINED).contains(&n) {
-            let message = format!("there are {n} dataset_ids; give 1 to {MAX_COMBINED}");
-            return Err(Error::field("dataset_ids", message).into());
-        }
-        let dataset_ids = request.dataset_ids.into_iter().enumerate();
-        let dataset_ids = dataset_ids
-            .map(|(index, id)| DatasetId::parse(&format!("dataset_ids[{index}]"), id))
-            .collect::<Result<Vec<_>>>()?;
-        let dataset_id = new_id(request.dataset_id)?;
-        let request_id = RequestId::parse(request.request_id)?;
-        let described = self
-            .datasets
-            .combine(caller, &dataset_ids, dataset_id, request_id)
-            .await?;
-        Ok(Response::new(CombineDatasetsResponse {
-            dataset: Some(described.into()),
-        }))
+        answer(async {
+            let caller = caller(request.extensions())?;
+            let request = request.into_inner();
+            let n = request.dataset_ids.len();
+            if !(1..=MAX_COMBINED).contains(&n) {
+                let message = format!("there are {n} dataset_ids; give 1 to {MAX_COMBINED}");
+                return Err(Error::field("dataset_ids", message).into());
+            }
+            let dataset_ids = request.dataset_ids.into_iter().enumerate();
+            let dataset_ids = dataset_ids
+                .map(|(index, id)| DatasetId::parse(&format!("dataset_ids[{index}]"), id))
+                .collect::<Result<Vec<_>>>()?;
+            let dataset_id = new_id(request.dataset_id)?;
+            let request_id = RequestId::parse(request.request_id)?;
+            let described = self
+                .datasets
+                .combine(caller, &dataset_ids, dataset_id, request_id)
+                .await?;
+            Ok(CombineDatasetsResponse {
+                dataset: Some(described.into()),
+            })
+        })
+        .await
     }
 
     async fn list_datasets(
         &self,
         request: Request<ListDatasetsRequest>,
     ) -> Result<Response<ListDatasetsResponse>, Status> {
-        let caller = caller(request.extensions())?;
-        let request = request.into_inner();
-        let page_size = page::size(request.page_size)?;
-        let after = page::read_token(&request.page_token, |id| DatasetId::parse("page_token", id))?;
-        let page = self
-            .datasets
-            .list(caller, after.as_ref(), page_size)
-            .await?;
-        let last = page.datasets.last().map(|last| last.dataset_id.as_str());
-        let next_page_token = page::next_token(last, page.more);
-        Ok(Response::new(ListDatasetsResponse {
-            datasets: page.datasets.into_iter().map(Into::into).collect(),
-            next_page_token,
-        }))
+        answer(async {
+            let caller = caller(request.extensions())?;
+            let request = request.into_inner();
+            let page_size = page::size(request.page_size)?;
+            let after =
+                page::read_token(&request.page_token, |id| DatasetId::parse("page_token", id))?;
+            let page = self
+                .datasets
+                .list(caller, after.as_ref(), page_size)
+                .await?;
+            let last = page.datasets.last().map(|last| last.dataset_id.as_str());
+            let next_page_token = page::next_token(last, page.more);
+            Ok(ListDatasetsResponse {
+                datasets: page.datasets.into_iter().map(Into::into).collect(),
+                next_page_token,
+            })
+        })
+        .await
     }
 
     async fn get_dataset(
         &self,
         request: Request<GetDatasetRequest>,
     ) -> Result<Response<GetDatasetResponse>, Status> {
-        let caller = caller(request.extensions())?;
-        let dataset_id = DatasetId::parse("dataset_id", request.into_inner().dataset_id)?;
-        let described = self.datasets.describe(caller, dataset_id).await?;
-        Ok(Response::new(GetDatasetResponse {
-            dataset: Some(described.into()),
-        }))
+        answer(async {
+            let caller = caller(request.extensions())?;
+            let dataset_id = DatasetId::parse("dataset_id", request.into_inner().dataset_id)?;
+            let described = self.datasets.describe(caller, dataset_id).await?;
+            Ok(GetDatasetResponse {
+                dataset: Some(described.into()),
+            })
+        })
+        .await
     }
 
     async fn delete_dataset(
         &self,
         request: Request<DeleteDatasetRequest>,
     ) -> Result<Response<DeleteDatasetResponse>, Status> {
-        let caller = caller(request.extensions())?;
-        let dataset_id = DatasetId::parse("dataset_id", request.into_inner().dataset_id)?;
-        let record = self.datasets.delete(caller, dataset_id).await?;
-        Ok(Response::new(DeleteDatasetResponse {
-            n_rows: Some(record.n_rows),
-        }))
+        answer(async {
+            let caller = caller(request.extensions())?;
+            let dataset_id = DatasetId::parse("dataset_id", request.into_inner().dataset_id)?;
+            let record = self.datasets.delete(caller, dataset_id).await?;
+            Ok(DeleteDatasetResponse {
+                n_rows: Some(record.n_rows),
+            })
+        })
+        .await
     }
 }
 
@@ -200,5 +217,5 @@ fn new_id(id: String) -> Result<Option<DatasetId>> {
 }
 
 fn out_of_order(message: &str) -> Error {
-    Error::new(Reason::InvalidStream, message)
+    Error::new(reason::INVALID_STREAM, message)
 }

@@ -1,10 +1,10 @@
 //! Datasets as the tables that training walks over.
 
-use crate::context::Context;
 use crate::datasets::OpenDataset;
 use crate::error::Result;
-use crate::pipeline::{EachTable, TableSource};
-use crate::table::read::FileSummary;
+use anomaly_detection::context::Context;
+use anomaly_detection::pipeline::{EachTable, TableSource};
+use anomaly_detection::table::read::FileSummary;
 
 /// The most values of a dataset that is held as a whole to be learned from, 16 MB of doubles. Larger ones are walked over, by
 /// detectors that can learn so; the model is the same.

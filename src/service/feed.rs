@@ -5,10 +5,10 @@ use super::convert::records::Input;
 use crate::compute::{Admission, Running};
 use crate::datasets::{Datasets, Pieces};
 use crate::error::{Error, Kind, Result};
-use crate::pipeline::Scored;
 use crate::runs::{Caller, History, Scorer};
 use crate::store::Store;
-use crate::table::Table;
+use anomaly_detection::pipeline::Scored;
+use anomaly_detection::table::Table;
 
 /// Tables that are scored one after the other, or nearly: while one is scored the next one is received, and no more than these
 /// two are held.

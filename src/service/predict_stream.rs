@@ -7,8 +7,9 @@ use tonic::Streaming;
 use super::convert::prediction::{Answer, Detail};
 use super::convert::records;
 use super::feed::Feed;
+use super::status::Failure;
 use crate::datasets::Datasets;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result, reason};
 use crate::proto::v1::predict_stream_request::Part;
 use crate::proto::v1::{PredictStreamHeader, PredictStreamRequest};
 use crate::runs::{Caller, RunId, Runs};
@@ -26,7 +27,7 @@ pub(super) async fn score<S: Store>(
     datasets: &Datasets<S>,
     caller: Caller,
     mut messages: Streaming<PredictStreamRequest>,
-) -> Result<Answer, tonic::Status> {
+) -> Result<Answer, Failure> {
     let header = match messages.message().await?.map(|message| message.part) {
         Some(Some(Part::Header(header))) => header,
         Some(_) => return Err(out_of_order("the first message must be the header").into()),
@@ -99,5 +100,5 @@ async fn open<S: Store>(
 }
 
 fn out_of_order(message: &str) -> Error {
-    Error::new(Reason::InvalidStream, message)
+    Error::new(reason::INVALID_STREAM, message)
 }

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use tonic::{Code, Status};
+use tonic::{Code, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::error::{Error, Kind, Reason, chain};
+use crate::error::{Error, Kind, Reason, Result, chain, reason};
 
 /// The domain of every `ErrorInfo`.
 pub const DOMAIN: &str = "anomalyd";
@@ -20,46 +20,76 @@ const REQUEST_ID: &str = "request_id";
 /// Long enough for any message that helps, short enough for the header limits of clients.
 const MAX_MESSAGE_BYTES: usize = 1024;
 
-impl From<Error> for Status {
-    /// What went wrong, without the request's id, which the server adds on the way out. Defects and damage are logged here
-    /// and say nothing of the inside.
-    fn from(error: Error) -> Self {
-        let reason = error.reason();
-        let message = match error.kind() {
-            Kind::Internal => {
-                log_defect(&error);
-                "internal error; the server's log has the details under the request id".to_owned()
-            }
-            Kind::DataLoss => {
-                log_defect(&error);
-                "what is stored is damaged; the server's log has the details under the request id"
-                    .to_owned()
-            }
-            _ => shorten(error.message()),
-        };
+/// What keeps an RPC from its answer.
+pub(super) enum Failure {
+    /// An error of the domain.
+    Domain(Error),
+    /// What the transport says of a message that it could not receive.
+    Transport(Box<Status>),
+}
 
-        let mut details = ErrorDetails::with_error_info(reason.name(), DOMAIN, HashMap::new());
-        if let Some(field) = error.field_path().or(usual_field(reason)) {
-            details.add_bad_request_violation(shorten(field), message.clone());
-        }
-        if reason == Reason::Overloaded {
-            details.set_retry_info(Some(RETRY_DELAY));
-        }
-        Self::with_error_details(code(error.kind()), message, details)
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Domain(error)
     }
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        Self::Transport(Box::new(status))
+    }
+}
+
+/// The answer of an RPC, or the status of what kept it from one.
+pub(super) async fn answer<T>(
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<Response<T>, Status> {
+    work.await
+        .map(Response::new)
+        .map_err(|failure| match failure {
+            Failure::Domain(error) => of(error),
+            Failure::Transport(status) => *status,
+        })
+}
+
+/// What went wrong, without the request's id, which the server adds on the way out. Defects and damage are logged here
+/// and say nothing of the inside.
+pub fn of(error: Error) -> Status {
+    let reason = error.reason();
+    let message = match error.kind() {
+        Kind::Internal => {
+            log_defect(&error);
+            "internal error; the server's log has the details under the request id".to_owned()
+        }
+        Kind::DataLoss => {
+            log_defect(&error);
+            "what is stored is damaged; the server's log has the details under the request id"
+                .to_owned()
+        }
+        _ => shorten(error.message()),
+    };
+
+    let mut details = ErrorDetails::with_error_info(reason.name(), DOMAIN, HashMap::new());
+    if let Some(field) = error.field_path().or(usual_field(reason)) {
+        details.add_bad_request_violation(shorten(field), message.clone());
+    }
+    if reason == reason::OVERLOADED {
+        details.set_retry_info(Some(RETRY_DELAY));
+    }
+    Status::with_error_details(code(error.kind()), message, details)
 }
 
 /// The field that a reason is about where the error knows no closer one: those who find fault with rows do not always know
 /// which request they came in.
 fn usual_field(reason: Reason) -> Option<&'static str> {
     match reason {
-        Reason::UnusableRows
-        | Reason::InvalidRecords
-        | Reason::TextValue
-        | Reason::SchemaMismatch => Some("records"),
-        Reason::InvalidStream => Some("part"),
-        Reason::ColumnTypeClash => Some("dataset_ids"),
-        Reason::ChecksumMismatch => Some("end.sha256"),
+        reason::UNUSABLE_ROWS
+        | reason::INVALID_RECORDS
+        | reason::TEXT_VALUE
+        | reason::SCHEMA_MISMATCH => Some("records"),
+        reason::INVALID_STREAM => Some("part"),
+        reason::COLUMN_TYPE_CLASH => Some("dataset_ids"),
+        reason::CHECKSUM_MISMATCH => Some("end.sha256"),
         _ => None,
     }
 }
@@ -146,7 +176,7 @@ mod tests {
     #[test]
     fn a_bad_field_is_named_in_bad_request() {
         let error = Error::field("records.rows[3].amount", "is text; give a number");
-        let status = Status::from(error);
+        let status = of(error);
         assert_eq!(status.code(), Code::InvalidArgument);
         assert_eq!(status.message(), "is text; give a number");
         let details = status.get_error_details();
@@ -163,11 +193,11 @@ mod tests {
     #[test]
     fn bad_rows_are_bad_requests_also_where_no_closer_field_is_known() {
         let cases = [
-            (Reason::UnusableRows, "records"),
-            (Reason::InvalidStream, "part"),
+            (reason::UNUSABLE_ROWS, "records"),
+            (reason::INVALID_STREAM, "part"),
         ];
         for (reason, field) in cases {
-            let details = Status::from(Error::new(reason, "no")).get_error_details();
+            let details = of(Error::new(reason, "no")).get_error_details();
             let violations = &details.bad_request().expect("bad request").field_violations;
             assert_eq!(violations[0].field, field);
         }
@@ -175,9 +205,9 @@ mod tests {
 
     #[test]
     fn defects_and_damage_say_nothing_of_the_inside() {
-        for reason in [Reason::Internal, Reason::DamagedArtifact] {
+        for reason in [reason::INTERNAL, reason::DAMAGED_ARTIFACT] {
             let cause = std::io::Error::other("/var/secret/path");
-            let status = Status::from(Error::new(reason, "sled page 7 is bad").because(cause));
+            let status = of(Error::new(reason, "sled page 7 is bad").because(cause));
             assert_eq!(status.code(), code(reason.kind()));
             let wire = format!("{status:?}");
             assert!(!wire.contains("sled") && !wire.contains("secret"), "{wire}");
@@ -195,7 +225,7 @@ mod tests {
 
     #[test]
     fn what_was_shed_says_when_to_retry() {
-        let status = Status::from(Error::new(Reason::Overloaded, "all permits are taken"));
+        let status = of(Error::new(reason::OVERLOADED, "all permits are taken"));
         assert_eq!(status.code(), Code::ResourceExhausted);
         let retry = status
             .get_error_details()
@@ -207,7 +237,7 @@ mod tests {
 
     #[test]
     fn the_request_id_is_added_and_nothing_is_lost() {
-        let status = with_request_id(&Error::field("run_id", "is empty").into(), "r-1");
+        let status = with_request_id(&of(Error::field("run_id", "is empty")), "r-1");
         let details = status.get_error_details();
         assert_eq!(
             details.error_info().expect("info").metadata["request_id"],
@@ -226,7 +256,7 @@ mod tests {
 
     #[test]
     fn long_messages_are_cut_between_characters() {
-        let status = Status::from(Error::field("f", "ä".repeat(5000)));
+        let status = of(Error::field("f", "ä".repeat(5000)));
         assert!(status.message().len() <= MAX_MESSAGE_BYTES + 3);
         assert!(status.message().ends_with("ä..."));
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::error::{Error, Reason};
+use crate::error::{Error, reason};
 
 /// What went wrong in a store.
 #[derive(Debug, thiserror::Error)]
@@ -74,23 +74,23 @@ impl From<StoreError> for Error {
                 ) =>
             {
                 (
-                    Reason::StorageFull,
+                    reason::STORAGE_FULL,
                     "the disk of the server is full; nothing was stored",
                 )
             }
-            StoreError::Io { .. } => (Reason::Internal, "the store could not read or write"),
-            StoreError::TooLarge { .. } => (Reason::Internal, "a record does not fit the store"),
-            StoreError::Damaged { .. } => (Reason::DamagedArtifact, "what is stored is damaged"),
+            StoreError::Io { .. } => (reason::INTERNAL, "the store could not read or write"),
+            StoreError::TooLarge { .. } => (reason::INTERNAL, "a record does not fit the store"),
+            StoreError::Damaged { .. } => (reason::DAMAGED_ARTIFACT, "what is stored is damaged"),
             StoreError::BlobNotFound => (
-                Reason::DamagedArtifact,
+                reason::DAMAGED_ARTIFACT,
                 "what is stored is damaged: a part of it is missing",
             ),
             StoreError::Unknown { .. } => (
-                Reason::Unavailable,
+                reason::UNAVAILABLE,
                 "the store failed during the write; it is not known whether the write took effect",
             ),
             StoreError::Refused(_) | StoreError::Failed { .. } => {
-                (Reason::Unavailable, "the store has failed")
+                (reason::UNAVAILABLE, "the store has failed")
             }
         };
         Error::new(reason, message).because(error)
@@ -105,27 +105,27 @@ mod tests {
     fn clients_see_a_reason_and_never_the_cause() {
         let source = io::Error::other("/secret/path");
         let error = Error::from(StoreError::io("write a blob")(source));
-        assert_eq!(error.reason(), Reason::Internal);
+        assert_eq!(error.reason(), reason::INTERNAL);
         assert!(!error.to_string().contains("/secret"));
         let cause = std::error::Error::source(&error).expect("the cause is kept");
         assert_eq!(cause.to_string(), "cannot write a blob");
 
         let full = io::Error::from(io::ErrorKind::StorageFull);
         let error = Error::from(StoreError::io("write a blob")(full));
-        assert_eq!(error.reason(), Reason::StorageFull);
+        assert_eq!(error.reason(), reason::STORAGE_FULL);
 
         let cause: Arc<str> = "disk full".into();
         let unknown = Error::from(StoreError::Unknown {
             cause: cause.clone(),
         });
-        assert_eq!(unknown.reason(), Reason::Unavailable);
+        assert_eq!(unknown.reason(), reason::UNAVAILABLE);
         assert_eq!(
             Error::from(StoreError::Failed { cause }).reason(),
-            Reason::Unavailable
+            reason::UNAVAILABLE
         );
         assert_eq!(
             Error::from(StoreError::BlobNotFound).reason(),
-            Reason::DamagedArtifact
+            reason::DAMAGED_ARTIFACT
         );
     }
 }

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use anomalyd::caller::Deadline;
 use anomalyd::config::{Config, Flags};
-use anomalyd::context::Deadline;
-use anomalyd::error::{Error, Reason};
+use anomalyd::error::{Error, reason};
 use anomalyd::proto::v1::anomaly_service_server::{AnomalyService, AnomalyServiceServer};
 use anomalyd::proto::v1::*;
 use anomalyd::server::{Bound, Server};
+use anomalyd::service::status;
 use anomalyd::store::{Owner, TokenHasher, TokenKey};
 use anomalyd::telemetry::Metrics;
 use bytes::Bytes;
@@ -90,11 +91,15 @@ impl AnomalyService for Echo {
             "panic" => panic!("on purpose"),
             "internal" => {
                 let cause = std::io::Error::other("/secret/path");
-                return Err(Error::new(Reason::Internal, "secret sled page")
-                    .because(cause)
-                    .into());
+                let error = Error::new(reason::INTERNAL, "secret sled page").because(cause);
+                return Err(status::of(error));
             }
-            "field" => return Err(Error::field("records.rows[3]", "is odd; make it even").into()),
+            "field" => {
+                return Err(status::of(Error::field(
+                    "records.rows[3]",
+                    "is odd; make it even",
+                )));
+            }
             "sleep" => {
                 let _count = CountDrop(Arc::clone(&self.0));
                 std::future::pending::<()>().await;

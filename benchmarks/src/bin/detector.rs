@@ -4,8 +4,8 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anomalyd::context::Context;
-use anomalyd::detector::{Detector, DetectorParams, FittedDetector, Sample};
+use anomaly_detection::context::Context;
+use anomaly_detection::detector::{Detector, DetectorParams, FittedDetector, Sample};
 use anomalyd_benchmarks::{PEAK_RESIDENT, memory_bytes, read_matrix, score, timed};
 use clap::Parser;
 use ndarray::{ArrayView2, Axis};

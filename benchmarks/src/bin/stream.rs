@@ -4,15 +4,15 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use anomalyd::context::Context;
-use anomalyd::detector::{DetectorParams, IsolationForestParams};
-use anomalyd::pipeline::TrainSpec;
+use anomaly_detection::context::Context;
+use anomaly_detection::detector::{DetectorParams, IsolationForestParams};
+use anomaly_detection::pipeline::TrainSpec;
+use anomaly_detection::table::Table;
 use anomalyd::proto::v1::predict_stream_request::Part;
 use anomalyd::proto::v1::records::Form;
 use anomalyd::proto::v1::{
     Detail, Matrix, PredictStreamEnd, PredictStreamHeader, PredictStreamRequest, Records,
 };
-use anomalyd::table::Table;
 use anomalyd_benchmarks::served::{self, N_FEATURES, RUN};
 use anomalyd_benchmarks::{bare, median, normal_rows, timed};
 use clap::Parser;

@@ -6,12 +6,14 @@ use std::fs::File;
 use std::hint::black_box;
 use std::path::PathBuf;
 
-use anomalyd::context::Context;
-use anomalyd::detector::{DetectorParams, IsolationForestParams};
-use anomalyd::features::engineer::{Builder, Engineer, EngineeringParams, Histories, Rows};
-use anomalyd::pipeline::TrainSpec;
-use anomalyd::table::ColumnView;
-use anomalyd::table::read::{FileOptions, Limits, read};
+use anomaly_detection::context::Context;
+use anomaly_detection::detector::{DetectorParams, IsolationForestParams};
+use anomaly_detection::features::engineer::{
+    Builder, Engineer, EngineeringParams, Histories, Rows,
+};
+use anomaly_detection::pipeline::TrainSpec;
+use anomaly_detection::table::ColumnView;
+use anomaly_detection::table::read::{FileOptions, Limits, read};
 use anomalyd_benchmarks::{PEAK_RESIDENT, memory_bytes, normal_rows, timed};
 use clap::{Parser, Subcommand};
 use memmap2::Mmap;

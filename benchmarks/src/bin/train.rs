@@ -3,10 +3,10 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use anomalyd::context::Context;
-use anomalyd::detector::{DetectorParams, IsolationForestParams};
-use anomalyd::pipeline::{TrainSpec, artifact};
-use anomalyd::table::Table;
+use anomaly_detection::context::Context;
+use anomaly_detection::detector::{DetectorParams, IsolationForestParams};
+use anomaly_detection::pipeline::{TrainSpec, artifact};
+use anomaly_detection::table::Table;
 use anomalyd_benchmarks::{read_matrix, timed};
 use clap::Parser;
 use rayon::ThreadPoolBuilder;
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (fitted, seconds) = timed(|| pool.install(|| spec.fit(Some(table), &context)));
         let fitted = fitted?;
         train_seconds.push(seconds);
-        let (encoded, seconds) = timed(|| -> anomalyd::error::Result<_> {
+        let (encoded, seconds) = timed(|| -> anomaly_detection::error::Result<_> {
             let reservoir = fitted
                 .reservoir
                 .as_ref()

@@ -1,6 +1,6 @@
 //! Arrow IPC, as a file and as a stream: the first bytes tell which.
 
-use anomalyd::table::read::Format;
+use anomaly_detection::table::read::Format;
 
 use super::files::{as_format, check, chunk_rows};
 

@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use anomalyd::context::Context;
-use anomalyd::pipeline::artifact::{
+use anomaly_detection::context::Context;
+use anomaly_detection::pipeline::artifact::{
     decode_model, decode_reservoir, encode_model, encode_reservoir,
 };
-use anomalyd::pipeline::{Model, Reservoir};
+use anomaly_detection::pipeline::{Model, Reservoir};
 use sha2::{Digest as _, Sha256};
 
 use super::rows::rows_of;

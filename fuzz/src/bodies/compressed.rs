@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use anomalyd::table::read::FileOptions;
+use anomaly_detection::table::read::FileOptions;
 
 use super::files::{assert_same_rows, check, chunk_rows};
 

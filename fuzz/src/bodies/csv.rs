@@ -1,6 +1,6 @@
 //! CSV in any dialect: the first [`PREFIX`] bytes say how it is read, the file follows.
 
-use anomalyd::table::read::{CsvOptions, FileOptions, Format};
+use anomaly_detection::table::read::{CsvOptions, FileOptions, Format};
 
 use super::files;
 

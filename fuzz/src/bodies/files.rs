@@ -1,9 +1,9 @@
 //! What holds of every file, whatever is in it: all ways to read it agree.
 
-use anomalyd::context::Context;
-use anomalyd::error::Result;
-use anomalyd::table::read::{self, FileOptions, Format, Limits, Source};
-use anomalyd::table::{ColumnView, MAX_CELLS, MISSING_TIME, Table};
+use anomaly_detection::context::Context;
+use anomaly_detection::error::Result;
+use anomaly_detection::table::read::{self, FileOptions, Format, Limits, Source};
+use anomaly_detection::table::{ColumnView, MAX_CELLS, MISSING_TIME, Table};
 
 /// What reading may cost.
 pub(crate) const LIMITS: Limits = Limits {

@@ -1,6 +1,6 @@
 //! JSON, as one array of objects and as one object a line.
 
-use anomalyd::table::read::Format;
+use anomaly_detection::table::read::Format;
 
 use super::files::{as_format, check, chunk_rows};
 

@@ -1,6 +1,6 @@
 //! Parquet.
 
-use anomalyd::table::read::Format;
+use anomaly_detection::table::read::Format;
 
 use super::files::{as_format, check, chunk_rows};
 

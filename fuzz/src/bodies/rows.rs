@@ -1,8 +1,8 @@
 //! Rows for a model that may be any: a few values of each column that its schema names.
 
-use anomalyd::features::time::{EpochUnit, TimeFormat};
-use anomalyd::features::{FeatureKind, Role, Schema, TimeSource};
-use anomalyd::table::{Column, MISSING_TIME, Table};
+use anomaly_detection::features::time::{EpochUnit, TimeFormat};
+use anomaly_detection::features::{FeatureKind, Role, Schema, TimeSource};
+use anomaly_detection::table::{Column, MISSING_TIME, Table};
 
 const NUMBERS: [f64; 5] = [0.5, f64::NAN, -1e300, 3.0, f64::INFINITY];
 const TEXTS: [Option<&str>; 5] = [Some("a"), None, Some(""), Some("b"), Some("never seen")];

@@ -1,7 +1,7 @@
 //! A stored summary of a file that says what it likes, beside any file.
 
-use anomalyd::context::Context;
-use anomalyd::table::read::{self, FileOptions, FileSummary, Source};
+use anomaly_detection::context::Context;
+use anomaly_detection::table::read::{self, FileOptions, FileSummary, Source};
 
 use super::files::LIMITS;
 

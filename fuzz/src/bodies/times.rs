@@ -1,6 +1,8 @@
 //! Times as texts in every form, and as numbers since 1970.
 
-use anomalyd::features::time::{EpochSearch, EpochUnit, FormatSearch, TimeFormat, says_time};
+use anomaly_detection::features::time::{
+    EpochSearch, EpochUnit, FormatSearch, TimeFormat, says_time,
+};
 
 const FORMATS: [TimeFormat; 7] = [
     TimeFormat::Iso8601,

@@ -17,8 +17,8 @@ use pin_project_lite::pin_project;
 use tonic::{Code, Status};
 use tower::Service;
 
-use crate::error::{Error, Reason};
-use crate::service::status::with_reason;
+use crate::error::{Error, reason};
+use crate::service::status::{self, with_reason};
 
 /// Refuses what does not fit into the budget.
 #[derive(Clone)]
@@ -86,7 +86,7 @@ impl Share {
         });
         if taken.is_err() {
             return Err(Error::new(
-                Reason::Overloaded,
+                reason::OVERLOADED,
                 format!(
                     "the requests in progress hold all of the {limit} bytes that the server has for them (`request_memory_bytes`); try again later, or send less at once"
                 ),
@@ -163,7 +163,7 @@ where
         };
         if let Some(data) = frame.data_ref() {
             if let Err(error) = this.share.take(data.len()) {
-                return Poll::Ready(Some(Err(error.into())));
+                return Poll::Ready(Some(Err(status::of(error))));
             }
             this.framing.feed(data);
         }
@@ -286,7 +286,7 @@ mod tests {
         first.take(60).expect("fits");
         assert_eq!(
             second.take(41).expect_err("full").reason(),
-            Reason::Overloaded
+            reason::OVERLOADED
         );
         second.take(40).expect("fits exactly");
         first.give_back(10);

@@ -14,7 +14,8 @@ use pin_project_lite::pin_project;
 use tonic::Status;
 use tower::Service;
 
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result, reason};
+use crate::service::status;
 use crate::store::{Owner, TokenHasher};
 
 use super::is_public;
@@ -74,7 +75,7 @@ fn bearer_token(value: &[u8]) -> Result<&[u8]> {
 
 fn refusal(problem: &str) -> Error {
     Error::new(
-        Reason::MissingToken,
+        reason::MISSING_TOKEN,
         format!("{problem}; send `authorization: Bearer <token>`"),
     )
 }
@@ -118,7 +119,7 @@ where
                 }
                 Err(error) => {
                     return Gated::Refused {
-                        status: Some(error.into()),
+                        status: Some(status::of(error)),
                     };
                 }
             }
@@ -185,7 +186,7 @@ mod tests {
             long.as_str(),
         ] {
             let error = bearer_token(value.as_bytes()).expect_err(value);
-            assert_eq!(error.reason(), Reason::MissingToken);
+            assert_eq!(error.reason(), reason::MISSING_TOKEN);
             assert!(error.message().contains("Bearer <token>"));
             assert!(!error.message().contains("abc"));
         }

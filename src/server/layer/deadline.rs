@@ -10,11 +10,11 @@ use std::time::Duration;
 use http::{HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
-use tonic::Status;
 use tower::Service;
 
-use crate::context::Deadline;
-use crate::error::{Error, Reason, Result};
+use crate::caller::Deadline;
+use crate::error::{Error, Result, reason};
+use crate::service::status;
 
 /// Longer timeouts are cut to this: no request is expected to take so long, and clocks stay far from their limits.
 const MAX_TIMEOUT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -97,11 +97,11 @@ where
         };
         let error = error.unwrap_or_else(|| {
             Error::new(
-                Reason::DeadlineExceeded,
+                reason::DEADLINE_EXCEEDED,
                 "the deadline of `grpc-timeout` passed before the work was done; allow more time or send less at once",
             )
         });
-        Poll::Ready(Ok(Status::from(error).into_http()))
+        Poll::Ready(Ok(status::of(error).into_http()))
     }
 }
 

@@ -14,7 +14,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 use tower::Service;
 
-use crate::error::{Error, Reason};
+use crate::error::{Error, reason};
+use crate::service::status;
 
 use super::is_public;
 
@@ -84,11 +85,10 @@ where
 }
 
 fn stopping() -> Status {
-    Error::new(
-        Reason::Unavailable,
+    status::of(Error::new(
+        reason::UNAVAILABLE,
         "the server is stopping; connect again for another one",
-    )
-    .into()
+    ))
 }
 
 type LastFrame = fn() -> Result<Frame<Bytes>, Status>;

@@ -19,8 +19,8 @@ use pin_project_lite::pin_project;
 use tonic::{Code, Status};
 use tower::Service;
 
-use crate::error::{Error, Reason, panic_message};
-use crate::service::status::{code_name, with_reason, with_request_id};
+use crate::error::{Error, panic_message, reason};
+use crate::service::status::{self, code_name, with_reason, with_request_id};
 use crate::telemetry::RequestId;
 
 /// Makes every failure readable.
@@ -114,7 +114,7 @@ where
                     let Ok(response) = ready!(poll);
                     response
                 }
-                Err(panic) => Status::from(panicked(&*panic)).into_http(),
+                Err(panic) => status::of(panicked(&*panic)).into_http(),
             },
             None => {
                 let mut response = Response::new(B::default());
@@ -136,7 +136,7 @@ where
 
 fn panicked(panic: &(dyn Any + Send)) -> Error {
     let text = panic_message(panic);
-    Error::new(Reason::Internal, format!("a handler panicked: {text}"))
+    Error::new(reason::INTERNAL, format!("a handler panicked: {text}"))
 }
 
 pin_project! {
@@ -174,7 +174,7 @@ where
             Err(panic) => {
                 *this.is_done = true;
                 let mut trailers = HeaderMap::new();
-                Status::from(panicked(&*panic)).add_header(&mut trailers)?;
+                status::of(panicked(&*panic)).add_header(&mut trailers)?;
                 Frame::trailers(trailers)
             }
         };
@@ -237,11 +237,13 @@ impl Repair {
             Code::ResourceExhausted if message.starts_with("Error decompressing") => {
                 self.too_large(message)
             }
-            Code::Internal if is_of_the_decoder(message) => Error::new(
-                Reason::UndecodableMessage,
-                format!("the message cannot be decoded: {}; send a message of the type that the method takes", decoder_text(message)),
-            )
-            .into(),
+            Code::Internal if is_of_the_decoder(message) => status::of(Error::new(
+                reason::UNDECODABLE_MESSAGE,
+                format!(
+                    "the message cannot be decoded: {}; send a message of the type that the method takes",
+                    decoder_text(message)
+                ),
+            )),
             Code::Unimplemented if message.is_empty() => with_reason(
                 Code::Unimplemented,
                 "UNKNOWN_METHOD",
@@ -250,9 +252,10 @@ impl Repair {
                     shorten(self.path.path())
                 ),
             ),
-            Code::Internal | Code::Unknown => {
-                Error::new(Reason::Internal, format!("bare status: {message}")).into()
-            }
+            Code::Internal | Code::Unknown => status::of(Error::new(
+                reason::INTERNAL,
+                format!("bare status: {message}"),
+            )),
             code => with_reason(code, code_name(code), message),
         }
     }
@@ -262,14 +265,13 @@ impl Repair {
             .split_once("found ")
             .and_then(|(_, rest)| rest.split_once(" bytes"))
             .map_or_else(String::new, |(found, _)| format!(" of {found} bytes"));
-        Error::new(
-            Reason::MessageTooLarge,
+        status::of(Error::new(
+            reason::MESSAGE_TOO_LARGE,
             format!(
                 "the message{found} is larger than the limit of {} bytes (`max_message_bytes`); send less at once, or in a stream",
                 self.max_message_bytes
             ),
-        )
-        .into()
+        ))
     }
 }
 

@@ -3,8 +3,8 @@
 use prost_types::Value;
 use prost_types::value::Kind;
 
-use crate::error::{Error, Reason, Result};
-use crate::table::{Column, Table, TextBuilder, shortened};
+use crate::error::{Error, Reason, Result, reason};
+use anomaly_detection::table::{Column, Table, TextBuilder, shortened};
 
 /// Cells, given row by row and within a row column by column.
 pub(super) struct Cells {
@@ -128,7 +128,7 @@ impl Cells {
 
 fn mixed(value: &str, is: &str, before: &str) -> Problem {
     Problem {
-        reason: Reason::TextValue,
+        reason: reason::TEXT_VALUE,
         what: format!(
             "{value} is {is}, and the rows before have {before}; a column holds one of them"
         ),
@@ -137,7 +137,7 @@ fn mixed(value: &str, is: &str, before: &str) -> Problem {
 
 fn nested(what: &str) -> Problem {
     Problem {
-        reason: Reason::TextValue,
+        reason: reason::TEXT_VALUE,
         what: format!("{what} is neither a number nor text"),
     }
 }

@@ -2,10 +2,10 @@
 
 use prost_types::Timestamp;
 
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result, reason};
 use crate::proto::v1::named_column::Values;
 use crate::proto::v1::{Columns, NamedColumn};
-use crate::table::{Column, MISSING_TIME, Table, TextBuilder};
+use anomaly_detection::table::{Column, MISSING_TIME, Table, TextBuilder};
 
 const NANOS: i128 = 1_000_000_000;
 
@@ -99,14 +99,14 @@ fn nanoseconds(time: &Timestamp) -> Option<i64> {
 }
 
 fn invalid(field: &str, message: &str) -> Error {
-    Error::new(Reason::InvalidRecords, message).at(field)
+    Error::new(reason::INVALID_RECORDS, message).at(field)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::proto::v1::{Texts, Times};
-    use crate::table::ColumnView;
+    use anomaly_detection::table::ColumnView;
 
     fn named(values: Values, missing_rows: Vec<u32>) -> NamedColumn {
         NamedColumn {

@@ -4,8 +4,8 @@ use prost_types::Timestamp;
 
 use crate::datasets::{ColumnStatistics, DatasetId, DatasetRecord, Described, Listed};
 use crate::proto::v1;
-use crate::table::ColumnType;
-use crate::table::read::ColumnSummary;
+use anomaly_detection::table::ColumnType;
+use anomaly_detection::table::read::ColumnSummary;
 
 impl From<Listed> for v1::Dataset {
     fn from(listed: Listed) -> Self {

@@ -1,13 +1,13 @@
 //! What columns are for, what is made of them, and how they may differ: both ways.
 
 use super::model::timestamp;
-use crate::error::{Error, Reason, Result};
-use crate::features::{
+use crate::error::{Error, Result, reason};
+use crate::proto::v1;
+use crate::runs::Sighting;
+use anomaly_detection::features::{
     Encoding, EngineeringParams, EngineeringSpec, FeaturePolicy, Features, Imputation, Role, Roles,
     TimeFeatures,
 };
-use crate::proto::v1;
-use crate::runs::Sighting;
 
 /// Takes over the roles that a request of Train gives.
 pub(super) fn set_roles(roles: &mut Roles, request: &mut v1::TrainRequest) {
@@ -88,7 +88,7 @@ pub(super) fn imputation(imputation: i32) -> Result<Option<Imputation>> {
 
 fn unknown(field: &str, number: i32, known: &str) -> Error {
     let message = format!("{number} is no known {field}; give {known}");
-    Error::new(Reason::InvalidField, message).at(field)
+    Error::new(reason::INVALID_FIELD, message).at(field)
 }
 
 impl From<FeaturePolicy> for v1::FeaturePolicy {

@@ -1,8 +1,8 @@
 //! Files: how they are to be read.
 
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result, reason};
 use crate::proto::v1;
-use crate::table::read::{CsvOptions, FileOptions, Format};
+use anomaly_detection::table::read::{CsvOptions, FileOptions, Format};
 
 /// How a file is to be read. `known_texts` are columns that are read as texts if they are there.
 pub(in crate::service) fn options(
@@ -45,7 +45,7 @@ fn format(format: i32) -> Result<Option<Format>> {
                 "{format} is no known file format; give FILE_FORMAT_CSV, FILE_FORMAT_JSON, FILE_FORMAT_JSON_LINES, \
                  FILE_FORMAT_PARQUET or FILE_FORMAT_ARROW_IPC"
             );
-            return Err(Error::new(Reason::InvalidRecords, message).at("format"));
+            return Err(Error::new(reason::INVALID_RECORDS, message).at("format"));
         }
     }))
 }
@@ -72,7 +72,7 @@ fn character(field: &str, text: &str) -> Result<Option<u8>> {
         _ => {
             let message = format!(
                 "{} is not one ASCII character, which the {field} must be",
-                crate::table::shortened(text)
+                anomaly_detection::table::shortened(text)
             );
             Err(Error::field(field, message))
         }

@@ -3,10 +3,10 @@
 use prost_types::Timestamp;
 
 use super::{detector, features};
-use crate::calibration::LabelMetrics;
-use crate::pipeline::{Model, Statistics};
 use crate::proto::v1;
 use crate::runs::{Described, Listed, RunId, VersionRecord};
+use anomaly_detection::calibration::LabelMetrics;
+use anomaly_detection::pipeline::{Model, Statistics};
 
 /// The most features whose covariance is sent: 256 make 512 KiB.
 const MAX_COVARIANCE_FEATURES: usize = 256;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::error::{Error, Reason, Result};
-use crate::features::Gaps;
-use crate::pipeline::{RowDetail, Scored};
+use crate::error::{Error, Result, reason};
 use crate::proto::v1;
 use crate::runs::Scorer;
 use crate::telemetry::Predicted;
+use anomaly_detection::features::Gaps;
+use anomaly_detection::pipeline::{RowDetail, Scored};
 
 /// The most bytes that an answer may list: names of missing features can multiply a small request.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
@@ -144,7 +144,7 @@ impl Answer {
         let full = n_rows.saturating_mul(size_of::<v1::RowPrediction>() as u64);
         match self.detail {
             Detail::Scores if n_rows > MAX_SCORES => Err(Error::new(
-                Reason::AnswerTooLarge,
+                reason::ANSWER_TOO_LARGE,
                 format!(
                     "the answer would list {n_rows} scores, more than {MAX_SCORES}; ask for DETAIL_ANOMALIES or \
                      DETAIL_SUMMARY, or send fewer rows"
@@ -266,7 +266,7 @@ impl From<Answer> for v1::PredictStreamResponse {
 
 fn too_large() -> Error {
     Error::new(
-        Reason::AnswerTooLarge,
+        reason::ANSWER_TOO_LARGE,
         format!(
             "the answer would list more than {MAX_ANSWER_BYTES} bytes; ask for less detail, or send fewer rows"
         ),

@@ -7,14 +7,14 @@ use super::{columns, file, rows};
 use crate::caller::Caller;
 use crate::compute::Admission;
 use crate::datasets::{DatasetId, Datasets, WholeTable};
-use crate::error::{Error, Reason, Result};
-use crate::le_bytes;
-use crate::pipeline::Draw;
+use crate::error::{Error, Result, reason};
 use crate::proto::v1::records::Form;
 use crate::proto::v1::{File, Matrix, Records};
 use crate::store::Store;
-use crate::table::Table;
-use crate::table::read::{self, FileOptions, Limits};
+use anomaly_detection::le_bytes;
+use anomaly_detection::pipeline::Draw;
+use anomaly_detection::table::Table;
+use anomaly_detection::table::read::{self, FileOptions, Limits};
 
 /// Records that have been looked at.
 pub(in crate::service) enum Input {
@@ -33,7 +33,7 @@ pub(in crate::service) fn required(
 ) -> Result<Input> {
     optional(records, known_texts)?.ok_or_else(|| {
         Error::new(
-            Reason::InvalidRecords,
+            reason::INVALID_RECORDS,
             "records are missing; give rows, a matrix, columns, a file or a dataset_id",
         )
         .at("records")
@@ -147,5 +147,5 @@ fn read_matrix(matrix: Matrix) -> Result<Table> {
 }
 
 fn invalid(field: &str, message: String) -> Error {
-    Error::new(Reason::InvalidRecords, message).at(field)
+    Error::new(reason::INVALID_RECORDS, message).at(field)
 }

@@ -6,8 +6,8 @@ use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 
 use super::cells::Cells;
-use crate::error::{Error, Reason, Result};
-use crate::table::{AbsentCell, Table, check_cells};
+use crate::error::{Error, Result, reason};
+use anomaly_detection::table::{AbsentCell, Table, check_cells};
 
 /// Reads rows. The first one decides whether all are objects or arrays.
 ///
@@ -15,7 +15,7 @@ use crate::table::{AbsentCell, Table, check_cells};
 pub(super) fn read(list: ListValue) -> Result<Table> {
     match list.values.first().and_then(|value| value.kind.as_ref()) {
         None if list.values.is_empty() => Err(Error::new(
-            Reason::InvalidRecords,
+            reason::INVALID_RECORDS,
             "the records have no rows",
         )),
         Some(Kind::StructValue(_)) => read_objects(list.values),
@@ -41,7 +41,7 @@ fn read_arrays(rows: Vec<Value>) -> Result<Table> {
         let n_columns = cells_so_far.n_columns();
         if cells.len() != n_columns {
             return Err(Error::new(
-                Reason::InvalidRecords,
+                reason::INVALID_RECORDS,
                 format!(
                     "row {index} has {} values, the first row has {n_columns}",
                     cells.len()
@@ -58,7 +58,7 @@ fn read_arrays(rows: Vec<Value>) -> Result<Table> {
     match cells_of_rows {
         Some(cells) => cells.into_table(None),
         None => Err(Error::new(
-            Reason::InvalidRecords,
+            reason::INVALID_RECORDS,
             "the records have no rows",
         )),
     }
@@ -116,7 +116,7 @@ fn union_of_names(objects: &[BTreeMap<String, Value>]) -> Vec<String> {
 
 fn not_a_row(index: usize, expected: &str) -> Error {
     Error::new(
-        Reason::InvalidRecords,
+        reason::INVALID_RECORDS,
         format!("row {index} is not {expected}"),
     )
     .at(format!("[{index}]"))
@@ -125,7 +125,7 @@ fn not_a_row(index: usize, expected: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::ColumnView;
+    use anomaly_detection::table::ColumnView;
 
     fn value(json: serde_json::Value) -> Value {
         use serde_json::Value as Json;

@@ -2,10 +2,10 @@
 
 use super::records::{self, Input};
 use super::{detector, features};
-use crate::detector::DetectorParams;
 use crate::error::Result;
-use crate::pipeline::{Model, TrainSpec};
 use crate::proto::v1::TrainRequest;
+use anomaly_detection::detector::DetectorParams;
+use anomaly_detection::pipeline::{Model, TrainSpec};
 
 /// Checks a request but for its ids: what is to be trained, and on what. What it leaves out is as in `like`, where it names a
 /// version to train alike, and else the default. `reservoir_size` is how many raw rows the server keeps for updates.

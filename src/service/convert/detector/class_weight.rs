@@ -1,41 +1,37 @@
 //! How much each class counts.
 
-use crate::detector::ClassWeight;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result, reason};
 use crate::proto::v1;
+use anomaly_detection::detector::ClassWeight;
 
-impl TryFrom<v1::ClassWeight> for ClassWeight {
-    type Error = Error;
-
-    fn try_from(weight: v1::ClassWeight) -> Result<Self> {
-        match (weight.balanced, weight.normal, weight.anomaly) {
-            (true, None, None) => Ok(Self::Balanced),
-            (true, _, _) => {
-                let message = "balanced and given weights exclude each other; give one of them";
-                Err(Error::new(Reason::InvalidParameter, message).at("class_weight.balanced"))
-            }
-            (false, None, None) => Ok(Self::Uniform),
-            (false, normal, anomaly) => Ok(Self::Given {
-                normal: normal.unwrap_or(1.0),
-                anomaly: anomaly.unwrap_or(1.0),
-            }),
+/// Receives weights.
+pub(super) fn receive(weight: v1::ClassWeight) -> Result<ClassWeight> {
+    match (weight.balanced, weight.normal, weight.anomaly) {
+        (true, None, None) => Ok(ClassWeight::Balanced),
+        (true, _, _) => {
+            let message = "balanced and given weights exclude each other; give one of them";
+            Err(Error::new(reason::INVALID_PARAMETER, message).at("class_weight.balanced"))
         }
+        (false, None, None) => Ok(ClassWeight::Uniform),
+        (false, normal, anomaly) => Ok(ClassWeight::Given {
+            normal: normal.unwrap_or(1.0),
+            anomaly: anomaly.unwrap_or(1.0),
+        }),
     }
 }
 
-impl From<ClassWeight> for Option<v1::ClassWeight> {
-    fn from(weight: ClassWeight) -> Self {
-        match weight {
-            ClassWeight::Uniform => None,
-            ClassWeight::Balanced => Some(v1::ClassWeight {
-                balanced: true,
-                ..v1::ClassWeight::default()
-            }),
-            ClassWeight::Given { normal, anomaly } => Some(v1::ClassWeight {
-                balanced: false,
-                normal: Some(normal),
-                anomaly: Some(anomaly),
-            }),
-        }
+/// What is answered of weights.
+pub(super) fn answer(weight: ClassWeight) -> Option<v1::ClassWeight> {
+    match weight {
+        ClassWeight::Uniform => None,
+        ClassWeight::Balanced => Some(v1::ClassWeight {
+            balanced: true,
+            ..v1::ClassWeight::default()
+        }),
+        ClassWeight::Given { normal, anomaly } => Some(v1::ClassWeight {
+            balanced: false,
+            normal: Some(normal),
+            anomaly: Some(anomaly),
+        }),
     }
 }

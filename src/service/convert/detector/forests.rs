@@ -1,10 +1,13 @@
 //! The isolation forest and the random forest.
 
+use super::class_weight;
 use super::sent;
 use super::share::Share;
-use crate::detector::{IsolationForestParams, RandomForestParams, isolation_forest, random_forest};
 use crate::error::{Error, Result};
 use crate::proto::v1::{IsolationForest, RandomForest};
+use anomaly_detection::detector::{
+    IsolationForestParams, RandomForestParams, isolation_forest, random_forest,
+};
 
 impl TryFrom<IsolationForest> for IsolationForestParams {
     type Error = Error;
@@ -77,7 +80,7 @@ impl TryFrom<RandomForest> for RandomForestParams {
             };
         }
         if let Some(weight) = forest.class_weight {
-            params.class_weight = weight.try_into()?;
+            params.class_weight = class_weight::receive(weight)?;
         }
         if let Some(seed) = forest.random_state {
             params.random_state = seed;
@@ -98,7 +101,7 @@ impl From<RandomForestParams> for RandomForest {
                 MaxFeatures::Count(count) => Some(count as f64),
                 MaxFeatures::Fraction(fraction) => Some(fraction),
             },
-            class_weight: params.class_weight.into(),
+            class_weight: class_weight::answer(params.class_weight),
             random_state: Some(params.random_state),
         }
     }

@@ -1,8 +1,9 @@
 //! Logistic regression.
 
-use crate::detector::LogisticRegressionParams;
+use super::class_weight;
 use crate::error::{Error, Result};
 use crate::proto::v1;
+use anomaly_detection::detector::LogisticRegressionParams;
 
 impl TryFrom<v1::LogisticRegression> for LogisticRegressionParams {
     type Error = Error;
@@ -12,7 +13,7 @@ impl TryFrom<v1::LogisticRegression> for LogisticRegressionParams {
         Ok(Self {
             c: logistic.c.unwrap_or(default.c),
             class_weight: match logistic.class_weight {
-                Some(weight) => weight.try_into()?,
+                Some(weight) => class_weight::receive(weight)?,
                 None => default.class_weight,
             },
             tol: logistic.tol.unwrap_or(default.tol),
@@ -25,7 +26,7 @@ impl From<LogisticRegressionParams> for v1::LogisticRegression {
     fn from(params: LogisticRegressionParams) -> Self {
         Self {
             c: Some(params.c),
-            class_weight: params.class_weight.into(),
+            class_weight: class_weight::answer(params.class_weight),
             tol: Some(params.tol),
             max_iter: Some(params.max_iter),
         }

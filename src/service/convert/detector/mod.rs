@@ -8,10 +8,10 @@ mod one_class_svm;
 mod share;
 mod statistics;
 
-use crate::detector::DetectorParams;
 use crate::error::{Error, Result};
-use crate::features::Scaling;
 use crate::proto::v1::{self, model, train_request};
+use anomaly_detection::detector::DetectorParams;
+use anomaly_detection::features::Scaling;
 
 /// The detector that a request asks for; the default one when it names none.
 pub(in crate::service) fn params(
@@ -107,5 +107,5 @@ fn sent(count: usize) -> Option<u32> {
 /// An error for a number that stands for no value of an enum.
 fn unknown(field: &str, number: i32, known: &str) -> Error {
     let message = format!("{number} is no known {field}; give {known}");
-    Error::new(crate::error::Reason::InvalidParameter, message).at(field)
+    Error::new(crate::error::reason::INVALID_PARAMETER, message).at(field)
 }

@@ -1,11 +1,11 @@
 //! The detectors that look at neighbours: local outlier factor, knn, lesinn and what is made of it.
 
 use super::{sent, unknown};
-use crate::detector::{
-    AutoParams, KnnMethod, KnnParams, LesinnMetric, LesinnParams, LocalOutlierFactorParams,
-};
 use crate::error::{Error, Result};
 use crate::proto::v1::{self, Auto, Knn, Lesinn, LocalOutlierFactor, Metric};
+use anomaly_detection::detector::{
+    AutoParams, KnnMethod, KnnParams, LesinnMetric, LesinnParams, LocalOutlierFactorParams,
+};
 
 impl From<LocalOutlierFactor> for LocalOutlierFactorParams {
     fn from(lof: LocalOutlierFactor) -> Self {

@@ -1,11 +1,11 @@
 //! The one-class support vector machine.
 
 use super::unknown;
-use crate::detector::OneClassSvmParams;
-use crate::detector::one_class_svm::{Gamma, Kernel};
 use crate::error::{Error, Result};
 use crate::proto::v1::one_class_svm::GammaChoice;
 use crate::proto::v1::{self, GammaRule, OneClassSvm};
+use anomaly_detection::detector::OneClassSvmParams;
+use anomaly_detection::detector::one_class_svm::{Gamma, Kernel};
 
 impl TryFrom<OneClassSvm> for OneClassSvmParams {
     type Error = Error;

@@ -1,6 +1,6 @@
 //! How many of something: as scikit-learn has it, but for 1, which is all of it here.
 
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result, reason};
 
 /// A count or a fraction.
 pub(super) enum Share {
@@ -19,7 +19,7 @@ impl Share {
             let message = format!(
                 "{field} is {value:?}; it must be a fraction in (0, 1] or a whole number from 2"
             );
-            Err(Error::new(Reason::InvalidParameter, message).at(field))
+            Err(Error::new(reason::INVALID_PARAMETER, message).at(field))
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The detectors that are statistics of the features: gaussian, pca, z_score, hbos, ecod.
 
 use super::sent;
-use crate::detector::hbos::NBins;
-use crate::detector::{Baseline, EcodParams, GaussianParams, HbosParams, PcaParams, ZScoreParams};
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result, reason};
 use crate::proto::v1::{self, Ecod, Gaussian, Hbos, Pca, ZScore};
-use crate::table::shortened;
+use anomaly_detection::detector::hbos::NBins;
+use anomaly_detection::detector::{
+    Baseline, EcodParams, GaussianParams, HbosParams, PcaParams, ZScoreParams,
+};
+use anomaly_detection::table::shortened;
 
 impl From<Gaussian> for GaussianParams {
     fn from(gaussian: Gaussian) -> Self {
@@ -61,7 +63,7 @@ fn received(index: usize, baseline: v1::Baseline) -> Result<Baseline> {
         value.ok_or_else(|| {
             let feature = shortened(&baseline.feature);
             let message = format!("the baseline of {feature} has no {field}");
-            Error::new(Reason::InvalidParameter, message).at(format!("baselines[{index}].{field}"))
+            Error::new(reason::INVALID_PARAMETER, message).at(format!("baselines[{index}].{field}"))
         })
     };
     Ok(Baseline {
@@ -97,7 +99,7 @@ impl TryFrom<Hbos> for HbosParams {
                 (None, true) => NBins::Auto,
                 (Some(_), true) => {
                     let message = "n_bins and auto_bins exclude each other; give one of them";
-                    return Err(Error::new(Reason::InvalidParameter, message).at("auto_bins"));
+                    return Err(Error::new(reason::INVALID_PARAMETER, message).at("auto_bins"));
                 }
             },
             alpha: hbos.alpha.unwrap_or(default.alpha),

@@ -1,0 +1,123 @@
+//! How many values of a column lie below each of many numbers, counted exactly in a pass over the rows.
+
+use ndarray::{ArrayView2, Axis};
+use rayon::prelude::*;
+
+use crate::context::Context;
+use crate::detector::RowSource;
+use crate::detector::source::{changed, pass};
+use crate::error::Result;
+use crate::statistics::rank_summary::count_leading;
+
+/// The most bytes of what is counted in one pass; a column is never divided.
+const MAX_BYTES: usize = 64 << 20;
+
+/// How many values are counted between two looks at the context, column by column while they are in the cache.
+const BLOCK_VALUES: usize = 1 << 17;
+
+/// How many values are looked up at once.
+const LANES: usize = 16;
+
+/// The numbers that are asked for of one column, and the values that were counted.
+#[derive(Debug)]
+pub(super) struct EdgeCounts {
+    column: usize,
+    /// How many values there are.
+    n: u64,
+    /// Ascending and different.
+    edges: Vec<f64>,
+    /// How many values lie at or above the edge before this place, and below the one at it.
+    counts: Vec<u64>,
+}
+
+impl EdgeCounts {
+    /// Nothing counted yet of a column of `n` values.
+    pub(super) fn new(column: usize, n: u64, mut edges: Vec<f64>) -> Self {
+        edges.sort_unstable_by(f64::total_cmp);
+        edges.dedup();
+        Self {
+            column,
+            n,
+            counts: vec![0; edges.len() + 1],
+            edges,
+        }
+    }
+
+    /// The index of the column.
+    pub(super) fn column(&self) -> usize {
+        self.column
+    }
+
+    /// The bytes that so many edges of a column take.
+    fn size_bytes(n_edges: usize) -> usize {
+        size_of::<Self>().saturating_add(n_edges.saturating_mul(16))
+    }
+
+    fn count(&mut self, rows: ArrayView2<'_, f64>) {
+        let mut lanes = [0.0; LANES];
+        let mut filled = 0;
+        for &x in rows.column(self.column).iter().filter(|x| x.is_finite()) {
+            lanes[filled] = x;
+            filled += 1;
+            if filled == LANES {
+                self.count_lanes(&lanes, filled);
+                filled = 0;
+            }
+        }
+        self.count_lanes(&lanes, filled);
+    }
+
+    fn count_lanes(&mut self, lanes: &[f64; LANES], filled: usize) {
+        let places = count_leading::<LANES>(&self.edges, |lane, edge| edge <= lanes[lane]);
+        for &place in &places[..filled] {
+            self.counts[place] += 1;
+        }
+    }
+
+    /// Turns what was counted into how many values lie below each edge.
+    fn sum_up(&mut self) {
+        let mut sum = 0;
+        for count in &mut self.counts {
+            sum += *count;
+            *count = sum;
+        }
+    }
+
+    /// How many values lie below one of the edges.
+    pub(super) fn below(&self, edge: f64) -> f64 {
+        self.counts[self.edges.partition_point(|&other| other < edge)] as f64
+    }
+}
+
+/// How many columns, of `n_edges` edges each, are counted in one pass.
+pub(super) fn columns_a_pass(n_edges: usize) -> usize {
+    (MAX_BYTES / EdgeCounts::size_bytes(n_edges)).max(1)
+}
+
+/// Counts the values that are present, in one pass and in parallel on rayon's current pool.
+///
+/// # Errors
+/// Those of the pass, and [`reason::UNUSABLE_ROWS`](crate::error::reason::UNUSABLE_ROWS) where there are other values than there
+/// should be.
+pub(super) fn count_all(
+    columns: &mut [EdgeCounts],
+    source: &dyn RowSource,
+    context: &Context,
+) -> Result<()> {
+    let n_rows = (BLOCK_VALUES / source.n_features().max(1)).max(64);
+    pass(source, context, &mut |_, block| {
+        for rows in block.observed.axis_chunks_iter(Axis(0), n_rows) {
+            context.check()?;
+            let columns = columns.par_iter_mut();
+            columns.for_each(|column| column.count(rows));
+        }
+        Ok(())
+    })?;
+    columns.iter_mut().for_each(EdgeCounts::sum_up);
+    let is_complete = |column: &EdgeCounts| column.counts.last() == Some(&column.n);
+    if columns.iter().all(is_complete) {
+        Ok(())
+    } else {
+        Err(changed())
+    }
+}

@@ -1,0 +1,123 @@
+//! What the detectors learn from at an update.
+//!
+//! The rows of a history stand for several rows each, but weights do not define the density of neighbours. So an update learns
+//! anew from the history's rows and from a uniform draw of the new rows at the same rate. Together they are a uniform sample of
+//! all rows ever seen, and do not become more with every update.
+
+use std::cmp::Ordering;
+
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
+use rayon::prelude::*;
+
+use crate::context::Context;
+use crate::detector::{Detector, History, Learned, Sample, check_n_features};
+use crate::error::{Error, Result};
+use crate::statistics::draw::Draw;
+
+/// Rows between two looks at the context.
+const ROWS_PER_CHECK: usize = 32;
+
+/// A uniform sample of the rows of a history and of the new ones.
+pub(in crate::detector) struct Union<'a> {
+    history: ArrayView2<'a, f64>,
+    new: ArrayView2<'a, f64>,
+    /// The new rows that were drawn, and which those are; `None` where all were.
+    drawn: Option<(Array2<f64>, Vec<bool>)>,
+}
+
+impl<'a> Union<'a> {
+    /// Joins rows for a detector of so many features. Of the new rows a part of 1 / [`History::weight`] is drawn, and at least
+    /// one; all of them while that is 1. The draw depends on the rows as a set and on how many were seen before.
+    ///
+    /// # Errors
+    /// [`reason::SCHEMA_MISMATCH`](crate::error::reason::SCHEMA_MISMATCH) for rows with another number of features.
+    pub(in crate::detector) fn new(
+        n_features: usize,
+        history: &'a History<'_>,
+        sample: &'a Sample<'_>,
+    ) -> Result<Self> {
+        let mut union = Self {
+            history: history.rows.view(),
+            new: sample.rows.view(),
+            drawn: None,
+        };
+        check_n_features(sample.rows, n_features)?;
+        if history.rows.is_empty() {
+            union.history = sample.rows.slice(ndarray::s![..0, ..]);
+            return Ok(union);
+        }
+        check_n_features(history.rows, n_features)?;
+        let n_new = union.new.nrows();
+        let n_drawn = (n_new as f64 / history.weight()).round().max(1.0) as usize;
+        if n_drawn < n_new {
+            let is_drawn = draw(sample.rows, n_drawn, history.seen);
+            let indices: Vec<usize> = (0..n_new).filter(|&i| is_drawn[i]).collect();
+            union.drawn = Some((union.new.select(Axis(0), &indices), is_drawn));
+        }
+        Ok(union)
+    }
+
+    /// The rows to learn from: those of the history, and those drawn.
+    pub(in crate::detector) fn parts(&self) -> [ArrayView2<'_, f64>; 2] {
+        let new = match &self.drawn {
+            Some((rows, _)) => rows.view(),
+            None => self.new.view(),
+        };
+        [self.history.view(), new]
+    }
+
+    /// The same with calibration scores of all rows, not only of those that were learned from: the others are scored as rows
+    /// that the detector has never seen, which they are.
+    ///
+    /// # Errors
+    /// What `context` has to say.
+    pub(in crate::detector) fn complete<D: Detector>(
+        &self,
+        learned: Learned<D>,
+        context: &Context,
+    ) -> Result<Learned<D>> {
+        let (Some((_, is_drawn)), Some(scores)) = (&self.drawn, &learned.calibration_scores) else {
+            return Ok(learned);
+        };
+        let indices: Vec<usize> = (0..is_drawn.len()).filter(|&i| !is_drawn[i]).collect();
+        let rest = self.new.select(Axis(0), &indices);
+        let mut rest_scores = vec![0.0; indices.len()];
+        rest.axis_chunks_iter(Axis(0), ROWS_PER_CHECK)
+            .into_par_iter()
+            .zip(rest_scores.par_chunks_mut(ROWS_PER_CHECK))
+            .with_max_len(1)
+            .try_for_each(|(rows, scores)| {
+                context.check()?;
+                learned.detector.score_block(rows, scores);
+                Ok::<_, Error>(())
+            })?;
+        let (history, drawn) = scores.split_at(self.history.nrows());
+        let (mut drawn, mut rest) = (drawn.iter(), rest_scores.iter());
+        let new = is_drawn.iter().filter_map(|&is_drawn| {
+            let scores = if is_drawn { &mut drawn } else { &mut rest };
+            scores.next().copied()
+        });
+        let scores = history.iter().copied().chain(new).collect();
+        Ok(Learned {
+            calibration_scores: Some(scores),
+            ..learned
+        })
+    }
+}
+
+/// Marks a uniform draw of `n` of the rows. It goes through the rows in their lexicographic order, so that theirs does not
+/// matter.
+fn draw(rows: ArrayView2<'_, f64>, n: usize, seed: u64) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..rows.nrows()).collect();
+    order.par_sort_unstable_by(|&a, &b| compare(rows.row(a), rows.row(b)));
+    let mut marks = vec![false; rows.nrows()];
+    for (row, is_drawn) in order.into_iter().zip(Draw { n, seed }.marks(rows.nrows())) {
+        marks[row] = is_drawn;
+    }
+    marks
+}
+
+fn compare(a: ArrayView1<'_, f64>, b: ArrayView1<'_, f64>) -> Ordering {
+    let mut columns = a.iter().zip(b).map(|(x, y)| x.total_cmp(y));
+    columns.find(|it| it.is_ne()).unwrap_or(Ordering::Equal)
+}

@@ -1,0 +1,270 @@
+//! One-class SVM (Schölkopf, Platt, Shawe-Taylor, Smola and Williamson, "Estimating the Support of a High-Dimensional
+//! Distribution", Neural Computation 13, 2001).
+//!
+//! In the space of a kernel k it finds the hyperplane that parts most rows from the origin with the largest margin. The score
+//! of a row x is `rho - sum_i alpha_i k(x_i, x)`, the negative of scikit-learn's `decision_function`: above 0 outside the
+//! boundary. A row of weight w counts as w copies of it, of which each has a coefficient from 0 to 1; all coefficients together
+//! are nu times the weights.
+//!
+//! Kernels are computed on f32, after the rows were centred in f64 for the rbf kernel; the others keep the origin. Copies of a
+//! row are one row with the sum of their weights, and the rows are sorted, so that their order changes nothing. The problem of
+//! the sigmoid kernel has several solutions; which one is found may differ from that of another solver.
+
+mod compute;
+mod frame;
+mod lanes;
+mod params;
+mod points;
+mod rows;
+mod similarity;
+mod smo;
+mod solve;
+mod steps;
+
+#[cfg(test)]
+mod tests;
+
+use linfa::ParamGuard;
+use ndarray::ArrayView2;
+use serde::{Deserialize, Serialize};
+
+pub use params::{Gamma, Kernel, MAX_DEGREE, OneClassSvmParams, OneClassSvmValidParams};
+
+use super::method::linfa_fit;
+use super::{DefaultScaling, Detector, History, Learned, Method, Sample, check_n_features};
+use crate::context::Context;
+use crate::error::{Error, Result, reason};
+use compute::{add_kernels, tiles, total};
+use frame::{Frame, Visitor, resolve_gamma};
+use points::{LANES, Points};
+use rows::DistinctRows;
+use similarity::Similarity;
+use solve::{Problem, Solution};
+
+/// The largest coefficient, support value and so on in absolute value that a sound model may have.
+const MAX_NUMBER: f64 = 1e30;
+
+/// How many rows are scored at once.
+const TOGETHER: usize = 32;
+
+/// About how many kernel values a block of rows takes: a few milliseconds.
+const BLOCK_PAIRS: usize = 1 << 22;
+
+/// A fitted one-class SVM. Scores are the negative of scikit-learn's `decision_function`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OneClassSvm {
+    params: OneClassSvmParams,
+    /// The factor of the kernel that the parameters came to on the rows of the first fit.
+    gamma: f64,
+    frame: Frame,
+    /// The support vectors, in the frame; for a linear kernel their weighted mean.
+    support: Points,
+    /// The coefficient of each, and 0 for what fills the last block up.
+    #[serde(with = "crate::le_bytes")]
+    coefficients: Vec<f64>,
+    rho: f64,
+}
+
+linfa_fit!(OneClassSvmValidParams => OneClassSvm);
+
+impl OneClassSvmValidParams {
+    /// Fits on the rows of a history, each with its weight, and of a sample, with the given gamma or that of the parameters.
+    fn fit_rows(
+        &self,
+        history: Option<History<'_>>,
+        sample: Sample<'_>,
+        gamma: Option<f64>,
+        context: &Context,
+    ) -> Result<OneClassSvm> {
+        let params = self.params();
+        let rows = DistinctRows::new(history.as_ref(), &sample, context)?;
+        let gamma = match gamma {
+            Some(gamma) => gamma,
+            None => resolve_gamma(params.gamma, &rows, context)?,
+        };
+        let (frame, points) = Frame::learn(params, gamma, &rows, context)?;
+        let solution = frame.form().visit(Solve {
+            points: &points,
+            caps: rows.weights(),
+            sum: params.nu * rows.weights().iter().sum::<f64>(),
+            tol: params.tol / frame.score_unit(),
+            context,
+        })?;
+        let support: Vec<u32> = (0..points.n() as u32)
+            .filter(|&i| solution.alpha[i as usize] > 0.0)
+            .collect();
+        let mut coefficients: Vec<f64> = support
+            .iter()
+            .map(|&i| solution.alpha[i as usize])
+            .collect();
+        let mut support = points.pick(&support);
+        if params.kernel == Kernel::Linear {
+            (support, coefficients) = support.weighted_mean(&coefficients);
+        }
+        coefficients.resize(support.n_padded(), 0.0);
+        Ok(OneClassSvm {
+            params: params.clone(),
+            gamma,
+            frame,
+            support,
+            coefficients,
+            rho: solution.rho,
+        })
+    }
+}
+
+/// Solves for the coefficients with whichever kernel.
+struct Solve<'a> {
+    points: &'a Points,
+    caps: &'a [f64],
+    sum: f64,
+    tol: f64,
+    context: &'a Context,
+}
+
+impl Visitor for Solve<'_> {
+    type Output = Result<Solution>;
+
+    fn visit<S: Similarity>(self, kernel: S) -> Self::Output {
+        let Self {
+            points,
+            caps,
+            sum,
+            tol,
+            context,
+        } = self;
+        Problem {
+            kernel,
+            points,
+            caps,
+            sum,
+            tol,
+            context,
+        }
+        .solve()
+    }
+}
+
+/// Scores rows with whichever kernel.
+struct Score<'a> {
+    svm: &'a OneClassSvm,
+    rows: ArrayView2<'a, f64>,
+    scores: &'a mut [f64],
+}
+
+impl Visitor for Score<'_> {
+    type Output = ();
+
+    fn visit<S: Similarity>(self, kernel: S) {
+        let Self { svm, rows, scores } = self;
+        let d = svm.frame.n_features();
+        let rows = rows.as_standard_layout();
+        let Some(values) = rows.as_slice() else {
+            return;
+        };
+        let mut projected = vec![0.0; TOGETHER.min(scores.len()) * d];
+        let blocks = values.chunks(TOGETHER * d);
+        for (rows, scores) in blocks.zip(scores.chunks_mut(TOGETHER)) {
+            let projected = &mut projected[..rows.len()];
+            for (row, out) in rows.chunks_exact(d).zip(projected.chunks_exact_mut(d)) {
+                svm.frame.project(row, out);
+            }
+            let mut sums = [[0.0; LANES]; TOGETHER];
+            let sums = &mut sums[..scores.len()];
+            for tile in tiles(&svm.support, &svm.coefficients) {
+                add_kernels(kernel, tile, projected, sums);
+            }
+            for (score, sums) in scores.iter_mut().zip(sums) {
+                *score = (svm.rho - total(sums)) * svm.frame.score_unit();
+            }
+        }
+    }
+}
+
+impl Detector for OneClassSvm {
+    fn n_features(&self) -> usize {
+        self.frame.n_features()
+    }
+
+    fn block_rows(&self) -> usize {
+        (BLOCK_PAIRS / self.support.n_padded().max(1)).clamp(TOGETHER, 1024)
+    }
+
+    fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
+        assert_eq!(
+            rows.dim(),
+            (scores.len(), self.n_features()),
+            "a score for each row, of the model's features"
+        );
+        self.frame.form().visit(Score {
+            svm: self,
+            rows: rows.view(),
+            scores,
+        });
+    }
+
+    fn size_bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.frame.size_bytes()
+            + 4 * self.support.values().len()
+            + 8 * self.coefficients.len()
+    }
+
+    fn validate(&self) -> Result<()> {
+        let is_number = |x: f64| x.abs() <= MAX_NUMBER;
+        let n = self.support.n();
+        let fits = self.params.check_ref().is_ok()
+            && self.gamma > 0.0
+            && self.gamma.is_finite()
+            && self.n_features() > 0
+            && self.frame.is_sound()
+            && self.frame.suits(&self.params)
+            && self.support.is_sound()
+            && self.support.d() == self.n_features()
+            && self.coefficients.len() == self.support.n_padded()
+            && self.coefficients.iter().all(|&x| is_number(x))
+            && self.coefficients[n..].iter().all(|&x| x == 0.0)
+            && is_number(self.rho);
+        if !fits {
+            let message = "the parts of the one-class svm do not fit together";
+            return Err(Error::new(reason::DAMAGED_ARTIFACT, message));
+        }
+        Ok(())
+    }
+}
+
+impl Method for OneClassSvm {
+    type Params = OneClassSvmParams;
+
+    const NAME: &'static str = "one_class_svm";
+
+    const SCALING: DefaultScaling = DefaultScaling::Standard;
+
+    fn fit(
+        params: &OneClassSvmValidParams,
+        sample: Sample<'_>,
+        context: &Context,
+    ) -> Result<Learned<Self>> {
+        params
+            .fit_rows(None, sample, None, context)
+            .map(Learned::plain)
+    }
+
+    /// Fits anew on the rows of `history`, each with its weight, and those of the sample. Gamma stays what it was.
+    fn update(
+        &self,
+        history: History<'_>,
+        sample: Sample<'_>,
+        context: &Context,
+    ) -> Result<Learned<Self>> {
+        check_n_features(sample.rows, self.n_features())?;
+        self.params
+            .check_ref()?
+            .fit_rows(Some(history), sample, Some(self.gamma), context)
+            .map(Learned::plain)
+    }
+
+    fn params(&self) -> &OneClassSvmParams {
+        &self.params
+    }
+}

@@ -1,0 +1,145 @@
+//! Random forest (Breiman, "Random Forests", Machine Learning 45, 2001), which learns from labels.
+//!
+//! Each tree is grown on as many rows as there are, drawn with replacement, and splits by the Gini impurity on the best of a few
+//! features drawn for each split. The score of a row is the probability that it is an anomaly: the mean over the trees of the
+//! weighted share of anomalies in the row's leaf. Thresholds lie between at most 256 bins of each feature, learned from the
+//! rows; below as many distinct values they are those of an exact search.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod bag;
+mod bins;
+mod cuts;
+mod fit;
+mod forest;
+mod groups;
+mod grow;
+mod join;
+mod params;
+mod rows;
+mod side_by_side;
+mod split;
+mod tree;
+mod walk;
+mod windows;
+
+#[cfg(test)]
+mod tests;
+
+use linfa::ParamGuard;
+use ndarray::ArrayView2;
+use serde::{Deserialize, Serialize};
+
+pub use params::{MAX_DEPTH, MaxFeatures, RandomForestParams, RandomForestValidParams};
+
+use super::{Detector, History, Learned, Method, Sample};
+use crate::context::Context;
+use crate::error::{Error, Result, reason};
+use forest::Forest;
+
+/// How many walks of a row down a tree there are between two looks at whether anyone still waits, at most.
+const BLOCK_WALKS: usize = 4096 * 400;
+
+/// A fitted random forest. Scores are probabilities, in [0, 1].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RandomForest {
+    params: RandomForestParams,
+    n_features: usize,
+    /// The tree that an update replaces first.
+    oldest: usize,
+    forest: Forest,
+}
+
+impl Detector for RandomForest {
+    fn n_features(&self) -> usize {
+        self.n_features
+    }
+
+    fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
+        assert_eq!(
+            rows.dim(),
+            (scores.len(), self.n_features),
+            "a score for each row, of the forest's features"
+        );
+        self.forest.sum_block(rows, scores);
+        let n_trees = self.forest.trees.n_trees() as f64;
+        scores.iter_mut().for_each(|score| *score /= n_trees);
+    }
+
+    /// Many, because each tree comes near the processor once for all of them.
+    fn block_rows(&self) -> usize {
+        (BLOCK_WALKS / self.forest.trees.n_trees().max(1)).clamp(128, forest::BLOCK)
+    }
+
+    fn size_bytes(&self) -> usize {
+        size_of::<Self>() + self.forest.size_bytes()
+    }
+
+    fn validate(&self) -> Result<()> {
+        let damaged = |what: &str| {
+            Error::new(
+                reason::DAMAGED_ARTIFACT,
+                format!("damaged random forest: {what}"),
+            )
+        };
+        let n_trees = match self.params.check_ref() {
+            Ok(params) => params.params().n_estimators,
+            Err(error) => return Err(damaged(error.message())),
+        };
+        if self.n_features == 0 || self.oldest >= n_trees {
+            return Err(damaged("it has no features, or its oldest tree is none"));
+        }
+        let Forest { cuts, trees, .. } = &self.forest;
+        let fault = cuts
+            .fault(self.n_features)
+            .or_else(|| trees.fault(n_trees, cuts));
+        fault.map_or(Ok(()), |fault| Err(damaged(fault)))
+    }
+
+    fn feature_importances(&self) -> Option<Vec<f64>> {
+        Some(self.forest.importances(self.n_features))
+    }
+}
+
+impl Method for RandomForest {
+    type Params = RandomForestParams;
+
+    const NAME: &'static str = "random_forest";
+
+    const SUPERVISED: bool = true;
+
+    fn random_state(params: &RandomForestParams) -> u64 {
+        params.random_state
+    }
+
+    /// Calibration scores are out-of-bag: the mean over the trees that have not learned from the row. A row that all trees have
+    /// learned from gets its plain score.
+    fn fit(
+        params: &RandomForestValidParams,
+        sample: Sample<'_>,
+        context: &Context,
+    ) -> Result<Learned<Self>> {
+        params.fit_rows(sample, context)
+    }
+
+    /// Replaces the oldest trees, in rotation, by new ones grown on the history and the sample, in which each row of the history
+    /// is drawn as often as the rows that it stands for. The share of new trees is that of the sample in all rows seen, rounded
+    /// up. New trees choose among thresholds of their own.
+    ///
+    /// The calibration score of a row of the sample is its mean score in the trees kept, none of which has learned from it, and
+    /// in those new trees whose bag does not hold it. Which of the trees kept have learned from a row of the history is not
+    /// known: its score is the mean over those new trees whose bag does not hold it, which are few where few are replaced, and
+    /// its plain score where there are none.
+    fn update(
+        &self,
+        history: History<'_>,
+        sample: Sample<'_>,
+        context: &Context,
+    ) -> Result<Learned<Self>> {
+        self.replace(self.params.check_ref()?, history, sample, context)
+    }
+
+    fn params(&self) -> &RandomForestParams {
+        &self.params
+    }
+}

@@ -1,0 +1,138 @@
+//! How values become bytes that are stored: a magic, a format version, a checksum and a self-describing MessagePack body.
+//!
+//! The same value gives the same bytes. Bytes that are damaged, of another kind or of a newer format are refused with a clear
+//! error.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{Error, Result, reason};
+
+const MAGIC_BYTES: usize = 8;
+const FORMAT_BYTES: usize = size_of::<u32>();
+const CHECKSUM_BYTES: usize = 32;
+const HEADER_BYTES: usize = MAGIC_BYTES + FORMAT_BYTES + CHECKSUM_BYTES;
+
+/// A kind of stored value.
+#[derive(Debug)]
+pub struct Envelope {
+    /// What it is called in errors.
+    pub what: &'static str,
+    /// How its bytes start.
+    pub magic: [u8; MAGIC_BYTES],
+    /// The newest format that this server writes and reads; the first is 1.
+    pub format: u32,
+}
+
+impl Envelope {
+    /// The bytes of a value.
+    ///
+    /// # Errors
+    /// [`reason::INTERNAL`] for a value that MessagePack has no form for.
+    pub fn encode(&self, value: &impl Serialize) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; HEADER_BYTES];
+        rmp_serde::encode::write_named(&mut bytes, value).map_err(|error| {
+            let message = format!("{} cannot be encoded", self.what);
+            Error::new(reason::INTERNAL, message).because(error)
+        })?;
+        let (header, body) = bytes.split_at_mut(HEADER_BYTES);
+        let (magic, rest) = header.split_at_mut(MAGIC_BYTES);
+        let (format, checksum) = rest.split_at_mut(FORMAT_BYTES);
+        magic.copy_from_slice(&self.magic);
+        format.copy_from_slice(&self.format.to_le_bytes());
+        checksum.copy_from_slice(&Sha256::digest(body));
+        Ok(bytes)
+    }
+
+    /// The value of bytes. It is not validated beyond its types.
+    ///
+    /// # Errors
+    /// [`reason::DAMAGED_ARTIFACT`], saying how, for bytes that [`encode`](Self::encode) did not make of such a value.
+    pub fn decode<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T> {
+        let Some((header, body)) = bytes.split_at_checked(HEADER_BYTES) else {
+            return Err(self.damaged("is cut short"));
+        };
+        let (magic, rest) = header.split_at(MAGIC_BYTES);
+        let (format, checksum) = rest.split_at(FORMAT_BYTES);
+        if magic != self.magic {
+            return Err(self.damaged("does not start as one"));
+        }
+        let format = u32::from_le_bytes([format[0], format[1], format[2], format[3]]);
+        if format == 0 || format > self.format {
+            return Err(self.damaged(&format!(
+                "has format {format}, and this server reads formats 1 to {}; a newer server wrote it",
+                self.format
+            )));
+        }
+        if Sha256::digest(body).as_slice() != checksum {
+            return Err(self.damaged("does not match its checksum"));
+        }
+        rmp_serde::from_slice(body)
+            .map_err(|error| self.damaged("cannot be decoded").because(error))
+    }
+
+    /// The error of bytes, or of a value of them, that are not what was stored.
+    pub fn damaged(&self, how: &str) -> Error {
+        Error::new(
+            reason::DAMAGED_ARTIFACT,
+            format!("the stored {} {how}", self.what),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: Envelope = Envelope {
+        what: "list",
+        magic: *b"ANOMLIST",
+        format: 2,
+    };
+
+    #[test]
+    fn values_survive_their_round_trip() {
+        let list = vec![1_u64, 2, 300];
+        let bytes = LIST.encode(&list).expect("encodable");
+        assert_eq!(LIST.decode::<Vec<u64>>(&bytes).expect("whole"), list);
+        let older = Envelope { format: 1, ..LIST };
+        let bytes = older.encode(&list).expect("encodable");
+        assert_eq!(LIST.decode::<Vec<u64>>(&bytes).expect("whole"), list);
+    }
+
+    #[test]
+    fn what_was_not_stored_is_refused_and_told() {
+        let bytes = LIST.encode(&vec![1_u64, 2, 300]).expect("encodable");
+        let newer = Envelope { format: 3, ..LIST };
+        let other = Envelope {
+            magic: *b"ANOTHER!",
+            ..LIST
+        };
+        let mut turned = bytes.clone();
+        if let Some(last) = turned.last_mut() {
+            *last ^= 1;
+        }
+        let refused = [
+            (bytes[..10].to_vec(), "is cut short"),
+            (
+                other.encode(&1).expect("encodable"),
+                "does not start as one",
+            ),
+            (
+                newer.encode(&1).expect("encodable"),
+                "a newer server wrote it",
+            ),
+            (turned, "does not match its checksum"),
+            (
+                LIST.encode(&"text").expect("encodable"),
+                "cannot be decoded",
+            ),
+        ];
+        for (bytes, how) in refused {
+            let error = LIST.decode::<Vec<u64>>(&bytes).expect_err(how);
+            assert_eq!(error.reason(), reason::DAMAGED_ARTIFACT);
+            assert!(error.message().contains(how), "{error}");
+        }
+    }
+}

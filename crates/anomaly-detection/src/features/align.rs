@@ -1,0 +1,323 @@
+//! How the columns of a table are matched to a schema.
+
+use std::collections::{HashMap, HashSet};
+
+use ndarray::Array2;
+
+use super::label::{Label, labels_of};
+use super::order::{Order, mismatch};
+use super::roles::{FeatureKind, FeaturePolicy, Role};
+use super::schema::Schema;
+use super::unknown::UnknownFeature;
+use super::vocabulary::Vocabulary;
+use crate::error::{Error, Result, reason};
+use crate::table::{ColumnView, Table, TextColumn, shortened};
+
+/// A table whose columns have been matched to a schema.
+#[derive(Debug, Clone)]
+pub struct Aligned {
+    /// The values of the features, n x p in the order of the schema, in standard layout: numbers, and of texts the number in
+    /// the vocabulary. NaN where a value is missing.
+    pub features: Array2<f64>,
+    /// The labels, when there are any and they were asked for.
+    pub labels: Option<Vec<Label>>,
+    /// The times, in nanoseconds since 1970, when the table has the time column.
+    pub times: Option<Vec<Option<i64>>>,
+    /// The series, when the table has their column.
+    pub series: Option<SeriesOfTable>,
+    /// The names of the columns that the schema does not know.
+    pub unknown: Vec<String>,
+    /// What is known of each of them; empty unless the policy is to remember that.
+    pub known_of_unknown: Vec<UnknownFeature>,
+}
+
+/// Which series each row belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeriesOfTable {
+    /// For each row the index of its series.
+    pub codes: Vec<u32>,
+    /// The names.
+    pub names: Vec<String>,
+}
+
+/// What the rows of a table are for, which decides how it may deviate from the schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Labels are read. A row that does not mention a column has a missing value there.
+    Learn,
+    /// Labels are ignored. Every row must mention every feature, or its score would depend on the rows beside it.
+    Score,
+}
+
+/// How a table is matched.
+#[derive(Debug, Clone, Copy)]
+pub struct Matching<'a> {
+    /// What its rows are for.
+    pub purpose: Purpose,
+    /// How it may differ.
+    pub policy: FeaturePolicy,
+    /// Whether the time and the series of each row are needed.
+    pub needs_history: bool,
+    /// The numbers of texts.
+    pub vocabulary: &'a Vocabulary,
+}
+
+impl Matching<'_> {
+    /// The roles of columns that are read beside the features.
+    fn needed(&self) -> Vec<Role> {
+        let mut needed = Vec::new();
+        if self.purpose == Purpose::Learn {
+            needed.push(Role::Label);
+        }
+        if self.needs_history {
+            needed.extend([Role::Time, Role::Series]);
+        }
+        needed
+    }
+}
+
+impl Schema {
+    /// Matches the columns of a table to the schema: by name in any order, or by position when the table has no names, then
+    /// either the features alone or all columns of the training.
+    ///
+    /// Fails, naming columns and the nearest known ones, when one is missing or unknown against the policy, given twice, or of
+    /// another type than at training.
+    pub fn align(&self, table: Table, how: Matching<'_>) -> Result<Aligned> {
+        let mut order = match table.names() {
+            None => {
+                let order = self.by_position(table.n_columns(), &how.needed())?;
+                if how.needs_history {
+                    self.check_history(&order)?;
+                }
+                order
+            }
+            Some(names) => self.by_name(names, &how)?,
+        };
+        if how.purpose == Purpose::Score && how.policy == FeaturePolicy::Strict {
+            self.check_mentioned(&table, how.needs_history)?;
+        }
+        let labels = match how.purpose {
+            Purpose::Learn => self.labels(&table, &order)?,
+            Purpose::Score => None,
+        };
+        let (mut times, mut series) = (None, None);
+        if how.needs_history {
+            if let (Some(source), Some(index)) = (self.time(), order.place(self, Role::Time)) {
+                let name = &self
+                    .column_of(Role::Time)
+                    .map_or("", |column| column.name.as_str());
+                times = Some(source.read(&table, index, name)?);
+            }
+            if let Some(index) = order.place(self, Role::Series) {
+                series = Some(self.series_of(&table, index)?);
+            }
+        }
+        let unknown = std::mem::take(&mut order.unknown);
+        let known_of_unknown = match (how.policy, table.names()) {
+            (FeaturePolicy::Adaptive, Some(names)) => {
+                let places: HashMap<&String, usize> = names.iter().zip(0..).collect();
+                let places = unknown.iter().filter_map(|name| places.get(name));
+                places
+                    .map(|&column| UnknownFeature::of(&table, column))
+                    .collect()
+            }
+            _ => Vec::new(),
+        };
+        let features = self.values(table, &order, how.vocabulary)?;
+        Ok(Aligned {
+            features,
+            labels,
+            times,
+            series,
+            unknown,
+            known_of_unknown,
+        })
+    }
+
+    fn check_mentioned(&self, table: &Table, needs_history: bool) -> Result<()> {
+        let Some(names) = table.names() else {
+            return Ok(());
+        };
+        if table.absent().is_empty() {
+            return Ok(());
+        }
+        let others = self
+            .others()
+            .iter()
+            .filter(|column| needs_history && matches!(column.role, Role::Time | Role::Series));
+        let others = others.map(|column| &column.name);
+        let needed: HashSet<&String> = self.features().iter().chain(others).collect();
+        let mut absent = table.absent().iter();
+        match absent.find(|cell| needed.contains(&names[cell.column])) {
+            None => Ok(()),
+            Some(cell) => Err(mismatch(format!(
+                "row {} has no value for {}; give null where a value is missing",
+                cell.row,
+                shortened(&names[cell.column])
+            ))
+            .at(format!("records.rows[{}]", cell.row))),
+        }
+    }
+
+    fn labels(&self, table: &Table, order: &Order) -> Result<Option<Vec<Label>>> {
+        let column = order.place(self, Role::Label).zip(self.label_column());
+        match (column, table.labels()) {
+            (None, None) => Ok(None),
+            (None, Some(labels)) => {
+                labels_of(labels.iter().copied(), "the list of labels").map(Some)
+            }
+            (Some((index, name)), None) => {
+                let place = format!("the label column {name:?}");
+                match table.column(index) {
+                    ColumnView::Numbers(values) | ColumnView::Booleans(values) => {
+                        labels_of(values.iter().copied(), &place).map(Some)
+                    }
+                    _ => Err(Error::new(
+                        reason::TEXT_VALUE,
+                        format!(
+                            "{place} holds {} values; a label is 1 or true for an anomaly, 0 or false for a normal row",
+                            table.column_type(index)
+                        ),
+                    )
+                    .at("records")),
+                }
+            }
+            (Some((_, name)), Some(_)) => {
+                let message = format!(
+                    "the labels stand twice, in the column {} and beside the rows; give one of them",
+                    shortened(name)
+                );
+                Err(Error::new(reason::INVALID_RECORDS, message).at("records"))
+            }
+        }
+    }
+
+    /// The values of the features.
+    fn values(&self, table: Table, order: &Order, vocabulary: &Vocabulary) -> Result<Array2<f64>> {
+        let Some(columns) = &order.features else {
+            if self.is_all_numbers() && table.as_matrix().is_some() {
+                return table.into_matrix();
+            }
+            let all: Vec<Option<usize>> = (0..self.n_features()).map(Some).collect();
+            return self.gather(&table, &all, vocabulary);
+        };
+        self.gather(&table, columns, vocabulary)
+    }
+
+    fn gather(
+        &self,
+        table: &Table,
+        columns: &[Option<usize>],
+        vocabulary: &Vocabulary,
+    ) -> Result<Array2<f64>> {
+        let found: Option<Vec<usize>> = columns.iter().copied().collect();
+        if let (Some(columns), true) = (found, self.is_all_numbers()) {
+            for (feature, &column) in columns.iter().enumerate() {
+                if matches!(
+                    table.column(column),
+                    ColumnView::Texts(_) | ColumnView::Times(_)
+                ) {
+                    return Err(self.other_type(table, column, feature));
+                }
+            }
+            return table.numbers(&columns);
+        }
+        let mut values = Array2::from_elem((table.n_rows(), columns.len()), f64::NAN);
+        for (feature, (mut values, &column)) in
+            values.columns_mut().into_iter().zip(columns).enumerate()
+        {
+            let Some(column) = column else {
+                continue;
+            };
+            match (table.column(column), vocabulary.of(feature)) {
+                (ColumnView::Numbers(numbers) | ColumnView::Booleans(numbers), None) => {
+                    values.assign(&numbers);
+                }
+                (ColumnView::Texts(texts), Some(categories)) => {
+                    for (value, number) in values.iter_mut().zip(categories.numbers(texts)) {
+                        *value = number;
+                    }
+                }
+                // a column without any value is read as numbers by some forms
+                (ColumnView::Numbers(numbers), Some(_)) if numbers.iter().all(|x| x.is_nan()) => {}
+                (ColumnView::Texts(texts), None) if texts.n_missing() == texts.len() => {}
+                _ => return Err(self.other_type(table, column, feature)),
+            }
+        }
+        Ok(values)
+    }
+
+    fn other_type(&self, table: &Table, column: usize, feature: usize) -> Error {
+        let what = format!("feature {}", shortened(&self.features()[feature]));
+        other_type(table, column, &what, Some(self.kind(feature)))
+    }
+}
+
+impl SeriesOfTable {
+    /// Each text is the name of a series. Rows without one share the empty name.
+    fn of_texts(texts: &TextColumn) -> Self {
+        let n_names = texts.dictionary().len() as u32;
+        let mut names: Vec<String> = texts.dictionary().iter().map(str::to_owned).collect();
+        names.push(String::new());
+        let codes = texts.codes().iter().map(|&code| code.min(n_names));
+        Self {
+            codes: codes.collect(),
+            names,
+        }
+    }
+}
+
+impl Schema {
+    /// The series of each row: the text of the column, or its number written out.
+    fn series_of(&self, table: &Table, column: usize) -> Result<SeriesOfTable> {
+        match (table.column(column), self.series()) {
+            (ColumnView::Texts(texts), Some(FeatureKind::Category)) => {
+                Ok(SeriesOfTable::of_texts(texts))
+            }
+            (ColumnView::Numbers(numbers) | ColumnView::Booleans(numbers), kind)
+                if kind == Some(FeatureKind::Number) || numbers.iter().all(|x| x.is_nan()) =>
+            {
+                let names: Vec<Option<String>> = numbers
+                    .iter()
+                    .map(|number| (!number.is_nan()).then(|| number.to_string()))
+                    .collect();
+                let texts = names.iter().map(Option::as_deref).collect();
+                Ok(SeriesOfTable::of_texts(&texts))
+            }
+            (ColumnView::Texts(texts), _) if texts.n_missing() == texts.len() => {
+                Ok(SeriesOfTable::of_texts(texts))
+            }
+            _ => {
+                let name = self.column_of(Role::Series).map(|column| &column.name);
+                let what = format!("the series column {}", shortened(name.map_or("", |n| n)));
+                Err(other_type(table, column, &what, self.series()))
+            }
+        }
+    }
+}
+
+/// The error of a column that does not hold what it held at training.
+fn other_type(table: &Table, column: usize, what: &str, trained: Option<FeatureKind>) -> Error {
+    let (trained, hint) = match trained {
+        Some(FeatureKind::Category) => ("texts", "; in a CSV file, name it in text_columns"),
+        Some(FeatureKind::Number) | None => ("numbers", ""),
+    };
+    let found = match table.column(column) {
+        ColumnView::Texts(texts) => (0..texts.len())
+            .find_map(|row| Some(format!("row {row} has {}", shortened(texts.get(row)?)))),
+        ColumnView::Numbers(numbers) | ColumnView::Booleans(numbers) => numbers
+            .iter()
+            .position(|x| !x.is_nan())
+            .map(|row| format!("row {row} has {}", numbers[row])),
+        ColumnView::Times(_) => None,
+    };
+    let found = found.unwrap_or_else(|| format!("it holds {} values", table.column_type(column)));
+    Error::new(
+        reason::TEXT_VALUE,
+        format!("{what} held {trained} at training, and {found}{hint}"),
+    )
+    .at("records")
+}
+
+#[cfg(test)]
+mod tests;

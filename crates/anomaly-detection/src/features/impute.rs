@@ -1,0 +1,196 @@
+//! Missing values: NaN or infinite ones, for which the training median of their feature stands in.
+
+use ndarray::{Array2, ArrayView2, Axis, CowArray, Ix2};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::category_counts::CategoryCounts;
+use super::vocabulary::Vocabulary;
+use crate::error::{Error, Result, reason};
+use crate::statistics::quantile::median;
+
+/// What stands in for missing numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Imputation {
+    /// The median of the training.
+    #[default]
+    Median,
+    /// Zero.
+    Zero,
+}
+
+/// The value that stands in for a missing one, feature by feature.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Imputer {
+    #[serde(with = "crate::le_bytes")]
+    fill: Vec<f64>,
+}
+
+/// The features that an imputer learns.
+#[derive(Debug, Clone, Copy)]
+pub struct Imputed<'a> {
+    /// The names of those that must have a value; any more are engineered, and may have none.
+    pub names: &'a [String],
+    /// The texts of those that are categorical.
+    pub vocabulary: &'a Vocabulary,
+    /// What stands in for numbers.
+    pub imputation: Imputation,
+}
+
+impl Imputer {
+    /// Learns what stands in for missing values: of categories the most frequent one, the first of several. `rows` is n x r,
+    /// with NaN where a value is missing.
+    ///
+    /// Fails, naming the feature, when a feature that must have a value has none.
+    pub fn learn(
+        rows: ArrayView2<'_, f64>,
+        counts: &CategoryCounts,
+        features: Imputed<'_>,
+    ) -> Result<Self> {
+        let medians = (0..rows.ncols()).into_par_iter().map(|feature| {
+            if features.vocabulary.of(feature).is_some() {
+                return None;
+            }
+            let present = rows.column(feature).into_iter().copied();
+            median(&mut present.filter(|v| v.is_finite()).collect::<Vec<f64>>())
+        });
+        Self::of_medians(&medians.collect::<Vec<_>>(), counts, features)
+    }
+
+    /// The same, given the median of the finite values of each feature of numbers; `None` where there is none.
+    ///
+    /// Fails as [`learn`](Self::learn).
+    pub fn of_medians(
+        medians: &[Option<f64>],
+        counts: &CategoryCounts,
+        features: Imputed<'_>,
+    ) -> Result<Self> {
+        let fill = medians.iter().enumerate().map(|(feature, &median)| {
+            let value = match (features.vocabulary.of(feature), features.imputation) {
+                (Some(_), _) => counts.most_frequent(feature),
+                (None, Imputation::Median) => median,
+                (None, Imputation::Zero) => median.map(|_| 0.0),
+            };
+            match (value, features.names.get(feature)) {
+                (Some(value), _) => Ok(value),
+                (None, None) => Ok(0.0),
+                (None, Some(name)) => Err(Error::new(
+                    reason::UNUSABLE_ROWS,
+                    format!("feature {name:?} has no finite value in any row; leave it out"),
+                )
+                .at("records")),
+            }
+        });
+        Ok(Self {
+            fill: fill.collect::<Result<_>>()?,
+        })
+    }
+
+    /// An imputer with given values.
+    pub fn with_values(fill: Vec<f64>) -> Self {
+        Self { fill }
+    }
+
+    /// The number of features.
+    pub fn n_features(&self) -> usize {
+        self.fill.len()
+    }
+
+    /// The values that stand in for missing ones, feature by feature.
+    pub fn values(&self) -> &[f64] {
+        &self.fill
+    }
+
+    /// Whether a stored imputer can be used for `n` features.
+    pub(super) fn is_valid(&self, n: usize) -> bool {
+        self.fill.len() == n && self.fill.iter().all(|value| value.is_finite())
+    }
+
+    /// Fills what is missing. Borrows the rows when nothing is.
+    pub fn impute<'a>(&self, rows: ArrayView2<'a, f64>) -> CowArray<'a, f64, Ix2> {
+        if rows.iter().all(|value| value.is_finite()) {
+            return CowArray::from(rows);
+        }
+        let mut filled = rows.to_owned();
+        for mut row in filled.rows_mut() {
+            for (value, &fill) in row.iter_mut().zip(&self.fill) {
+                if !value.is_finite() {
+                    *value = fill;
+                }
+            }
+        }
+        CowArray::from(filled)
+    }
+}
+
+/// How many rows a thread looks through at a time.
+const COUNTED_ROWS: usize = 4096;
+
+/// How many values were missing or infinite, and in which features.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Gaps {
+    /// How many values were NaN.
+    pub n_missing: u64,
+    /// How many values were infinite.
+    pub n_infinite: u64,
+    /// For each feature, whether any value was either. Empty when none was.
+    pub features: Vec<bool>,
+}
+
+impl Gaps {
+    /// Counts the gaps of a table, n x d.
+    pub fn count(rows: &Array2<f64>) -> Self {
+        if rows.nrows() <= COUNTED_ROWS {
+            return Self::of_block(rows.view());
+        }
+        rows.axis_chunks_iter(Axis(0), COUNTED_ROWS)
+            .into_par_iter()
+            .map(Self::of_block)
+            .reduce(Self::default, |mut gaps, more| {
+                gaps.merge(&more);
+                gaps
+            })
+    }
+
+    fn of_block(rows: ArrayView2<'_, f64>) -> Self {
+        let mut gaps = Self::default();
+        if rows.iter().all(|value| value.is_finite()) {
+            return gaps;
+        }
+        gaps.features = vec![false; rows.ncols()];
+        for row in rows.axis_iter(Axis(0)) {
+            for (feature, value) in row
+                .iter()
+                .enumerate()
+                .filter(|(_, value)| !value.is_finite())
+            {
+                gaps.features[feature] = true;
+                if value.is_nan() {
+                    gaps.n_missing += 1;
+                } else {
+                    gaps.n_infinite += 1;
+                }
+            }
+        }
+        gaps
+    }
+
+    /// Adds the gaps of more rows of the same schema.
+    pub fn merge(&mut self, other: &Self) {
+        self.n_missing += other.n_missing;
+        self.n_infinite += other.n_infinite;
+        if self.features.is_empty() {
+            self.features.clone_from(&other.features);
+        } else {
+            for (mine, &theirs) in self.features.iter_mut().zip(&other.features) {
+                *mine |= theirs;
+            }
+        }
+    }
+
+    /// Whether any value was missing or infinite.
+    pub fn any(&self) -> bool {
+        self.n_missing + self.n_infinite > 0
+    }
+}

@@ -1,0 +1,28 @@
+//! Labels: what is known of whether a row is an anomaly. An unsupervised detector never learns from them; they are only
+//! compared with.
+
+use crate::error::{Error, Result, reason};
+
+/// Whether a row is known to be an anomaly; `None` where it is not known.
+pub type Label = Option<bool>;
+
+/// Reads labels: 1 for an anomaly, 0 for a normal row, NaN where unknown. `place` is where they stand, for errors.
+pub fn labels_of(column: impl IntoIterator<Item = f64>, place: &str) -> Result<Vec<Label>> {
+    column
+        .into_iter()
+        .enumerate()
+        .map(|(row, value)| match value {
+            0.0 => Ok(Some(false)),
+            1.0 => Ok(Some(true)),
+            value if value.is_nan() => Ok(None),
+            value => Err(Error::new(
+                reason::INVALID_RECORDS,
+                format!(
+                    "row {row}: {place} holds {value}; a label is 1 or true for an anomaly, 0 or false \
+                     for a normal row, and missing where unknown"
+                ),
+            )
+            .at("records")),
+        })
+        .collect()
+}

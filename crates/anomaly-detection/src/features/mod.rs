@@ -1,0 +1,167 @@
+//! From the columns of a table to the matrix that a detector sees: which columns, what is made of those before it, what stands
+//! in for missing values, how categories become numbers, and how values are scaled. Training and scoring run the same code, so
+//! nothing can differ between them.
+
+use ndarray::{Array2, ArrayView2, CowArray, Ix2};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result, reason};
+
+pub mod align;
+pub mod category_counts;
+pub mod encode;
+pub mod engineer;
+pub mod engineering;
+pub mod impute;
+pub mod label;
+mod names;
+mod order;
+pub mod roles;
+pub mod scale;
+pub mod schema;
+pub mod time;
+mod time_search;
+mod time_source;
+pub mod unknown;
+pub mod vocabulary;
+
+pub use align::{Aligned, Matching, Purpose};
+pub use category_counts::CategoryCounts;
+pub use encode::{DEFAULT_MAX_ONE_HOT, Encoder, Encoding};
+pub use engineer::{Builder, EngineeringParams, TimeFeatures};
+pub use engineering::{Engineering, EngineeringSpec};
+pub use impute::{Gaps, Imputation, Imputer};
+pub use label::Label;
+pub use roles::{FeatureKind, FeaturePolicy, Role, Roles};
+pub use scale::{Scale, Scaling};
+pub use schema::{Schema, SchemaDraft};
+pub use time_source::TimeSource;
+pub use unknown::UnknownFeature;
+pub use vocabulary::{Categories, Vocabulary};
+
+/// The fitted way from the columns of a table to a detector's matrix.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Features {
+    /// The columns and their roles.
+    pub schema: Schema,
+    /// How tables may differ from it.
+    pub policy: FeaturePolicy,
+    /// The texts of categorical features.
+    pub vocabulary: Vocabulary,
+    /// What is made of the rows before a row, and of its time.
+    pub engineering: Option<Engineering>,
+    /// What stands in for missing values.
+    pub imputer: Imputer,
+    /// How categories become numbers.
+    pub encoder: Encoder,
+    /// How values are scaled; `None` leaves them as they are.
+    pub scale: Option<Scale>,
+}
+
+impl Features {
+    /// The number of columns that the detector sees.
+    pub fn n_features(&self) -> usize {
+        self.encoder.n_columns()
+    }
+
+    /// The number of values of a row before it is encoded: its features, and what was engineered.
+    pub fn n_raw(&self) -> usize {
+        self.imputer.n_features()
+    }
+
+    /// The names of these values.
+    pub fn raw_names(&self) -> Vec<String> {
+        raw_names(&self.schema, self.engineering.as_ref())
+    }
+
+    /// The names of the columns that the detector sees.
+    pub fn names(&self) -> Vec<String> {
+        self.encoder.names(&self.raw_names(), &self.vocabulary)
+    }
+
+    /// How a table is matched to the schema.
+    pub fn matching<'a>(&'a self, purpose: Purpose) -> Matching<'a> {
+        Matching {
+            purpose,
+            policy: self.policy,
+            needs_history: self.engineering.is_some(),
+            vocabulary: &self.vocabulary,
+        }
+    }
+
+    /// Imputes, encodes and scales a block of rows, n x [`n_raw`](Self::n_raw), with NaN or infinity where values are missing.
+    /// Every value of the result is finite. Borrows the rows when there is nothing to do.
+    pub fn transform<'a>(&self, rows: ArrayView2<'a, f64>) -> CowArray<'a, f64, Ix2> {
+        self.scaled(self.encoder.encode(self.imputer.impute(rows)))
+    }
+
+    /// Encodes and scales a block of rows but leaves missing values missing, as NaN.
+    pub fn transform_observed<'a>(&self, rows: ArrayView2<'a, f64>) -> CowArray<'a, f64, Ix2> {
+        self.scaled(self.encoder.encode(CowArray::from(rows)))
+    }
+
+    /// Encodes a block of rows but leaves values unscaled and missing ones missing.
+    pub fn transform_unscaled<'a>(&self, rows: ArrayView2<'a, f64>) -> CowArray<'a, f64, Ix2> {
+        self.encoder.encode(CowArray::from(rows))
+    }
+
+    fn scaled<'a>(&self, rows: CowArray<'a, f64, Ix2>) -> CowArray<'a, f64, Ix2> {
+        match &self.scale {
+            None => rows,
+            Some(scale) => CowArray::from(scale.apply(rows.into_owned())),
+        }
+    }
+
+    /// What stands in for missing values, as the detector's columns before they are scaled.
+    pub fn fill(&self) -> Vec<f64> {
+        let fill = ArrayView2::from_shape((1, self.n_raw()), self.imputer.values());
+        fill.map_or(Vec::new(), |fill| {
+            self.encoder
+                .encode(CowArray::from(fill))
+                .iter()
+                .copied()
+                .collect()
+        })
+    }
+
+    /// Checks what came from a stored model: every part must have the same number of features and finite values.
+    pub fn validate(&self) -> Result<()> {
+        let contradiction = || {
+            Error::new(
+                reason::DAMAGED_ARTIFACT,
+                "the features of the stored model contradict each other",
+            )
+        };
+        if !self.schema.is_valid() || !self.vocabulary.is_valid(&self.schema) {
+            return Err(contradiction());
+        }
+        let mut n_raw = self.schema.n_features();
+        if let Some(engineering) = &self.engineering {
+            engineering.validate(&self.schema)?;
+            n_raw += engineering.engineer().n_features();
+        }
+        let fits = self.imputer.is_valid(n_raw)
+            && self.encoder.is_valid(n_raw, &self.vocabulary)
+            && self
+                .scale
+                .as_ref()
+                .is_none_or(|scale| scale.is_valid(self.encoder.n_columns()));
+        if fits { Ok(()) } else { Err(contradiction()) }
+    }
+}
+
+/// The names of a row's values: its features, and what is engineered.
+pub fn raw_names(schema: &Schema, engineering: Option<&Engineering>) -> Vec<String> {
+    let mut names = schema.features().to_vec();
+    names.extend(
+        engineering
+            .iter()
+            .flat_map(|engineering| engineering.engineer().names()),
+    );
+    names
+}
+
+/// Turns infinite values into missing ones, in place.
+pub fn infinite_to_missing(rows: &mut Array2<f64>) {
+    rows.mapv_inplace(|value| if value.is_infinite() { f64::NAN } else { value });
+}

@@ -1,0 +1,161 @@
+//! Scaling: features of different units brought to comparable ranges, by statistics that are learned at training and kept.
+
+use ndarray::{Array2, ArrayView2};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result, reason};
+use crate::statistics::moments::FeatureMoments;
+use crate::statistics::quantile::quantile;
+
+/// The ways to scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scaling {
+    /// The values as they are.
+    None,
+    /// Less the mean, divided by the population standard deviation, as scikit-learn's `StandardScaler`.
+    Standard,
+    /// Less the median, divided by the interquartile range, as scikit-learn's `RobustScaler`.
+    Robust,
+}
+
+/// A fitted scaler: `(value - center) / spread`, feature by feature. The spread of a constant feature is 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scale {
+    #[serde(with = "crate::le_bytes")]
+    center: Vec<f64>,
+    #[serde(with = "crate::le_bytes")]
+    spread: Vec<f64>,
+}
+
+/// The largest magnitude of a scaled value: far beyond any that means something, and its square is still finite.
+const LIMIT: f64 = 1e150;
+
+impl Scale {
+    /// Learns a scaler. `rows` is n x d with NaN where a value is missing, `moments` are those of its columns. `None` for
+    /// [`Scaling::None`].
+    ///
+    /// Fails, naming the feature, when its spread is not finite.
+    pub fn learn(
+        scaling: Scaling,
+        rows: ArrayView2<'_, f64>,
+        moments: &FeatureMoments,
+        names: &[String],
+    ) -> Result<Option<Self>> {
+        let quartiles = || {
+            let features = (0..rows.ncols()).into_par_iter();
+            Ok(features
+                .map(|feature| quartiles_of(rows, feature))
+                .collect())
+        };
+        Self::of_statistics(scaling, moments, quartiles, names)
+    }
+
+    /// The same, given what finds the quartiles of each feature, if they are needed.
+    ///
+    /// Fails as [`learn`](Self::learn), and as `quartiles` does.
+    pub fn of_statistics(
+        scaling: Scaling,
+        moments: &FeatureMoments,
+        quartiles: impl FnOnce() -> Result<Vec<Quartiles>>,
+        names: &[String],
+    ) -> Result<Option<Self>> {
+        let (center, spread): (Vec<f64>, Vec<f64>) = match scaling {
+            Scaling::None => return Ok(None),
+            Scaling::Standard => (moments.mean().to_vec(), moments.population_std()),
+            Scaling::Robust => {
+                let of_one = |[low, middle, high]: Quartiles| {
+                    let range = low.zip(high).map_or(0.0, |(low, high)| high - low);
+                    (middle.unwrap_or(0.0), range)
+                };
+                quartiles()?.into_iter().map(of_one).unzip()
+            }
+        };
+        if let Some(feature) = center
+            .iter()
+            .zip(&spread)
+            .position(|(c, s)| !(c.is_finite() && s.is_finite()))
+        {
+            return Err(Error::new(
+                reason::UNUSABLE_ROWS,
+                format!(
+                    "the values of feature {:?} are too large to be scaled",
+                    names[feature]
+                ),
+            )
+            .at("records"));
+        }
+        let spread = spread
+            .into_iter()
+            .map(|s| if s > 0.0 { s } else { 1.0 })
+            .collect();
+        Ok(Some(Self { center, spread }))
+    }
+
+    /// Whether a stored scaler can be used for `n` features.
+    pub(super) fn is_valid(&self, n: usize) -> bool {
+        self.center.len() == n
+            && self.spread.len() == n
+            && self.center.iter().all(|c| c.is_finite())
+            && self.spread.iter().all(|s| s.is_finite() && *s > 0.0)
+    }
+
+    /// Scales rows, n x d. Missing values stay NaN, finite ones stay finite.
+    pub fn apply(&self, mut rows: Array2<f64>) -> Array2<f64> {
+        for mut row in rows.rows_mut() {
+            for ((value, &center), &spread) in row.iter_mut().zip(&self.center).zip(&self.spread) {
+                *value = ((*value - center) / spread).clamp(-LIMIT, LIMIT);
+            }
+        }
+        rows
+    }
+
+    /// The values that are taken away, feature by feature.
+    pub fn center(&self) -> &[f64] {
+        &self.center
+    }
+
+    /// The values that are divided by, feature by feature.
+    pub fn spread(&self) -> &[f64] {
+        &self.spread
+    }
+}
+
+/// The shares of values below the quartiles.
+pub const QUARTILES: [f64; 3] = [0.25, 0.5, 0.75];
+
+/// The quartiles of the finite values of a feature; `None` where it has none.
+pub type Quartiles = [Option<f64>; 3];
+
+fn quartiles_of(rows: ArrayView2<'_, f64>, feature: usize) -> Quartiles {
+    let present = rows.column(feature).into_iter().copied();
+    let mut present: Vec<f64> = present.filter(|v| v.is_finite()).collect();
+    QUARTILES.map(|share| quantile(&mut present, share))
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn robust_scaling_uses_the_median_and_the_interquartile_range() {
+        let rows = array![
+            [1.0, 7.0],
+            [2.0, 7.0],
+            [3.0, 7.0],
+            [4.0, 7.0],
+            [100.0, f64::NAN]
+        ];
+        let moments = FeatureMoments::of(rows.view()).expect("finite");
+        let scale = Scale::learn(Scaling::Robust, rows.view(), &moments, &[])
+            .expect("finite")
+            .expect("some");
+        assert_eq!(scale.spread(), [2.0, 1.0]);
+        let scaled = scale.apply(rows);
+        assert_eq!(scaled.column(0).to_vec(), [-1.0, -0.5, 0.0, 0.5, 48.5]);
+        assert!(scaled[[4, 1]].is_nan());
+    }
+}

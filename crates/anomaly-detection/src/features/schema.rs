@@ -1,0 +1,213 @@
+//! The columns of a run: their names, order, roles and types.
+
+use std::collections::HashMap;
+
+mod draft;
+mod given_roles;
+
+pub use draft::SchemaDraft;
+
+use serde::{Deserialize, Serialize};
+
+use super::names::check_names;
+use super::roles::{FeatureKind, Role, Roles};
+use super::time_source::TimeSource;
+use crate::error::{Error, Result, reason};
+use crate::table::{ColumnType, Table, shortened};
+
+/// The most columns of a training table: a model holds far more of each than a row does.
+pub(super) const MAX_COLUMNS: usize = 1 << 16;
+
+/// The columns of the training table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schema {
+    features: Vec<String>,
+    /// What each feature is; empty when all are numbers.
+    kinds: Vec<FeatureKind>,
+    /// The index of the target among the features.
+    target: Option<usize>,
+    /// The columns that are no features, in the order of the training table.
+    others: Vec<OtherColumn>,
+    /// The form of the time column, if there is one.
+    time: Option<TimeSource>,
+    /// What the series column holds, if there is one.
+    series: Option<FeatureKind>,
+}
+
+/// A column that is no feature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherColumn {
+    /// Its name.
+    pub name: String,
+    /// Its index among all columns of the training table.
+    pub index: usize,
+    /// What it is for.
+    pub role: Role,
+}
+
+impl Schema {
+    /// The schema of a training table. Columns without names are called `f0`, `f1`, ….
+    ///
+    /// Without a time column in the roles, one is looked for: the first that holds points in time, else the first whose texts
+    /// are all dates of one form, else the first of numbers that its name says are times.
+    ///
+    /// Fails when names are empty, repeated or too long, when there are too many, when a column that has a role is not there
+    /// or cannot have it, or when there is no feature.
+    pub fn learn(table: &Table, roles: &Roles) -> Result<Self> {
+        let mut draft = SchemaDraft::new(table, roles)?;
+        draft.see(table)?;
+        draft.finish()
+    }
+
+    /// A schema of named features of numbers, and no other columns.
+    pub fn of_features(features: Vec<String>) -> Result<Self> {
+        check_names(&features)?;
+        Ok(Self {
+            features,
+            kinds: Vec::new(),
+            target: None,
+            others: Vec::new(),
+            time: None,
+            series: None,
+        })
+    }
+
+    /// The same schema with more features behind its own, taken from a table that has columns of these names. Columns of times
+    /// are not taken.
+    pub fn with_features(&self, table: &Table, names: &[String]) -> Result<Self> {
+        let mut schema = self.clone();
+        let columns = column_names(table);
+        let places: HashMap<&String, usize> = columns.iter().zip(0..).collect();
+        let mut kinds: Vec<FeatureKind> = (0..self.n_features()).map(|f| self.kind(f)).collect();
+        for name in names {
+            let column = places.get(name);
+            if let Some(Ok(kind)) = column.map(|&column| kind_of(table.column_type(column), name)) {
+                schema.features.push(name.clone());
+                kinds.push(kind);
+            }
+        }
+        check_names(&schema.features)?;
+        if schema.features.len() > MAX_COLUMNS {
+            let message = format!("the run would have more than {MAX_COLUMNS} features");
+            return Err(Error::new(reason::INVALID_RECORDS, message).at("records"));
+        }
+        schema.kinds = match kinds.contains(&FeatureKind::Category) {
+            true => kinds,
+            false => Vec::new(),
+        };
+        Ok(schema)
+    }
+
+    /// The names of the features, in order.
+    pub fn features(&self) -> &[String] {
+        &self.features
+    }
+
+    /// The number of features.
+    pub fn n_features(&self) -> usize {
+        self.features.len()
+    }
+
+    /// What a feature is.
+    pub fn kind(&self, feature: usize) -> FeatureKind {
+        self.kinds
+            .get(feature)
+            .copied()
+            .unwrap_or(FeatureKind::Number)
+    }
+
+    /// Whether each of the features is categorical.
+    pub(super) fn is_category(&self) -> impl ExactSizeIterator<Item = bool> {
+        (0..self.n_features()).map(|feature| self.kind(feature) == FeatureKind::Category)
+    }
+
+    /// Whether all features are numbers.
+    pub(super) fn is_all_numbers(&self) -> bool {
+        self.kinds.is_empty()
+    }
+
+    /// The index of the target among the features, if there is one.
+    pub fn target(&self) -> Option<usize> {
+        self.target
+    }
+
+    /// The columns that are no features, in the order of the training table.
+    pub fn others(&self) -> &[OtherColumn] {
+        &self.others
+    }
+
+    /// The form of the time column, if there is one.
+    pub fn time(&self) -> Option<TimeSource> {
+        self.time
+    }
+
+    /// What the series column holds, if there is one.
+    pub fn series(&self) -> Option<FeatureKind> {
+        self.series
+    }
+
+    /// The column that has a role that at most one has.
+    pub fn column_of(&self, role: Role) -> Option<&OtherColumn> {
+        self.others.iter().find(|column| column.role == role)
+    }
+
+    /// The name of the label column, if there is one.
+    pub fn label_column(&self) -> Option<&str> {
+        self.column_of(Role::Label)
+            .map(|column| column.name.as_str())
+    }
+
+    /// Whether a stored schema contradicts itself.
+    pub(super) fn is_valid(&self) -> bool {
+        let mut names = self.features.clone();
+        names.extend(self.others.iter().map(|column| column.name.clone()));
+        let n_of = |role: Role| self.others.iter().filter(|c| c.role == role).count();
+        let n_features = self.n_features();
+        check_names(&names).is_ok()
+            && n_features > 0
+            && (self.kinds.is_empty() || self.kinds.len() == n_features)
+            && self.target.is_none_or(|target| {
+                target < n_features && self.kind(target) == FeatureKind::Number
+            })
+            && self.others.is_sorted_by(|a, b| a.index < b.index)
+            && self
+                .others
+                .last()
+                .is_none_or(|last| last.index < names.len())
+            && [Role::Label, Role::Time, Role::Series]
+                .into_iter()
+                .all(|role| n_of(role) <= 1)
+            && self.time.is_some() == (n_of(Role::Time) == 1)
+            && self.series.is_some() == (n_of(Role::Series) == 1)
+    }
+}
+
+/// The names of a table's columns: their own, or `f0`, `f1`, ….
+pub(super) fn column_names(table: &Table) -> Vec<String> {
+    match table.names() {
+        Some(names) => names.to_vec(),
+        None => (0..table.n_columns())
+            .map(|column| format!("f{column}"))
+            .collect(),
+    }
+}
+
+/// What a feature is, by the type of its column.
+///
+/// Fails, naming the column, where it holds times.
+fn kind_of(column_type: ColumnType, name: &str) -> Result<FeatureKind> {
+    match column_type {
+        ColumnType::Number | ColumnType::Boolean => Ok(FeatureKind::Number),
+        ColumnType::Text => Ok(FeatureKind::Category),
+        ColumnType::Timestamp => {
+            let message = format!(
+                "the column {} holds times, which are no feature; name it in time_column, or leave it out by ignore_columns",
+                shortened(name)
+            );
+            Err(Error::new(reason::UNUSABLE_ROWS, message).at("records"))
+        }
+    }
+}
+
+#[cfg(test)]
+pub(in crate::features) mod tests;

@@ -1,0 +1,255 @@
+//! A schema that is being learned.
+
+use super::given_roles::GivenRoles;
+use super::{MAX_COLUMNS, OtherColumn, Schema, column_names, kind_of};
+use crate::error::{Error, Result, reason};
+use crate::features::names::check_names;
+use crate::features::roles::{FeatureKind, Role, Roles};
+use crate::features::time_search::TimeSearch;
+use crate::table::{ColumnType, Table, shortened};
+
+/// A schema that is being learned from tables with the same columns, one after the other.
+///
+/// Without a time column in the roles, one is looked for: the first that holds points in time, else the first whose texts are
+/// all dates of one form, else the first of numbers that its name says are times.
+#[derive(Debug)]
+pub struct SchemaDraft {
+    names: Vec<String>,
+    types: Vec<ColumnType>,
+    roles: Roles,
+    /// The columns that may hold the times, the likeliest first.
+    times: Vec<TimeSearch>,
+}
+
+impl SchemaDraft {
+    /// Looks at the names and types of the columns, but not at any row. Columns without names are called `f0`, `f1`, ….
+    ///
+    /// Fails when names are empty, repeated or too long, when there are too many, and when a column that has a role is not
+    /// there or has two.
+    pub fn new(table: &Table, roles: &Roles) -> Result<Self> {
+        if table.n_columns() > MAX_COLUMNS {
+            let message = format!(
+                "the records have {} columns; at most {MAX_COLUMNS} can be learned",
+                table.n_columns()
+            );
+            return Err(Error::new(reason::INVALID_RECORDS, message).at("records"));
+        }
+        let names = column_names(table);
+        check_names(&names)?;
+        let given = GivenRoles::new(&names, roles)?;
+        let times = match &roles.time {
+            Some(name) => {
+                let column = given.find("time_column", name)?;
+                vec![TimeSearch::new(table, column, name, true)]
+            }
+            None => {
+                let mut free = given.free();
+                free.sort_by_key(|&column| precedence(table.column_type(column)));
+                free.into_iter()
+                    .map(|column| TimeSearch::new(table, column, &names[column], false))
+                    .collect()
+            }
+        };
+        let types = (0..table.n_columns()).map(|column| table.column_type(column));
+        Ok(Self {
+            types: types.collect(),
+            names,
+            roles: roles.clone(),
+            times,
+        })
+    }
+
+    /// Takes in the next rows.
+    ///
+    /// Fails, naming the row, when the time column of the roles does not hold times there.
+    pub fn see(&mut self, table: &Table) -> Result<()> {
+        for search in &mut self.times {
+            search.see(table)?;
+            // nothing behind it is taken
+            if search.is_found() {
+                break;
+            }
+        }
+        self.times.retain(|search| !search.is_refused());
+        Ok(())
+    }
+
+    /// Whether further rows can change nothing.
+    pub fn is_settled(&self) -> bool {
+        self.times.first().is_none_or(TimeSearch::is_found)
+    }
+
+    /// The schema of the rows so far.
+    ///
+    /// Fails when the time column of the roles has no value, when the target is no feature of numbers, when a feature holds
+    /// times, and when there is no feature.
+    pub fn finish(self) -> Result<Schema> {
+        let mut given = GivenRoles::new(&self.names, &self.roles)?;
+        let mut time = None;
+        for search in &self.times {
+            time = search.found()?;
+            if time.is_some() {
+                given.set_time(search.column());
+                break;
+            }
+        }
+        let roles = given.finish(!self.roles.features.is_empty());
+
+        let mut schema = Schema {
+            features: Vec::new(),
+            kinds: Vec::new(),
+            target: None,
+            others: Vec::new(),
+            time,
+            series: None,
+        };
+        let columns = self.names.into_iter().zip(self.types).zip(roles);
+        for (index, ((name, column_type), role)) in columns.enumerate() {
+            match role {
+                Some(role) => {
+                    if role == Role::Series {
+                        schema.series = Some(series_kind(column_type)?);
+                    }
+                    schema.others.push(OtherColumn { name, index, role });
+                }
+                None => {
+                    schema.kinds.push(kind_of(column_type, &name)?);
+                    schema.features.push(name);
+                }
+            }
+        }
+        if schema.features.is_empty() {
+            let message = "the records have no column beside those that are no features";
+            return Err(Error::new(reason::UNUSABLE_ROWS, message).at("records"));
+        }
+        if schema.kinds.iter().all(|&kind| kind == FeatureKind::Number) {
+            schema.kinds.clear();
+        }
+        if let Some(target) = &self.roles.target {
+            let index = schema.features.iter().position(|name| name == target);
+            schema.target = index.filter(|&index| schema.kind(index) == FeatureKind::Number);
+            if schema.target.is_none() {
+                let message = format!(
+                    "the target column {} holds texts, or has another role; a target holds numbers",
+                    shortened(target)
+                );
+                return Err(Error::new(reason::INVALID_FIELD, message).at("target_column"));
+            }
+        }
+        Ok(schema)
+    }
+}
+
+/// Clocks come before texts, these before numbers.
+fn precedence(column_type: ColumnType) -> u8 {
+    match column_type {
+        ColumnType::Timestamp => 0,
+        ColumnType::Text => 1,
+        ColumnType::Number | ColumnType::Boolean => 2,
+    }
+}
+
+fn series_kind(column_type: ColumnType) -> Result<FeatureKind> {
+    match column_type {
+        ColumnType::Number | ColumnType::Boolean => Ok(FeatureKind::Number),
+        ColumnType::Text => Ok(FeatureKind::Category),
+        ColumnType::Timestamp => {
+            let message = "the series column holds times; it must hold texts or numbers";
+            Err(Error::new(reason::UNUSABLE_ROWS, message).at("series_column"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::features::TimeSource;
+    use crate::features::time::TimeFormat;
+    use crate::table::Column;
+
+    fn table(days: &[&str], numbers: &[f64]) -> Table {
+        let names = ["day", "ts"].map(str::to_owned).to_vec();
+        let columns = vec![
+            Column::Texts(days.iter().copied().map(Some).collect()),
+            Column::Numbers(numbers.to_vec()),
+        ];
+        Table::from_columns(Some(names), columns).expect("a table")
+    }
+
+    fn learn(tables: &[Table], roles: &Roles) -> Result<Schema> {
+        let mut draft = SchemaDraft::new(&tables[0], roles)?;
+        for table in tables {
+            draft.see(table)?;
+        }
+        draft.finish()
+    }
+
+    #[test]
+    fn a_later_table_decides_the_form_of_the_times() {
+        let ambiguous = table(&["01/02/2024", "03/04/2024"], &[1.0, 2.0]);
+        let roles = Roles {
+            time: Some("day".to_owned()),
+            ..Roles::default()
+        };
+        let time = |tables: &[Table]| learn(tables, &roles).expect("times").time();
+        let month_first = Some(TimeSource::Text(TimeFormat::MonthDayYear));
+        assert_eq!(time(std::slice::from_ref(&ambiguous)), month_first);
+        let decided = table(&["31/04/2024", "13/04/2024"], &[1.0, 2.0]);
+        let error = learn(&[ambiguous.clone(), decided], &roles).expect_err("no such day");
+        assert!(
+            error.message().contains("row 2 has \"31/04/2024\""),
+            "{error}"
+        );
+        let decided = table(&["13/04/2024"], &[1.0]);
+        let day_first = Some(TimeSource::Text(TimeFormat::DayMonthYear));
+        assert_eq!(time(&[ambiguous, decided]), day_first);
+    }
+
+    #[test]
+    fn a_column_that_is_found_out_to_hold_no_times_is_a_feature() {
+        let dates = table(&["2024-01-31"], &[1.7e9]);
+        let words = table(&["never"], &[1.7e9]);
+        let found = |tables: &[Table]| {
+            let schema = learn(tables, &Roles::default()).expect("a schema");
+            schema
+                .column_of(Role::Time)
+                .map(|column| column.name.clone())
+        };
+        assert_eq!(found(std::slice::from_ref(&dates)).as_deref(), Some("day"));
+        assert_eq!(found(&[dates, words]).as_deref(), Some("ts"));
+    }
+
+    #[test]
+    fn a_draft_is_settled_when_no_row_can_change_it() {
+        let settled = |table: &Table| {
+            let mut draft = SchemaDraft::new(table, &Roles::default()).expect("a draft");
+            draft.see(table).expect("sound");
+            draft.is_settled()
+        };
+        assert!(!settled(&table(&["2024-01-31"], &[1.0])));
+        assert!(settled(&table(&["never"], &[1.0])));
+        let clock = Table::from_columns(
+            None,
+            vec![Column::Times(vec![1]), Column::Numbers(vec![1.0])],
+        );
+        assert!(settled(&clock.expect("a table")));
+    }
+
+    proptest! {
+        #[test]
+        fn tables_one_after_the_other_are_as_all_at_once(
+            days in prop::collection::vec(prop::sample::select(vec!["01/02/2024", "13/02/2024", "02/13/2024", "2024-01-31", "x"]), 1..12),
+            cut in 0..12_usize,
+        ) {
+            let numbers: Vec<f64> = (0..days.len()).map(|i| 1.7e9 + i as f64).collect();
+            let cut = cut.min(days.len());
+            let whole = [table(&days, &numbers)];
+            let parts = [0..cut, cut..days.len()].into_iter().filter(|rows| !rows.is_empty());
+            let parts: Vec<Table> = parts.map(|rows| whole[0].slice_rows(rows)).collect();
+            let roles = Roles::default();
+            prop_assert_eq!(learn(&parts, &roles).expect("a schema"), learn(&whole, &roles).expect("a schema"));
+        }
+    }
+}

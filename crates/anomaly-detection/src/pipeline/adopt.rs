@@ -1,0 +1,260 @@
+//! Adopting features that a model does not know: an update that has them learns anew, from the reservoir, whose rows miss them,
+//! and the new rows.
+
+use std::collections::HashMap;
+
+use ndarray::{Axis, concatenate};
+
+use super::fit::Fitted;
+use super::learning_rows::{LearningRows, Reading};
+use super::model::Model;
+use super::reservoir::Reservoir;
+use super::update::{classes, joined_labels};
+use crate::context::Context;
+use crate::error::{Error, Result, reason};
+use crate::features::{FeaturePolicy, Matching, Purpose};
+use crate::table::{ColumnView, Table};
+
+impl Model {
+    /// The columns of a table to update with that become features: none unless the policy says so, and none without a value
+    /// to learn from.
+    ///
+    /// Nor any where a detector learns from labels and the reservoir is a sample of what was seen: it holds more of a rare class
+    /// than there is, and to learn anew from it would be to learn that.
+    pub(super) fn features_to_adopt(&self, reservoir: &Reservoir, table: &Table) -> Vec<String> {
+        let (FeaturePolicy::Adaptive, Some(names)) = (self.features.policy, table.names()) else {
+            return Vec::new();
+        };
+        let mut unknown = self.features.schema.unknown(names);
+        let is_sample = || reservoir.seen() > reservoir.n_rows() as u64;
+        if unknown.is_empty() || self.spec.detector.is_supervised() && is_sample() {
+            return Vec::new();
+        }
+        let places: HashMap<&str, usize> = names.iter().map(String::as_str).zip(0..).collect();
+        let learned = self.is_learned(table, &places);
+        let is_learned = |row: usize| learned.as_ref().is_none_or(|learned| learned[row]);
+        let has_room = reservoir.vocabulary().has_room();
+        let engineered = self.features.engineering.iter();
+        let engineered: Vec<String> = engineered.flat_map(|it| it.engineer().names()).collect();
+        unknown.retain(|name| !engineered.contains(name));
+        unknown.retain(|name| {
+            let column = places.get(name.as_str());
+            column.is_some_and(|&column| match table.column(column) {
+                ColumnView::Numbers(numbers) | ColumnView::Booleans(numbers) => {
+                    let mut numbers = numbers.iter().enumerate();
+                    numbers.any(|(row, number)| number.is_finite() && is_learned(row))
+                }
+                ColumnView::Texts(texts) => {
+                    let mut rows = 0..texts.len();
+                    has_room && rows.any(|row| texts.get(row).is_some() && is_learned(row))
+                }
+                ColumnView::Times(_) => false,
+            })
+        });
+        unknown
+    }
+
+    /// Whether each row has the label without which a supervised detector does not learn from it; `None` where all count.
+    fn is_learned(&self, table: &Table, places: &HashMap<&str, usize>) -> Option<Vec<bool>> {
+        if !self.spec.detector.is_supervised() {
+            return None;
+        }
+        if let Some(labels) = table.labels() {
+            return Some(labels.iter().map(|label| !label.is_nan()).collect());
+        }
+        let column = places.get(self.features.schema.label_column()?)?;
+        match table.column(*column) {
+            ColumnView::Numbers(labels) | ColumnView::Booleans(labels) => {
+                Some(labels.iter().map(|label| !label.is_nan()).collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// Learns from more rows, which have these features besides those that the model knows.
+    pub(super) fn adopt(
+        &self,
+        reservoir: Reservoir,
+        table: Table,
+        new_features: &[String],
+        context: &Context,
+    ) -> Result<Fitted> {
+        let known = &self.features.schema;
+        let schema = known.with_features(&table, new_features)?;
+        let mut vocabulary = reservoir.vocabulary().widened(&schema);
+        vocabulary.learn_what_fits(&schema, &table);
+        let n_known = known.n_features();
+        let n_new = schema.n_features() - n_known;
+        let mut reservoir = reservoir.widened(n_known, n_new, vocabulary);
+        let reading = Reading {
+            schema: &schema,
+            matching: Matching {
+                vocabulary: reservoir.vocabulary(),
+                ..self.features.matching(Purpose::Learn)
+            },
+            engineering: self.features.engineering.clone(),
+            detector: &self.spec.detector,
+        };
+        let new = LearningRows::read(reading, table, context)?;
+        let classes = match &new.classes {
+            None => None,
+            Some(new) => Some([classes(&reservoir)?.as_slice(), new].concat()),
+        };
+        let raw = {
+            let old = reservoir.rows()?;
+            concatenate(Axis(0), &[old.view(), new.raw.view()]).map_err(|error| {
+                Error::new(reason::INTERNAL, "old and new rows do not fit together").because(error)
+            })?
+        };
+        let mut weights = reservoir.weights();
+        weights.resize(raw.nrows(), 1.0);
+        let all = LearningRows {
+            raw,
+            labels: joined_labels(&reservoir, &new),
+            classes,
+            weights: Some(weights),
+            gaps: new.gaps.clone(),
+            vocabulary: new.vocabulary.clone(),
+            engineering: new.engineering.clone(),
+        };
+        let mut spec = self.spec.clone();
+        if !spec.roles.features.is_empty() {
+            // a training alike lists them, too
+            let listed = &mut spec.roles.features;
+            listed.extend_from_slice(&schema.features()[n_known..]);
+        }
+        let mut fitted = spec.fit_and_validate(schema, &all, spec.check()?, context)?;
+        let (before, after) = (&self.statistics, &mut fitted.model.statistics);
+        after.n_rows = before.n_rows + new.raw.nrows() as u64;
+        after.n_missing_values += before.n_missing_values;
+        after.n_infinite_values += before.n_infinite_values;
+        reservoir.offer(&new.raw, new.labels.as_deref());
+        fitted.reservoir = Some(reservoir);
+        Ok(fitted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detector::DetectorParams;
+    use crate::features::Roles;
+    use crate::pipeline::TrainSpec;
+    use crate::table::Column;
+
+    fn table(columns: Vec<(&str, Vec<f64>)>) -> Table {
+        let (names, columns): (Vec<_>, Vec<_>) = columns
+            .into_iter()
+            .map(|(name, values)| (name.to_owned(), Column::Numbers(values)))
+            .unzip();
+        Table::from_columns(Some(names), columns).expect("a table")
+    }
+
+    fn spec() -> TrainSpec {
+        TrainSpec {
+            detector: DetectorParams::Gaussian(Default::default()),
+            policy: FeaturePolicy::Adaptive,
+            roles: Roles {
+                features: vec!["x".to_owned()],
+                ..Roles::default()
+            },
+            reservoir_size: 1000,
+            ..TrainSpec::default()
+        }
+    }
+
+    /// Spread evenly over -1 to 1.
+    fn even(n: usize) -> Vec<f64> {
+        (0..n)
+            .map(|i| (2 * i + 1) as f64 / n as f64 - 1.0)
+            .collect()
+    }
+
+    #[test]
+    fn a_row_of_the_reservoir_stands_for_all_that_it_was_drawn_from() {
+        let context = Context::new();
+        let old = table(vec![("x", even(20_000))]);
+        let fitted = spec().fit(Some(old), &context).expect("fits");
+        // ten times as many rows before, all of them farther out than these
+        let z = (0..1000).map(|i| f64::from(i % 2)).collect();
+        let new = table(vec![("x", vec![0.0; 1000]), ("z", z)]);
+        let adopted = fitted
+            .model
+            .update(fitted.reservoir, new, &context)
+            .expect("adopts")
+            .model;
+        let names = adopted.features().schema.features();
+        assert_eq!(names, ["x", "z"]);
+        let scored = |x: f64| {
+            let rows = table(vec![("x", vec![x]), ("z", vec![0.5])]);
+            adopted
+                .score(rows, None, false, &context)
+                .expect("scores")
+                .scores[0]
+        };
+        // a tenth of all is flagged: of the old rows alone almost that, not a fifth of them
+        let threshold = adopted.threshold().value;
+        assert!(
+            scored(0.85) < threshold && scored(0.95) > threshold,
+            "{threshold}"
+        );
+    }
+
+    #[test]
+    fn a_detector_of_labels_adopts_what_labelled_rows_have_and_nothing_once_it_samples() {
+        let context = Context::new();
+        let labels = |n: usize| (0..n).map(|i| f64::from(i % 4 == 0)).collect::<Vec<_>>();
+        let spec = |reservoir_size| TrainSpec {
+            detector: DetectorParams::LogisticRegression(Default::default()),
+            roles: Roles {
+                label: Some("bad".to_owned()),
+                ..Roles::default()
+            },
+            reservoir_size,
+            ..spec()
+        };
+        let adopted = |reservoir_size| {
+            let old = table(vec![("x", even(100)), ("bad", labels(100))]);
+            let fitted = spec(reservoir_size).fit(Some(old), &context).expect("fits");
+            let mut of_new = labels(20);
+            of_new[7] = f64::NAN;
+            let unlabelled = (0..20).map(|i| if i == 7 { 1.0 } else { f64::NAN });
+            let new = table(vec![
+                ("x", even(20)),
+                ("bad", of_new),
+                ("unlabelled", unlabelled.collect()),
+                ("z", even(20)),
+            ]);
+            let updated = fitted.model.update(fitted.reservoir, new, &context);
+            updated
+                .expect("updates")
+                .model
+                .features()
+                .schema
+                .features()
+                .to_vec()
+        };
+        assert_eq!(adopted(1000), ["x", "z"]);
+        assert_eq!(adopted(50), ["x"]);
+    }
+
+    #[test]
+    fn a_column_without_a_value_is_not_adopted_and_an_adopted_one_is_listed() {
+        let context = Context::new();
+        let old = table(vec![("x", even(100))]);
+        let fitted = spec().fit(Some(old), &context).expect("fits");
+        let new = table(vec![
+            ("x", even(10)),
+            ("nothing", vec![f64::NAN; 10]),
+            ("endless", vec![f64::INFINITY; 10]),
+            ("z", even(10)),
+        ]);
+        let adopted = fitted
+            .model
+            .update(fitted.reservoir, new, &context)
+            .expect("adopts")
+            .model;
+        assert_eq!(adopted.features().schema.features(), ["x", "z"]);
+        assert_eq!(adopted.spec().roles.features, ["x", "z"]);
+    }
+}

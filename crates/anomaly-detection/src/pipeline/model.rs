@@ -1,0 +1,175 @@
+//! A fitted model: everything that scoring needs, and what training saw.
+
+use ndarray::ArrayView1;
+use serde::{Deserialize, Serialize};
+
+use crate::calibration::{LabelMetrics, Threshold};
+use crate::detector::{FittedDetector, GaussianRow};
+use crate::error::{Error, Result, reason};
+use crate::features::{FeatureKind, Features, Role, Scaling, TimeSource};
+use crate::statistics::moments::FeatureMoments;
+
+use super::spec::TrainSpec;
+
+/// One fitted version of a run. Immutable; holds no clock reading, so the same data and seed give the same bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    /// What was asked for.
+    pub(super) spec: TrainSpec,
+    pub(super) features: Features,
+    pub(super) detector: FittedDetector,
+    pub(super) threshold: Threshold,
+    pub(super) statistics: Statistics,
+}
+
+/// What training, and the updates since, saw and found.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Statistics {
+    /// How many rows the model has learned from.
+    pub n_rows: u64,
+    /// How many values were missing, infinite ones not included.
+    pub n_missing_values: u64,
+    /// How many values were infinite.
+    pub n_infinite_values: u64,
+    /// How many rows the threshold was checked on.
+    pub n_calibration_rows: u64,
+    /// How many of them score above the threshold.
+    pub n_anomalies: u64,
+    /// The moments of each feature, in original units. Absent when nothing was learned.
+    pub features: Option<FeatureMoments>,
+    /// How scores compare with labels that were not learned from.
+    pub label_metrics: Option<LabelMetrics>,
+}
+
+/// What can be said of one row beside its score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowDetail {
+    /// The indices of the features that were missing or infinite.
+    pub missing_features: Vec<usize>,
+    /// The z-score of each feature, by the detectors that have one.
+    pub z_scores: Option<Vec<f64>>,
+    /// What a Gaussian detector says of the row.
+    pub gaussian: Option<GaussianRow>,
+}
+
+impl Model {
+    /// The features and how they are prepared.
+    pub fn features(&self) -> &Features {
+        &self.features
+    }
+
+    /// What was asked for when it was trained.
+    pub fn spec(&self) -> &TrainSpec {
+        &self.spec
+    }
+
+    /// How features are scaled.
+    pub fn scaling(&self) -> Scaling {
+        self.spec.scaling()
+    }
+
+    /// The columns that held texts at training: categorical features, and times and series that are texts.
+    pub fn text_columns(&self) -> Vec<String> {
+        let schema = &self.features.schema;
+        // asked for with every request
+        let mut columns: Vec<String> = (0..schema.n_features())
+            .filter(|&feature| schema.kind(feature) == FeatureKind::Category)
+            .map(|feature| schema.features()[feature].clone())
+            .collect();
+        if let (Some(column), Some(TimeSource::Text(_))) =
+            (schema.column_of(Role::Time), schema.time())
+        {
+            columns.push(column.name.clone());
+        }
+        if let (Some(column), Some(FeatureKind::Category)) =
+            (schema.column_of(Role::Series), schema.series())
+        {
+            columns.push(column.name.clone());
+        }
+        columns
+    }
+
+    /// The fitted detector.
+    pub fn detector(&self) -> &FittedDetector {
+        &self.detector
+    }
+
+    /// Above which score a row is an anomaly.
+    pub fn threshold(&self) -> &Threshold {
+        &self.threshold
+    }
+
+    /// The share of rows that a supervised detector is validated on; `None` for any other.
+    pub fn validation_fraction(&self) -> Option<f64> {
+        let is_supervised = self.spec.detector.is_supervised();
+        is_supervised.then(|| self.spec.validation_fraction())
+    }
+
+    /// What training saw and found.
+    pub fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    /// Checks what came from a stored artifact: after it, no step can index out of bounds.
+    pub fn validate(&self) -> Result<()> {
+        self.features.validate()?;
+        let n = self.features.n_features();
+        self.detector.validate()?;
+        self.threshold.validate()?;
+        if let Some(moments) = &self.statistics.features {
+            moments.validate()?;
+        }
+        let moments_fit = self
+            .statistics
+            .features
+            .as_ref()
+            .is_none_or(|moments| moments.n_features() == n);
+        let sound = self.detector.as_detector().n_features() == n
+            && (self.scaling() == Scaling::None) == self.features.scale.is_none()
+            && self.spec.detector.name() == self.detector.name()
+            && self.spec.check().is_ok()
+            && moments_fit;
+        if sound {
+            Ok(())
+        } else {
+            Err(Error::new(
+                reason::DAMAGED_ARTIFACT,
+                "the parts of the stored model contradict each other",
+            ))
+        }
+    }
+
+    /// What can be said beside its score of one row of n_raw values before they are imputed.
+    pub(super) fn detail(&self, raw: ArrayView1<'_, f64>) -> RowDetail {
+        let missing_features = raw
+            .iter()
+            .take(self.features.schema.n_features())
+            .enumerate()
+            .filter(|(_, value)| !value.is_finite())
+            .map(|(feature, _)| feature)
+            .collect();
+        let block = raw.insert_axis(ndarray::Axis(0));
+        let row = self.features.transform(block);
+        let row: Vec<f64> = row.iter().copied().collect();
+        let gaussian = self.detector.as_gaussian().map(|gaussian| {
+            // the density is asked for in original units, and scaling stretches space by the product of the spreads
+            let stretch: f64 = self
+                .features
+                .scale
+                .as_ref()
+                .map_or(0.0, |scale| scale.spread().iter().map(|s| s.ln()).sum());
+            let scaled = gaussian.explain(&row);
+            let log_density = scaled.log_density - stretch;
+            GaussianRow {
+                log_density,
+                density: log_density.exp(),
+                ..scaled
+            }
+        });
+        RowDetail {
+            missing_features,
+            z_scores: self.detector.as_detector().z_scores(&row),
+            gaussian,
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Updating: a new model from more rows, without the old ones. The schema, the imputation, the scale and all parameters stay
+//! as training froze them; the reservoir stands for the rows that came before.
+
+use super::calibrate::{Calibration, ThresholdRule, calibrate};
+use super::fit::Fitted;
+use super::learning_rows::{LearningRows, Reading};
+use super::model::{Model, Statistics};
+use super::reservoir::Reservoir;
+use super::validation::{Split, measured};
+use crate::calibration::ThresholdSource;
+use crate::context::Context;
+use crate::detector::{History, Sample};
+use crate::error::{Error, Result, reason};
+use crate::features::{Features, Label, Matching, Purpose};
+use crate::statistics::name_column;
+use crate::table::Table;
+
+impl Model {
+    /// Learns from more rows. The cost depends on them and on the size of the reservoir, not on the rows seen before. To be
+    /// called on the compute pool.
+    ///
+    /// Fails when the model does not learn, when the columns do not fit, or when `context` ends.
+    pub fn update(
+        &self,
+        reservoir: Option<Reservoir>,
+        table: Table,
+        context: &Context,
+    ) -> Result<Fitted> {
+        let Some(mut reservoir) = reservoir else {
+            return Err(Error::new(
+                reason::UPDATE_REFUSED,
+                "a model of given baselines does not learn; train it again with new baselines",
+            ));
+        };
+        let new_features = self.features_to_adopt(&reservoir, &table);
+        if !new_features.is_empty() {
+            return self.adopt(reservoir, table, &new_features, context);
+        }
+        let detector = self.detector.params();
+        reservoir.learn_vocabulary(&self.features.schema, &table);
+        let reading = Reading {
+            schema: &self.features.schema,
+            matching: Matching {
+                vocabulary: reservoir.vocabulary(),
+                ..self.features.matching(Purpose::Learn)
+            },
+            engineering: self.features.engineering.clone(),
+            detector: &detector,
+        };
+        let rows = LearningRows::read(reading, table, context)?;
+        context.check()?;
+
+        let mut model = self.learn(&reservoir, &rows, context)?;
+        if let (Some(classes), Some(fraction)) = (&rows.classes, self.validation_fraction())
+            && let Some(split) = Split::stratified(classes, fraction, detector.random_state())
+        {
+            let metrics = self
+                .learn(&reservoir, &rows.select(&split.learned), context)
+                .and_then(|learned| learned.measure(&rows.select(&split.held_out), context));
+            model.statistics.label_metrics = measured(metrics)?;
+        }
+        reservoir.offer(&rows.raw, rows.labels.as_deref());
+        Ok(Fitted {
+            model,
+            reservoir: Some(reservoir),
+        })
+    }
+
+    /// A model that has learned from the rows, too.
+    fn learn(&self, reservoir: &Reservoir, rows: &LearningRows, context: &Context) -> Result<Self> {
+        let names = &self.features.names();
+        let old_raw = reservoir.rows()?;
+        let old = self.features.transform(old_raw.view());
+        let old_classes = match &rows.classes {
+            Some(_) => Some(classes(reservoir)?),
+            None => None,
+        };
+        let observed = self.features.transform_observed(rows.raw.view());
+        let imputed = self.features.transform(rows.raw.view());
+        let history = History {
+            rows: old.view(),
+            labels: old_classes.as_deref(),
+            seen: reservoir.seen(),
+            seen_by_class: reservoir.seen_by_class(),
+        };
+        let sample = Sample {
+            rows: imputed.view(),
+            observed: observed.view(),
+            labels: rows.classes.as_deref(),
+        };
+        let learned = self
+            .detector
+            .update(history, sample, context)
+            .map_err(|error| name_column(error, names))?;
+
+        let mut moments = self.statistics.features.clone();
+        if let Some(moments) = &mut moments {
+            moments
+                .push(self.features.transform_unscaled(rows.raw.view()).view())
+                .map_err(|error| error.named(names))?;
+        }
+        let mut model = Self {
+            spec: self.spec.clone(),
+            features: Features {
+                engineering: rows.engineering.clone(),
+                ..self.features.clone()
+            },
+            detector: learned.detector,
+            threshold: self.threshold,
+            statistics: Statistics {
+                n_rows: self.statistics.n_rows + rows.raw.nrows() as u64,
+                n_missing_values: self.statistics.n_missing_values + rows.gaps.n_missing,
+                n_infinite_values: self.statistics.n_infinite_values + rows.gaps.n_infinite,
+                features: moments,
+                ..Statistics::default()
+            },
+        };
+
+        let scores = match learned.calibration_scores {
+            Some(scores) => scores,
+            None => {
+                let mut scores = model.score_raw(old_raw.view(), context)?;
+                scores.extend(model.score_raw(rows.raw.view(), context)?);
+                scores
+            }
+        };
+        let mut weights = reservoir.weights();
+        weights.resize(scores.len(), 1.0);
+        let labels = match &rows.classes {
+            Some(_) => None,
+            None => joined_labels(reservoir, rows),
+        };
+        let rule = match self.threshold.source {
+            ThresholdSource::Contamination(contamination) => {
+                ThresholdRule::Contamination(contamination)
+            }
+            ThresholdSource::Given => ThresholdRule::Value(self.threshold.value),
+        };
+        model.set_calibration(calibrate(rule, &scores, Some(&weights), labels.as_deref())?);
+        Ok(model)
+    }
+
+    /// Takes over what calibration found.
+    pub(super) fn set_calibration(&mut self, calibration: Calibration) {
+        self.threshold = calibration.threshold;
+        self.statistics.n_calibration_rows = calibration.n_rows;
+        self.statistics.n_anomalies = calibration.n_anomalies;
+        self.statistics.label_metrics = calibration.label_metrics;
+    }
+}
+
+pub(super) fn joined_labels(reservoir: &Reservoir, rows: &LearningRows) -> Option<Vec<Label>> {
+    let old = reservoir.labels();
+    if old.is_none() && rows.labels.is_none() {
+        return None;
+    }
+    let mut labels = old.unwrap_or_else(|| vec![None; reservoir.n_rows()]);
+    match &rows.labels {
+        Some(new) => labels.extend(new),
+        None => labels.resize(reservoir.n_rows() + rows.raw.nrows(), None),
+    }
+    Some(labels)
+}
+
+/// The labels of a reservoir in which every row has one, because its detector learns from them.
+pub(super) fn classes(reservoir: &Reservoir) -> Result<Vec<bool>> {
+    let labels = reservoir.labels().unwrap_or_default();
+    let classes: Vec<bool> = labels.iter().copied().flatten().collect();
+    if classes.len() == reservoir.n_rows() {
+        return Ok(classes);
+    }
+    let message = "the stored reservoir lacks labels, which its detector learns from";
+    Err(Error::new(reason::DAMAGED_ARTIFACT, message))
+}

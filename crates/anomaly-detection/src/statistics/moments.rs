@@ -1,0 +1,69 @@
+//! Mergeable moments: what is learned from two sets of rows apart equals what is learned from both together.
+//!
+//! Pairwise merging after Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample
+//! variances" (1979). Rows come in blocks; each block is centred first on one of its own rows and then on its mean, and the
+//! mean is kept as an unevaluated sum of two doubles, so that an offset of 1e9 costs no digits of the variance. A column
+//! whose values are all equal has a second moment of exactly 0.
+
+mod feature;
+mod joint;
+mod stream;
+
+pub use feature::FeatureMoments;
+pub use joint::Moments;
+pub(crate) use joint::triangle;
+pub use stream::{FeatureMomentsStream, MomentsStream};
+
+use crate::error::{Error, reason};
+
+/// How many rows are centred at a time: a block of them stays in the cache between its two passes.
+const BLOCK_ROWS: usize = 1024;
+
+/// More rows than this cannot have been counted one by one, and would not fit a double exactly.
+const MAX_ROWS: u64 = 1 << 53;
+
+/// A mean as an unevaluated sum of two doubles.
+#[derive(Debug, Clone, Copy)]
+struct Mean {
+    high: f64,
+    low: f64,
+}
+
+impl Mean {
+    /// `a + b` without rounding error (Knuth, The Art of Computer Programming 2, 4.2.2, theorem B).
+    fn sum(a: f64, b: f64) -> Self {
+        let high = a + b;
+        let b_rounded = high - a;
+        let low = (a - (high - b_rounded)) + (b - b_rounded);
+        Self { high, low }
+    }
+
+    fn minus(self, other: Self) -> f64 {
+        (self.high - other.high) + (self.low - other.low)
+    }
+
+    fn plus(self, step: f64) -> Self {
+        Self::sum(self.high, self.low + step)
+    }
+}
+
+/// A sum of squares less the correction for its centre; not below 0, but NaN where it is NaN.
+fn corrected(squares: f64, correction: f64) -> f64 {
+    let difference = squares - correction;
+    if difference < 0.0 { 0.0 } else { difference }
+}
+
+fn is_mean(high: f64, low: f64) -> bool {
+    high.is_finite() && low.is_finite()
+}
+
+fn is_square(x: f64) -> bool {
+    x.is_finite() && x >= 0.0
+}
+
+fn damaged(message: &str) -> Error {
+    Error::new(reason::DAMAGED_ARTIFACT, message)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! The third moments of several features, as arrays.
+
+use serde::{Deserialize, Serialize};
+
+use super::ThirdMoment;
+use crate::error::{Error, Result, reason};
+
+/// The third moments of several features.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ThirdMoments {
+    #[serde(with = "crate::le_bytes")]
+    pub(super) n: Vec<u64>,
+    #[serde(with = "crate::le_bytes")]
+    pub(super) mean: Vec<f64>,
+    #[serde(with = "crate::le_bytes")]
+    pub(super) mean_low: Vec<f64>,
+    #[serde(with = "crate::le_bytes")]
+    pub(super) scale: Vec<f64>,
+    #[serde(with = "crate::le_bytes")]
+    pub(super) m2: Vec<f64>,
+    #[serde(with = "crate::le_bytes")]
+    pub(super) m3: Vec<f64>,
+}
+
+impl ThirdMoments {
+    /// The number of features.
+    pub fn n_features(&self) -> usize {
+        self.n.len()
+    }
+
+    /// Adds those of one more feature.
+    pub fn push(&mut self, moment: ThirdMoment) {
+        self.n.push(moment.n);
+        self.mean.push(moment.mean);
+        self.mean_low.push(moment.mean_low);
+        self.scale.push(moment.scale);
+        self.m2.push(moment.m2);
+        self.m3.push(moment.m3);
+    }
+
+    /// Those of one feature.
+    ///
+    /// # Panics
+    /// If there is no such feature.
+    pub fn feature(&self, index: usize) -> ThirdMoment {
+        ThirdMoment {
+            n: self.n[index],
+            mean: self.mean[index],
+            mean_low: self.mean_low[index],
+            scale: self.scale[index],
+            m2: self.m2[index],
+            m3: self.m3[index],
+        }
+    }
+
+    /// The bytes that they take in memory.
+    pub fn size_bytes(&self) -> usize {
+        size_of::<Self>() + 6 * 8 * self.n.len()
+    }
+
+    /// Checks moments that were read from outside.
+    ///
+    /// # Errors
+    /// [`reason::DAMAGED_ARTIFACT`] when their parts do not fit together.
+    pub fn validate(&self) -> Result<()> {
+        let d = self.n_features();
+        let is_power = |scale: &f64| scale.is_normal() && scale.to_bits() & !(0x7ff << 52) == 0;
+        let finite = [&self.mean, &self.mean_low, &self.m2, &self.m3];
+        let fits = finite.iter().all(|numbers| numbers.len() == d)
+            && finite
+                .iter()
+                .all(|numbers| numbers.iter().all(|x| x.is_finite()))
+            && self.scale.len() == d
+            && self.scale.iter().all(is_power)
+            && self.m2.iter().all(|m2| *m2 >= 0.0);
+        if !fits {
+            let message = "the parts of the third moments do not fit together";
+            return Err(Error::new(reason::DAMAGED_ARTIFACT, message));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,91 @@
+//! Tables as matrices of numbers.
+
+use ndarray::parallel::prelude::*;
+use ndarray::{Array2, ArrayViewMut2, Axis};
+
+use super::{Column, Table, Values};
+use crate::error::{Error, Result, reason};
+
+/// How many rows are gathered at a time: a block of them stays in the cache while every column is written.
+const BLOCK_ROWS: usize = 256;
+
+impl Table {
+    /// The values, n x d in standard layout, when the table was built as a matrix.
+    pub fn as_matrix(&self) -> Option<&Array2<f64>> {
+        match &self.values {
+            Values::Matrix(values) => Some(values),
+            Values::Columns(_) => None,
+        }
+    }
+
+    /// All columns as a matrix, n x d in standard layout. Costs nothing when the table was built as one.
+    ///
+    /// Fails, naming the column, when one is neither of numbers nor of booleans.
+    pub fn into_matrix(self) -> Result<Array2<f64>> {
+        match self.values {
+            Values::Matrix(values) => Ok(values),
+            Values::Columns(_) => self.numbers(&(0..self.n_columns()).collect::<Vec<_>>()),
+        }
+    }
+
+    /// Some columns of numbers or booleans as a matrix, n x `columns.len()` in standard layout and in the order asked for.
+    ///
+    /// Fails, naming the column, when one is neither of numbers nor of booleans. Panics when there is no such column.
+    pub fn numbers(&self, columns: &[usize]) -> Result<Array2<f64>> {
+        let mut matrix = Array2::zeros((self.n_rows(), columns.len()));
+        match &self.values {
+            Values::Matrix(values) => {
+                let gather =
+                    |(mut to, from): (ndarray::ArrayViewMut1<f64>, ndarray::ArrayView1<f64>)| {
+                        for (to, &column) in to.iter_mut().zip(columns) {
+                            *to = from[column];
+                        }
+                    };
+                let rows = matrix.axis_iter_mut(Axis(0)).into_par_iter();
+                rows.zip(values.axis_iter(Axis(0)))
+                    .with_min_len(BLOCK_ROWS)
+                    .for_each(gather);
+            }
+            Values::Columns(all) => {
+                let slices = columns
+                    .iter()
+                    .map(|&column| match &all[column] {
+                        Column::Numbers(values) | Column::Booleans(values) => Ok(values.as_slice()),
+                        other => Err(self.not_numbers(column, other)),
+                    })
+                    .collect::<Result<Vec<_>>>()?;
+                matrix
+                    .axis_chunks_iter_mut(Axis(0), BLOCK_ROWS)
+                    .into_par_iter()
+                    .enumerate()
+                    .for_each(|(block, to)| interleave(&slices, block * BLOCK_ROWS, to));
+            }
+        }
+        Ok(matrix)
+    }
+
+    fn not_numbers(&self, column: usize, values: &Column) -> Error {
+        Error::new(
+            reason::TEXT_VALUE,
+            format!(
+                "column {} holds {} values where numbers are needed",
+                self.display_name(column),
+                values.column_type()
+            ),
+        )
+    }
+}
+
+/// Writes the rows from `first` on of the columns side by side.
+fn interleave(columns: &[&[f64]], first: usize, mut to: ArrayViewMut2<f64>) {
+    let n_columns = columns.len();
+    let Some(to) = to.as_slice_mut() else {
+        return;
+    };
+    for (column, values) in columns.iter().enumerate() {
+        let cells = to[column..].iter_mut().step_by(n_columns);
+        for (cell, value) in cells.zip(&values[first..]) {
+            *cell = *value;
+        }
+    }
+}
