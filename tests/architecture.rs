@@ -168,7 +168,12 @@ fn rooms_name_only_the_rooms_and_crates_that_they_may_and_use_what_they_may() {
             };
             let text = fs::read_to_string(&file).expect("a source file is readable");
             let code = without_comments(&text);
-            let rooms = ["crate::", "anomalyd::", "anomaly_detection::"]
+            let own = if room == "main" {
+                "anomalyd::"
+            } else {
+                "crate::"
+            };
+            let rooms = [own, "anomaly_detection::"]
                 .iter()
                 .flat_map(|prefix| paths_after(&code, prefix));
             for named in rooms {
