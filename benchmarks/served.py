@@ -18,6 +18,8 @@ from common import ROOT, TARGET
 MAX_TRAIN_BYTES = 1 << 30
 # Scoring is cut into messages that any server takes.
 PREDICT_BYTES = 32 << 20
+# the most that an answer may have; the scores of the narrowest such request take less
+ANSWER_BYTES = 64 << 20
 START_SECONDS = 60
 CHUNK_BYTES = 1 << 20
 TOKEN = [("authorization", "Bearer benchmark")]
@@ -107,31 +109,34 @@ class Server:
         """Trains a detector with its defaults on a dataset."""
         request = self.messages.TrainRequest(run_id=run_id)
         request.records.dataset_id = dataset_id
-        getattr(request, detector).SetInParent()
+        getattr(request.spec, detector).SetInParent()
         self.stub.Train(request, metadata=TOKEN)
 
     def summary(self, run_id, dataset_id):
         """What holds for all rows of a dataset that a run scores."""
-        request = self.messages.PredictRequest(run_id=run_id, detail=self.messages.DETAIL_SUMMARY)
+        request = self.messages.PredictRequest(run_id=run_id, answer={"rows": "ANSWER_ROWS_NONE"})
         request.records.dataset_id = dataset_id
-        return self.stub.Predict(request, metadata=TOKEN).summary
+        return self.stub.Predict(request, metadata=TOKEN).predictions.summary
 
     def detectors(self):
         """The names of the detectors, in the order of the API."""
-        oneof = self.messages.TrainRequest.DESCRIPTOR.oneofs_by_name["detector"]
-        return [field.name for field in oneof.fields]
+        return [field.name for field in self.spec().oneofs_by_name["detector"].fields]
+
+    def spec(self):
+        """What the API says of a training's specification."""
+        return self.messages.TrainRequest.DESCRIPTOR.fields_by_name["spec"].message_type
 
     def is_seeded(self, detector):
         """Whether a detector makes random choices."""
-        message = self.messages.TrainRequest.DESCRIPTOR.fields_by_name[detector].message_type
+        message = self.spec().fields_by_name[detector].message_type
         return "random_state" in message.fields_by_name
 
     def scores(self, detector, train, test, labels=None, seed=0):
         """Trains a detector with its defaults on some rows, with their labels for a supervised one; its scores of others."""
         request = self.messages.TrainRequest(run_id="benchmark", records=self.records(train, labels))
         if labels is not None:
-            request.label_column = LABEL
-        parameters = getattr(request, detector)
+            request.spec.label_column = LABEL
+        parameters = getattr(request.spec, detector)
         parameters.SetInParent()
         if self.is_seeded(detector):
             parameters.random_state = seed
@@ -142,9 +147,10 @@ class Server:
             request = self.messages.PredictRequest(
                 run_id="benchmark",
                 records=self.records(test[start : start + n_rows]),
-                detail=self.messages.DETAIL_SCORES,
+                answer={"rows": "ANSWER_ROWS_ALL", "detail": "DETAIL_SCORE", "max_bytes": ANSWER_BYTES},
             )
-            scores.append(numpy.array(self.stub.Predict(request, metadata=TOKEN).scores))
+            answer = self.stub.Predict(request, metadata=TOKEN)
+            scores.append(numpy.array(answer.predictions.scores))
         self.stub.DeleteRun(self.messages.DeleteRunRequest(run_id="benchmark"), metadata=TOKEN)
         return numpy.concatenate(scores)
 

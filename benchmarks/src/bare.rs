@@ -7,9 +7,9 @@ use anomalyd::proto::v1::predict_stream_request::Part;
 use anomalyd::proto::v1::records::Form;
 use anomalyd::proto::v1::{
     DeleteRunRequest, DeleteRunResponse, GetModelRequest, GetModelResponse, ListModelsRequest,
-    ListModelsResponse, PredictRequest, PredictResponse, PredictStreamRequest,
-    PredictStreamResponse, PredictionSummary, RowPrediction, TrainRequest, TrainResponse,
-    UpdateRequest, UpdateResponse,
+    ListModelsResponse, PredictDatasetRequest, PredictDatasetResponse, PredictRequest,
+    PredictResponse, PredictStreamRequest, PredictStreamResponse, PredictionSummary, Predictions,
+    RowPrediction, TrainRequest, TrainResponse, UpdateRequest, UpdateResponse,
 };
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -42,6 +42,7 @@ fn summary(n_rows: u64) -> PredictionSummary {
         n_anomalies: Some(0),
         n_missing_values: Some(0),
         n_infinite_values: Some(0),
+        n_missing_features: Some(0),
         missing_features: Vec::new(),
         unknown_features: Vec::new(),
     }
@@ -54,14 +55,18 @@ impl AnomalyService for Bare {
         _: Request<PredictRequest>,
     ) -> Result<Response<PredictResponse>, Status> {
         Ok(Response::new(PredictResponse {
-            summary: Some(summary(1)),
-            rows: vec![RowPrediction {
-                row: Some(0),
-                score: Some(0.4),
-                is_anomaly: Some(false),
-                ..RowPrediction::default()
-            }],
-            ..PredictResponse::default()
+            predictions: Some(Predictions {
+                summary: Some(summary(1)),
+                rows: vec![RowPrediction {
+                    row: Some(0),
+                    score: Some(0.4),
+                    is_anomaly: Some(false),
+                    n_missing_features: Some(0),
+                    ..RowPrediction::default()
+                }],
+                truncated: Some(false),
+                ..Predictions::default()
+            }),
         }))
     }
 
@@ -80,9 +85,21 @@ impl AnomalyService for Bare {
             }
         }
         Ok(Response::new(PredictStreamResponse {
-            summary: Some(summary(n_rows)),
-            ..PredictStreamResponse::default()
+            predictions: Some(Predictions {
+                summary: Some(summary(n_rows)),
+                truncated: Some(false),
+                ..Predictions::default()
+            }),
         }))
+    }
+
+    type PredictDatasetStream = tokio_stream::Empty<Result<PredictDatasetResponse, Status>>;
+
+    async fn predict_dataset(
+        &self,
+        _: Request<PredictDatasetRequest>,
+    ) -> Result<Response<Self::PredictDatasetStream>, Status> {
+        Err(Status::unimplemented("bare"))
     }
 
     async fn train(&self, _: Request<TrainRequest>) -> Result<Response<TrainResponse>, Status> {

@@ -6,9 +6,9 @@ use std::path::Path;
 use anomalyd::config::{Config, Flags};
 use anomalyd::proto::v1::anomaly_service_client::AnomalyServiceClient;
 use anomalyd::proto::v1::records::Form;
-use anomalyd::proto::v1::train_request::Detector;
+use anomalyd::proto::v1::training_spec::Detector;
 use anomalyd::proto::v1::{
-    IsolationForest, ListModelsRequest, Matrix, Model, Records, TrainRequest,
+    IsolationForest, ListModelsRequest, Matrix, Model, Records, TrainRequest, TrainingSpec,
 };
 use anomalyd::server::Application;
 use tonic::transport::Channel;
@@ -86,8 +86,12 @@ pub async fn train(client: &mut Client) -> Model {
         run_id: RUN.to_owned(),
         records: Some(Records {
             form: Some(Form::Matrix(matrix)),
+            ..Records::default()
         }),
-        detector: Some(Detector::IsolationForest(IsolationForest::default())),
+        spec: Some(TrainingSpec {
+            detector: Some(Detector::IsolationForest(IsolationForest::default())),
+            ..TrainingSpec::default()
+        }),
         ..TrainRequest::default()
     };
     client.train(request).await.expect("trains");

@@ -138,5 +138,7 @@ mod tests {
         assert_eq!(word("FileFormat", 3), "json_lines");
         assert_eq!(word("FileFormat", 0), "");
         assert_eq!(word("ColumnRole", 4), "time");
+        assert_eq!(word("AnswerRows", 2), "anomalies");
+        assert_eq!(word("Detail", 2), "full");
     }
 }

@@ -22,6 +22,8 @@ pub(crate) enum Error {
     },
     /// The server's answer.
     Status(Box<Status>),
+    /// The server's answer after a part of the work was done, and how to do the rest.
+    BrokenOff { status: Box<Status>, rest: String },
     /// The standard output is gone.
     Output(io::Error),
 }
@@ -100,6 +102,10 @@ impl Error {
                 }
             }
             Self::Status(status) => report_status(status, to),
+            Self::BrokenOff { status, rest } => {
+                report_status(status, to)?;
+                writeln!(to, "  {rest}")
+            }
             Self::Output(error) => writeln!(to, "error: cannot write the output: {error}"),
         }
     }
@@ -145,6 +151,12 @@ fn advice(code: Code, reason: Option<&str>) -> Option<&'static str> {
             "upload the file with `anomalyd dataset upload`, and name it with --dataset; a large CSV file can also be scored \
              with `predict --stream`; otherwise compress the file, or raise the server's message limit (see \
              `anomalyd serve --help`)",
+        );
+    }
+    if reason == Some(reason::ANSWER_TOO_LARGE.name()) {
+        return Some(
+            "on the command line: --rows anomalies or none lists fewer rows, `predict --stream --out` writes every row of a CSV \
+             file, and `predict --dataset` has no limit",
         );
     }
     if reason == Some(reason::TEXT_VALUE.name()) {

@@ -26,7 +26,11 @@ mod render;
 mod serve;
 mod stream;
 mod suggest;
+mod summary;
 mod train;
+#[cfg(test)]
+mod typed;
+mod version;
 
 use error::{Error, Result};
 

@@ -9,8 +9,10 @@ use super::error::Result;
 use super::pages::{self, PAGE_SIZE};
 use super::render::{json, model};
 use super::train::answered;
+use super::version;
 use crate::proto::v1::{
     DeleteRunRequest, GetModelRequest, ListModelsRequest, ListModelsResponse, Model,
+    VersionSelector,
 };
 
 /// The arguments of `models`.
@@ -28,8 +30,8 @@ pub(super) struct ShowArgs {
     /// The run to describe
     run: String,
     /// The version to describe; without it, the active one
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    version: u64,
+    #[arg(long, value_name = "N|ALIAS", value_parser = version::selector)]
+    version: Option<VersionSelector>,
     #[command(flatten)]
     format: Format,
     #[command(flatten)]
@@ -81,7 +83,7 @@ impl ShowArgs {
     pub(super) async fn run(&self, out: &mut dyn Write) -> Result<()> {
         let request = GetModelRequest {
             run_id: self.run.clone(),
-            version: self.version,
+            version: self.version.clone(),
         };
         let response = self
             .connection

@@ -60,7 +60,12 @@ impl ScoredCsv {
     }
 
     /// Writes one row. A score is written with all its digits, an anomaly as 1.
-    fn write(&mut self, record: &ByteRecord, score: f64, is_anomaly: bool) -> Result<()> {
+    pub(super) fn write(
+        &mut self,
+        record: &ByteRecord,
+        score: f64,
+        is_anomaly: bool,
+    ) -> Result<()> {
         // Debug writes the shortest text that reads back to the same double, with an exponent where that is shorter
         let score = format!("{score:?}");
         let label: &[u8] = if is_anomaly { b"1" } else { b"0" };

@@ -1,7 +1,7 @@
 //! `--detector` and `--param`: from text to the typed messages of the API.
 //!
 //! What there is follows from the description of the API that the program carries: the detectors are the members of the
-//! `detector` oneof of a request of Train, and their parameters the fields of these messages.
+//! `detector` oneof of a training specification, and their parameters the fields of these messages.
 
 use std::str::FromStr;
 
@@ -14,8 +14,8 @@ use prost_reflect::{
 use super::descriptors;
 use super::error::{Error, Result};
 use super::suggest::did_you_mean;
-use crate::proto::v1::TrainRequest;
-use crate::proto::v1::train_request::Detector;
+use crate::proto::v1::TrainingSpec;
+use crate::proto::v1::training_spec::Detector;
 
 /// One `KEY=VALUE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub(super) fn detector_params() -> String {
     lines.join("\n")
 }
 
-/// The detector that the request carries: `None` where neither a name nor a parameter is given, which leaves the choice to
+/// The detector to train: `None` where neither a name nor a parameter is given, which leaves the choice to
 /// the server. Parameters need a name.
 pub(super) fn detector(name: Option<&str>, params: &[Param]) -> Result<Option<Detector>> {
     let Some(name) = name else {
@@ -89,15 +89,15 @@ pub(super) fn detector(name: Option<&str>, params: &[Param]) -> Result<Option<De
     for Param { key, value } in params {
         set(&mut message, name, key, value)?;
     }
-    let mut request = DynamicMessage::new(field.parent_message().clone());
-    request.set_field(&field, Value::Message(message));
-    let request: TrainRequest = request.transcode_to().map_err(|_| undescribed())?;
-    Ok(request.detector)
+    let mut spec = DynamicMessage::new(field.parent_message().clone());
+    spec.set_field(&field, Value::Message(message));
+    let spec: TrainingSpec = spec.transcode_to().map_err(|_| undescribed())?;
+    Ok(spec.detector)
 }
 
 fn detectors() -> Result<OneofDescriptor> {
-    let request = descriptors::message("TrainRequest").ok_or_else(undescribed)?;
-    let mut oneofs = request.oneofs();
+    let spec = descriptors::message("TrainingSpec").ok_or_else(undescribed)?;
+    let mut oneofs = spec.oneofs();
     oneofs
         .find(|oneof| oneof.name() == "detector")
         .ok_or_else(undescribed)

@@ -1,10 +1,10 @@
-//! How far a file has come.
+//! How far a file or a dataset has come.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar on the standard error, which shows only at a terminal. `length` is in bytes, where it is known.
+/// A bar for bytes, whose number is known or not.
 pub(super) fn progress(length: Option<u64>) -> ProgressBar {
     let (bar, template) = match length {
         Some(length) => (
@@ -16,6 +16,19 @@ pub(super) fn progress(length: Option<u64>) -> ProgressBar {
             "{spinner} {bytes}, {bytes_per_sec}",
         ),
     };
+    shown(bar, template)
+}
+
+/// A bar for rows, whose number is not known yet.
+pub(super) fn rows() -> ProgressBar {
+    shown(
+        ProgressBar::new(0),
+        "{bar:32} {human_pos} of {human_len} rows, {eta} left",
+    )
+}
+
+/// Bars are on the standard error, and only where it is a terminal.
+fn shown(bar: ProgressBar, template: &str) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }

@@ -1,9 +1,10 @@
 //! `predict --stream`: a file of any size, in chunks that hold bounded memory.
 //!
 //! A stream's answer is bounded too. For `--out`, the file is therefore scored as several streams of at most
-//! [`MAX_RESULTS`] rows, all by the version that scored the first. Where features are engineered, a row's score depends on the
+//! [`BATCH`], all by the version that scored the first. Where features are engineered, a row's score depends on the
 //! rows before it, and one stream must do.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use csv::ByteRecord;
@@ -17,23 +18,21 @@ use super::input::{self, Chunks, Limits};
 use super::output::ScoredCsv;
 use super::predict::PredictArgs;
 use super::progress::progress;
+use super::{summary, version};
 use crate::proto::v1::predict_stream_request::Part;
 use crate::proto::v1::{
-    Detail, FileFormat, GetModelRequest, PredictStreamEnd, PredictStreamHeader,
-    PredictStreamRequest, PredictStreamResponse, PredictionSummary,
+    AnswerRows, CategoryEncoding, ColumnRole, GetModelRequest, ModelColumn, PredictStreamEnd,
+    PredictStreamHeader, PredictStreamRequest, PredictStreamResponse, PredictionSummary, Records,
 };
-
-/// How many results to ask of one stream; the service's own default.
-const MAX_RESULTS: u32 = 100_000;
-
-/// How many results one stream can give at most.
-const MOST_RESULTS: u32 = 1_000_000;
 
 /// How much one stream may hold when its rows are kept until their scores arrive.
 const BATCH: Limits = Limits {
-    rows: MAX_RESULTS as usize,
+    rows: 100_000,
     bytes: 64 << 20,
 };
+
+/// How many rows are kept for one stream at most.
+const MOST_ROWS: usize = 1_000_000;
 
 /// How much one message carries.
 pub(super) const CHUNK: Limits = Limits {
@@ -50,6 +49,7 @@ pub(super) struct Upload {
     chunks: Option<Chunks>,
     path: PathBuf,
     header: PredictStreamHeader,
+    row_id_column: String,
     progress: ProgressBar,
     chunk: Limits,
     batch: Limits,
@@ -61,10 +61,15 @@ impl Upload {
         let path = args.file()?;
         let (source, length) = input::open(path)?;
         let keep_records = args.out.is_some();
+        // every row that is written needs its score
+        let rows = match keep_records {
+            true => AnswerRows::All,
+            false => AnswerRows::Anomalies,
+        };
         let chunks = Chunks::of_csv(source, path, &args.file_args, &args.drop, keep_records)?
             .ok_or_else(|| {
                 Error::usage(
-                    "only CSV files can be sent in pieces; leave --stream out, and the file is sent as it is",
+                    "only CSV files can be sent in chunks; leave --stream out, and the file is sent as it is",
                 )
             })?;
         if !chunks.has_next() {
@@ -75,19 +80,19 @@ impl Upload {
             path: path.to_owned(),
             header: PredictStreamHeader {
                 run_id: args.run.clone(),
-                version: args.version,
-                detail: Detail::Unspecified.into(),
-                max_results: Some(MAX_RESULTS),
+                version: args.version.clone(),
+                answer: Some(args.answer(rows)),
             },
+            row_id_column: args.row_id_column(),
             progress: progress(length),
             chunk: CHUNK,
             batch: BATCH,
         })
     }
 
-    /// The same upload in smaller pieces.
+    /// The same upload in smaller chunks.
     #[cfg(test)]
-    pub(super) fn in_pieces(self, chunk: Limits, batch: Limits) -> Self {
+    pub(super) fn in_chunks(self, chunk: Limits, batch: Limits) -> Self {
         Self {
             chunk,
             batch,
@@ -96,12 +101,8 @@ impl Upload {
     }
 
     /// Scores the file as one stream.
-    pub(super) async fn answer(
-        mut self,
-        client: &mut Client,
-        detail: Detail,
-    ) -> Result<PredictStreamResponse> {
-        self.header.detail = detail.into();
+    pub(super) async fn answer(mut self, client: &mut Client) -> Result<PredictStreamResponse> {
+        self.look_at_model(client).await?;
         self.batch = Limits::NONE;
         let (response, _) = self.exchange(client).await?;
         self.progress.finish_and_clear();
@@ -114,12 +115,10 @@ impl Upload {
         client: &mut Client,
         path: &Path,
     ) -> Result<PredictionSummary> {
-        self.header.detail = Detail::Scores.into();
-        let needs_history = self.needs_history(client).await?;
+        let needs_history = self.look_at_model(client).await?;
         if needs_history {
-            self.header.max_results = Some(MOST_RESULTS);
             self.batch = Limits {
-                rows: MOST_RESULTS as usize,
+                rows: MOST_ROWS,
                 ..Limits::NONE
             };
         }
@@ -131,20 +130,21 @@ impl Upload {
         while self.chunks.as_ref().is_some_and(Chunks::has_next) {
             if needs_history && total.is_some() {
                 return Err(Error::failed(format!(
-                    "{} has more than {MOST_RESULTS} rows, more than one stream can give scores of, and with engineered \
+                    "{} has more than {MOST_ROWS} rows, more than are scored as one stream, and with engineered \
                      features the rows of a series cannot be parted",
                     self.path.display()
                 ))
                 .hint("score a part of the series at a time, or leave --out out"));
             }
             let (response, records) = self.exchange(client).await?;
-            csv.write_all(&records, &response.scores, &response.is_anomaly)?;
-            let part = response.summary.unwrap_or_default();
+            let answer = response.predictions.unwrap_or_default();
+            csv.write_all(&records, &answer.scores, &answer.is_anomaly)?;
+            let part = answer.summary.unwrap_or_default();
             // another version may become active at any time
-            self.header.version = part.version;
+            self.header.version = Some(version::of_number(part.version));
             total = Some(match total {
                 None => part,
-                Some(total) => joined(total, part),
+                Some(total) => summary::joined(total, part),
             });
         }
         csv.finish()?;
@@ -152,14 +152,30 @@ impl Upload {
         total.ok_or_else(|| input::no_rows(&self.path))
     }
 
-    /// Whether a row's score depends on the rows before it.
-    async fn needs_history(&self, client: &mut Client) -> Result<bool> {
+    /// Leaves the columns that the model reads as texts to the server. Tells whether a row's score depends on the rows before it.
+    async fn look_at_model(&mut self, client: &mut Client) -> Result<bool> {
         let request = GetModelRequest {
             run_id: self.header.run_id.clone(),
-            version: self.header.version,
+            version: self.header.version.clone(),
         };
         let model = client.get_model(request).await?.into_inner().model;
-        Ok(model.is_some_and(|model| model.feature_engineering.is_some()))
+        let model = model.unwrap_or_default();
+        let may_be_texts = |column: &&ModelColumn| {
+            column.encoding() != CategoryEncoding::Unspecified
+                || matches!(column.role(), ColumnRole::Time | ColumnRole::Series)
+        };
+        let texts: HashSet<&str> = model
+            .columns
+            .iter()
+            .filter(may_be_texts)
+            .map(|column| column.name.as_str())
+            .collect();
+        if let Some(chunks) = &mut self.chunks {
+            chunks.leave_types_open(|name| texts.contains(name));
+        }
+        Ok(model
+            .spec
+            .is_some_and(|spec| spec.feature_engineering.is_some()))
     }
 
     /// Sends one stream, of at most a batch, and waits for its answer.
@@ -175,6 +191,7 @@ impl Upload {
             .ok_or_else(|| input::no_rows(&self.path))?;
         let pump = Pump {
             chunks,
+            row_id_column: self.row_id_column.clone(),
             to_server,
             progress: self.progress.clone(),
             chunk: self.chunk,
@@ -204,6 +221,7 @@ impl Upload {
 /// Reads the file on a thread of its own, because reading blocks.
 struct Pump {
     chunks: Chunks,
+    row_id_column: String,
     to_server: mpsc::Sender<PredictStreamRequest>,
     progress: ProgressBar,
     chunk: Limits,
@@ -219,7 +237,6 @@ impl Pump {
         fail: oneshot::Sender<Error>,
     ) -> Option<(Chunks, Vec<ByteRecord>)> {
         self.send(Part::Header(header))?;
-        let csv = self.chunks.options();
         let mut records = Vec::new();
         let mut left = self.batch;
         let mut rows = 0u64;
@@ -228,7 +245,7 @@ impl Pump {
                 rows: self.chunk.rows.min(left.rows),
                 bytes: self.chunk.bytes.min(left.bytes),
             };
-            let chunk = match self.chunks.next(limits) {
+            let mut chunk = match self.chunks.next(limits) {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => break,
                 Err(error) => {
@@ -240,9 +257,11 @@ impl Pump {
             left.rows = left.rows.saturating_sub(chunk.rows);
             left.bytes = left.bytes.saturating_sub(chunk.content.len());
             rows += chunk.rows as u64;
-            records.extend(chunk.records);
-            let format = FileFormat::Csv.into();
-            let part = input::records(chunk.content, format, csv.clone());
+            records.append(&mut chunk.records);
+            let part = Records {
+                row_id_column: self.row_id_column.clone(),
+                ..chunk.into_records()
+            };
             self.send(Part::Records(part))?;
             self.progress.set_position(self.chunks.position());
         }
@@ -255,24 +274,4 @@ impl Pump {
             .blocking_send(PredictStreamRequest { part: Some(part) })
             .ok()
     }
-}
-
-/// Adds up what two streams of one file answered.
-fn joined(mut total: PredictionSummary, part: PredictionSummary) -> PredictionSummary {
-    let sum = |a: Option<u64>, b: Option<u64>| Some(a?.saturating_add(b?));
-    total.n_rows = sum(total.n_rows, part.n_rows);
-    total.n_anomalies = sum(total.n_anomalies, part.n_anomalies);
-    total.n_missing_values = sum(total.n_missing_values, part.n_missing_values);
-    total.n_infinite_values = sum(total.n_infinite_values, part.n_infinite_values);
-    for (all, more) in [
-        (&mut total.missing_features, part.missing_features),
-        (&mut total.unknown_features, part.unknown_features),
-    ] {
-        for feature in more {
-            if !all.contains(&feature) {
-                all.push(feature);
-            }
-        }
-    }
-    total
 }

@@ -9,7 +9,7 @@ use super::description::Description;
 use super::{DatasetId, DatasetRecord, Datasets, Described};
 use crate::caller::{Caller, RequestId};
 use crate::error::{Error, Result, reason};
-use crate::store::{BlobName, BlobRef, Store, StoreError, Swap, key};
+use crate::store::{BlobName, BlobRef, PointerSwap, Store, StoreError, Swap, key, settle};
 use anomaly_detection::table::ColumnType;
 
 /// A dataset that is to be.
@@ -62,7 +62,7 @@ impl<S: Store> Loose<S> {
 
 impl<S: Store> Drop for Loose<S> {
     fn drop(&mut self) {
-        // without a runtime the next start sweeps them
+        // without a runtime the store sweeps them
         if !self.names.is_empty()
             && let Ok(runtime) = Handle::try_current()
         {
@@ -141,8 +141,8 @@ impl<S: Store> Datasets<S> {
             request_id: write.request_id.as_ref().map(|id| id.as_str().to_owned()),
         };
         let key = key::dataset_key(write.caller.owner, write.dataset_id.as_str());
-        let swap = self.store.swap_pointer(&key, None, Some(record.encode()?));
-        match swap.await {
+        let swap = PointerSwap::put(&key, None, record.encode()?);
+        match settle(&*self.store, &swap).await {
             Ok(Swap::Done) => {
                 loose.keep();
                 Ok(Some(Described {
@@ -155,7 +155,7 @@ impl<S: Store> Datasets<S> {
                 loose.discard().await;
                 Ok(None)
             }
-            // whether the record refers to the blobs is not known, so they stay; the next start sweeps them if it does not
+            // whether the record refers to the blobs is not known, so they stay; the store sweeps them if it does not
             Err(error @ StoreError::Unknown { .. }) => {
                 loose.keep();
                 Err(error.into())
@@ -164,7 +164,7 @@ impl<S: Store> Datasets<S> {
         }
     }
 
-    /// Deletes blobs that nothing refers to. A failure is logged: the next start sweeps what is left.
+    /// Deletes blobs that nothing refers to. A failure is logged: the store sweeps what is left.
     pub(super) async fn discard(&self, blobs: impl IntoIterator<Item = BlobName>) {
         for blob in blobs {
             if let Err(error) = self.store.delete_blob(blob).await {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{DatasetId, DatasetRecord, Datasets};
 use crate::caller::Caller;
 use crate::error::{Error, Result, reason};
-use crate::store::{Store, Swap, key};
+use crate::store::{PointerSwap, Store, Swap, key, settle};
 
 impl<S: Store> Datasets<S> {
     /// Deletes a dataset, and answers with what was stored of it.
@@ -35,8 +35,8 @@ impl<S: Store> Datasets<S> {
                 return Err(dataset_id.not_found());
             };
             let record = DatasetRecord::decode(&pointer.value)?;
-            let swap = self.store.swap_pointer(&key, Some(pointer.revision), None);
-            match swap.await? {
+            let swap = PointerSwap::remove(&key, pointer.revision);
+            match settle(&*self.store, &swap).await? {
                 Swap::Lost => {}
                 Swap::Done => {
                     self.discard(record.blobs()).await;

@@ -46,29 +46,30 @@ impl<S: Store> Datasets<S> {
         caller: &Caller,
         dataset_id: &DatasetId,
     ) -> Result<(DatasetRecord, Description)> {
-        let record = self.record(caller, dataset_id).await?;
-        match self.store.get_blob(&record.description).await {
-            Ok(bytes) => Ok((record, Description::decode(&bytes)?)),
-            Err(error) => Err(self.lost(caller, dataset_id, &record, error).await),
+        loop {
+            let record = self.record(caller, dataset_id).await?;
+            match self.store.get_blob(&record.description).await {
+                Ok(bytes) => return Ok((record, Description::decode(&bytes)?)),
+                Err(error) => self.look_again(caller, dataset_id, &record, error).await?,
+            }
         }
     }
 
-    /// Why a blob of a dataset cannot be had: the dataset may have been deleted since its record was read.
-    pub(super) async fn lost(
+    /// After a blob of a dataset could not be had: whether the dataset is another one by now, whose blobs are to be tried.
+    ///
+    /// Fails when it is the same, or deleted.
+    pub(super) async fn look_again(
         &self,
         caller: &Caller,
         dataset_id: &DatasetId,
         record: &DatasetRecord,
         error: StoreError,
-    ) -> crate::error::Error {
-        if !matches!(error, StoreError::BlobNotFound) {
-            return error.into();
+    ) -> Result<()> {
+        if !matches!(error, StoreError::BlobNotFound)
+            || self.record(caller, dataset_id).await? == *record
+        {
+            return Err(error.into());
         }
-        match self.record(caller, dataset_id).await {
-            Ok(now) if now == *record => error.into(),
-            // deleted, and perhaps stored anew: the request came at the time in between
-            Ok(_) => dataset_id.not_found(),
-            Err(error) => error,
-        }
+        Ok(())
     }
 }

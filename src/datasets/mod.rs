@@ -3,17 +3,16 @@
 //! A dataset is a file as it was uploaded, beside what a scan has found in it. Neither is ever in memory as a whole but
 //! where a use case asks for a whole [`Table`](anomaly_detection::table::Table).
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::compute::Compute;
-use crate::error::{Error, Result};
-use crate::store::{self, BlobName, Store, key};
+use crate::store::Store;
 use anomaly_detection::table::read::Limits;
 
+mod chunks;
 mod combine;
 mod commit;
 mod dataset_id;
@@ -23,23 +22,20 @@ mod get;
 mod inspect;
 mod list;
 mod open;
-mod pieces;
 mod record;
 mod statistics;
 mod union;
 mod upload;
 
+pub use chunks::Chunks;
 pub use dataset_id::DatasetId;
 pub use description::Description;
 pub use get::Described;
 pub use list::{Listed, Page};
 pub use open::{OpenDataset, WholeTable};
-pub use pieces::Pieces;
 pub use record::DatasetRecord;
 pub use statistics::{ColumnStatistics, MAX_DISTINCT, NumberStatistics, TimeStatistics};
 pub use upload::{Started, Upload};
-
-use record::DatasetRecord as Record;
 
 /// The most datasets that are combined at once.
 pub const MAX_COMBINED: usize = 100;
@@ -59,17 +55,6 @@ pub struct Datasets<S> {
     reading: Arc<Semaphore>,
     /// Writes and deletions, which go on when their caller leaves.
     commits: TaskTracker,
-}
-
-/// The blobs that the datasets in a store refer to. The sweep at the start spares them.
-pub async fn referenced_blobs(store: &impl Store) -> Result<HashSet<BlobName>> {
-    let mut referenced = HashSet::new();
-    store::scan_all(store, key::all_datasets_prefix(), |_, value| {
-        referenced.extend(Record::decode(value)?.blobs());
-        Ok::<_, Error>(())
-    })
-    .await?;
-    Ok(referenced)
 }
 
 impl<S: Store> Datasets<S> {

@@ -1,5 +1,6 @@
 //! Datasets as what other use cases read: chunk by chunk, or as a whole table.
 
+use std::io;
 use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -8,11 +9,11 @@ use super::{DatasetId, DatasetRecord, Datasets};
 use crate::caller::Caller;
 use crate::compute::Admission;
 use crate::error::{Error, Result, reason};
-use crate::store::Store;
+use crate::store::{BlobReader, BlobRef, Store, StoreError};
 use anomaly_detection::context::Context;
 use anomaly_detection::statistics::draw::Draw;
 use anomaly_detection::table::read::{
-    self, Chunks, FileOptions, FileSummary, Limits, MAX_TEXT_BYTES, Source,
+    self, Chunks, FileOptions, FileSummary, Limits, MAX_TEXT_BYTES, ReadAt, Source,
 };
 use anomaly_detection::table::{Table, check_cells};
 
@@ -139,18 +140,37 @@ impl<S: Store> Datasets<S> {
         caller: &Caller,
         dataset_id: &DatasetId,
     ) -> Result<(OpenDataset, DatasetRecord)> {
-        let (record, description) = self.load(caller, dataset_id).await?;
-        let file = match self.store.open_blob(&record.file).await {
-            Ok(file) => file,
-            Err(error) => return Err(self.lost(caller, dataset_id, &record, error).await),
-        };
-        let open = OpenDataset {
-            source: Source::from_file(file)?,
-            limits: description.limits(),
-            options: description.options,
-            summary: description.summary,
-        };
-        Ok((open, record))
+        loop {
+            let (record, description) = self.load(caller, dataset_id).await?;
+            match source(&*self.store, &record.file).await {
+                Ok(source) => {
+                    let open = OpenDataset {
+                        source,
+                        limits: description.limits(),
+                        options: description.options,
+                        summary: description.summary,
+                    };
+                    return Ok((open, record));
+                }
+                Err(error) => self.look_again(caller, dataset_id, &record, error).await?,
+            }
+        }
+    }
+}
+
+/// A blob as what a table is read from.
+pub(super) async fn source<S: Store>(store: &S, blob: &BlobRef) -> Result<Source, StoreError> {
+    let reader = store.open_blob(blob).await?;
+    Ok(Source::from_reader(Arc::new(OpenBlob(reader)), blob.size))
+}
+
+/// The bytes of an open blob.
+#[derive(Debug)]
+struct OpenBlob<R>(R);
+
+impl<R: BlobReader> ReadAt for OpenBlob<R> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buffer, offset)
     }
 }
 

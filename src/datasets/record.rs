@@ -3,9 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use crate::caller::RequestId;
-use crate::error::{Error, Result, reason};
-use crate::store::{BlobName, BlobRef};
+use crate::error::Result;
+use crate::store::{BlobName, BlobRef, Record};
+use anomaly_detection::envelope::Envelope;
 use anomaly_detection::table::read::Format;
+
+const DATASET: Envelope = Envelope {
+    what: "record of a dataset",
+    magic: *b"ANOM-SET",
+    format: 1,
+};
 
 /// The record of a dataset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,19 +37,15 @@ pub struct DatasetRecord {
 
 impl DatasetRecord {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
-        rmp_serde::from_slice(bytes).map_err(|error| {
-            Error::new(
-                reason::DAMAGED_ARTIFACT,
-                "the record of a dataset is damaged",
-            )
-            .because(error)
-        })
+        DATASET.decode_bare(bytes)
     }
 
-    pub(super) fn encode(&self) -> Result<Vec<u8>> {
-        rmp_serde::to_vec_named(self).map_err(|error| {
-            Error::new(reason::INTERNAL, "a dataset's record cannot be encoded").because(error)
-        })
+    /// The record as it is stored, with the blobs that it refers to.
+    pub(super) fn encode(&self) -> Result<Record> {
+        Ok(Record::with_blobs(
+            DATASET.encode_bare(self)?,
+            self.blobs().to_vec(),
+        ))
     }
 
     /// The blobs of the dataset.

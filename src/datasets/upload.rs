@@ -6,12 +6,13 @@ use bytes::Bytes;
 
 use super::commit::{Loose, Write};
 use super::inspect::inspect;
+use super::open::source;
 use super::{DatasetId, Datasets, Described};
 use crate::caller::{Caller, RequestId};
 use crate::compute::Admission;
 use crate::error::{Error, Kind, Result, reason};
 use crate::store::{BlobRef, BlobWriter as _, Store};
-use anomaly_detection::table::read::{FileOptions, Source};
+use anomaly_detection::table::read::FileOptions;
 
 /// How an upload begins.
 pub enum Started<S: Store> {
@@ -59,7 +60,7 @@ impl<S: Store> Datasets<S> {
         blob: &BlobRef,
         options: FileOptions,
     ) -> Result<super::Description> {
-        let source = Source::from_file(self.store.open_blob(blob).await?)?;
+        let source = source(&*self.store, blob).await?;
         let limits = self.limits();
         let _turn = self.scan_turn().await;
         let work = move |context: &_| inspect(&source, options, limits, context);

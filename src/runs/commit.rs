@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::record::{RunRecord, VersionRecord};
-use super::writers::Ticket;
 use super::{Described, RequestId, RunId, Runs};
 use crate::error::{Error, Result, reason};
-use crate::store::{BlobName, BlobRef, Store, StoreError, Swap};
-use anomaly_detection::calibration::ThresholdSource;
+use crate::store::{BlobName, BlobRef, PointerSwap, Store, StoreError, Swap, settle};
+use anomaly_detection::calibration::Policy;
 use anomaly_detection::features::FeaturePolicy;
 use anomaly_detection::pipeline::{Fitted, Model, artifact};
 
@@ -36,8 +35,9 @@ impl Prepared {
 
 /// A write of a new version.
 pub(super) struct Write {
-    pub(super) ticket: Ticket,
     pub(super) key: Vec<u8>,
+    /// The generation of the run in which the write began.
+    pub(super) generation: u64,
     pub(super) run_id: RunId,
     pub(super) request_id: Option<RequestId>,
 }
@@ -104,7 +104,7 @@ impl<S: Store> Runs<S> {
         let blobs: Vec<BlobName> = version.blobs().collect();
         let outcome = self.swap_in(write, version, &prepared.model, base).await;
         match &outcome {
-            // whether the record refers to the blobs is not known, so they stay; the next start sweeps them if it does not
+            // whether the record refers to the blobs is not known, so they stay; the store sweeps them if it does not
             Ok(Outcome::Stored(_)) | Err(CommitError::Unknown(_)) => {}
             Ok(Outcome::MadeBefore | Outcome::Overtaken) | Err(CommitError::Refused(_)) => {
                 self.discard(blobs).await
@@ -121,12 +121,11 @@ impl<S: Store> Runs<S> {
         base: Base,
     ) -> Result<Outcome, CommitError> {
         loop {
-            let pointer = self.store.get_pointer(&write.key).await?;
-            write.ticket.check()?;
-            let (mut record, revision) = match pointer {
-                Some(pointer) => (RunRecord::decode(&pointer.value)?, Some(pointer.revision)),
+            let (mut record, revision) = match self.stored(&write.key).await? {
+                Some((record, revision)) => (RunRecord::clone(&record), Some(revision)),
                 None => (RunRecord::default(), None),
             };
+            record.check_generation(write.generation)?;
             if record.made_by(write.request_id.as_ref()).is_some() {
                 return Ok(Outcome::MadeBefore);
             }
@@ -135,35 +134,60 @@ impl<S: Store> Runs<S> {
             }
             version.version = record.next_version();
             let retired = record.push(version.clone());
-            match self
-                .store
-                .swap_pointer(&write.key, revision, Some(record.encode()?))
-                .await?
-            {
-                Swap::Lost => {}
-                Swap::Done => {
-                    self.models.insert(&version.model, Arc::clone(model));
-                    if model.features().policy == FeaturePolicy::Adaptive
-                        && let Err(error) = self.forget_known_features(&write.key, model).await
-                    {
-                        // only their room is taken: answers leave out what the model knows
-                        tracing::warn!(%error, "what was remembered of features that are known now stays");
-                    }
+            let swap = PointerSwap::put(&write.key, revision, record.encode()?);
+            match settle(&*self.store, &swap).await {
+                Ok(Swap::Lost) => {}
+                Ok(Swap::Done) => {
                     self.discard(retired.iter().flat_map(VersionRecord::blobs).collect())
                         .await;
-                    return Ok(Outcome::Stored(Box::new(Described {
-                        run_id: write.run_id.clone(),
-                        active_version: record.active,
-                        kept_versions: record.versions.iter().map(|kept| kept.version).collect(),
-                        version,
-                        model: Arc::clone(model),
-                    })));
+                    return Ok(self.stored_version(write, &record, version, model).await);
                 }
+                Err(error @ StoreError::Unknown { .. }) => {
+                    // whoever came over it since has kept what it had left
+                    let now = self.stored(&write.key).await;
+                    let Ok(Some((now, _))) = now else {
+                        return Err(CommitError::Unknown(error.into()));
+                    };
+                    now.check_generation(write.generation)?;
+                    let is_it = |kept: &&VersionRecord| kept.model.name == version.model.name;
+                    return match now.versions.iter().find(is_it) {
+                        Some(kept) => {
+                            let kept = kept.clone();
+                            Ok(self.stored_version(write, &now, kept, model).await)
+                        }
+                        None => Err(CommitError::Unknown(error.into())),
+                    };
+                }
+                Err(error) => return Err(CommitError::Refused(error.into())),
             }
         }
     }
 
-    /// Deletes blobs that nothing refers to. A failure is logged: the next start sweeps what is left.
+    /// What follows once a version is stored.
+    async fn stored_version(
+        &self,
+        write: &Write,
+        record: &RunRecord,
+        version: VersionRecord,
+        model: &Arc<Model>,
+    ) -> Outcome {
+        self.models.insert(&version.model, Arc::clone(model));
+        if model.features().policy == FeaturePolicy::Adaptive
+            && let Err(error) = self.forget_known_features(write, model).await
+        {
+            // only their room is taken: answers leave out what the model knows
+            tracing::warn!(%error, "what was remembered of features that are known now stays");
+        }
+        Outcome::Stored(Box::new(Described {
+            run_id: write.run_id.clone(),
+            active_version: record.active,
+            kept_versions: record.versions.iter().map(|kept| kept.version).collect(),
+            version,
+            model: Arc::clone(model),
+        }))
+    }
+
+    /// Deletes blobs that nothing refers to. A failure is logged: the store sweeps what is left.
     pub(super) async fn discard(&self, blobs: Vec<BlobName>) {
         for blob in blobs {
             self.models.remove(blob);
@@ -183,15 +207,6 @@ enum CommitError {
 impl From<Error> for CommitError {
     fn from(error: Error) -> Self {
         Self::Refused(error)
-    }
-}
-
-impl From<StoreError> for CommitError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unknown { .. } => Self::Unknown(error.into()),
-            error => Self::Refused(error.into()),
-        }
     }
 }
 
@@ -219,9 +234,9 @@ fn describe(
         reservoir: reservoir_blob,
         detector: model.detector().name().to_owned(),
         threshold: model.threshold().value,
-        contamination: match model.threshold().source {
-            ThresholdSource::Contamination(contamination) => Some(contamination),
-            ThresholdSource::Given => None,
+        contamination: match model.threshold().policy {
+            Policy::Contamination(contamination) => Some(contamination),
+            Policy::Threshold(_) => None,
         },
         n_features: u32::try_from(model.features().n_features()).unwrap_or(u32::MAX),
         n_rows: model.statistics().n_rows,

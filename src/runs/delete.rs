@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use super::record::RunRecord;
 use super::{Caller, RunId, Runs};
 use crate::error::{Error, Result, reason};
-use crate::store::{Store, Swap, key};
+use crate::store::{PointerSwap, Store, Swap, key, settle};
 
 impl<S: Store> Runs<S> {
     /// Deletes a run and answers with the number of its kept versions. Writes that are under way for it are lost.
@@ -23,16 +22,13 @@ impl<S: Store> Runs<S> {
     async fn delete_run(&self, caller: &Caller, run_id: &RunId) -> Result<usize> {
         let key = key::run_key(caller.owner, run_id.as_str());
         loop {
-            let Some(pointer) = self.store.get_pointer(&key).await? else {
-                return Err(run_id.not_found());
+            let (record, revision) = match self.stored(&key).await? {
+                Some((record, revision)) if !record.is_deleted() => (record, revision),
+                _ => return Err(run_id.not_found()),
             };
-            let record = RunRecord::decode(&pointer.value)?;
-            let _deletion = self.writers.delete(&key);
-            match self
-                .store
-                .swap_pointer(&key, Some(pointer.revision), None)
-                .await?
-            {
+            let deleted = record.deleted().encode()?;
+            let swap = PointerSwap::put(&key, Some(revision), deleted);
+            match settle(&*self.store, &swap).await? {
                 Swap::Lost => {}
                 Swap::Done => {
                     // the run is gone already; a record that is left behind says nothing of another run's rows

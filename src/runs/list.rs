@@ -5,6 +5,9 @@ use super::{Caller, RunId, Runs, VersionRecord, VersionSelector};
 use crate::error::{Error, Result, reason};
 use crate::store::{Store, key};
 
+/// The least number of records that are looked at at a time.
+const LEAST_LOOK: usize = 100;
+
 /// A run, by its active version.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listed {
@@ -27,23 +30,30 @@ impl<S: Store> Runs<S> {
     /// Lists at most `limit` runs of the caller whose ids come after `after`.
     pub async fn list(&self, caller: Caller, after: Option<&RunId>, limit: usize) -> Result<Page> {
         let prefix = key::owner_prefix(caller.owner);
-        let after = after.map(|id| key::run_key(caller.owner, id.as_str()));
-        let mut records = self
-            .store
-            .scan(&prefix, after.as_deref(), limit + 1)
-            .await?;
-        let more = records.len() > limit;
-        records.truncate(limit);
-        let runs = records
-            .into_iter()
-            .map(|(key, value)| {
-                let (_, run_id) = key::parse_run_key(&key).ok_or_else(foreign_key)?;
-                let run_id = RunId::parse(run_id)?;
+        let mut after = after.map(|id| key::run_key(caller.owner, id.as_str()));
+        let mut runs = Vec::new();
+        // deleted runs are passed over, so a page may take several looks
+        while runs.len() <= limit {
+            let n_looked_at = (limit + 1 - runs.len()).max(LEAST_LOOK);
+            let scan = self.store.scan(&prefix, after.as_deref(), n_looked_at);
+            let records = scan.await?;
+            let is_last = records.len() < n_looked_at;
+            after = records.last().map(|(key, _)| key.clone());
+            for (key, value) in records {
                 let record = RunRecord::decode(&value)?;
-                let version = record.select(&run_id, VersionSelector::Active)?.clone();
-                Ok(Listed { run_id, version })
-            })
-            .collect::<Result<_>>()?;
+                if !record.is_deleted() {
+                    let (_, run_id) = key::parse_run_key(&key).ok_or_else(foreign_key)?;
+                    let run_id = RunId::parse(run_id)?;
+                    let version = record.select(&run_id, VersionSelector::Active)?.clone();
+                    runs.push(Listed { run_id, version });
+                }
+            }
+            if is_last {
+                break;
+            }
+        }
+        let more = runs.len() > limit;
+        runs.truncate(limit);
         Ok(Page { runs, more })
     }
 }

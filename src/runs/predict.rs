@@ -3,13 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::unknown_features::Gathered;
-use super::writers::Ticket;
 use super::{Caller, Loaded, RunId, Runs, VersionSelector};
 use crate::compute::{Admission, Compute, Running};
 use crate::error::Result;
 use crate::store::{Store, key};
 use anomaly_detection::features::{Builder, FeaturePolicy};
-use anomaly_detection::pipeline::{Model, Scored};
+use anomaly_detection::pipeline::{Describe, Model, Scored};
 use anomaly_detection::table::Table;
 
 /// A version of a run that scores: once, or table by table along a stream.
@@ -31,7 +30,7 @@ pub struct Scorer {
 struct Memory {
     gathered: Arc<Gathered>,
     run_key: Vec<u8>,
-    ticket: Arc<Ticket>,
+    generation: u64,
 }
 
 impl<S: Store> Runs<S> {
@@ -42,14 +41,15 @@ impl<S: Store> Runs<S> {
         run_id: RunId,
         selector: VersionSelector,
     ) -> Result<Scorer> {
-        let run_key = key::run_key(caller.owner, run_id.as_str());
-        // before the run is looked up: whoever deletes it after that is noticed
-        let ticket = self.writers.enter(&run_key);
-        let Loaded { version, model, .. } = self.load(&caller, &run_id, selector).await?;
+        let Loaded {
+            record,
+            version,
+            model,
+        } = self.load(&caller, &run_id, selector).await?;
         let memory = (model.features().policy == FeaturePolicy::Adaptive).then(|| Memory {
             gathered: Arc::clone(&self.gathered),
-            run_key,
-            ticket: Arc::new(ticket),
+            run_key: key::run_key(caller.owner, run_id.as_str()),
+            generation: record.generation,
         });
         Ok(Scorer {
             run_id,
@@ -75,15 +75,14 @@ impl Scorer {
         admission: Admission,
         table: Table,
         history: Option<History>,
-        with_details: bool,
+        describe: Describe,
     ) -> Result<Running<Scored>> {
         let model = Arc::clone(&self.model);
         let memory = self.memory.clone();
         self.compute
             .submit(admission, self.caller.deadline, move |context| {
-                let score = |history: Option<&mut Builder>| {
-                    model.score(table, history, with_details, context)
-                };
+                let score =
+                    |history: Option<&mut Builder>| model.score(table, history, describe, context);
                 let scored = match history {
                     None => score(model.history().as_mut()),
                     // nobody goes on with a history in which another table failed
@@ -94,10 +93,28 @@ impl Scorer {
                 if let Some(memory) = memory {
                     memory
                         .gathered
-                        .note(&memory.run_key, &memory.ticket, &scored);
+                        .note(&memory.run_key, memory.generation, &scored);
                 }
                 Ok(scored)
             })
+            .await
+    }
+
+    /// Lets the rows of a table be the past of those to come, without scoring them. Fails where scoring them would.
+    pub async fn remember(&self, table: Table, history: Option<History>) -> Result<()> {
+        let model = Arc::clone(&self.model);
+        self.compute
+            .run(
+                Admission::Wait,
+                self.caller.deadline,
+                move |context| match history {
+                    None => model.remember(table, None, context),
+                    Some(History(shared)) => {
+                        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                        model.remember(table, Some(&mut shared), context)
+                    }
+                },
+            )
             .await
     }
 }

@@ -1,21 +1,33 @@
 //! What is stored of a run under its key: which versions there are, which one is active, and where their bytes lie.
 //!
 //! One small record holds all kept versions, so that one swap of it adds a version, retires the oldest and makes the new one
-//! active, and a reader sees all of that or nothing.
+//! active, and a reader sees all of that or nothing. A deleted run leaves its record behind without versions: what the
+//! deletion must be remembered by is there for whoever writes, in whichever process.
 
 use serde::{Deserialize, Serialize};
 
 use super::get::VersionSelector;
 use super::{KEPT_VERSIONS, RequestId, RunId};
 use crate::error::{Error, Result, reason};
-use crate::store::{BlobName, BlobRef};
+use crate::store::{BlobName, BlobRef, Record};
+use anomaly_detection::envelope::Envelope;
 
-/// The record of a run.
+const RUN: Envelope = Envelope {
+    what: "record of a run",
+    magic: *b"ANOM-RUN",
+    format: 1,
+};
+
+/// The record of a run. The default is that of a run that never was.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct RunRecord {
-    /// The version that predictions use when they name none.
+    /// How often the run was deleted. A write belongs to the generation in which it began.
+    pub(super) generation: u64,
+    /// The number of the last version of all generations: numbers are never given again.
+    pub(super) last_version: u64,
+    /// The version that predictions use when they name none; 0 where the run is deleted.
     pub(super) active: u64,
-    /// The kept versions, in ascending order.
+    /// The kept versions, in ascending order; none where the run is deleted.
     pub(super) versions: Vec<VersionRecord>,
 }
 
@@ -46,29 +58,68 @@ pub struct VersionRecord {
 
 impl RunRecord {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
-        let record: Self =
-            rmp_serde::from_slice(bytes).map_err(|error| damaged().because(error))?;
-        if record.find(record.active).is_some() {
-            Ok(record)
+        let record: Self = RUN.decode_bare(bytes)?;
+        record.validate()?;
+        Ok(record)
+    }
+
+    fn validate(&self) -> Result<()> {
+        let numbers = || self.versions.iter().map(|kept| kept.version);
+        let has_active = match self.is_deleted() {
+            true => self.active == 0,
+            false => self.find(self.active).is_some(),
+        };
+        let last = numbers().next_back().unwrap_or(0);
+        if has_active && numbers().is_sorted_by(|a, b| a < b) && last <= self.last_version {
+            Ok(())
         } else {
-            Err(damaged())
+            Err(RUN.damaged("contradicts itself"))
         }
     }
 
-    pub(super) fn encode(&self) -> Result<Vec<u8>> {
-        rmp_serde::to_vec_named(self).map_err(|error| {
-            Error::new(reason::INTERNAL, "a run's record cannot be encoded").because(error)
-        })
+    /// The record as it is stored, with the blobs that it refers to.
+    pub(super) fn encode(&self) -> Result<Record> {
+        Ok(Record::with_blobs(
+            RUN.encode_bare(self)?,
+            self.blobs().collect(),
+        ))
+    }
+
+    /// Whether nothing but the memory of the run is left.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.versions.is_empty()
+    }
+
+    /// What is left of the run once it is deleted.
+    pub(super) fn deleted(&self) -> Self {
+        Self {
+            generation: self.generation + 1,
+            last_version: self.last_version,
+            active: 0,
+            versions: Vec::new(),
+        }
+    }
+
+    /// Fails when the run was deleted since a write began that belongs to this generation.
+    pub(super) fn check_generation(&self, generation: u64) -> Result<()> {
+        if self.generation == generation {
+            return Ok(());
+        }
+        Err(Error::new(
+            reason::RUN_DELETED,
+            "the run was deleted while this write was under way; nothing was stored",
+        ))
     }
 
     /// The number of the next version.
     pub(super) fn next_version(&self) -> u64 {
-        self.versions.last().map_or(1, |last| last.version + 1)
+        self.last_version + 1
     }
 
     /// Adds a version, makes it active, and answers with the versions that are no longer kept.
     pub(super) fn push(&mut self, version: VersionRecord) -> Vec<VersionRecord> {
         self.active = version.version;
+        self.last_version = version.version;
         self.versions.push(version);
         let excess = self.versions.len().saturating_sub(KEPT_VERSIONS);
         self.versions.drain(..excess).collect()
@@ -129,6 +180,68 @@ impl VersionRecord {
     }
 }
 
-fn damaged() -> Error {
-    Error::new(reason::DAMAGED_ARTIFACT, "the record of a run is damaged")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(version: u64) -> VersionRecord {
+        let blob = BlobRef {
+            name: BlobName::random(),
+            sha256: [1; 32],
+            size: 10,
+        };
+        VersionRecord {
+            version,
+            model: blob.clone(),
+            reservoir: Some(blob),
+            detector: "isolation_forest".to_owned(),
+            threshold: f64::MIN_POSITIVE,
+            contamination: Some(0.1),
+            n_features: u32::MAX,
+            n_rows: u64::MAX,
+            created_ms: i64::MAX,
+            request_id: Some("x".repeat(128)),
+        }
+    }
+
+    #[test]
+    fn numbers_survive_a_deletion_and_the_largest_record_fits() {
+        let mut record = RunRecord::default();
+        for _ in 0..KEPT_VERSIONS + 5 {
+            record.push(version(record.next_version()));
+        }
+        let stored = record.encode().expect("encodable");
+        assert_eq!(RunRecord::decode(&stored.value).expect("whole"), record);
+        assert_eq!(stored.blobs.len(), 2 * KEPT_VERSIONS);
+        let n_bytes = stored.value.len() + 16 * stored.blobs.len();
+        assert!(n_bytes <= crate::store::MAX_RECORD_BYTES, "{n_bytes}");
+
+        let deleted = record.deleted();
+        let stored = deleted.encode().expect("encodable");
+        assert!(stored.blobs.is_empty() && stored.value.len() < 100);
+        let mut deleted = RunRecord::decode(&stored.value).expect("whole");
+        assert!(deleted.is_deleted() && deleted.check_generation(0).is_err());
+        deleted.push(version(deleted.next_version()));
+        assert_eq!(deleted.active, 16);
+        assert!(deleted.check_generation(1).is_ok());
+    }
+
+    #[test]
+    fn a_record_that_contradicts_itself_is_refused() {
+        let mut record = RunRecord::default();
+        record.push(version(1));
+        record.push(version(2));
+        let bad: [fn(&mut RunRecord); 4] = [
+            |record| record.active = 3,
+            |record| record.last_version = 1,
+            |record| record.versions.reverse(),
+            |record| record.versions.clear(),
+        ];
+        for damage in bad {
+            let mut record = record.clone();
+            damage(&mut record);
+            let stored = record.encode().expect("encodable");
+            assert!(RunRecord::decode(&stored.value).is_err());
+        }
+    }
 }

@@ -5,16 +5,22 @@ use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::commit::{Base, Outcome, Prepared, Write};
+use super::dataset_tables::DatasetTables;
 use super::get::VersionSelector;
-use super::{Caller, Described, RequestId, RunId, Runs};
+use super::{Caller, DatasetSource, Described, ReadRows, RequestId, RowSource, Rows, RunId, Runs};
 use crate::compute::Admission;
 use crate::error::{Error, Kind, Result, reason};
 use crate::store::{Store, key};
-use anomaly_detection::pipeline::{TableSource, TrainSpec};
-use anomaly_detection::table::Table;
+use anomaly_detection::context::Context;
+use anomaly_detection::pipeline::{TableSource, TrainingSpec};
+use anomaly_detection::table::{MAX_CELLS, Table};
 
-/// The rows to train on, with the share of the memory for datasets that they take as long as they are learned from.
-pub enum TrainRows {
+/// The most values of a dataset that is held as a whole to be learned from, 16 MB of doubles. Larger ones are walked over, by
+/// detectors that can learn so; the model is the same.
+const MAX_HELD_CELLS: u64 = 1 << 21;
+
+/// The rows to learn from, with the share of the memory for datasets that they take as long as they are learned from.
+enum LearningRows {
     /// None: baselines are given.
     None,
     /// All in memory; those of a dataset with their share.
@@ -25,19 +31,25 @@ pub enum TrainRows {
 
 impl<S: Store> Runs<S> {
     /// Trains a model and stores it as the next version of the run, which is created when it does not exist.
+    ///
+    /// A large dataset is walked over where the detector can learn so, and held otherwise, or where walking over it shows that it
+    /// must be sorted.
     pub async fn train(
         self: &Arc<Self>,
         caller: Caller,
         run_id: RunId,
         request_id: Option<RequestId>,
-        spec: TrainSpec,
-        rows: TrainRows,
+        mut spec: TrainingSpec,
+        rows: Option<Rows>,
     ) -> Result<Described> {
+        spec.reservoir_size = self.reservoir_size;
+        // before a dataset is read for nothing
+        spec.check_request(rows.is_some())?;
         let key = key::run_key(caller.owner, run_id.as_str());
-        let ticket = self.writers.enter(&key);
+        let generation = self.generation(&key).await?;
         let write = Arc::new(Write {
-            ticket,
             key,
+            generation,
             run_id,
             request_id,
         });
@@ -45,23 +57,107 @@ impl<S: Store> Runs<S> {
         if let Some(described) = self.made_before(&caller, &write.run_id, id).await? {
             return Ok(described);
         }
-        let prepared = self
-            .compute
-            .run(Admission::Refuse, caller.deadline, move |context| {
-                let fitted = match rows {
-                    TrainRows::None => spec.fit(None, context),
-                    TrainRows::Table(table, _share) => spec.fit(Some(table), context),
-                    TrainRows::Tables(tables, _share) => spec.fit_streamed(&*tables, context),
-                };
-                Prepared::encode(fitted?)
-            })
-            .await?;
+        let dataset = match &rows {
+            Some(Rows {
+                source: RowSource::Dataset(dataset),
+                ids,
+            }) => Some(Rows {
+                source: RowSource::Dataset(dataset.clone()),
+                ids: ids.clone(),
+            }),
+            _ => None,
+        };
+        let rows = self.rows_to_learn(caller, &spec, rows).await?;
+        let prepared = match (self.fit(caller, &spec, rows).await, dataset) {
+            (Err(unsorted), Some(dataset)) if unsorted.reason() == reason::UNSORTED_ROWS => {
+                let rows = self.held(caller, dataset, unsorted).await?;
+                self.fit(caller, &spec, rows).await?
+            }
+            (outcome, _) => outcome?,
+        };
         match self.commit(&write, prepared, Base::Any).await? {
             Outcome::Stored(described) => Ok(*described),
             Outcome::MadeBefore | Outcome::Overtaken => self
                 .made_before(&caller, &write.run_id, id)
                 .await?
                 .ok_or_else(conflict),
+        }
+    }
+
+    async fn fit(
+        &self,
+        caller: Caller,
+        spec: &TrainingSpec,
+        rows: LearningRows,
+    ) -> Result<Prepared> {
+        let spec = spec.clone();
+        let fit = move |context: &Context| {
+            let fitted = match rows {
+                LearningRows::None => spec.fit(None, context),
+                LearningRows::Table(table, _share) => spec.fit(Some(table), context),
+                LearningRows::Tables(tables, _share) => spec.fit_in_passes(&*tables, context),
+            };
+            Prepared::encode(fitted?)
+        };
+        self.compute
+            .run(Admission::Refuse, caller.deadline, fit)
+            .await
+    }
+
+    async fn rows_to_learn(
+        &self,
+        caller: Caller,
+        spec: &TrainingSpec,
+        rows: Option<Rows>,
+    ) -> Result<LearningRows> {
+        let Some(rows) = rows else {
+            return Ok(LearningRows::None);
+        };
+        let mut draw = spec.draw();
+        if let RowSource::Dataset(DatasetSource { id, known_texts }) = &rows.source {
+            let at_id = |error: Error| error.at("records.dataset_id");
+            let open = self.datasets.open(&caller, id).await.map_err(at_id)?;
+            let tables = DatasetTables::new(open, known_texts, rows.ids.clone());
+            let n_rows = tables.n_rows();
+            draw = draw.filter(|draw| draw.n < n_rows);
+            let n_cells = tables.n_cells(draw.map_or(n_rows, |draw| draw.n));
+            if draw.is_none() && n_cells > MAX_HELD_CELLS && spec.detector.can_stream() {
+                let share = self
+                    .datasets
+                    .reader_share(tables.summary(), Admission::Refuse)
+                    .await?;
+                return Ok(LearningRows::Tables(Box::new(tables), share));
+            }
+            if n_cells > MAX_CELLS as u64 {
+                return Err(match draw {
+                    Some(draw) => Error::field(
+                        "sample_rows",
+                        format!(
+                            "{} rows of the dataset {:?} are {n_cells} values, more than the {MAX_CELLS} that can be held; give \
+                             fewer sample_rows",
+                            draw.n,
+                            id.as_str()
+                        ),
+                    ),
+                    None => {
+                        let dataset = format!("the dataset {:?}", id.as_str());
+                        at_id(spec.detector.cannot_stream().during(&dataset))
+                    }
+                });
+            }
+        }
+        let read = rows.read(&self.datasets, caller, draw, Admission::Refuse);
+        let ReadRows { table, share, .. } = read.await.map_err(|error| error.within("records"))?;
+        Ok(LearningRows::Table(table, share))
+    }
+
+    /// The rows of a dataset as a whole, which training sorts. Fails with `unsorted` where they are too many to be held.
+    async fn held(&self, caller: Caller, dataset: Rows, unsorted: Error) -> Result<LearningRows> {
+        let read = dataset.read(&self.datasets, caller, None, Admission::Refuse);
+        match read.await {
+            Ok(ReadRows { table, share, .. }) => Ok(LearningRows::Table(table, share)),
+            Err(too_large) if too_large.kind() == Kind::InvalidArgument => Err(unsorted),
+            Err(error) => Err(error.within("records")),
         }
     }
 

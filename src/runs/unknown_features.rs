@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::writers::Ticket;
+use super::commit::Write;
 use super::{Caller, RunId, Runs};
-use crate::error::{Error, Result, reason};
-use crate::store::{MAX_RECORD_BYTES, Store, Swap, key};
+use crate::error::Result;
+use crate::store::{MAX_RECORD_BYTES, PointerSwap, Record, Store, Swap, key, settle};
+use anomaly_detection::envelope::Envelope;
 use anomaly_detection::features::UnknownFeature;
 use anomaly_detection::pipeline::{Model, Scored};
 
@@ -46,30 +47,42 @@ impl Sighting {
 /// Features by their names.
 type Sightings = BTreeMap<String, Sighting>;
 
+const UNKNOWN_FEATURES: Envelope = Envelope {
+    what: "record of unknown features",
+    magic: *b"ANOM-UNK",
+    format: 1,
+};
+
+/// What is known of the unknown features of a run. That of another generation of the run says nothing any more.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Remembered {
+    generation: u64,
+    sightings: Sightings,
+}
+
 /// What was gathered and is not written yet, by the keys of the runs.
 #[derive(Debug, Default)]
-pub(super) struct Gathered(Mutex<HashMap<Vec<u8>, Sightings>>);
+pub(super) struct Gathered(Mutex<HashMap<Vec<u8>, Remembered>>);
 
 impl Gathered {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Sightings>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Remembered>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in what scoring a table has found, unless the run was deleted since the ticket was taken.
-    pub(super) fn note(&self, run_key: &[u8], ticket: &Ticket, scored: &Scored) {
+    /// Takes in what scoring a table has found with a model of this generation of the run.
+    pub(super) fn note(&self, run_key: &[u8], generation: u64, scored: &Scored) {
         if scored.known_of_unknown.is_empty() {
             return;
         }
         let now = now_ms();
         let mut gathered = self.lock();
-        // under the lock: a deletion announces itself before it forgets what was gathered
-        if ticket.check().is_err() {
-            return;
-        }
         if !gathered.contains_key(run_key) && gathered.len() >= MAX_RUNS {
             return;
         }
-        let sightings = gathered.entry(run_key.to_vec()).or_default();
+        let remembered = gathered.entry(run_key.to_vec()).or_default();
+        let Some(sightings) = remembered.of(generation) else {
+            return;
+        };
         for (name, feature) in scored.unknown_features.iter().zip(&scored.known_of_unknown) {
             let sighting = Sighting {
                 feature: feature.clone(),
@@ -87,9 +100,49 @@ impl Gathered {
 
     /// Forgets features of a run that are not unknown any more.
     fn forget_known(&self, run_key: &[u8], is_known: impl Fn(&str) -> bool) {
-        if let Some(sightings) = self.lock().get_mut(run_key) {
-            sightings.retain(|name, _| !is_known(name));
+        if let Some(remembered) = self.lock().get_mut(run_key) {
+            remembered.sightings.retain(|name, _| !is_known(name));
         }
+    }
+}
+
+impl Remembered {
+    /// What is known of this generation, once that of an older one is forgotten; `None` where a newer one is known.
+    fn of(&mut self, generation: u64) -> Option<&mut Sightings> {
+        if self.generation < generation {
+            *self = Self {
+                generation,
+                sightings: Sightings::new(),
+            };
+        }
+        (self.generation == generation).then_some(&mut self.sightings)
+    }
+
+    /// The record, from which leaves what does not fit.
+    fn encode(&mut self) -> Result<Record> {
+        loop {
+            let bytes = UNKNOWN_FEATURES.encode_bare(self)?;
+            if bytes.len() <= MAX_RECORD_BYTES {
+                return Ok(Record::new(bytes));
+            }
+            let sightings = &mut self.sightings;
+            let least = sightings
+                .iter()
+                .min_by_key(|(_, s)| (s.last_ms, s.feature.n_rows));
+            let Some(least) = least.map(|(name, _)| name.clone()) else {
+                return Ok(Record::new(bytes));
+            };
+            sightings.remove(&least);
+        }
+    }
+
+    /// Decodes and validates.
+    fn decode(bytes: &[u8]) -> Result<Self> {
+        let remembered: Self = UNKNOWN_FEATURES.decode_bare(bytes)?;
+        for sighting in remembered.sightings.values() {
+            sighting.feature.validate()?;
+        }
+        Ok(remembered)
     }
 }
 
@@ -109,57 +162,27 @@ fn now_ms() -> i64 {
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn encode(sightings: &mut Sightings) -> Result<Vec<u8>> {
-    loop {
-        let bytes = rmp_serde::to_vec_named(sightings).map_err(|error| {
-            Error::new(reason::INTERNAL, "unknown features cannot be encoded").because(error)
-        })?;
-        if bytes.len() <= MAX_RECORD_BYTES {
-            return Ok(bytes);
-        }
-        let least = sightings
-            .iter()
-            .min_by_key(|(_, s)| (s.last_ms, s.feature.n_rows));
-        let Some(least) = least.map(|(name, _)| name.clone()) else {
-            return Ok(bytes);
-        };
-        sightings.remove(&least);
-    }
-}
-
-fn decode(bytes: &[u8]) -> Result<Sightings> {
-    let damaged = || {
-        Error::new(
-            reason::DAMAGED_ARTIFACT,
-            "the record of unknown features is damaged",
-        )
-    };
-    let sightings: Sightings =
-        rmp_serde::from_slice(bytes).map_err(|error| damaged().because(error))?;
-    for sighting in sightings.values() {
-        sighting.feature.validate()?;
-    }
-    Ok(sightings)
-}
-
 impl<S: Store> Runs<S> {
     /// What is known of the features that a run's active model does not know, by name.
     pub async fn unknown_features(&self, caller: &Caller, run_id: &RunId) -> Result<Sightings> {
         let run_key = key::run_key(caller.owner, run_id.as_str());
-        let mut sightings = match self
-            .store
-            .get_pointer(&key::unknown_features_key(&run_key))
-            .await?
-        {
-            Some(pointer) => decode(&pointer.value)?,
-            None => Sightings::new(),
+        let generation = self.generation(&run_key).await?;
+        let key = key::unknown_features_key(&run_key);
+        let mut remembered = match self.store.get_pointer(&key).await? {
+            Some(pointer) => Remembered::decode(&pointer.value)?,
+            None => Remembered::default(),
         };
-        if let Some(more) = self.gathered.lock().get(&run_key) {
-            for (name, sighting) in more {
-                add(&mut sightings, name, sighting);
+        let Some(sightings) = remembered.of(generation) else {
+            return Ok(Sightings::new());
+        };
+        if let Some(more) = self.gathered.lock().get(&run_key)
+            && more.generation == generation
+        {
+            for (name, sighting) in &more.sightings {
+                add(sightings, name, sighting);
             }
         }
-        Ok(sightings)
+        Ok(remembered.sightings)
     }
 
     /// Writes what was gathered every few seconds, as long as there is someone who gathers.
@@ -178,85 +201,77 @@ impl<S: Store> Runs<S> {
 
     /// Writes what was gathered so far. What cannot be written is logged and gathered again.
     pub(super) async fn flush_unknown_features(&self) {
-        let gathered: Vec<(Vec<u8>, Sightings, Ticket)> = {
-            let mut gathered = self.gathered.lock();
-            // under the lock: a deletion before it has forgotten what was gathered, one after it is noticed
-            let entered = gathered.drain().map(|(run_key, sightings)| {
-                let ticket = self.writers.enter(&run_key);
-                (run_key, sightings, ticket)
-            });
-            entered.collect()
-        };
-        for (run_key, sightings, ticket) in gathered {
-            if let Err(error) = self.write_sightings(&run_key, &ticket, &sightings).await {
+        let gathered = std::mem::take(&mut *self.gathered.lock());
+        for (run_key, more) in gathered {
+            if let Err(error) = self.write_sightings(&run_key, &more).await {
                 tracing::warn!(%error, "what is known of unknown features cannot be written yet");
                 let mut gathered = self.gathered.lock();
                 let again = gathered.entry(run_key).or_default();
-                for (name, sighting) in &sightings {
-                    add(again, name, sighting);
+                if let Some(again) = again.of(more.generation) {
+                    for (name, sighting) in &more.sightings {
+                        add(again, name, sighting);
+                    }
                 }
             }
         }
     }
 
     /// Adds to what is stored, unless the run is deleted.
-    async fn write_sightings(
-        &self,
-        run_key: &[u8],
-        ticket: &Ticket,
-        more: &Sightings,
-    ) -> Result<()> {
+    async fn write_sightings(&self, run_key: &[u8], more: &Remembered) -> Result<()> {
         let key = key::unknown_features_key(run_key);
-        loop {
-            if self.store.get_pointer(run_key).await?.is_none() {
-                return Ok(());
-            }
-            let (mut sightings, revision) = match self.store.get_pointer(&key).await? {
-                Some(pointer) => (
-                    decode(&pointer.value).unwrap_or_default(),
-                    Some(pointer.revision),
-                ),
-                None => (Sightings::new(), None),
+        while self.is_generation(run_key, more.generation).await? {
+            let (mut remembered, revision) = match self.store.get_pointer(&key).await? {
+                Some(pointer) => (Remembered::decode(&pointer.value)?, Some(pointer.revision)),
+                None => (Remembered::default(), None),
             };
-            for (name, sighting) in more {
-                add(&mut sightings, name, sighting);
+            let Some(sightings) = remembered.of(more.generation) else {
+                break;
+            };
+            for (name, sighting) in &more.sightings {
+                add(sightings, name, sighting);
             }
-            if ticket.check().is_err() {
-                return Ok(());
-            }
-            let bytes = encode(&mut sightings)?;
-            if self.store.swap_pointer(&key, revision, Some(bytes)).await? == Swap::Done {
+            let swap = PointerSwap::put(&key, revision, remembered.encode()?);
+            if settle(&*self.store, &swap).await? == Swap::Done {
                 // a deletion that came between may not have seen it
-                if ticket.check().is_err() {
+                if !self.is_generation(run_key, more.generation).await? {
                     self.delete_unknown_features(run_key).await?;
                 }
-                return Ok(());
+                break;
             }
         }
+        Ok(())
+    }
+
+    /// Whether a run is there, in this generation.
+    async fn is_generation(&self, run_key: &[u8], generation: u64) -> Result<bool> {
+        let stored = self.stored(run_key).await?;
+        Ok(stored.is_some_and(|(run, _)| !run.is_deleted() && run.generation == generation))
     }
 
     /// Forgets what was remembered of features that a new version of a run knows, so that there is room for others.
-    pub(super) async fn forget_known_features(&self, run_key: &[u8], model: &Model) -> Result<()> {
+    pub(super) async fn forget_known_features(&self, write: &Write, model: &Model) -> Result<()> {
         let known: HashSet<&str> = {
             let features = model.features().schema.features();
             features.iter().map(String::as_str).collect()
         };
         self.gathered
-            .forget_known(run_key, |name| known.contains(name));
-        let key = key::unknown_features_key(run_key);
+            .forget_known(&write.key, |name| known.contains(name));
+        let key = key::unknown_features_key(&write.key);
         while let Some(pointer) = self.store.get_pointer(&key).await? {
-            let mut sightings = decode(&pointer.value)?;
+            let mut remembered = Remembered::decode(&pointer.value)?;
+            let Some(sightings) = remembered.of(write.generation) else {
+                break;
+            };
             let n_before = sightings.len();
             sightings.retain(|name, _| !known.contains(name.as_str()));
             if sightings.len() == n_before {
                 break;
             }
-            let left = match sightings.is_empty() {
-                true => None,
-                false => Some(encode(&mut sightings)?),
+            let swap = match sightings.is_empty() {
+                true => PointerSwap::remove(&key, pointer.revision),
+                false => PointerSwap::put(&key, Some(pointer.revision), remembered.encode()?),
             };
-            let swap = self.store.swap_pointer(&key, Some(pointer.revision), left);
-            if swap.await? == Swap::Done {
+            if settle(&*self.store, &swap).await? == Swap::Done {
                 break;
             }
         }
@@ -268,12 +283,8 @@ impl<S: Store> Runs<S> {
         self.gathered.forget(run_key);
         let key = key::unknown_features_key(run_key);
         while let Some(pointer) = self.store.get_pointer(&key).await? {
-            if self
-                .store
-                .swap_pointer(&key, Some(pointer.revision), None)
-                .await?
-                == Swap::Done
-            {
+            let swap = PointerSwap::remove(&key, pointer.revision);
+            if settle(&*self.store, &swap).await? == Swap::Done {
                 break;
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::commit::{Base, Outcome, Prepared, Write};
 use super::get::VersionSelector;
 use super::train::conflict;
-use super::{Caller, Described, Loaded, RequestId, RunId, Runs};
+use super::{Caller, Described, Loaded, ReadRows, RequestId, Rows, RunId, Runs};
 use crate::compute::Admission;
 use crate::error::Result;
 use crate::store::{Store, StoreError, key};
@@ -23,14 +23,20 @@ impl<S: Store> Runs<S> {
         caller: Caller,
         run_id: RunId,
         request_id: Option<RequestId>,
-        table: Table,
+        rows: Rows,
     ) -> Result<Described> {
+        let read = rows.read(&self.datasets, caller, None, Admission::Refuse);
+        let ReadRows {
+            table,
+            share: _share,
+            ..
+        } = read.await.map_err(|error| error.within("records"))?;
         let key = key::run_key(caller.owner, run_id.as_str());
-        let ticket = self.writers.enter(&key);
-        let _turn = ticket.update_turn().await;
+        let generation = self.generation(&key).await?;
+        let _turn = self.update_turns.wait(&key).await;
         let write = Arc::new(Write {
-            ticket,
             key,
+            generation,
             run_id,
             request_id,
         });
@@ -44,7 +50,9 @@ impl<S: Store> Runs<S> {
                 Ok(None) => continue,
                 Err(error) => {
                     // a run that was deleted meanwhile explains whatever is missing
-                    write.ticket.check()?;
+                    if let Some((record, _)) = self.stored(&write.key).await? {
+                        record.check_generation(write.generation)?;
+                    }
                     return Err(error);
                 }
             };
@@ -96,114 +104,136 @@ impl<S: Store> Runs<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    use tokio::sync::Notify;
-
     use super::*;
     use crate::compute::Compute;
+    use crate::datasets::Datasets;
     use crate::error::reason;
-    use crate::runs::TrainRows;
-    use crate::store::{
-        BlobName, BlobRef, EmbeddedStore, Entry, Pointer, Revision, StoreOptions, Swap,
-    };
-    use anomaly_detection::pipeline::TrainSpec;
+    use crate::runs::{RowIds, RowSource, RunOptions};
+    use crate::store::faulty::{Fault, Faulty};
+    use crate::store::{MemoryStore, TokenKey};
+    use anomaly_detection::pipeline::TrainingSpec;
 
-    /// A store whose reads of blobs can be held up.
-    struct HeldUp {
-        inner: EmbeddedStore,
-        holds: AtomicBool,
-        reached: Notify,
-        go: Notify,
+    type MemoryRuns = Arc<Runs<Faulty<MemoryStore>>>;
+
+    /// The runs in a store as two processes that share it have them.
+    fn two_processes() -> (MemoryRuns, MemoryRuns, Caller) {
+        let store = MemoryStore::new(&TokenKey::from_bytes([1; 32]));
+        let caller = Caller {
+            owner: store.token_hasher().anonymous(),
+            deadline: None,
+        };
+        let runs = |store| {
+            let compute = Compute::new(1, 4).expect("threads");
+            let store = Arc::new(Faulty::new(store));
+            let datasets = Datasets::new(Arc::clone(&store), compute.clone(), 1 << 20);
+            let options = RunOptions {
+                model_cache_bytes: 1 << 20,
+                reservoir_size: 10,
+            };
+            Runs::new(store, datasets, compute, options)
+        };
+        (runs(store.share()), runs(store), caller)
     }
 
-    impl Store for HeldUp {
-        type BlobWriter = <EmbeddedStore as Store>::BlobWriter;
+    fn run_id() -> RunId {
+        RunId::parse("run").expect("valid")
+    }
 
-        async fn begin_blob(&self) -> Result<Self::BlobWriter, StoreError> {
-            self.inner.begin_blob().await
+    fn rows() -> Rows {
+        let table = Table::from_row_major(None, 1, vec![1.0, 2.0, 4.0]).expect("valid");
+        Rows {
+            source: RowSource::Table(table),
+            ids: RowIds::None,
         }
-        async fn open_blob(&self, blob: &BlobRef) -> Result<std::fs::File, StoreError> {
-            self.inner.open_blob(blob).await
-        }
-        async fn put_blob(&self, bytes: Vec<u8>) -> Result<BlobRef, StoreError> {
-            self.inner.put_blob(bytes).await
-        }
-        async fn get_blob(&self, blob: &BlobRef) -> Result<Vec<u8>, StoreError> {
-            if self.holds.load(Ordering::SeqCst) {
-                self.reached.notify_one();
-                self.go.notified().await;
-            }
-            self.inner.get_blob(blob).await
-        }
-        async fn delete_blob(&self, name: BlobName) -> Result<(), StoreError> {
-            self.inner.delete_blob(name).await
-        }
-        async fn list_blobs(&self) -> Result<Vec<BlobName>, StoreError> {
-            self.inner.list_blobs().await
-        }
-        async fn get_pointer(&self, key: &[u8]) -> Result<Option<Pointer>, StoreError> {
-            self.inner.get_pointer(key).await
-        }
-        async fn swap_pointer(
-            &self,
-            key: &[u8],
-            expected: Option<Revision>,
-            value: Option<Vec<u8>>,
-        ) -> Result<Swap, StoreError> {
-            self.inner.swap_pointer(key, expected, value).await
-        }
-        async fn scan(
-            &self,
-            prefix: &[u8],
-            after: Option<&[u8]>,
-            limit: usize,
-        ) -> Result<Vec<Entry>, StoreError> {
-            self.inner.scan(prefix, after, limit).await
-        }
+    }
+
+    async fn train(runs: &MemoryRuns, caller: Caller) -> Result<Described> {
+        let spec = TrainingSpec::default();
+        runs.train(caller, run_id(), None, spec, Some(rows())).await
     }
 
     #[tokio::test]
-    async fn an_update_whose_run_is_deleted_before_it_reads_the_reservoir_says_so() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let inner = EmbeddedStore::open(folder.path(), StoreOptions::default()).expect("opens");
-        let caller = Caller {
-            owner: inner.token_hasher().anonymous(),
-            deadline: None,
-        };
-        let store = HeldUp {
-            inner,
-            holds: AtomicBool::new(false),
-            reached: Notify::new(),
-            go: Notify::new(),
-        };
-        let compute = Compute::new(1, 4).expect("threads");
-        let runs = Runs::new(Arc::new(store), compute, 1 << 20);
-        let run_id = RunId::parse("run").expect("valid");
-        let table = Table::from_row_major(None, 1, vec![1.0, 2.0, 4.0]).expect("valid");
-        let spec = TrainSpec {
-            reservoir_size: 10,
-            ..TrainSpec::default()
-        };
-        runs.train(
-            caller,
-            run_id.clone(),
-            None,
-            spec,
-            TrainRows::Table(table.clone(), None),
-        )
-        .await
-        .expect("trains");
-
-        runs.store.holds.store(true, Ordering::SeqCst);
+    async fn an_update_says_that_another_process_has_deleted_its_run() {
+        let (runs, other, caller) = two_processes();
+        train(&runs, caller).await.expect("trains");
+        runs.store.hold_reads();
         let update = tokio::spawn({
-            let (runs, run_id) = (Arc::clone(&runs), run_id.clone());
-            async move { runs.update(caller, run_id, None, table).await }
+            let runs = Arc::clone(&runs);
+            async move { runs.update(caller, run_id(), None, rows()).await }
         });
-        runs.store.reached.notified().await;
-        runs.delete(caller, run_id).await.expect("is there");
-        runs.store.go.notify_one();
+        runs.store.reached().await;
+        other.delete(caller, run_id()).await.expect("is there");
+        runs.store.go();
         let error = update.await.expect("joined").expect_err("was deleted");
         assert_eq!(error.reason(), reason::RUN_DELETED);
+
+        // neither is it brought back by what began before, nor is a number given again
+        let page = runs.list(caller, None, 10).await.expect("lists");
+        assert!(page.runs.is_empty() && !page.more);
+        let again = runs.update(caller, run_id(), None, rows()).await;
+        let error = again.expect_err("is deleted");
+        assert_eq!(error.reason(), reason::RUN_NOT_FOUND);
+        let described = train(&other, caller).await.expect("trains");
+        assert_eq!(described.version.version, 2);
+        assert_eq!(described.kept_versions, [2]);
+    }
+
+    #[tokio::test]
+    async fn a_version_is_stored_once_although_its_swap_told_no_outcome() {
+        let (runs, other, caller) = two_processes();
+        for (fault, version) in [(Fault::UnknownButDone, 1), (Fault::UnknownAndNotDone, 2)] {
+            runs.store.inject([fault, Fault::Unavailable]);
+            let described = train(&runs, caller).await.expect("settled");
+            assert_eq!(described.version.version, version);
+            let kept: Vec<u64> = (1..=version).collect();
+            assert_eq!(described.kept_versions, kept);
+        }
+        // another process comes over it before the swap is repeated
+        runs.store.inject([Fault::UnknownButDone]);
+        let (first, ()) = tokio::join!(train(&runs, caller), async {
+            while other
+                .record(&caller, &run_id())
+                .await
+                .expect("is there")
+                .active
+                < 3
+            {
+                tokio::task::yield_now().await;
+            }
+            other
+                .update(caller, run_id(), None, rows())
+                .await
+                .expect("updates");
+        });
+        let first = first.expect("its version is there");
+        assert_eq!(first.version.version, 3);
+        let now = other.record(&caller, &run_id()).await.expect("is there");
+        assert_eq!(now.last_version, 4);
+    }
+
+    #[tokio::test]
+    async fn a_deletion_that_told_no_outcome_is_settled() {
+        let (runs, other, caller) = two_processes();
+        train(&runs, caller).await.expect("trains");
+        runs.store.inject([Fault::UnknownButDone]);
+        let n_versions = runs.delete(caller, run_id()).await.expect("settled");
+        assert_eq!(n_versions, 1);
+        drop(runs);
+        let n_left = other.store.sweep().await.expect("reachable");
+        assert_eq!(n_left, 0, "blobs are left behind");
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_away_is_unavailable_and_nothing_is_left_behind() {
+        let (runs, other, caller) = two_processes();
+        runs.store.inject([Fault::Unavailable]);
+        let error = train(&runs, caller).await.expect_err("away");
+        assert_eq!(error.reason(), reason::UNAVAILABLE);
+        let page = runs.list(caller, None, 10).await.expect("lists");
+        assert!(page.runs.is_empty());
+        drop(runs);
+        assert_eq!(other.store.sweep().await.expect("reachable"), 0);
+        let described = train(&other, caller).await.expect("is back");
+        assert_eq!(described.version.version, 1);
     }
 }

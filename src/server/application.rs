@@ -9,13 +9,13 @@ use tonic::service::Routes;
 use super::{Bound, ServeError, Server, bytes};
 use crate::compute::Compute;
 use crate::config::Config;
-use crate::datasets::{self, Datasets};
+use crate::datasets::Datasets;
 use crate::error::{Error, chain};
 use crate::proto::v1::anomaly_service_server::AnomalyServiceServer;
 use crate::proto::v1::dataset_service_server::DatasetServiceServer;
-use crate::runs::{self, Runs};
+use crate::runs::{RunOptions, Runs};
 use crate::service::{AnomalyGrpc, DatasetGrpc};
-use crate::store::{self, EmbeddedStore, StoreError, StoreOptions};
+use crate::store::{EmbeddedStore, Store, StoreError, StoreOptions};
 use crate::telemetry::Metrics;
 
 /// Why the application could not start, or stopped.
@@ -34,16 +34,16 @@ pub enum ApplicationError {
 }
 
 /// An application that listens and does not serve yet.
-pub struct Application {
+pub struct Application<S = EmbeddedStore> {
     bound: Bound,
-    store: Arc<EmbeddedStore>,
-    runs: Arc<Runs<EmbeddedStore>>,
-    datasets: Arc<Datasets<EmbeddedStore>>,
+    store: Arc<S>,
+    runs: Arc<Runs<S>>,
+    datasets: Arc<Datasets<S>>,
     config: Config,
 }
 
 impl Application {
-    /// Opens the store, sweeps what a crash left behind, and listens.
+    /// Listens, and opens the store in the folder that the configuration names.
     ///
     /// # Errors
     /// When the store is in use or damaged, or an address cannot be listened on.
@@ -58,13 +58,34 @@ impl Application {
         let store = tokio::task::spawn_blocking(move || EmbeddedStore::open(&folder, options))
             .await
             .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        Self::join(bound, store, config).await
+    }
+}
+
+impl<S: Store> Application<S> {
+    /// Listens, over a store that is open already. What the configuration says of the store is left aside: its folder, and the
+    /// key of tokens.
+    ///
+    /// # Errors
+    /// When the store cannot be reached or is damaged, or an address cannot be listened on.
+    pub async fn with_store(config: Config, store: S) -> Result<Self, ApplicationError> {
+        Self::join(Server::bind(&config).await?, store, config).await
+    }
+
+    async fn join(bound: Bound, store: S, config: Config) -> Result<Self, ApplicationError> {
         let compute = Compute::new(config.compute_threads, config.compute_queue)?;
-        sweep(&store).await?;
+        let n_swept = store.sweep().await?;
+        if n_swept > 0 {
+            tracing::info!(n_swept, "deleted what unfinished writes left behind");
+        }
         let store = Arc::new(store);
-        let model_cache_bytes = config.model_cache_bytes.as_u64();
-        let runs = Runs::new(Arc::clone(&store), compute.clone(), model_cache_bytes);
         let max_dataset_bytes = config.max_dataset_bytes.as_u64();
-        let datasets = Datasets::new(Arc::clone(&store), compute, max_dataset_bytes);
+        let datasets = Datasets::new(Arc::clone(&store), compute.clone(), max_dataset_bytes);
+        let options = RunOptions {
+            model_cache_bytes: config.model_cache_bytes.as_u64(),
+            reservoir_size: config.reservoir_size,
+        };
+        let runs = Runs::new(Arc::clone(&store), Arc::clone(&datasets), compute, options);
         Ok(Self {
             bound,
             store,
@@ -101,12 +122,7 @@ impl Application {
         } = self;
         let max_message_bytes = bytes(config.max_message_bytes);
         let metrics = Arc::new(Metrics::new());
-        let anomaly = AnomalyGrpc::new(
-            Arc::clone(&runs),
-            Arc::clone(&datasets),
-            Arc::clone(&metrics),
-            config.reservoir_size,
-        );
+        let anomaly = AnomalyGrpc::new(Arc::clone(&runs), Arc::clone(&metrics));
         let anomaly = AnomalyServiceServer::new(anomaly)
             .max_decoding_message_size(max_message_bytes)
             .max_encoding_message_size(usize::MAX);
@@ -135,19 +151,4 @@ impl Application {
             .ok();
         failure.map_or(Ok(()), |error| Err(error.into()))
     }
-}
-
-/// Deletes the blobs that nothing refers to: what a crash left behind. Before anything is served. Every room that refers to
-/// blobs must have its say here.
-async fn sweep(store: &EmbeddedStore) -> Result<(), ApplicationError> {
-    let mut referenced = runs::referenced_blobs(store).await?;
-    referenced.extend(datasets::referenced_blobs(store).await?);
-    let n_swept = store::sweep(store, &referenced).await?;
-    if n_swept > 0 {
-        tracing::info!(
-            blobs = n_swept,
-            "deleted what unfinished writes left behind"
-        );
-    }
-    Ok(())
 }

@@ -9,6 +9,7 @@ mod connection;
 mod health;
 mod layer;
 mod listener;
+mod methods;
 mod metrics;
 mod preface;
 mod reflection;

@@ -4,112 +4,58 @@ use std::sync::Arc;
 
 use tonic::{Extensions, Request, Response, Status, Streaming};
 
-use super::convert::prediction::{Answer, Detail};
-use super::convert::records::{self, Input};
-use super::convert::train;
-use super::dataset_tables::{DatasetTables, MAX_HELD_CELLS};
-use super::feed::Feed;
+use super::convert::answer_options::{AnswerOptions, ListedRows};
+use super::convert::prediction::Answer;
+use super::convert::{records, training, version};
+use super::predict_dataset::Pages;
 use super::status::answer;
-use super::{page, predict_stream};
+use super::{page, predict_dataset, predict_stream};
 use crate::caller::Deadline;
 use crate::compute::Admission;
-use crate::datasets::Datasets;
-use crate::error::{Error, Kind, Result, reason};
+use crate::error::{Error, Result, reason};
+use crate::proto::v1;
 use crate::proto::v1::anomaly_service_server::AnomalyService;
 use crate::proto::v1::{
     DeleteRunRequest, DeleteRunResponse, GetModelRequest, GetModelResponse, ListModelsRequest,
-    ListModelsResponse, PredictRequest, PredictResponse, PredictStreamRequest,
-    PredictStreamResponse, TrainRequest, TrainResponse, UpdateRequest, UpdateResponse,
+    ListModelsResponse, PredictDatasetRequest, PredictRequest, PredictResponse,
+    PredictStreamRequest, PredictStreamResponse, TrainRequest, TrainResponse, UpdateRequest,
+    UpdateResponse,
 };
-use crate::runs::{Caller, RequestId, RunId, Runs, TrainRows, VersionSelector};
+use crate::runs::{Caller, RequestId, RunId, Runs, VersionSelector};
 use crate::store::{Owner, Store};
 use crate::telemetry::Metrics;
-use anomaly_detection::pipeline::{TableSource as _, TrainSpec};
-use anomaly_detection::table::MAX_CELLS;
+use anomaly_detection::pipeline::Model;
 
 /// The service over the runs of a store.
 #[derive(Debug)]
 pub struct AnomalyGrpc<S> {
     runs: Arc<Runs<S>>,
-    datasets: Arc<Datasets<S>>,
     metrics: Arc<Metrics>,
-    reservoir_size: usize,
 }
 
 impl<S: Store> AnomalyGrpc<S> {
-    /// A service over runs, which learn from and score datasets, too; `metrics` counts what predictions find.
-    /// `reservoir_size` is how many raw rows each model keeps for updates.
-    pub fn new(
-        runs: Arc<Runs<S>>,
-        datasets: Arc<Datasets<S>>,
-        metrics: Arc<Metrics>,
-        reservoir_size: usize,
-    ) -> Self {
-        Self {
-            runs,
-            datasets,
-            metrics,
-            reservoir_size,
-        }
+    /// A service over runs; `metrics` counts what predictions find.
+    pub fn new(runs: Arc<Runs<S>>, metrics: Arc<Metrics>) -> Self {
+        Self { runs, metrics }
     }
 
-    /// The rows that a training learns from. A large dataset is walked over where the detector can learn so.
-    async fn rows_to_train(
+    /// The model of the version to train alike, where one is named.
+    async fn like(
         &self,
         caller: Caller,
-        spec: &TrainSpec,
-        input: Option<Input>,
-    ) -> Result<TrainRows> {
-        let Some(input) = input else {
-            return Ok(TrainRows::None);
-        };
-        let mut draw = spec.draw();
-        if let Input::Dataset(id, known_texts) = &input {
-            let at_id = |error: Error| error.at("records.dataset_id");
-            let open = self.datasets.open(&caller, id).await.map_err(at_id)?;
-            let tables = DatasetTables::new(open, known_texts);
-            let n_rows = tables.n_rows();
-            draw = draw.filter(|draw| draw.n < n_rows);
-            let n_cells = tables.n_cells(draw.map_or(n_rows, |draw| draw.n));
-            if draw.is_none() && n_cells > MAX_HELD_CELLS && spec.detector.can_stream() {
-                let share = self
-                    .datasets
-                    .reader_share(tables.summary(), Admission::Refuse)
-                    .await?;
-                return Ok(TrainRows::Tables(Box::new(tables), share));
-            }
-            if n_cells > MAX_CELLS as u64 {
-                return Err(match draw {
-                    Some(draw) => Error::field(
-                        "sample_rows",
-                        format!(
-                            "{} rows of the dataset {:?} are {n_cells} values, more than the {MAX_CELLS} that can be held; give \
-                             fewer sample_rows",
-                            draw.n,
-                            id.as_str()
-                        ),
-                    ),
-                    None => {
-                        let dataset = format!("the dataset {:?}", id.as_str());
-                        at_id(spec.detector.cannot_stream().during(&dataset))
-                    }
-                });
-            }
+        run_id: &RunId,
+        version: Option<v1::VersionSelector>,
+    ) -> Result<Option<Arc<Model>>> {
+        if version.is_none() {
+            return Ok(None);
         }
-        let (table, share) = input
-            .table(&self.datasets, caller, draw, Admission::Refuse)
-            .await?;
-        Ok(TrainRows::Table(table, share))
-    }
-
-    /// The rows of a dataset as a whole, which training sorts. Fails with `unsorted` where they are too many to be held.
-    async fn held(&self, caller: Caller, dataset: Input, unsorted: Error) -> Result<TrainRows> {
-        let whole = dataset.table(&self.datasets, caller, None, Admission::Refuse);
-        match whole.await {
-            Ok((table, share)) => Ok(TrainRows::Table(table, share)),
-            Err(too_large) if too_large.kind() == Kind::InvalidArgument => Err(unsorted),
-            Err(error) => Err(error),
-        }
+        let version = version::receive(version, "like_version")?;
+        let scorer = self.runs.scorer(caller, run_id.clone(), version).await;
+        let scorer = scorer.map_err(|error| match error.reason() {
+            reason::VERSION_NOT_FOUND => error.at("like_version"),
+            _ => error,
+        })?;
+        Ok(Some(scorer.model))
     }
 }
 
@@ -122,43 +68,22 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         answer(async {
             let caller = caller(request.extensions())?;
             let request = request.into_inner();
-            let run_id = RunId::parse(request.run_id.clone())?;
-            let request_id = RequestId::parse(request.request_id.clone())?;
-            if let Some(described) = self
-                .runs
-                .made_before(&caller, &run_id, request_id.as_ref())
-                .await?
-            {
-                return Ok(TrainResponse {
-                    model: Some(described.into()),
-                });
-            }
-            let like = match request.like_version {
-                None => None,
-                Some(version) => {
-                    let selector = selector(version);
-                    let scorer = self.runs.scorer(caller, run_id.clone(), selector).await?;
-                    Some(scorer.model)
+            let run_id = RunId::parse(request.run_id)?;
+            let id = RequestId::parse(request.request_id)?;
+            let made_before = self.runs.made_before(&caller, &run_id, id.as_ref()).await?;
+            let described = match made_before {
+                Some(described) => described,
+                None => {
+                    let like = self.like(caller, &run_id, request.like_version).await?;
+                    let like = like.as_deref();
+                    let known_texts = like.map(Model::text_columns).unwrap_or_default();
+                    let rows = records::optional(request.records, &known_texts)?;
+                    let spec = request.spec.unwrap_or_default();
+                    let spec = training::receive(spec, like.map(Model::spec));
+                    let spec = spec.map_err(|error| error.within("spec"))?;
+                    let trained = self.runs.train(caller, run_id, id, spec, rows).await;
+                    trained.map_err(in_spec)?
                 }
-            };
-            let (spec, input) = train::receive(request, like.as_deref(), self.reservoir_size)?;
-            // before a dataset is read for nothing
-            spec.check_request(input.is_some())?;
-            let dataset = match &input {
-                Some(Input::Dataset(id, texts)) => Some(Input::Dataset(id.clone(), texts.clone())),
-                _ => None,
-            };
-            let rows = self.rows_to_train(caller, &spec, input).await?;
-            let train = |rows| {
-                let (run_id, request_id) = (run_id.clone(), request_id.clone());
-                self.runs
-                    .train(caller, run_id, request_id, spec.clone(), rows)
-            };
-            let described = match (train(rows).await, dataset) {
-                (Err(unsorted), Some(dataset)) if unsorted.reason() == reason::UNSORTED_ROWS => {
-                    train(self.held(caller, dataset, unsorted).await?).await?
-                }
-                (outcome, _) => outcome?,
             };
             Ok(TrainResponse {
                 model: Some(described.into()),
@@ -175,43 +100,19 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
             let caller = caller(request.extensions())?;
             let request = request.into_inner();
             let run_id = RunId::parse(request.run_id)?;
-            let scorer = self
-                .runs
-                .scorer(caller, run_id, selector(request.version))
-                .await?;
-            let input = records::required(request.records, &scorer.model.text_columns())?;
-            let default = |n_rows: u64| match n_rows {
-                1 => Detail::Full,
-                _ => Detail::Scores,
-            };
-            if let Input::Dataset(id, known_texts) = input {
-                let pieces = self
-                    .datasets
-                    .pieces(&caller, &id, &known_texts, Admission::Refuse)
-                    .await
-                    .map_err(|error| error.at("records.dataset_id"))?;
-                let detail = Detail::receive(request.detail, default(pieces.n_rows()))?;
-                let answer = Answer::new(scorer.clone(), detail, None);
-                answer.check_room(pieces.n_rows())?;
-                let feed = Feed::new(caller, scorer, answer);
-                let answer = feed.of_dataset(pieces).await?;
-                self.metrics.count(answer.counts());
-                return Ok(answer.into());
-            }
-            let (table, _share) = input
-                .table(&self.datasets, caller, None, Admission::Refuse)
-                .await?;
-            let detail = Detail::receive(request.detail, default(table.n_rows() as u64))?;
-            let mut answer = Answer::new(scorer.clone(), detail, None);
-            answer.check_room(table.n_rows() as u64)?;
-            let with_details = answer.wants_details();
-            let scored = scorer
-                .submit(Admission::Refuse, table, None, with_details)
-                .await?
-                .await?;
-            answer.add(scored)?;
-            self.metrics.count(answer.counts());
-            Ok(answer.into())
+            let version = version::receive(request.version, "version")?;
+            let options = AnswerOptions::try_from(request.answer);
+            let options = options.map_err(|error| error.within("answer"))?;
+            let scorer = self.runs.scorer(caller, run_id, version).await?;
+            let rows = records::required(request.records, &scorer.model.text_columns())?;
+            let predictions = Answer::new(scorer.clone(), options, ListedRows::All);
+            let mut feed = self.runs.feed(caller, scorer, predictions);
+            feed.push(rows, Admission::Refuse).await?;
+            let predictions = feed.finish().await?;
+            self.metrics.count(predictions.counts());
+            Ok(PredictResponse {
+                predictions: Some(predictions.into()),
+            })
         })
         .await
     }
@@ -223,10 +124,26 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         answer(async {
             let caller = caller(request.extensions())?;
             let messages = request.into_inner();
-            let answer =
-                predict_stream::score(&self.runs, &self.datasets, caller, messages).await?;
-            self.metrics.count(answer.counts());
-            Ok(answer.into())
+            let predictions = predict_stream::score(&self.runs, caller, messages).await?;
+            self.metrics.count(predictions.counts());
+            Ok(PredictStreamResponse {
+                predictions: Some(predictions.into()),
+            })
+        })
+        .await
+    }
+
+    type PredictDatasetStream = Pages;
+
+    async fn predict_dataset(
+        &self,
+        request: Request<PredictDatasetRequest>,
+    ) -> Result<Response<Pages>, Status> {
+        answer(async {
+            let caller = caller(request.extensions())?;
+            let request = request.into_inner();
+            let metrics = Arc::clone(&self.metrics);
+            Ok(predict_dataset::pages(&self.runs, caller, request, metrics).await?)
         })
         .await
     }
@@ -239,25 +156,19 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
             let caller = caller(request.extensions())?;
             let request = request.into_inner();
             let run_id = RunId::parse(request.run_id)?;
-            let request_id = RequestId::parse(request.request_id)?;
-            if let Some(described) = self
-                .runs
-                .made_before(&caller, &run_id, request_id.as_ref())
-                .await?
-            {
-                return Ok(UpdateResponse {
-                    model: Some(described.into()),
-                });
-            }
-            let active = self
-                .runs
-                .scorer(caller, run_id.clone(), VersionSelector::Active)
-                .await?;
-            let input = records::required(request.records, &active.model.text_columns())?;
-            let (table, _share) = input
-                .table(&self.datasets, caller, None, Admission::Refuse)
-                .await?;
-            let described = self.runs.update(caller, run_id, request_id, table).await?;
+            let id = RequestId::parse(request.request_id)?;
+            let made_before = self.runs.made_before(&caller, &run_id, id.as_ref()).await?;
+            let described = match made_before {
+                Some(described) => described,
+                None => {
+                    let active = self
+                        .runs
+                        .scorer(caller, run_id.clone(), VersionSelector::Active);
+                    let known_texts = active.await?.model.text_columns();
+                    let rows = records::required(request.records, &known_texts)?;
+                    self.runs.update(caller, run_id, id, rows).await?
+                }
+            };
             Ok(UpdateResponse {
                 model: Some(described.into()),
             })
@@ -293,10 +204,8 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
             let caller = caller(request.extensions())?;
             let request = request.into_inner();
             let run_id = RunId::parse(request.run_id)?;
-            let described = self
-                .runs
-                .describe(caller, run_id.clone(), selector(request.version))
-                .await?;
+            let version = version::receive(request.version, "version")?;
+            let described = self.runs.describe(caller, run_id.clone(), version).await?;
             let mut unknown = self.runs.unknown_features(&caller, &run_id).await?;
             let known = described.model.features().schema.features();
             unknown.retain(|name, _| !known.contains(name));
@@ -334,9 +243,10 @@ pub(super) fn caller(extensions: &Extensions) -> Result<Caller> {
     })
 }
 
-pub(super) fn selector(version: u64) -> VersionSelector {
-    match version {
-        0 => VersionSelector::Active,
-        number => VersionSelector::Number(number),
+/// An error of training with its field below the spec, unless it is one of the records.
+fn in_spec(error: Error) -> Error {
+    match error.field_path() {
+        Some(field) if field == "records" || field.starts_with("records.") => error,
+        _ => error.within("spec"),
     }
 }

@@ -3,9 +3,8 @@
 mod anomaly;
 mod convert;
 mod dataset;
-mod dataset_tables;
-mod feed;
 mod page;
+mod predict_dataset;
 mod predict_stream;
 pub mod status;
 

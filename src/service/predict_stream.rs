@@ -4,27 +4,20 @@
 
 use tonic::Streaming;
 
-use super::convert::prediction::{Answer, Detail};
-use super::convert::records;
-use super::feed::Feed;
+use super::convert::answer_options::{AnswerOptions, ListedRows};
+use super::convert::prediction::Answer;
+use super::convert::{records, version};
 use super::status::Failure;
-use crate::datasets::Datasets;
+use crate::compute::Admission;
 use crate::error::{Error, Result, reason};
 use crate::proto::v1::predict_stream_request::Part;
 use crate::proto::v1::{PredictStreamHeader, PredictStreamRequest};
-use crate::runs::{Caller, RunId, Runs};
+use crate::runs::{Caller, Feed, RunId, Runs};
 use crate::store::Store;
-
-/// How many results an answer lists when the header does not say.
-const DEFAULT_MAX_RESULTS: usize = 100_000;
-
-/// The most results that a header may ask for: 8 MB of scores.
-const MAX_RESULTS: usize = 1_000_000;
 
 /// Scores a stream.
 pub(super) async fn score<S: Store>(
     runs: &Runs<S>,
-    datasets: &Datasets<S>,
     caller: Caller,
     mut messages: Streaming<PredictStreamRequest>,
 ) -> Result<Answer, Failure> {
@@ -48,9 +41,13 @@ pub(super) async fn score<S: Store>(
         match message.part {
             Some(Part::Records(records)) => {
                 let known_texts = feed.scorer().model.text_columns();
-                let input = records::required(Some(records), &known_texts);
-                let input = input.map_err(|error| feed.located(error))?;
-                feed.push(datasets, input).await?;
+                let rows = records::required(Some(records), &known_texts);
+                let rows = rows.map_err(|error| feed.located(error))?;
+                let pushed = feed.push(rows, Admission::Wait).await;
+                pushed.map_err(|error| match error.reason() {
+                    reason::ANSWER_TOO_LARGE => error.within("header"),
+                    _ => error,
+                })?;
             }
             Some(Part::End(end)) => break end,
             Some(Part::Header(_)) => {
@@ -79,24 +76,16 @@ async fn open<S: Store>(
     runs: &Runs<S>,
     caller: Caller,
     header: PredictStreamHeader,
-) -> Result<Feed> {
-    let run_id = RunId::parse(header.run_id)?;
-    let detail = Detail::receive(header.detail, Detail::Anomalies)?;
-    let max_results = match header.max_results {
-        None => DEFAULT_MAX_RESULTS,
-        Some(given) if (1..=MAX_RESULTS).contains(&(given as usize)) => given as usize,
-        Some(given) => {
-            return Err(Error::field(
-                "header.max_results",
-                format!("max_results is {given}; it must be from 1 to {MAX_RESULTS}"),
-            ));
-        }
-    };
-    let scorer = runs
-        .scorer(caller, run_id, super::anomaly::selector(header.version))
-        .await?;
-    let answer = Answer::new(scorer.clone(), detail, Some(max_results));
-    Ok(Feed::new(caller, scorer, answer))
+) -> Result<Feed<S, Answer>> {
+    let in_header = |error: Error| error.within("header");
+    let run_id = RunId::parse(header.run_id).map_err(in_header)?;
+    let version = version::receive(header.version, "version").map_err(in_header)?;
+    let options = AnswerOptions::try_from(header.answer);
+    let options = options.map_err(|error| in_header(error.within("answer")))?;
+    let scorer = runs.scorer(caller, run_id, version).await;
+    let scorer = scorer.map_err(in_header)?;
+    let answer = Answer::new(scorer.clone(), options, ListedRows::Anomalies).with_scores();
+    Ok(runs.feed(caller, scorer, answer))
 }
 
 fn out_of_order(message: &str) -> Error {

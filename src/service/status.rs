@@ -15,7 +15,7 @@ pub const DOMAIN: &str = "anomalyd";
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// The key of the request's id in the metadata of `ErrorInfo`.
-const REQUEST_ID: &str = "request_id";
+const CALL_ID: &str = "request_id";
 
 /// Long enough for any message that helps, short enough for the header limits of clients.
 const MAX_MESSAGE_BYTES: usize = 1024;
@@ -100,12 +100,11 @@ pub fn with_reason(code: Code, reason: &str, message: impl Into<String>) -> Stat
     Status::with_error_details(code, message, details)
 }
 
-/// The same status, with the request's id in the metadata of its `ErrorInfo`, if it has one.
-pub fn with_request_id(status: &Status, request_id: &str) -> Status {
+/// The same status, with the id of its call in the metadata of its `ErrorInfo`, if it has one.
+pub fn with_call_id(status: &Status, call_id: &str) -> Status {
     let mut details = status.get_error_details();
     if let Some(mut info) = details.error_info().cloned() {
-        info.metadata
-            .insert(REQUEST_ID.to_owned(), request_id.to_owned());
+        info.metadata.insert(CALL_ID.to_owned(), call_id.to_owned());
         details.set_error_info(info.reason, info.domain, info.metadata);
     }
     Status::with_error_details_and_metadata(
@@ -237,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_request_id_is_added_and_nothing_is_lost() {
-        let status = with_request_id(&of(Error::field("run_id", "is empty")), "r-1");
+        let status = with_call_id(&of(Error::field("run_id", "is empty")), "r-1");
         let details = status.get_error_details();
         assert_eq!(
             details.error_info().expect("info").metadata["request_id"],

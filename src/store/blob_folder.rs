@@ -93,7 +93,7 @@ impl BlobFolder {
         check_hash(blob, hash.finalize().into())
     }
 
-    /// Deletes a blob, if it exists. Not durable by itself: one that comes back after power loss is swept at the next start.
+    /// Deletes a blob, if it exists. Not durable by itself: one that comes back after power loss is swept.
     pub(super) fn delete(&self, name: BlobName) -> Result<(), StoreError> {
         files::remove_if_exists(&self.path(name))
             .map(|_| ())

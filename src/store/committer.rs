@@ -19,6 +19,8 @@ pub(super) struct Committer {
     requests: Mutex<Requests>,
     wake: Condvar,
     progress: watch::Sender<Progress>,
+    /// Whose failure stands for that of the whole store, if it is not this one.
+    main: Option<Arc<Committer>>,
 }
 
 #[derive(Debug)]
@@ -80,10 +82,15 @@ impl Committer {
 
     /// Ends all service for this reason. The first reason stands.
     pub(super) fn fail(&self, cause: &str) {
+        if let Some(main) = &self.main {
+            main.fail(cause);
+        }
         self.progress.send_if_modified(|progress| {
             let first = progress.failed.is_none();
             if first {
-                tracing::error!(cause, "the store has failed and serves nothing any more");
+                if self.main.is_none() {
+                    tracing::error!(cause, "the store has failed and serves nothing any more");
+                }
                 progress.failed = Some(cause.into());
             }
             first
@@ -153,9 +160,10 @@ pub(super) struct CommitterThread {
 
 impl CommitterThread {
     /// Starts the thread of a database whose writes up to number `durable` are durable. `flush` returns once everything
-    /// applied before it was called is durable.
+    /// applied before it was called is durable. `main` is told when this one fails.
     pub(super) fn start(
         durable: u64,
+        main: Option<Arc<Committer>>,
         flush: impl FnMut() -> Result<(), StoreError> + Send + 'static,
     ) -> io::Result<Self> {
         let committer = Arc::new(Committer {
@@ -168,6 +176,7 @@ impl CommitterThread {
                 durable,
                 failed: None,
             }),
+            main,
         });
         let thread = thread::Builder::new().name("committer".into()).spawn({
             let committer = committer.clone();
@@ -208,7 +217,7 @@ mod tests {
     async fn one_flush_serves_everyone_who_came_before_it_began() {
         let (begun, begins) = mpsc::channel();
         let (go, may_go) = mpsc::channel();
-        let thread = CommitterThread::start(0, move || {
+        let thread = CommitterThread::start(0, None, move || {
             begun.send(()).expect("the test listens");
             may_go.recv().expect("the test answers");
             Ok(())
@@ -235,7 +244,7 @@ mod tests {
     #[tokio::test]
     async fn a_failed_flush_fails_everyone_for_ever() {
         for panics in [false, true] {
-            let thread = CommitterThread::start(0, move || {
+            let thread = CommitterThread::start(0, None, move || {
                 assert!(!panics, "a flush may panic");
                 Err(StoreError::io("flush")(io::Error::other("disk gone")))
             })
@@ -257,9 +266,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_main_one_fails_with_another() {
+        let main = CommitterThread::start(0, None, || Ok(())).expect("a thread");
+        let committer = main.committer().clone();
+        let other = CommitterThread::start(0, Some(committer.clone()), || {
+            Err(StoreError::io("flush")(io::Error::other("disk gone")))
+        })
+        .expect("a thread");
+        other.committer().request(1);
+        let why = committer.failed().await.to_string();
+        assert!(why.contains("disk gone"), "{why}");
+        assert!(other.committer().durable(1).await.is_err());
+    }
+
+    #[tokio::test]
     async fn dropping_the_thread_flushes_what_was_requested() {
         let flushes = Arc::new(AtomicU64::new(0));
-        let thread = CommitterThread::start(0, {
+        let thread = CommitterThread::start(0, None, {
             let flushes = flushes.clone();
             move || {
                 flushes.fetch_add(1, Ordering::SeqCst);

@@ -1,33 +1,39 @@
-//! The store in one folder of one machine: `lock`, `token.key`, `meta/` (a sled database) and `blobs/`.
+//! The store in one folder of one machine: `lock`, `token.key`, `meta/` (a sled database), `blobs/`, and `logs/` once there is
+//! a log.
 
 use std::collections::HashSet;
 use std::fmt;
-use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
+use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
 use super::blob_folder::{self, BlobFolder};
-use super::committer::CommitterThread;
+use super::committer::{Committer, CommitterThread};
+use super::embedded_reader::EmbeddedBlobReader;
 use super::embedded_writer::EmbeddedBlobWriter;
 use super::files::{self, FolderLock};
+use super::logs::{Answer, Logs};
 use super::sled_records::{OpenDatabase, SledRecords};
 use super::{
-    BlobName, BlobRef, Entry, Pointer, Revision, Store, StoreError, Swap, TokenHasher, TokenKey,
-    token_key,
+    BlobName, BlobRef, Entry, LogBounds, LogEntry, LogName, Pointer, PointerSwap, Retain, Store,
+    StoreError, Swap, TokenHasher, TokenKey, token_key,
 };
 
 const LOCK: &str = "lock";
 const META: &str = "meta";
 const BLOBS: &str = "blobs";
+const LOGS: &str = "logs";
 
 /// How to open an [`EmbeddedStore`].
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
     /// How much memory the database may use for its cache, in bytes.
     pub cache_bytes: u64,
-    /// The key under which tokens are hashed; `None` takes the one in the folder, which is made once.
+    /// The key under which tokens are hashed; `None` takes the one in the folder, which is made once. A given key is never
+    /// written to the folder, and from then on the store opens with that key alone.
     pub token_key: Option<TokenKey>,
 }
 
@@ -46,6 +52,7 @@ pub struct EmbeddedStore {
     thread: CommitterThread,
     inner: Arc<Inner>,
     token_hasher: TokenHasher,
+    folder: PathBuf,
 }
 
 /// What work on other threads shares. It may outlive the store for a moment, and keeps the lock until it is done.
@@ -54,6 +61,11 @@ pub(super) struct Inner {
     blobs: BlobFolder,
     /// The blobs whose hash need not be checked when they are opened: this process wrote them or has checked them.
     verified: Mutex<HashSet<BlobName>>,
+    /// The blobs that were there when the store was opened and that no sweep has looked at: whatever is newer may have a
+    /// writer who is about to refer to it.
+    unswept: Mutex<HashSet<BlobName>>,
+    /// Opened with the store, or made with the first log.
+    logs: OnceCell<Logs>,
     _lock: FolderLock,
 }
 
@@ -63,18 +75,30 @@ impl Inner {
         self.lock_verified().insert(name);
     }
 
-    fn open_blob(&self, blob: &BlobRef) -> Result<File, StoreError> {
+    fn open_blob(&self, blob: &BlobRef) -> Result<EmbeddedBlobReader, StoreError> {
         let file = self.blobs.open_file(blob)?;
         if !self.lock_verified().contains(&blob.name) {
             self.blobs.verify(blob, &file)?;
             self.set_verified(blob.name);
         }
-        Ok(file)
+        Ok(EmbeddedBlobReader::new(file, blob.size))
     }
 
     fn delete_blob(&self, name: BlobName) -> Result<(), StoreError> {
         self.lock_verified().remove(&name);
         self.blobs.delete(name)
+    }
+
+    /// Deletes the blobs that were there at the opening and are not among the `referenced`; how many.
+    fn sweep_blobs(&self, referenced: &HashSet<BlobName>) -> Result<usize, StoreError> {
+        let mut unswept = self.unswept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut n_deleted = 0;
+        for &name in unswept.difference(referenced) {
+            self.delete_blob(name)?;
+            n_deleted += 1;
+        }
+        unswept.clear();
+        Ok(n_deleted)
     }
 
     fn lock_verified(&self) -> std::sync::MutexGuard<'_, HashSet<BlobName>> {
@@ -113,29 +137,28 @@ impl EmbeddedStore {
         let token_hasher = TokenHasher::new(&key);
         let last_revision = database.begin(&token_hasher.fingerprint())?;
 
-        let thread = CommitterThread::start(last_revision, flusher(&database)?)
+        let thread = CommitterThread::start(last_revision, None, flusher(&database)?)
             .map_err(StoreError::io("start the committer thread"))?;
         let records = SledRecords::new(database, last_revision, thread.committer().clone());
+        let unswept = Mutex::new(blobs.list()?.into_iter().collect());
+        let logs = folder.join(LOGS);
+        let logs = match logs.exists() {
+            true => Some(Logs::open(&logs, thread.committer().clone())?),
+            false => None,
+        };
         Ok(Self {
             thread,
             inner: Arc::new(Inner {
                 records,
                 blobs,
                 verified: Mutex::default(),
+                unswept,
+                logs: OnceCell::new_with(logs),
                 _lock: lock,
             }),
             token_hasher,
+            folder: folder.clone(),
         })
-    }
-
-    /// What turns the tokens of this store into owners.
-    pub fn token_hasher(&self) -> &TokenHasher {
-        &self.token_hasher
-    }
-
-    /// Waits, usually for ever, until the store has failed: then nothing can be served any more, and the server stops.
-    pub fn failed(&self) -> impl Future<Output = StoreError> + Send + use<> {
-        self.thread.committer().failed()
     }
 
     /// Runs blocking work on a thread that may block.
@@ -151,6 +174,45 @@ impl EmbeddedStore {
                 cause: error.to_string().into(),
             }),
         }
+    }
+
+    /// Runs blocking work on the logs, and waits until what it has found or changed is durable. `LogNotFound` where there are
+    /// no logs at all.
+    async fn on_logs<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Logs) -> Result<Answer<T>, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.thread.committer().check()?;
+        let Some(logs) = self.inner.logs.get() else {
+            return Err(StoreError::LogNotFound);
+        };
+        let inner = Arc::clone(&self.inner);
+        let worked = spawn_blocking(move || match inner.logs.get() {
+            Some(logs) => work(logs),
+            None => Err(StoreError::LogNotFound),
+        });
+        let answer = worked.await.map_err(|error| StoreError::Unknown {
+            cause: error.to_string().into(),
+        })??;
+        match answer.found {
+            // nothing is lost with what was only read
+            Ok(found) if answer.number == 0 => logs.committer().check().map(|()| found),
+            Ok(found) => durable(logs.committer(), answer.number)
+                .await
+                .map(|()| found),
+            Err(error) => {
+                logs.committer().durable(answer.number).await?;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Waits until a write is durable that was applied, and may have reached the disk even where that fails.
+async fn durable(committer: &Committer, number: u64) -> Result<(), StoreError> {
+    match committer.durable(number).await {
+        Err(StoreError::Failed { cause }) => Err(StoreError::Unknown { cause }),
+        result => result,
     }
 }
 
@@ -173,6 +235,32 @@ fn refuse_orphans(folder: &Path) -> Result<(), StoreError> {
 
 impl Store for EmbeddedStore {
     type BlobWriter = EmbeddedBlobWriter;
+    type BlobReader = EmbeddedBlobReader;
+
+    fn token_hasher(&self) -> &TokenHasher {
+        &self.token_hasher
+    }
+
+    async fn failed(&self) -> StoreError {
+        self.thread.committer().failed().await
+    }
+
+    async fn sweep(&self) -> Result<usize, StoreError> {
+        let (references, number) = self.blocking(|inner| inner.records.references()).await?;
+        // what a record that is not durable yet has let go may come back
+        self.thread.committer().durable(number).await?;
+        let sweep = self.blocking(move |inner| {
+            let n_blobs = inner.sweep_blobs(&references.blobs)?;
+            let logs = inner.logs.get().map(|logs| logs.sweep(&references.logs));
+            let (n_logs, number) = logs.transpose()?.unwrap_or_default();
+            Ok((n_blobs + n_logs, number))
+        });
+        let (n_deleted, number) = sweep.await?;
+        if let Some(logs) = self.inner.logs.get() {
+            logs.committer().durable(number).await?;
+        }
+        Ok(n_deleted)
+    }
 
     async fn put_blob(&self, bytes: Vec<u8>) -> Result<BlobRef, StoreError> {
         let put = self.blocking(move |inner| inner.blobs.put(&bytes));
@@ -194,7 +282,7 @@ impl Store for EmbeddedStore {
         ))
     }
 
-    async fn open_blob(&self, blob: &BlobRef) -> Result<File, StoreError> {
+    async fn open_blob(&self, blob: &BlobRef) -> Result<EmbeddedBlobReader, StoreError> {
         let blob = blob.clone();
         self.blocking(move |inner| inner.open_blob(&blob)).await
     }
@@ -203,43 +291,24 @@ impl Store for EmbeddedStore {
         self.blocking(move |inner| inner.delete_blob(name)).await
     }
 
-    async fn list_blobs(&self) -> Result<Vec<BlobName>, StoreError> {
-        self.blocking(|inner| inner.blobs.list()).await
-    }
-
     async fn get_pointer(&self, key: &[u8]) -> Result<Option<Pointer>, StoreError> {
         let (pointer, number) = self.inner.records.get(key)?;
         self.thread.committer().durable(number).await?;
         Ok(pointer)
     }
 
-    async fn swap_pointer(
-        &self,
-        key: &[u8],
-        expected: Option<Revision>,
-        value: Option<Vec<u8>>,
-    ) -> Result<Swap, StoreError> {
-        let key = key.to_vec();
+    async fn swap_pointer(&self, swap: &PointerSwap) -> Result<Swap, StoreError> {
         self.thread.committer().check()?;
-        let inner = self.inner.clone();
-        let applied = spawn_blocking(move || inner.records.swap(&key, expected, value.as_deref()));
-        let number = match applied.await {
-            Ok(result) => result?,
-            Err(error) => {
-                return Err(StoreError::Unknown {
-                    cause: error.to_string().into(),
-                });
-            }
-        };
+        let (inner, swap) = (Arc::clone(&self.inner), swap.clone());
+        let applied = spawn_blocking(move || inner.records.swap(&swap)).await;
+        let number = applied.map_err(|error| StoreError::Unknown {
+            cause: error.to_string().into(),
+        })??;
         let Some(number) = number else {
             return Ok(Swap::Lost);
         };
-        match self.thread.committer().durable(number).await {
-            Ok(()) => Ok(Swap::Done),
-            // it was applied, and may have reached the disk all the same
-            Err(StoreError::Failed { cause }) => Err(StoreError::Unknown { cause }),
-            Err(error) => Err(error),
-        }
+        durable(self.thread.committer(), number).await?;
+        Ok(Swap::Done)
     }
 
     async fn scan(
@@ -256,6 +325,46 @@ impl Store for EmbeddedStore {
         self.thread.committer().durable(number).await?;
         Ok(records)
     }
+
+    async fn create_log(&self) -> Result<LogName, StoreError> {
+        let open = || {
+            let (folder, main) = (self.folder.join(LOGS), self.thread.committer().clone());
+            self.blocking(move |_| Logs::open(&folder, main))
+        };
+        self.inner.logs.get_or_try_init(open).await?;
+        self.on_logs(|logs| Ok(logs.create())).await
+    }
+
+    async fn append(&self, log: LogName, entries: Vec<Bytes>) -> Result<Vec<u64>, StoreError> {
+        self.on_logs(move |logs| logs.append(log, &entries)).await
+    }
+
+    async fn read_log(
+        &self,
+        log: LogName,
+        from: u64,
+        n_entries: usize,
+        n_bytes: usize,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        self.on_logs(move |logs| logs.read(log, from, n_entries, n_bytes))
+            .await
+    }
+
+    async fn log_bounds(&self, log: LogName) -> Result<LogBounds, StoreError> {
+        self.on_logs(move |logs| logs.bounds(log)).await
+    }
+
+    async fn trim_log(&self, log: LogName, retain: Retain) -> Result<(), StoreError> {
+        self.on_logs(move |logs| logs.trim(log, retain)).await
+    }
+
+    async fn delete_log(&self, log: LogName) -> Result<(), StoreError> {
+        let deleted = self.on_logs(move |logs| logs.delete(log)).await;
+        match deleted {
+            Err(StoreError::LogNotFound) => Ok(()),
+            result => result,
+        }
+    }
 }
 
 impl fmt::Debug for EmbeddedStore {
@@ -265,82 +374,4 @@ impl fmt::Debug for EmbeddedStore {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-    use std::time::Duration;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn nothing_is_acknowledged_or_shown_before_it_is_durable() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (begun, begins) = mpsc::channel();
-        let (go, may_go) = mpsc::channel();
-        let store = EmbeddedStore::open_with(folder.path(), StoreOptions::default(), |database| {
-            let mut flush = database.flusher()?;
-            Ok(move || {
-                begun.send(()).expect("the test listens");
-                let result: Result<(), StoreError> = may_go.recv().expect("the test answers");
-                result.and_then(|()| flush())
-            })
-        });
-        let store = Arc::new(store.expect("it opens"));
-        let swap = |expected, value| {
-            let store = store.clone();
-            tokio::spawn(async move { store.swap_pointer(b"k", expected, value).await })
-        };
-        let pending = async |read: &mut (dyn Future<Output = ()> + Unpin)| {
-            tokio::time::timeout(Duration::from_millis(20), read)
-                .await
-                .is_err()
-        };
-
-        let write = swap(None, Some(vec![1]));
-        while begins.try_recv().is_err() {
-            tokio::task::yield_now().await;
-        }
-        // applied and in the midst of its flush
-        let mut read = Box::pin(async {
-            let pointer = store.get_pointer(b"k").await.expect("readable");
-            assert_eq!(pointer.expect("there").value, [1]);
-        });
-        let mut scan = Box::pin(async {
-            let entries = store.scan(b"", None, 10).await.expect("readable");
-            assert_eq!(entries.len(), 1);
-        });
-        assert!(pending(&mut read).await && pending(&mut scan).await && !write.is_finished());
-        go.send(Ok(())).expect("the flush waits");
-        assert_eq!(
-            write.await.expect("no panic").expect("an outcome"),
-            Swap::Done
-        );
-        read.await;
-        scan.await;
-
-        let revision = store
-            .get_pointer(b"k")
-            .await
-            .expect("readable")
-            .map(|p| p.revision);
-        let delete = swap(revision, None);
-        while begins.try_recv().is_err() {
-            tokio::task::yield_now().await;
-        }
-        let mut read = Box::pin(async {
-            let error = store
-                .get_pointer(b"k")
-                .await
-                .expect_err("it may still be there");
-            assert!(matches!(error, StoreError::Failed { .. }));
-        });
-        assert!(pending(&mut read).await && !delete.is_finished());
-        let error = StoreError::io("flush")(std::io::Error::other("disk gone"));
-        go.send(Err(error)).expect("the flush waits");
-        let outcome = delete.await.expect("no panic");
-        assert!(
-            matches!(outcome, Err(StoreError::Unknown { .. })),
-            "{outcome:?}"
-        );
-        read.await;
-    }
-}
+mod tests;

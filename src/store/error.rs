@@ -28,10 +28,13 @@ pub enum StoreError {
     /// There is no blob of this name.
     #[error("the blob does not exist")]
     BlobNotFound,
-    /// A key or a record is over its limit.
+    /// There is no log of this name.
+    #[error("the log does not exist")]
+    LogNotFound,
+    /// A key, a record or an entry of a log is over its limit.
     #[error("{what} has {size} bytes, but at most {limit} are allowed")]
     TooLarge {
-        /// `a key` or `a record`.
+        /// What is over it, such as `a record`.
         what: &'static str,
         /// Its size in bytes.
         size: usize,
@@ -41,15 +44,19 @@ pub enum StoreError {
     /// The store cannot be opened; the message is for the operator and says what to do.
     #[error("{0}")]
     Refused(String),
-    /// The write was applied, but whether it is durable is not known.
-    #[error(
-        "it is not known whether the write took effect, because the store failed meanwhile: {cause}"
-    )]
+    /// Whether the write took effect is not known.
+    #[error("it is not known whether the write took effect: {cause}")]
     Unknown {
-        /// Why the store failed.
+        /// What kept its outcome from being known.
         cause: Arc<str>,
     },
-    /// The store has failed and serves nothing any more.
+    /// The store cannot be reached for a while, and nothing was done. Worth another try.
+    #[error("the store cannot be reached: {cause}")]
+    Unavailable {
+        /// Why it cannot be reached.
+        cause: Arc<str>,
+    },
+    /// The store has failed for good and serves nothing any more.
     #[error("the store has failed: {cause}")]
     Failed {
         /// Why it failed.
@@ -81,13 +88,17 @@ impl From<StoreError> for Error {
             StoreError::Io { .. } => (reason::INTERNAL, "the store could not read or write"),
             StoreError::TooLarge { .. } => (reason::INTERNAL, "a record does not fit the store"),
             StoreError::Damaged { .. } => (reason::DAMAGED_ARTIFACT, "what is stored is damaged"),
-            StoreError::BlobNotFound => (
+            StoreError::BlobNotFound | StoreError::LogNotFound => (
                 reason::DAMAGED_ARTIFACT,
                 "what is stored is damaged: a part of it is missing",
             ),
             StoreError::Unknown { .. } => (
                 reason::UNAVAILABLE,
-                "the store failed during the write; it is not known whether the write took effect",
+                "the store could not be reached during the write; it is not known whether the write took effect",
+            ),
+            StoreError::Unavailable { .. } => (
+                reason::UNAVAILABLE,
+                "the store cannot be reached at the moment; nothing was done, try again",
             ),
             StoreError::Refused(_) | StoreError::Failed { .. } => {
                 (reason::UNAVAILABLE, "the store has failed")
@@ -119,6 +130,11 @@ mod tests {
             cause: cause.clone(),
         });
         assert_eq!(unknown.reason(), reason::UNAVAILABLE);
+        let unavailable = Error::from(StoreError::Unavailable {
+            cause: cause.clone(),
+        });
+        assert_eq!(unavailable.reason(), reason::UNAVAILABLE);
+        assert!(unavailable.message().contains("nothing was done"));
         assert_eq!(
             Error::from(StoreError::Failed { cause }).reason(),
             reason::UNAVAILABLE

@@ -92,6 +92,13 @@ pub(super) fn data_file(folder: &Path, name: &str) -> Result<File, StoreError> {
         .map_err(StoreError::io("open the file of the database"))
 }
 
+/// Makes everything applied before the call survive power loss.
+pub(super) fn flush(db: &sled::Db, file: &File) -> Result<(), StoreError> {
+    guarded("flush the database", || db.flush())?;
+    file.sync_data()
+        .map_err(StoreError::io("sync the file of the database"))
+}
+
 /// Closes the database, if this is its last handle. sled panics where the file cannot be synced; by then everything
 /// acknowledged is durable.
 pub(super) fn close(db: sled::Db) {

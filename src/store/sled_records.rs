@@ -1,8 +1,9 @@
-//! Records in a sled database: 8 bytes of revision, big-endian, then the value.
+//! Records in a sled database, each in its envelope.
 //!
 //! Writers take turns, so the order of the revisions is the order of the writes in the log, and the revision of a write
 //! doubles as its number at the committer.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::ops::Bound;
 use std::path::Path;
@@ -10,8 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::committer::Committer;
+use super::record::{seal, unseal};
 use super::sled_open::{self, guarded};
-use super::{Entry, MAX_KEY_BYTES, MAX_RECORD_BYTES, Pointer, Revision, StoreError};
+use super::{BlobName, Entry, LogName, Pointer, PointerSwap, Revision, StoreError};
 use crate::error::chain;
 
 /// How many revisions each opening of the store has for itself, so that none is ever given twice, whatever a crash
@@ -64,7 +66,7 @@ impl OpenDatabase {
                 .insert(NEXT_REVISION, &next.to_be_bytes()[..])?;
             self.internal.insert(FINGERPRINT, fingerprint)
         })?;
-        flush(&self.db, &self.file)?;
+        sled_open::flush(&self.db, &self.file)?;
         Ok(last)
     }
 
@@ -77,15 +79,15 @@ impl OpenDatabase {
             .file
             .try_clone()
             .map_err(StoreError::io("open the file of the database"))?;
-        Ok(move || flush(&db, &file))
+        Ok(move || sled_open::flush(&db, &file))
     }
 }
 
-/// Makes everything applied before the call survive power loss.
-fn flush(db: &sled::Db, file: &File) -> Result<(), StoreError> {
-    guarded("flush the database", || db.flush())?;
-    file.sync_data()
-        .map_err(StoreError::io("sync the file of the database"))
+/// The blobs and logs that records refer to.
+#[derive(Debug, Default)]
+pub(super) struct References {
+    pub(super) blobs: HashSet<BlobName>,
+    pub(super) logs: HashSet<LogName>,
 }
 
 /// The records of an open database. Its methods may block.
@@ -121,23 +123,20 @@ impl SledRecords {
     pub(super) fn get(&self, key: &[u8]) -> Result<(Option<Pointer>, u64), StoreError> {
         match guarded("read a record", || self.tree().get(key))? {
             Some(stored) => {
-                let (revision, value) = decode(&stored)?;
-                let value = value.to_vec();
+                let sealed = unseal(key, &stored)?;
+                let revision = sealed.revision;
+                let value = sealed.value.to_vec();
                 Ok((Some(Pointer { value, revision }), revision.0))
             }
             None => Ok((None, self.last_deletion.load(Ordering::SeqCst))),
         }
     }
 
-    /// Applies a swap, unless it is lost; the number of the write that must be durable before it may be acknowledged.
-    pub(super) fn swap(
-        &self,
-        key: &[u8],
-        expected: Option<Revision>,
-        value: Option<&[u8]>,
-    ) -> Result<Option<u64>, StoreError> {
-        check_size("a key", key.len(), MAX_KEY_BYTES)?;
-        check_size("a record", value.map_or(0, <[u8]>::len), MAX_RECORD_BYTES)?;
+    /// Applies a swap, unless it is lost or was applied before; the number of the write that must be durable before it may be
+    /// acknowledged.
+    pub(super) fn swap(&self, swap: &PointerSwap) -> Result<Option<u64>, StoreError> {
+        swap.check_size()?;
+        let key = &swap.key;
         // a panic inside has failed the store, and a number cannot be half changed
         let mut last_revision = self
             .last_revision
@@ -146,14 +145,17 @@ impl SledRecords {
         self.committer.check()?;
         let current = guarded("read a record", || self.tree().get(key))?;
         let found = match &current {
-            Some(stored) => Some(decode(stored)?.0),
+            Some(stored) => {
+                let sealed = unseal(key, stored)?;
+                if sealed.write == swap.id {
+                    return Ok(Some(sealed.revision.0));
+                }
+                Some(sealed.revision)
+            }
             None => None,
         };
-        if found != expected {
+        if found != swap.expected {
             return Ok(None);
-        }
-        if found.is_none() && value.is_none() {
-            return Ok(Some(self.last_deletion.load(Ordering::SeqCst)));
         }
         let revision = *last_revision + 1;
         if revision >= self.first_forbidden {
@@ -163,11 +165,14 @@ impl SledRecords {
             return Err(StoreError::Failed { cause });
         }
         *last_revision = revision;
-        if value.is_none() {
+        if swap.record.is_none() {
             // before the deletion can be seen, so that whoever sees it knows what to wait for
             self.last_deletion.store(revision, Ordering::SeqCst);
         }
-        let stored = value.map(|value| encode(revision, value));
+        let stored = swap
+            .record
+            .as_ref()
+            .map(|record| seal(key, Revision(revision), swap.id, record));
         let applied = guarded("write a record", || {
             self.tree().compare_and_swap(key, current, stored)
         });
@@ -211,13 +216,31 @@ impl SledRecords {
             if !key.starts_with(prefix) {
                 break;
             }
-            let (revision, value) = decode(&stored)?;
-            newest = newest.max(revision.0);
-            records.push((key.to_vec(), value.to_vec()));
+            let sealed = unseal(&key, &stored)?;
+            newest = newest.max(sealed.revision.0);
+            records.push((key.to_vec(), sealed.value.to_vec()));
         }
         // loaded last: it covers the deletion of whatever was not found
         Ok((
             records,
+            newest.max(self.last_deletion.load(Ordering::SeqCst)),
+        ))
+    }
+
+    /// What all records refer to, and the number of the write that must be durable before anything else is taken for
+    /// worthless.
+    pub(super) fn references(&self) -> Result<(References, u64), StoreError> {
+        let mut references = References::default();
+        let mut newest = 0;
+        for entry in self.tree().iter() {
+            let (key, stored) = guarded("read records", || entry)?;
+            let sealed = unseal(&key, &stored)?;
+            newest = newest.max(sealed.revision.0);
+            references.blobs.extend(sealed.blobs());
+            references.logs.extend(sealed.logs());
+        }
+        Ok((
+            references,
             newest.max(self.last_deletion.load(Ordering::SeqCst)),
         ))
     }
@@ -234,28 +257,4 @@ impl Drop for SledRecords {
             sled_open::close(db);
         }
     }
-}
-
-fn encode(revision: u64, value: &[u8]) -> Vec<u8> {
-    let mut stored = Vec::with_capacity(8 + value.len());
-    stored.extend_from_slice(&revision.to_be_bytes());
-    stored.extend_from_slice(value);
-    stored
-}
-
-fn decode(stored: &[u8]) -> Result<(Revision, &[u8]), StoreError> {
-    match stored.split_first_chunk() {
-        Some((revision, value)) => Ok((Revision(u64::from_be_bytes(*revision)), value)),
-        None => Err(StoreError::Damaged {
-            what: "a record",
-            how: format!("it has {} bytes, but at least 8 belong to it", stored.len()),
-        }),
-    }
-}
-
-fn check_size(what: &'static str, size: usize, limit: usize) -> Result<(), StoreError> {
-    if size > limit {
-        return Err(StoreError::TooLarge { what, size, limit });
-    }
-    Ok(())
 }

@@ -1,8 +1,8 @@
 //! What operators see of the server: its logs, the ids of its requests, and what it counts.
 
+mod call_id;
 pub mod logs;
 mod metrics;
-mod request_id;
 
+pub use call_id::CallId;
 pub use metrics::{Metrics, Predicted};
-pub use request_id::RequestId;

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use anomalyd::proto::v1::train_request::Detector;
-use anomalyd::proto::v1::{DeleteRunRequest, IsolationForest, TrainRequest};
+use anomalyd::proto::v1::training_spec::Detector;
+use anomalyd::proto::v1::{DeleteRunRequest, IsolationForest};
 use tonic::Code;
 
-use crate::harness::{
-    get_model, normal_rows, predict, refusal, scores, server, train, train_request, update, xy,
+use crate::grpc::harness::{
+    by, get_model, normal_rows, predict, refusal, scores, server, train, train_as, update, xy,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,13 +110,14 @@ async fn what_was_deleted_stays_deleted_whatever_was_under_way() {
         let run_id = format!("doomed {round}");
         train(&mut client, &run_id).await;
         // long enough to be under way when the deletion comes
-        let training = TrainRequest {
-            detector: Some(Detector::IsolationForest(IsolationForest {
+        let training = train_as(
+            &run_id,
+            xy(normal_rows(5000, 1)),
+            by(Detector::IsolationForest(IsolationForest {
                 n_estimators: Some(3000),
                 ..IsolationForest::default()
             })),
-            ..train_request(&run_id, xy(normal_rows(5000, 1)))
-        };
+        );
         let writers: Vec<_> = (0..4)
             .map(|writer| {
                 let (mut client, run_id, training) =

@@ -1,14 +1,15 @@
 //! What each detector promises through the API.
 
-use anomalyd::proto::v1::train_request::Detector;
+use anomalyd::proto::v1::training_spec::{Detector, Policy};
 use anomalyd::proto::v1::{
     Auto, Baseline, Ecod, Gaussian, Hbos, IsolationForest, Knn, Lesinn, LocalOutlierFactor,
-    OneClassSvm, Pca, Scaler, TrainRequest, ZScore, model,
+    OneClassSvm, Pca, Scaler, TrainRequest, TrainingSpec, ZScore,
 };
 use tonic::Code;
 
-use crate::harness::{
-    self, matrix, normal_rows, predict, refusal, rows, scores, server, train_request, update, xy,
+use crate::grpc::harness::{
+    self, by, matrix, normal_rows, predict, refusal, rows, scores, server, spec, train_as,
+    train_request, update, xy,
 };
 
 /// A run id and a detector for each algorithm that learns without labels.
@@ -58,11 +59,14 @@ async fn every_detector_and_scaler_finds_what_lies_far_away() {
             ],
         };
         for scaler in scalers {
-            let request = TrainRequest {
-                detector: Some(detector.clone()),
-                scaler: scaler.into(),
-                ..train_request(name, xy(normal_rows(500, 1)))
-            };
+            let request = train_as(
+                name,
+                xy(normal_rows(500, 1)),
+                TrainingSpec {
+                    scaler: scaler.into(),
+                    ..by(detector.clone())
+                },
+            );
             client.train(request).await.expect("trains");
             let mut probe = normal_rows(20, 2);
             probe.extend([30.0, 5.0, 0.0, -40.0]);
@@ -81,20 +85,16 @@ async fn every_detector_and_scaler_finds_what_lies_far_away() {
 async fn the_threshold_is_the_quantile_or_what_was_given() {
     let (server, mut client, _folder) = server().await;
     for (name, detector) in all() {
-        let request = TrainRequest {
-            detector: Some(detector.clone()),
-            contamination: Some(0.02),
-            ..train_request(name, xy(normal_rows(1000, 1)))
-        };
-        let trained = harness::model(
-            client
-                .train(request.clone())
-                .await
-                .expect("trains")
-                .into_inner()
-                .model,
+        let request = train_as(
+            name,
+            xy(normal_rows(1000, 1)),
+            TrainingSpec {
+                policy: Some(Policy::Contamination(0.02)),
+                ..by(detector.clone())
+            },
         );
-        assert_eq!(trained.contamination, Some(0.02));
+        let trained = harness::trained(&mut client, request).await;
+        assert_eq!(spec(&trained).policy, Some(Policy::Contamination(0.02)));
         let found = trained
             .statistics
             .expect("has statistics")
@@ -107,33 +107,34 @@ async fn the_threshold_is_the_quantile_or_what_was_given() {
             "{name}: a fiftieth of 1000 rows, but for ties; got {found}"
         );
 
-        let given = TrainRequest {
-            contamination: None,
-            threshold: Some(0.7),
-            ..request.clone()
+        let given = TrainingSpec {
+            policy: Some(Policy::Threshold(0.7)),
+            ..by(detector)
         };
-        let trained = harness::model(
-            client
-                .train(given.clone())
-                .await
-                .expect("trains")
-                .into_inner()
-                .model,
-        );
-        assert_eq!(
-            (trained.threshold, trained.contamination),
-            (Some(0.7), None)
-        );
+        let given = train_as(name, xy(normal_rows(1000, 1)), given);
+        let trained = harness::trained(&mut client, given).await;
+        assert_eq!(trained.threshold, Some(0.7));
+        match spec(&trained).detector {
+            // the same, in its own word
+            Some(Detector::ZScore(z_score)) => assert_eq!(z_score.multiplier, Some(0.7)),
+            _ => assert_eq!(spec(&trained).policy, Some(Policy::Threshold(0.7))),
+        }
         let updated = update(&mut client, name, xy(normal_rows(100, 2)))
             .await
             .expect("updates");
         assert_eq!(updated.threshold, Some(0.7), "a given threshold stays");
-
-        let both = TrainRequest {
-            contamination: Some(0.1),
-            ..given
+    }
+    for policy in [Policy::Contamination(0.1), Policy::Threshold(0.7)] {
+        let both = TrainingSpec {
+            policy: Some(policy),
+            ..by(Detector::ZScore(ZScore {
+                multiplier: Some(2.0),
+                baselines: Vec::new(),
+            }))
         };
-        assert_eq!(refusal(client.train(both).await).field, "threshold");
+        let both = train_as("both", xy(normal_rows(1000, 1)), both);
+        let refused = refusal(client.train(both).await);
+        assert_eq!(refused.field, "spec.z_score.multiplier");
     }
     server.stop().await;
 }
@@ -146,19 +147,16 @@ async fn scales_follow_the_detector_and_some_bring_their_own() {
             "knn" | "local_outlier_factor" | "one_class_svm" | "pca" => Scaler::Standard,
             _ => Scaler::None,
         };
-        let request = TrainRequest {
-            detector: Some(detector),
-            ..train_request(name, xy(normal_rows(100, 1)))
-        };
-        let response = client.train(request.clone()).await.expect("trains");
-        let trained = harness::model(response.into_inner().model);
-        assert_eq!(trained.scaler(), expected, "{name}");
+        let request = train_as(name, xy(normal_rows(100, 1)), by(detector.clone()));
+        let trained = harness::trained(&mut client, request).await;
+        assert_eq!(spec(&trained).scaler(), expected, "{name}");
         if matches!(name, "auto" | "lesinn") {
-            let scaled = TrainRequest {
+            let scaled = TrainingSpec {
                 scaler: Scaler::Standard.into(),
-                ..request
+                ..by(detector)
             };
-            assert_eq!(refusal(client.train(scaled).await).field, "scaler");
+            let scaled = train_as(name, xy(normal_rows(100, 1)), scaled);
+            assert_eq!(refusal(client.train(scaled).await).field, "spec.scaler");
         }
     }
     let unnamed = harness::train(&mut client, "unnamed").await;
@@ -174,19 +172,15 @@ async fn gaussian_says_all_that_it_knows_of_a_row() {
     let b = 1.5f64.sqrt();
     let training = vec![2.0 - a, 10.0, 2.0 + a, 10.0, 2.0, 10.0 - b, 2.0, 10.0 + b];
     for scaler in [Scaler::None, Scaler::Standard, Scaler::Robust] {
-        let request = TrainRequest {
-            detector: Some(Detector::Gaussian(Gaussian { ridge: Some(0.0) })),
-            scaler: scaler.into(),
-            ..train_request("gaussian", xy(training.clone()))
-        };
-        let trained = harness::model(
-            client
-                .train(request)
-                .await
-                .expect("trains")
-                .into_inner()
-                .model,
+        let request = train_as(
+            "gaussian",
+            xy(training.clone()),
+            TrainingSpec {
+                scaler: scaler.into(),
+                ..by(Detector::Gaussian(Gaussian { ridge: Some(0.0) }))
+            },
         );
+        let trained = harness::trained(&mut client, request).await;
         let moments = trained
             .statistics
             .and_then(|s| s.gaussian_moments)
@@ -199,8 +193,8 @@ async fn gaussian_says_all_that_it_knows_of_a_row() {
             .expect("predicts")
             .rows[0]
             .clone();
-        let gaussian = row.gaussian.expect("has details");
-        close(&row.z_scores, &[1.0, 2.0]);
+        let gaussian = row.figures.expect("has figures");
+        close(&gaussian.z_scores, &[1.0, 2.0]);
         let log_density = -(std::f64::consts::TAU * 2.0).ln() - 2.5;
         close(
             &[
@@ -237,25 +231,18 @@ async fn z_score_works_from_given_baselines_alone() {
     };
     let request = TrainRequest {
         run_id: "baselines".to_owned(),
-        detector: Some(Detector::ZScore(ZScore {
+        spec: Some(by(Detector::ZScore(ZScore {
             multiplier: Some(2.0),
             baselines: vec![
                 baseline("temperature", 20.0, 5.0),
                 baseline("load", 0.5, 0.1),
             ],
-        })),
+        }))),
         ..TrainRequest::default()
     };
-    let trained = harness::model(
-        client
-            .train(request.clone())
-            .await
-            .expect("trains")
-            .into_inner()
-            .model,
-    );
+    let trained = harness::trained(&mut client, request.clone()).await;
     assert_eq!((trained.threshold, trained.n_rows), (Some(2.0), 0));
-    let Some(model::Detector::ZScore(z_score)) = trained.detector else {
+    let Some(Detector::ZScore(z_score)) = spec(&trained).detector else {
         panic!("a z_score model")
     };
     assert_eq!(
@@ -310,23 +297,20 @@ async fn labels_are_compared_with_and_never_trained_on() {
         .train(train_request("plain", plain.clone()))
         .await
         .expect("trains");
-    let request = TrainRequest {
-        label_column: "bad".to_owned(),
-        contamination: Some(0.1),
-        ..train_request("labelled", labelled.clone())
-    };
-    let trained = harness::model(
-        client
-            .train(request)
-            .await
-            .expect("trains")
-            .into_inner()
-            .model,
+    let request = train_as(
+        "labelled",
+        labelled.clone(),
+        TrainingSpec {
+            label_column: "bad".to_owned(),
+            policy: Some(Policy::Contamination(0.1)),
+            ..TrainingSpec::default()
+        },
     );
+    let trained = harness::trained(&mut client, request).await;
     assert_eq!(
         (
             trained.feature_names.as_slice(),
-            trained.label_column.as_str()
+            spec(&trained).label_column.as_str()
         ),
         (&["x".to_owned(), "y".to_owned()][..], "bad")
     );
@@ -361,25 +345,19 @@ async fn labels_are_compared_with_and_never_trained_on() {
 #[tokio::test]
 async fn the_extended_forest_and_all_parameters_are_echoed_with_defaults_filled_in() {
     let (server, mut client, _folder) = server().await;
-    let request = TrainRequest {
-        detector: Some(Detector::IsolationForest(IsolationForest {
+    let request = train_as(
+        "echo",
+        xy(normal_rows(200, 1)),
+        by(Detector::IsolationForest(IsolationForest {
             n_estimators: Some(20),
             max_samples: Some(0.5),
             ndim: Some(2),
             random_state: Some(7),
             max_features: None,
         })),
-        ..train_request("echo", xy(normal_rows(200, 1)))
-    };
-    let trained = harness::model(
-        client
-            .train(request)
-            .await
-            .expect("trains")
-            .into_inner()
-            .model,
     );
-    let Some(model::Detector::IsolationForest(forest)) = trained.detector else {
+    let trained = harness::trained(&mut client, request).await;
+    let Some(Detector::IsolationForest(forest)) = spec(&trained).detector else {
         panic!("a forest")
     };
     assert_eq!(

@@ -1,20 +1,20 @@
 //! Columns of texts, and columns that come and go.
 
-use anomalyd::proto::v1::named_column::Values;
 use anomalyd::proto::v1::predict_stream_request::Part;
 use anomalyd::proto::v1::records::Form;
-use anomalyd::proto::v1::train_request::Detector;
+use anomalyd::proto::v1::training_spec::Detector;
+use anomalyd::proto::v1::typed_column::Values;
 use anomalyd::proto::v1::{
-    Auto, CategoryEncoding, Columns, DeleteRunRequest, FeaturePolicy, File, FileFormat, Gaussian,
-    GetModelRequest, Imputation, IsolationForest, NamedColumn, Numbers, Records, Texts,
-    TrainRequest,
+    Auto, CategoryEncoding, Columns, DeleteRunRequest, FeaturePolicy, FileContent, FileFormat,
+    Gaussian, Imputation, IsolationForest, NumberValues, Records, TextValues, TrainingSpec,
+    TypedColumn,
 };
 use serde_json::{Value, json};
 use tonic::Code;
 
-use crate::harness::{
-    Client, Server, all_scores, end, header, normal_rows, part, predict, refusal, rows, server,
-    train_request, trained, update, xy,
+use crate::grpc::harness::{
+    Client, Server, all_scores, by, end, header, in_form, model_request, normal_rows, part,
+    predict, refusal, rows, server, spec, train_as, train_request, trained, update, xy,
 };
 
 /// Purchases: an amount, and one of three shops that sells at prices of its own.
@@ -34,13 +34,11 @@ fn as_rows(purchases: &[(f64, &str)]) -> Records {
 }
 
 fn file(content: impl Into<Vec<u8>>, format: FileFormat) -> Records {
-    Records {
-        form: Some(Form::File(File {
-            content: content.into().into(),
-            format: format.into(),
-            csv: None,
-        })),
-    }
+    in_form(Form::File(FileContent {
+        content: content.into().into(),
+        format: format.into(),
+        csv: None,
+    }))
 }
 
 fn as_csv(purchases: &[(f64, &str)]) -> String {
@@ -66,7 +64,7 @@ async fn texts_become_categories_in_every_form_alike() {
         bought.iter().map(line).collect::<String>()
     };
     let columns = |bought: &[(f64, &str)]| {
-        let named = |name: &str, values| NamedColumn {
+        let named = |name: &str, values| TypedColumn {
             name: name.to_owned(),
             values: Some(values),
             missing_rows: Vec::new(),
@@ -74,12 +72,10 @@ async fn texts_become_categories_in_every_form_alike() {
         let amounts = bought.iter().map(|(amount, _)| *amount).collect();
         let shops = bought.iter().map(|(_, shop)| (*shop).to_owned()).collect();
         let columns = vec![
-            named("amount", Values::Numbers(Numbers { values: amounts })),
-            named("shop", Values::Texts(Texts { values: shops })),
+            named("amount", Values::Numbers(NumberValues { values: amounts })),
+            named("shop", Values::Texts(TextValues { values: shops })),
         ];
-        Records {
-            form: Some(Form::Columns(Columns { columns })),
-        }
+        in_form(Form::Columns(Columns { columns }))
     };
     let forms: [(&str, Records, Records); 4] = [
         ("rows", as_rows(&bought), as_rows(&probes)),
@@ -163,13 +159,17 @@ async fn a_flexible_model_takes_columns_that_come_and_go() {
         ("median", Imputation::Median, None),
         ("zero", Imputation::Zero, Some(0.0)),
     ] {
-        let request = TrainRequest {
-            feature_policy: FeaturePolicy::Flexible.into(),
-            imputation: imputation.into(),
-            ..train_request(run_id, training())
-        };
+        let request = train_as(
+            run_id,
+            training(),
+            TrainingSpec {
+                feature_policy: FeaturePolicy::Flexible.into(),
+                imputation: imputation.into(),
+                ..TrainingSpec::default()
+            },
+        );
         let model = trained(&mut client, request).await;
-        assert_eq!(model.feature_policy(), FeaturePolicy::Flexible);
+        assert_eq!(spec(&model).feature_policy(), FeaturePolicy::Flexible);
         let statistics = model.statistics.expect("has statistics");
         let y = y.unwrap_or_else(|| statistics.features[1].median.expect("a median"));
         let answer = predict(&mut client, run_id, probe()).await.expect("scores");
@@ -203,20 +203,20 @@ async fn an_adaptive_model_remembers_unknown_features_and_an_update_adopts_them(
         ("gaussian", Detector::Gaussian(Gaussian::default())),
         ("auto", Detector::Auto(Auto::default())),
     ] {
-        let request = TrainRequest {
-            feature_policy: FeaturePolicy::Adaptive.into(),
-            detector: Some(detector),
-            ..train_request(name, table(1, 0.0))
-        };
+        let request = train_as(
+            name,
+            table(1, 0.0),
+            TrainingSpec {
+                feature_policy: FeaturePolicy::Adaptive.into(),
+                ..by(detector)
+            },
+        );
         trained(&mut client, request).await;
         let with_z = |z: Value| rows(json!([{"x": 0.1, "y": 0.2, "z": z, "shop": "kiosk"}]));
         for z in [json!(4.0), json!(6.0), json!(null)] {
             all_scores(&mut client, name, with_z(z)).await;
         }
-        let get = GetModelRequest {
-            run_id: name.to_owned(),
-            version: 0,
-        };
+        let get = model_request(name);
         let described = client
             .get_model(get.clone())
             .await
@@ -266,10 +266,7 @@ async fn an_adaptive_model_remembers_unknown_features_and_an_update_adopts_them(
     // what was remembered is there after a restart, and gone with its run
     let server = Server::start(folder.path()).await;
     let mut client = server.client("alice").await;
-    let get = GetModelRequest {
-        run_id: "auto".to_owned(),
-        version: 0,
-    };
+    let get = model_request("auto");
     let described = client
         .get_model(get.clone())
         .await
@@ -285,10 +282,14 @@ async fn an_adaptive_model_remembers_unknown_features_and_an_update_adopts_them(
         run_id: "auto".to_owned(),
     };
     client.delete_run(delete).await.expect("deletes");
-    let request = TrainRequest {
-        feature_policy: FeaturePolicy::Adaptive.into(),
-        ..train_request("auto", table(3, 0.0))
-    };
+    let request = train_as(
+        "auto",
+        table(3, 0.0),
+        TrainingSpec {
+            feature_policy: FeaturePolicy::Adaptive.into(),
+            ..TrainingSpec::default()
+        },
+    );
     trained(&mut client, request).await;
     let described = client.get_model(get).await.expect("there").into_inner();
     assert!(described.unknown_features.is_empty());
@@ -298,9 +299,15 @@ async fn an_adaptive_model_remembers_unknown_features_and_an_update_adopts_them(
 #[tokio::test]
 async fn what_a_stream_finds_after_its_run_is_deleted_is_not_remembered_with_the_next_run() {
     let (server, mut client, _folder) = server().await;
-    let request = || TrainRequest {
-        feature_policy: FeaturePolicy::Adaptive.into(),
-        ..train_request("run", xy(normal_rows(300, 1)))
+    let request = || {
+        train_as(
+            "run",
+            xy(normal_rows(300, 1)),
+            TrainingSpec {
+                feature_policy: FeaturePolicy::Adaptive.into(),
+                ..TrainingSpec::default()
+            },
+        )
     };
     trained(&mut client, request()).await;
     let (messages, stream) = tokio::sync::mpsc::channel(4);
@@ -314,10 +321,7 @@ async fn what_a_stream_finds_after_its_run_is_deleted_is_not_remembered_with_the
         messages.send(message).await.expect("open");
     }
     let unknown = async |client: &mut Client| {
-        let get = GetModelRequest {
-            run_id: "run".to_owned(),
-            version: 0,
-        };
+        let get = model_request("run");
         let described = client.get_model(get).await.expect("there").into_inner();
         described.unknown_features.len()
     };
@@ -334,7 +338,8 @@ async fn what_a_stream_finds_after_its_run_is_deleted_is_not_remembered_with_the
     }
     drop(messages);
     let answer = answer.await.expect("joined").expect("the stream goes on");
-    let summary = answer.into_inner().summary.expect("summed up");
+    let predictions = answer.into_inner().predictions.expect("answered");
+    let summary = predictions.summary.expect("summed up");
     assert_eq!(summary.n_rows, Some(2));
     assert_eq!(unknown(&mut client).await, 0);
     server.stop().await;

@@ -7,11 +7,15 @@ use anomalyd::config::{Config, Flags};
 use anomalyd::proto::v1::anomaly_service_client::AnomalyServiceClient;
 use anomalyd::proto::v1::predict_stream_request::Part;
 use anomalyd::proto::v1::records::Form;
+use anomalyd::proto::v1::training_spec::Detector;
+use anomalyd::proto::v1::version_selector::Choice;
 use anomalyd::proto::v1::{
-    Detail, GetModelRequest, Matrix, Model, PredictRequest, PredictResponse, PredictStreamEnd,
-    PredictStreamHeader, PredictStreamRequest, Records, TrainRequest, UpdateRequest,
+    AnswerOptions, AnswerRows, Detail, GetModelRequest, Matrix, Model, PredictRequest,
+    PredictStreamEnd, PredictStreamHeader, PredictStreamRequest, Predictions, Records,
+    TrainRequest, TrainingSpec, UpdateRequest, VersionSelector,
 };
 use anomalyd::server::Application;
+use anomalyd::store::Store;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -66,7 +70,22 @@ impl Server {
         };
         configure(&mut flags);
         let config = Config::load(&flags).expect("a valid configuration");
-        let application = Application::build(config).await.expect("the server starts");
+        let application = Application::build(config).await;
+        Self::run(application.expect("the server starts"))
+    }
+
+    /// Starts over a store that is open already.
+    pub(crate) async fn over(store: impl Store) -> Self {
+        let flags = Flags {
+            listen: Some("127.0.0.1:0".to_owned()),
+            ..Flags::default()
+        };
+        let config = Config::load(&flags).expect("a valid configuration");
+        let application = Application::with_store(config, store).await;
+        Self::run(application.expect("the server starts"))
+    }
+
+    fn run(application: Application<impl Store>) -> Self {
         let address = application.local_addr().expect("listens on TCP");
         let metrics = application.metrics_addr();
         let (stop, asked_to_stop) = oneshot::channel::<()>();
@@ -101,6 +120,11 @@ impl Server {
         AnomalyServiceClient::with_interceptor(self.channel().await, token)
             .max_decoding_message_size(usize::MAX)
             .max_encoding_message_size(usize::MAX)
+    }
+
+    /// A client that takes no larger answers than clients do when nobody tells them otherwise: 4 MiB.
+    pub(crate) async fn plain_client(&self, token: &str) -> Client {
+        AnomalyServiceClient::with_interceptor(self.channel().await, Token::bearer(token))
     }
 
     pub(crate) async fn channel(&self) -> Channel {
@@ -145,6 +169,7 @@ pub(crate) fn matrix(names: &[&str], values: Vec<f64>) -> Records {
             values,
             ..Matrix::default()
         })),
+        ..Records::default()
     }
 }
 
@@ -156,10 +181,23 @@ pub(crate) fn xy(values: Vec<f64>) -> Records {
 /// JSON as the `rows` of records.
 pub(crate) fn rows(json: serde_json::Value) -> Records {
     match value(json).kind {
-        Some(prost_types::value::Kind::ListValue(list)) => Records {
-            form: Some(Form::Rows(list)),
-        },
+        Some(prost_types::value::Kind::ListValue(list)) => in_form(Form::Rows(list)),
         _ => panic!("rows are an array"),
+    }
+}
+
+/// JSON as the `table` of records.
+pub(crate) fn table(json: serde_json::Value) -> Records {
+    match value(json).kind {
+        Some(prost_types::value::Kind::StructValue(columns)) => in_form(Form::Table(columns)),
+        _ => panic!("a table is an object"),
+    }
+}
+
+pub(crate) fn in_form(form: Form) -> Records {
+    Records {
+        form: Some(form),
+        ..Records::default()
     }
 }
 
@@ -192,17 +230,35 @@ pub(crate) fn train_request(run_id: &str, records: Records) -> TrainRequest {
     }
 }
 
+/// A request to train as a spec says.
+pub(crate) fn train_as(run_id: &str, records: Records, spec: TrainingSpec) -> TrainRequest {
+    TrainRequest {
+        spec: Some(spec),
+        ..train_request(run_id, records)
+    }
+}
+
+/// The spec of a detector with everything else left out.
+pub(crate) fn by(detector: Detector) -> TrainingSpec {
+    TrainingSpec {
+        detector: Some(detector),
+        ..TrainingSpec::default()
+    }
+}
+
+/// The spec of a model, which says how it was trained.
+pub(crate) fn spec(model: &Model) -> TrainingSpec {
+    model.spec.clone().expect("a model shows its spec")
+}
+
 /// Trains the default detector on 500 normal rows of `x` and `y`.
 pub(crate) async fn train(client: &mut Client, run_id: &str) -> Model {
-    let request = train_request(run_id, xy(normal_rows(500, 1)));
-    model(
-        client
-            .train(request)
-            .await
-            .expect("trains")
-            .into_inner()
-            .model,
-    )
+    trained(client, train_request(run_id, xy(normal_rows(500, 1)))).await
+}
+
+pub(crate) async fn trained(client: &mut Client, request: TrainRequest) -> Model {
+    let response = client.train(request).await.expect("trains");
+    model(response.into_inner().model)
 }
 
 pub(crate) async fn update(
@@ -218,17 +274,45 @@ pub(crate) async fn update(
     Ok(model(client.update(request).await?.into_inner().model))
 }
 
+/// A request for the version of this number.
+pub(crate) fn number(number: u64) -> Option<VersionSelector> {
+    Some(VersionSelector {
+        choice: Some(Choice::Number(number)),
+    })
+}
+
+pub(crate) fn predict_request(run_id: &str, records: Records) -> PredictRequest {
+    PredictRequest {
+        run_id: run_id.to_owned(),
+        records: Some(records),
+        ..PredictRequest::default()
+    }
+}
+
+/// Which rows are listed, and what is said of each.
+pub(crate) fn answer(rows: AnswerRows, detail: Detail) -> Option<AnswerOptions> {
+    Some(AnswerOptions {
+        rows: rows.into(),
+        detail: detail.into(),
+        max_bytes: None,
+    })
+}
+
+/// The predictions of a request that leaves open how they are answered.
 pub(crate) async fn predict(
     client: &mut Client,
     run_id: &str,
     records: Records,
-) -> Result<PredictResponse, Status> {
-    let request = PredictRequest {
-        run_id: run_id.to_owned(),
-        records: Some(records),
-        ..PredictRequest::default()
-    };
-    Ok(client.predict(request).await?.into_inner())
+) -> Result<Predictions, Status> {
+    predicted(client, predict_request(run_id, records)).await
+}
+
+pub(crate) async fn predicted(
+    client: &mut Client,
+    request: PredictRequest,
+) -> Result<Predictions, Status> {
+    let predictions = client.predict(request).await?.into_inner().predictions;
+    Ok(predictions.expect("a response holds predictions"))
 }
 
 /// The scores of at least two rows.
@@ -242,30 +326,61 @@ pub(crate) async fn scores(client: &mut Client, run_id: &str, records: Records) 
 /// The scores of any number of rows.
 pub(crate) async fn all_scores(client: &mut Client, run_id: &str, records: Records) -> Vec<f64> {
     let request = PredictRequest {
-        run_id: run_id.to_owned(),
-        records: Some(records),
-        detail: Detail::Scores.into(),
-        version: 0,
+        answer: answer(AnswerRows::All, Detail::Score),
+        ..predict_request(run_id, records)
     };
-    client
-        .predict(request)
-        .await
-        .expect("predicts")
-        .into_inner()
-        .scores
+    predicted(client, request).await.expect("predicts").scores
 }
 
-pub(crate) async fn trained(client: &mut Client, request: TrainRequest) -> Model {
-    let response = client.train(request).await.expect("trains");
-    model(response.into_inner().model)
+/// The predictions of the messages of a stream.
+pub(crate) async fn streamed(
+    client: &mut Client,
+    messages: Vec<PredictStreamRequest>,
+) -> Result<Predictions, Status> {
+    let response = client.predict_stream(tokio_stream::iter(messages)).await?;
+    let predictions = response.into_inner().predictions;
+    Ok(predictions.expect("a response holds predictions"))
+}
+
+/// The messages of a stream.
+pub(crate) fn stream(
+    header: PredictStreamHeader,
+    records: impl IntoIterator<Item = Records>,
+) -> Vec<PredictStreamRequest> {
+    let mut messages = vec![part(Part::Header(header))];
+    messages.extend(
+        records
+            .into_iter()
+            .map(|records| part(Part::Records(records))),
+    );
+    messages.push(end(None));
+    messages
+}
+
+/// The scores of all rows of a stream.
+pub(crate) async fn stream_scores(
+    client: &mut Client,
+    run_id: &str,
+    records: impl IntoIterator<Item = Records>,
+) -> Vec<f64> {
+    let header = PredictStreamHeader {
+        answer: answer(AnswerRows::All, Detail::Score),
+        ..header(run_id)
+    };
+    let answer = streamed(client, stream(header, records)).await;
+    answer.expect("streams").scores
+}
+
+pub(crate) fn model_request(run_id: &str) -> GetModelRequest {
+    GetModelRequest {
+        run_id: run_id.to_owned(),
+        version: None,
+    }
 }
 
 pub(crate) async fn get_model(client: &mut Client, run_id: &str) -> Result<Model, Status> {
-    let request = GetModelRequest {
-        run_id: run_id.to_owned(),
-        version: 0,
-    };
-    Ok(model(client.get_model(request).await?.into_inner().model))
+    let response = client.get_model(model_request(run_id)).await?;
+    Ok(model(response.into_inner().model))
 }
 
 pub(crate) fn model(model: Option<Model>) -> Model {

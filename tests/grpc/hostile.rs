@@ -1,39 +1,45 @@
 //! Bad input gets a clear answer that names the place; nothing is stored, nothing is lost, nothing panics.
 
 use anomalyd::proto::v1::records::Form;
-use anomalyd::proto::v1::train_request::Detector;
 use anomalyd::proto::v1::{
-    Baseline, File, Gaussian, IsolationForest, ListModelsRequest, Matrix, PredictRequest, Records,
-    TrainRequest, ZScore,
+    AnswerOptions, FileContent, ListModelsRequest, Matrix, PredictRequest, PredictStreamHeader,
+    Records,
 };
 use serde_json::json;
 use tonic::Code;
 
-use crate::harness::{
-    Client, get_model, matrix, normal_rows, predict, refusal, rows, server, train, train_request,
-    xy,
+use crate::grpc::harness::{
+    Client, get_model, header, in_form, matrix, predict, predict_request, refusal, rows, server,
+    stream, streamed, table, train, train_request, xy,
 };
 
 fn raw(names: &[&str], n_columns: u32, values: &[f64], bytes: &'static [u8]) -> Records {
-    Records {
-        form: Some(Form::Matrix(Matrix {
-            feature_names: names.iter().map(|&name| name.to_owned()).collect(),
-            n_columns,
-            values: values.to_vec(),
-            values_f64le: bytes.into(),
-            labels: Vec::new(),
-        })),
-    }
+    in_form(Form::Matrix(Matrix {
+        feature_names: names.iter().map(|&name| name.to_owned()).collect(),
+        n_columns,
+        values: values.to_vec(),
+        values_f64le: bytes.into(),
+        ..Matrix::default()
+    }))
+}
+
+/// A matrix of two columns that says how many rows it has.
+fn of_rows(n_rows: Option<u64>, values: &[f64], floats: &'static [u8]) -> Records {
+    in_form(Form::Matrix(Matrix {
+        n_columns: 2,
+        n_rows,
+        values: values.to_vec(),
+        values_f32le: floats.into(),
+        ..Matrix::default()
+    }))
 }
 
 fn csv(content: &'static [u8]) -> Records {
-    Records {
-        form: Some(Form::File(File {
-            content: content.into(),
-            format: 0,
-            csv: None,
-        })),
-    }
+    in_form(Form::File(FileContent {
+        content: content.into(),
+        format: 0,
+        csv: None,
+    }))
 }
 
 const NAN: f64 = f64::NAN;
@@ -45,7 +51,7 @@ async fn records_that_cannot_be_learned_from_are_refused_and_nothing_is_stored()
     let cases: Vec<(&str, Records, &str, &str, &str)> = vec![
         (
             "no form",
-            Records { form: None },
+            Records::default(),
             "INVALID_FIELD",
             "records",
             "missing",
@@ -112,6 +118,97 @@ async fn records_that_cannot_be_learned_from_are_refused_and_nothing_is_stored()
             "INVALID_RECORDS",
             "records.rows[1]",
             "not an array",
+        ),
+        (
+            "mixed the other way",
+            rows(json!([{"x": 3}, [1, 2]])),
+            "INVALID_RECORDS",
+            "records.rows[1]",
+            "not an object",
+        ),
+        (
+            "empty table",
+            table(json!({})),
+            "INVALID_RECORDS",
+            "records.table",
+            "no columns",
+        ),
+        (
+            "table without rows",
+            table(json!({"x": [], "y": []})),
+            "INVALID_RECORDS",
+            "records.table",
+            "no rows",
+        ),
+        (
+            "no column",
+            table(json!({"x": [1, 2], "y": 3})),
+            "INVALID_RECORDS",
+            "records.table.y",
+            "not an array",
+        ),
+        (
+            "columns of unequal length",
+            table(json!({"x": [1, 2], "y": [3, 4, 5]})),
+            "INVALID_RECORDS",
+            "records.table.y",
+            "column \"y\" has 3 values, and column \"x\" has 2",
+        ),
+        (
+            "text in a table",
+            table(json!({"x": [1, 2, "a shop"]})),
+            "TEXT_VALUE",
+            "records.table.x[2]",
+            "\"a shop\" is text",
+        ),
+        (
+            "nested table",
+            table(json!({"x": [1, [2]]})),
+            "TEXT_VALUE",
+            "records.table.x[1]",
+            "an array",
+        ),
+        (
+            "fewer rows than said",
+            of_rows(Some(3), &[1.0, 2.0, 3.0, 4.0], b""),
+            "INVALID_RECORDS",
+            "records.matrix.n_rows",
+            "n_rows is 3",
+        ),
+        (
+            "more rows than said",
+            of_rows(Some(1), &[1.0, 2.0, 3.0, 4.0], b""),
+            "INVALID_RECORDS",
+            "records.matrix.n_rows",
+            "n_rows is 1",
+        ),
+        (
+            "rows without end",
+            of_rows(Some(u64::MAX), &[1.0, 2.0], b""),
+            "INVALID_RECORDS",
+            "records.matrix.n_rows",
+            "18446744073709551615",
+        ),
+        (
+            "floats that are too few",
+            of_rows(Some(2), &[], &[0; 8]),
+            "INVALID_RECORDS",
+            "records.matrix.n_rows",
+            "2 values that values_f32le has",
+        ),
+        (
+            "half a float",
+            of_rows(None, &[], &[0; 9]),
+            "INVALID_RECORDS",
+            "records.matrix.values_f32le",
+            "9 bytes",
+        ),
+        (
+            "values and floats",
+            of_rows(None, &[1.0, 2.0], &[0; 8]),
+            "INVALID_RECORDS",
+            "records.matrix.values_f32le",
+            "values and values_f32le exclude each other",
         ),
         (
             "text",
@@ -220,142 +317,6 @@ async fn records_that_cannot_be_learned_from_are_refused_and_nothing_is_stored()
 }
 
 #[tokio::test]
-async fn parameters_out_of_range_are_refused_and_named() {
-    let (server, mut client, folder) = server().await;
-    let forest = |change: fn(&mut IsolationForest)| {
-        let mut forest = IsolationForest::default();
-        change(&mut forest);
-        Detector::IsolationForest(forest)
-    };
-    let baseline = |feature: &str, mean, std| Baseline {
-        feature: feature.to_owned(),
-        mean,
-        std,
-    };
-    let baselines = |baselines| {
-        Detector::ZScore(ZScore {
-            multiplier: None,
-            baselines,
-        })
-    };
-    let cases: Vec<(Detector, &str)> = vec![
-        (
-            forest(|f| f.n_estimators = Some(0)),
-            "isolation_forest.n_estimators",
-        ),
-        (
-            forest(|f| f.n_estimators = Some(10_001)),
-            "isolation_forest.n_estimators",
-        ),
-        (
-            forest(|f| f.max_samples = Some(0.0)),
-            "isolation_forest.max_samples",
-        ),
-        (
-            forest(|f| f.max_samples = Some(1.5)),
-            "isolation_forest.max_samples",
-        ),
-        (
-            forest(|f| f.max_samples = Some(NAN)),
-            "isolation_forest.max_samples",
-        ),
-        (
-            forest(|f| f.max_features = Some(3.0)),
-            "isolation_forest.max_features",
-        ),
-        (
-            forest(|f| f.max_features = Some(-1.0)),
-            "isolation_forest.max_features",
-        ),
-        (forest(|f| f.ndim = Some(0)), "isolation_forest.ndim"),
-        (forest(|f| f.ndim = Some(3)), "isolation_forest.ndim"),
-        (
-            Detector::Gaussian(Gaussian { ridge: Some(-0.1) }),
-            "gaussian.ridge",
-        ),
-        (
-            Detector::Gaussian(Gaussian { ridge: Some(NAN) }),
-            "gaussian.ridge",
-        ),
-        (
-            Detector::ZScore(ZScore {
-                multiplier: Some(0.0),
-                baselines: vec![],
-            }),
-            "z_score.multiplier",
-        ),
-        (
-            Detector::ZScore(ZScore {
-                multiplier: Some(INF),
-                baselines: vec![],
-            }),
-            "z_score.multiplier",
-        ),
-        (
-            baselines(vec![baseline("x", None, Some(1.0))]),
-            "z_score.baselines[0].mean",
-        ),
-        (
-            baselines(vec![baseline("x", Some(0.0), Some(0.0))]),
-            "z_score.baselines[0].std",
-        ),
-        (
-            baselines(vec![baseline("", Some(0.0), Some(1.0))]),
-            "z_score.baselines[0].feature",
-        ),
-        (
-            baselines(vec![
-                baseline("x", Some(0.0), Some(1.0)),
-                baseline("x", Some(0.0), Some(1.0)),
-            ]),
-            "z_score.baselines[1].feature",
-        ),
-    ];
-    for (detector, field) in cases {
-        let request = TrainRequest {
-            detector: Some(detector),
-            ..train_request("bad", xy(normal_rows(20, 1)))
-        };
-        let refused = refusal(client.train(request).await);
-        assert_eq!(
-            (refused.code, refused.field.as_str()),
-            (Code::InvalidArgument, field),
-            "{refused:?}"
-        );
-    }
-    for contamination in [0.0, -0.1, 0.51, 1.0, NAN, INF] {
-        let request = TrainRequest {
-            contamination: Some(contamination),
-            ..train_request("bad", xy(normal_rows(20, 1)))
-        };
-        assert_eq!(refusal(client.train(request).await).field, "contamination");
-    }
-    for (change, field) in [
-        (
-            (|r| r.threshold = Some(NAN)) as fn(&mut TrainRequest),
-            "threshold",
-        ),
-        (|r| r.scaler = 9, "scaler"),
-        (|r| r.label_column = "z".to_owned(), "label_column"),
-        (|r| r.run_id = String::new(), "run_id"),
-        (|r| r.run_id = "x".repeat(129), "run_id"),
-        (|r| r.run_id = "a\nb".to_owned(), "run_id"),
-        (|r| r.request_id = "x".repeat(129), "request_id"),
-    ] {
-        let mut request = train_request("bad", xy(normal_rows(20, 1)));
-        change(&mut request);
-        let refused = refusal(client.train(request).await);
-        assert_eq!(
-            (refused.code, refused.field.as_str()),
-            (Code::InvalidArgument, field),
-            "{refused:?}"
-        );
-    }
-    nothing_is_stored(&mut client, folder.path()).await;
-    server.stop().await;
-}
-
-#[tokio::test]
 async fn rows_that_do_not_fit_the_schema_are_refused() {
     let (server, mut client, _folder) = server().await;
     train(&mut client, "strict").await;
@@ -405,13 +366,30 @@ async fn rows_that_do_not_fit_the_schema_are_refused() {
             "{refused:?}"
         );
     }
-    let request = PredictRequest {
-        run_id: "strict".to_owned(),
-        records: Some(xy(vec![1.0, 2.0])),
-        detail: 9,
-        version: 0,
-    };
-    assert_eq!(refusal(client.predict(request).await).field, "detail");
+    for (options, field) in [
+        (options(|o| o.detail = 9), "answer.detail"),
+        (options(|o| o.rows = 9), "answer.rows"),
+        (
+            options(|o| o.max_bytes = Some((128 << 10) - 1)),
+            "answer.max_bytes",
+        ),
+        (
+            options(|o| o.max_bytes = Some((64 << 20) + 1)),
+            "answer.max_bytes",
+        ),
+    ] {
+        let request = PredictRequest {
+            answer: Some(options),
+            ..predict_request("strict", xy(vec![1.0, 2.0]))
+        };
+        assert_eq!(refusal(client.predict(request).await).field, field);
+        let header = PredictStreamHeader {
+            answer: Some(options),
+            ..header("strict")
+        };
+        let refused = refusal(streamed(&mut client, stream(header, [])).await);
+        assert_eq!(refused.field, format!("header.{field}"));
+    }
     assert_eq!(
         refusal(predict(&mut client, "", xy(vec![1.0, 2.0])).await).field,
         "run_id"
@@ -419,7 +397,14 @@ async fn rows_that_do_not_fit_the_schema_are_refused() {
     server.stop().await;
 }
 
-async fn nothing_is_stored(client: &mut Client, folder: &std::path::Path) {
+fn options(change: fn(&mut AnswerOptions)) -> AnswerOptions {
+    let mut options = AnswerOptions::default();
+    change(&mut options);
+    options
+}
+
+/// There is no run, and no file.
+pub(crate) async fn nothing_is_stored(client: &mut Client, folder: &std::path::Path) {
     let listed = client
         .list_models(ListModelsRequest::default())
         .await

@@ -3,7 +3,7 @@
 use anomalyd::proto::v1::{DeleteRunRequest, ListModelsRequest};
 use tonic::Code;
 
-use crate::harness::{
+use crate::grpc::harness::{
     Server, get_model, normal_rows, predict, refusal, scores, server, train, train_request, update,
     xy,
 };

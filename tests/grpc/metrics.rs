@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 
-use anomalyd::proto::v1::{FeaturePolicy, PredictRequest, TrainRequest};
+use anomalyd::proto::v1::{FeaturePolicy, TrainingSpec};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::harness::{
-    Server, end, header, normal_rows, part, predict, refusal, rows, train_request, trained, xy,
+use crate::grpc::harness::{
+    Server, header, normal_rows, predict, refusal, rows, stream, streamed, train_as, trained, xy,
 };
 
 async fn get(address: SocketAddr, path: &str) -> String {
@@ -20,10 +20,18 @@ async fn get(address: SocketAddr, path: &str) -> String {
     answer
 }
 
+/// What a counter stands at.
+pub(crate) async fn counter(address: SocketAddr, name: &str) -> u64 {
+    let answer = get(address, "/metrics").await;
+    let mut lines = answer.lines();
+    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value
+        .and_then(|value| value.parse().ok())
+        .unwrap_or_else(|| panic!("no {name}: {answer}"))
+}
+
 #[tokio::test]
 async fn predictions_are_counted_with_what_was_missing_and_unknown() {
-    use anomalyd::proto::v1::predict_stream_request::Part;
-
     let folder = tempfile::tempdir().expect("a temporary folder");
     let server = Server::start_with(folder.path(), |flags| {
         flags.metrics_listen = Some("127.0.0.1:0".to_owned());
@@ -31,26 +39,19 @@ async fn predictions_are_counted_with_what_was_missing_and_unknown() {
     .await;
     let address = server.metrics.expect("metrics are served");
     let mut client = server.client("alice").await;
-    let request = TrainRequest {
-        feature_policy: FeaturePolicy::Flexible.into(),
-        ..train_request("run", xy(normal_rows(300, 1)))
-    };
+    let request = train_as(
+        "run",
+        xy(normal_rows(300, 1)),
+        TrainingSpec {
+            feature_policy: FeaturePolicy::Flexible.into(),
+            ..TrainingSpec::default()
+        },
+    );
     trained(&mut client, request).await;
     let odd = || rows(json!([{"x": 0.1, "z": 1}, {"x": 1e9, "z": 2}]));
-    let request = PredictRequest {
-        run_id: "run".to_owned(),
-        records: Some(odd()),
-        ..PredictRequest::default()
-    };
-    client.predict(request).await.expect("predicts");
-    let stream = [
-        part(Part::Header(header("run"))),
-        part(Part::Records(odd())),
-        part(Part::Records(odd())),
-        end(None),
-    ];
-    let answer = client.predict_stream(tokio_stream::iter(stream)).await;
-    answer.expect("predicts");
+    predict(&mut client, "run", odd()).await.expect("predicts");
+    let messages = stream(header("run"), [odd(), odd()]);
+    streamed(&mut client, messages).await.expect("predicts");
     // what fails is not counted
     refusal(predict(&mut client, "none", xy(vec![1.0, 2.0])).await);
 

@@ -1,13 +1,18 @@
-//! Parameters of detectors that are out of range, each refused with the path of its field.
+//! Parameters and other fields of a training that are out of range, each refused with the path of its field.
 
 use anomalyd::proto::v1::one_class_svm::GammaChoice;
-use anomalyd::proto::v1::train_request::Detector;
+use anomalyd::proto::v1::training_spec::{Detector, Policy};
 use anomalyd::proto::v1::{
-    Hbos, Knn, Lesinn, LocalOutlierFactor, LogisticRegression, OneClassSvm, Pca, RandomForest,
-    TrainRequest,
+    Baseline, Gaussian, Hbos, IsolationForest, Knn, Lesinn, LocalOutlierFactor, LogisticRegression,
+    OneClassSvm, Pca, RandomForest, TrainRequest, TrainingSpec, ZScore,
 };
+use tonic::Code;
 
-use crate::harness::{normal_rows, refusal, server, train_request, xy};
+use crate::grpc::harness::{by, normal_rows, refusal, server, train_as, train_request, xy};
+use crate::grpc::hostile::nothing_is_stored;
+
+const NAN: f64 = f64::NAN;
+const INF: f64 = f64::INFINITY;
 
 fn svm(change: fn(&mut OneClassSvm)) -> Detector {
     let mut svm = OneClassSvm::default();
@@ -130,16 +135,174 @@ fn cases() -> Vec<(Detector, &'static str)> {
 async fn each_is_refused_and_named() {
     let (server, mut client, _folder) = server().await;
     for (detector, field) in cases() {
-        let request = TrainRequest {
-            detector: Some(detector),
-            ..train_request("refused", xy(normal_rows(50, 1)))
-        };
+        let request = train_as("refused", xy(normal_rows(50, 1)), by(detector));
         let refused = refusal(client.train(request).await);
         assert_eq!(
-            (refused.reason.as_str(), refused.field.as_str()),
-            ("INVALID_PARAMETER", field),
+            (refused.reason.as_str(), refused.field.clone()),
+            ("INVALID_PARAMETER", format!("spec.{field}")),
             "{refused:?}"
         );
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn parameters_out_of_range_are_refused_and_named() {
+    let (server, mut client, folder) = server().await;
+    let forest = |change: fn(&mut IsolationForest)| {
+        let mut forest = IsolationForest::default();
+        change(&mut forest);
+        Detector::IsolationForest(forest)
+    };
+    let baseline = |feature: &str, mean, std| Baseline {
+        feature: feature.to_owned(),
+        mean,
+        std,
+    };
+    let baselines = |baselines| {
+        Detector::ZScore(ZScore {
+            multiplier: None,
+            baselines,
+        })
+    };
+    let cases: Vec<(Detector, &str)> = vec![
+        (
+            forest(|f| f.n_estimators = Some(0)),
+            "isolation_forest.n_estimators",
+        ),
+        (
+            forest(|f| f.n_estimators = Some(10_001)),
+            "isolation_forest.n_estimators",
+        ),
+        (
+            forest(|f| f.max_samples = Some(0.0)),
+            "isolation_forest.max_samples",
+        ),
+        (
+            forest(|f| f.max_samples = Some(1.5)),
+            "isolation_forest.max_samples",
+        ),
+        (
+            forest(|f| f.max_samples = Some(NAN)),
+            "isolation_forest.max_samples",
+        ),
+        (
+            forest(|f| f.max_features = Some(3.0)),
+            "isolation_forest.max_features",
+        ),
+        (
+            forest(|f| f.max_features = Some(-1.0)),
+            "isolation_forest.max_features",
+        ),
+        (forest(|f| f.ndim = Some(0)), "isolation_forest.ndim"),
+        (forest(|f| f.ndim = Some(3)), "isolation_forest.ndim"),
+        (
+            Detector::Gaussian(Gaussian { ridge: Some(-0.1) }),
+            "gaussian.ridge",
+        ),
+        (
+            Detector::Gaussian(Gaussian { ridge: Some(NAN) }),
+            "gaussian.ridge",
+        ),
+        (
+            Detector::ZScore(ZScore {
+                multiplier: Some(0.0),
+                baselines: vec![],
+            }),
+            "z_score.multiplier",
+        ),
+        (
+            Detector::ZScore(ZScore {
+                multiplier: Some(INF),
+                baselines: vec![],
+            }),
+            "z_score.multiplier",
+        ),
+        (
+            baselines(vec![baseline("x", None, Some(1.0))]),
+            "z_score.baselines[0].mean",
+        ),
+        (
+            baselines(vec![baseline("x", Some(0.0), Some(0.0))]),
+            "z_score.baselines[0].std",
+        ),
+        (
+            baselines(vec![baseline("", Some(0.0), Some(1.0))]),
+            "z_score.baselines[0].feature",
+        ),
+        (
+            baselines(vec![
+                baseline("x", Some(0.0), Some(1.0)),
+                baseline("x", Some(0.0), Some(1.0)),
+            ]),
+            "z_score.baselines[1].feature",
+        ),
+    ];
+    for (detector, field) in cases {
+        let request = train_as("bad", xy(normal_rows(20, 1)), by(detector));
+        let refused = refusal(client.train(request).await);
+        assert_eq!(
+            (refused.code, refused.field.clone()),
+            (Code::InvalidArgument, format!("spec.{field}")),
+            "{refused:?}"
+        );
+    }
+    for contamination in [0.0, -0.1, 0.51, 1.0, NAN, INF] {
+        let request = train_as(
+            "bad",
+            xy(normal_rows(20, 1)),
+            TrainingSpec {
+                policy: Some(Policy::Contamination(contamination)),
+                ..TrainingSpec::default()
+            },
+        );
+        let refused = refusal(client.train(request).await);
+        assert_eq!(refused.field, "spec.contamination");
+    }
+    let spec = |change: fn(&mut TrainingSpec)| {
+        let mut spec = TrainingSpec::default();
+        change(&mut spec);
+        spec
+    };
+    for (spec, field) in [
+        (
+            spec(|s| s.policy = Some(Policy::Threshold(NAN))),
+            "spec.threshold",
+        ),
+        (spec(|s| s.scaler = 9), "spec.scaler"),
+        (
+            spec(|s| s.label_column = "z".to_owned()),
+            "spec.label_column",
+        ),
+        (spec(|s| s.feature_policy = 9), "spec.feature_policy"),
+        (spec(|s| s.imputation = 9), "spec.imputation"),
+    ] {
+        let request = train_as("bad", xy(normal_rows(20, 1)), spec);
+        let refused = refusal(client.train(request).await);
+        assert_eq!(
+            (refused.code, refused.field.as_str()),
+            (Code::InvalidArgument, field),
+            "{refused:?}"
+        );
+    }
+    for (change, field) in [
+        (
+            (|r| r.run_id = String::new()) as fn(&mut TrainRequest),
+            "run_id",
+        ),
+        (|r| r.run_id = "x".repeat(129), "run_id"),
+        (|r| r.run_id = "a\nb".to_owned(), "run_id"),
+        (|r| r.request_id = "x".repeat(129), "request_id"),
+    ] {
+        let mut request = train_request("bad", xy(normal_rows(20, 1)));
+        change(&mut request);
+        let refused = refusal(client.train(request).await);
+        assert_eq!(
+            (refused.code, refused.field.as_str()),
+            (Code::InvalidArgument, field),
+            "{refused:?}"
+        );
+    }
+    nothing_is_stored(&mut client, folder.path()).await;
     server.stop().await;
 }

@@ -1,20 +1,19 @@
 //! Rows in time: the roles of columns, features that are made of the rows before, and training alike.
 
-use anomalyd::proto::v1::named_column::Values;
-use anomalyd::proto::v1::predict_stream_request::Part;
 use anomalyd::proto::v1::records::Form;
-use anomalyd::proto::v1::train_request::Detector;
+use anomalyd::proto::v1::training_spec::{Detector, Policy};
+use anomalyd::proto::v1::typed_column::Values;
 use anomalyd::proto::v1::{
-    Auto, ColumnRole, Columns, Detail, FeatureEngineering, FeaturePolicy, Gaussian, Model,
-    NamedColumn, Numbers, PredictStreamHeader, Records, Scaler, Times, TrainRequest,
+    Auto, ColumnRole, Columns, FeatureEngineering, FeaturePolicy, Gaussian, Model, NumberValues,
+    Records, Scaler, TimeValues, TrainRequest, TrainingSpec, TypedColumn,
 };
 use prost_types::Timestamp;
 use serde_json::{Value, json};
 use tonic::Code;
 
-use crate::harness::{
-    Client, all_scores, end, get_model, header, normal_rows, part, predict, refusal, rows, server,
-    train_request, trained, update,
+use crate::grpc::harness::{
+    all_scores, by, get_model, in_form, normal_rows, number, predict, refusal, rows, server, spec,
+    stream_scores, train_as, train_request, trained, update,
 };
 
 /// Readings of one sensor, or of two that take turns: minutes since the start, the sensor and the value.
@@ -42,29 +41,14 @@ fn as_readings(readings: &[(usize, String, f64)]) -> Records {
     rows(Value::Array(readings.iter().map(row).collect()))
 }
 
-fn engineered(run_id: &str, records: Records) -> TrainRequest {
-    TrainRequest {
+/// The spec of features that are engineered of the value of each sensor.
+fn engineered() -> TrainingSpec {
+    TrainingSpec {
         target_column: "value".to_owned(),
         series_column: "sensor".to_owned(),
         feature_engineering: Some(FeatureEngineering::default()),
-        ..train_request(run_id, records)
+        ..TrainingSpec::default()
     }
-}
-
-async fn streamed(client: &mut Client, run_id: &str, messages: Vec<Records>) -> Vec<f64> {
-    let header = PredictStreamHeader {
-        detail: Detail::Scores.into(),
-        ..header(run_id)
-    };
-    let mut parts = vec![part(Part::Header(header))];
-    parts.extend(
-        messages
-            .into_iter()
-            .map(|records| part(Part::Records(records))),
-    );
-    parts.push(end(None));
-    let answer = client.predict_stream(tokio_stream::iter(parts)).await;
-    answer.expect("streams").into_inner().scores
 }
 
 #[tokio::test]
@@ -75,7 +59,11 @@ async fn a_row_gets_the_same_features_in_a_batch_and_along_a_stream() {
     // rows are learned from in the order of their times
     let mut shuffled = training.to_vec();
     shuffled.reverse();
-    let model = trained(&mut client, engineered("run", as_readings(&shuffled))).await;
+    let model = trained(
+        &mut client,
+        train_as("run", as_readings(&shuffled), engineered()),
+    )
+    .await;
     let roles: Vec<_> = model
         .columns
         .iter()
@@ -98,17 +86,21 @@ async fn a_row_gets_the_same_features_in_a_batch_and_along_a_stream() {
     ] {
         assert!(model.detector_features.contains(&name.to_owned()), "{name}");
     }
-    let again = trained(&mut client, engineered("sorted", as_readings(training))).await;
+    let again = trained(
+        &mut client,
+        train_as("sorted", as_readings(training), engineered()),
+    )
+    .await;
     assert_eq!(
         again.threshold, model.threshold,
         "the order of rows changes nothing"
     );
 
     let batch = all_scores(&mut client, "run", as_readings(new)).await;
-    let singly = new.chunks(1).map(as_readings).collect();
-    assert_eq!(streamed(&mut client, "run", singly).await, batch);
-    let in_pieces = new.chunks(33).map(as_readings).collect();
-    assert_eq!(streamed(&mut client, "run", in_pieces).await, batch);
+    for n_rows in [1, 33] {
+        let messages = new.chunks(n_rows).map(as_readings);
+        assert_eq!(stream_scores(&mut client, "run", messages).await, batch);
+    }
     // unary requests start from the history of the model, and leave it as it is
     let first = all_scores(&mut client, "run", as_readings(&new[..1])).await;
     assert_eq!(first, batch[..1]);
@@ -155,23 +147,25 @@ async fn a_jump_that_is_no_extreme_value_is_found_by_what_came_before() {
         };
         let times = readings.iter().map(|(minute, ..)| time(*minute)).collect();
         let values = readings.iter().map(|(.., value)| *value).collect();
-        let named = |name: &str, values| NamedColumn {
+        let named = |name: &str, values| TypedColumn {
             name: name.to_owned(),
             values: Some(values),
             missing_rows: Vec::new(),
         };
         let columns = vec![
-            named("timestamp", Values::Times(Times { values: times })),
-            named("value", Values::Numbers(Numbers { values })),
+            named("timestamp", Values::Times(TimeValues { values: times })),
+            named("value", Values::Numbers(NumberValues { values })),
         ];
-        Records {
-            form: Some(Form::Columns(Columns { columns })),
-        }
+        in_form(Form::Columns(Columns { columns }))
     };
-    let request = TrainRequest {
-        feature_engineering: Some(FeatureEngineering::default()),
-        ..train_request("run", columns(&all[..800]))
-    };
+    let request = train_as(
+        "run",
+        columns(&all[..800]),
+        TrainingSpec {
+            feature_engineering: Some(FeatureEngineering::default()),
+            ..TrainingSpec::default()
+        },
+    );
     let model = trained(&mut client, request).await;
     assert_eq!(model.columns[0].time_format, "timestamp");
     let scores = all_scores(&mut client, "run", columns(&all[800..])).await;
@@ -184,62 +178,64 @@ async fn a_jump_that_is_no_extreme_value_is_found_by_what_came_before() {
 async fn roles_and_engineering_that_cannot_be_are_refused() {
     let (server, mut client, _folder) = server().await;
     let training = || as_readings(&readings(50, 2, 1));
-    let cases: [(&str, TrainRequest); 6] = [
+    let cases: [(&str, TrainingSpec); 6] = [
         (
             "target_column",
-            TrainRequest {
+            TrainingSpec {
                 target_column: "valeu".to_owned(),
-                ..train_request("bad", training())
+                ..TrainingSpec::default()
             },
         ),
         (
             "feature_columns",
-            TrainRequest {
+            TrainingSpec {
                 feature_columns: vec!["nothing".to_owned()],
-                ..train_request("bad", training())
+                ..TrainingSpec::default()
             },
         ),
         (
             "time_column",
-            TrainRequest {
+            TrainingSpec {
                 time_column: "value".to_owned(),
-                ..train_request("bad", training())
+                ..TrainingSpec::default()
             },
         ),
         (
             "feature_engineering.lags[1]",
-            TrainRequest {
+            TrainingSpec {
                 feature_engineering: Some(FeatureEngineering {
                     lags: vec![1, 20_000],
                     ..Default::default()
                 }),
-                ..engineered("bad", training())
+                ..engineered()
             },
         ),
         (
             "feature_engineering.columns",
-            TrainRequest {
+            TrainingSpec {
                 feature_engineering: Some(FeatureEngineering {
                     columns: vec!["when".to_owned()],
                     ..Default::default()
                 }),
-                ..engineered("bad", training())
+                ..engineered()
             },
         ),
         (
             "max_one_hot_categories",
-            TrainRequest {
+            TrainingSpec {
                 max_one_hot_categories: Some(257),
-                ..train_request("bad", training())
+                ..TrainingSpec::default()
             },
         ),
     ];
-    for (field, request) in cases {
+    for (field, spec) in cases {
+        let request = train_as("bad", training(), spec);
         let refused = refusal(client.train(request).await);
         assert_eq!(
-            (refused.code, refused.field.as_str()),
-            (Code::InvalidArgument, field),
-            "{refused:?}"
+            (refused.code, refused.field),
+            (Code::InvalidArgument, format!("spec.{field}")),
+            "{}",
+            refused.message
         );
     }
     server.stop().await;
@@ -248,52 +244,39 @@ async fn roles_and_engineering_that_cannot_be_are_refused() {
 #[tokio::test]
 async fn a_version_can_be_trained_alike_on_other_rows() {
     let (server, mut client, _folder) = server().await;
-    let first = TrainRequest {
+    let first = TrainingSpec {
         detector: Some(Detector::Gaussian(Gaussian { ridge: Some(1e-3) })),
-        contamination: Some(0.02),
+        policy: Some(Policy::Contamination(0.02)),
         scaler: Scaler::Robust.into(),
         feature_policy: FeaturePolicy::Flexible.into(),
         max_one_hot_categories: Some(2),
-        ..engineered("run", as_readings(&readings(400, 2, 1)))
+        ..engineered()
     };
+    let first = train_as("run", as_readings(&readings(400, 2, 1)), first);
     let first = trained(&mut client, first).await;
-    let alike = |change: fn(&mut TrainRequest)| {
-        let mut request = TrainRequest {
-            like_version: Some(1),
-            ..train_request("run", as_readings(&readings(500, 2, 2)))
-        };
-        (request.contamination, request.detector) = (None, None);
-        change(&mut request);
-        request
+    let alike = |spec: Option<TrainingSpec>| TrainRequest {
+        like_version: number(1),
+        spec,
+        ..train_request("run", as_readings(&readings(500, 2, 2)))
     };
-    let second = trained(&mut client, alike(|_| ())).await;
+    let second = trained(&mut client, alike(None)).await;
     assert_eq!((second.version, second.n_rows), (2, 500));
-    assert_eq!(second.detector, first.detector);
     assert_eq!(second.detector_features, first.detector_features);
-    let configuration = |model: &Model| {
-        (
-            model.contamination,
-            model.scaler,
-            model.feature_policy,
-            model.feature_engineering.clone(),
-            model.columns.clone(),
-            model.max_one_hot_categories,
-        )
-    };
+    let configuration = |model: &Model| (spec(model), model.columns.clone());
     assert_eq!(configuration(&second), configuration(&first));
-    let changed = alike(|request| {
-        request.detector = Some(Detector::Auto(Auto::default()));
-        request.contamination = Some(0.3);
-    });
-    let third = trained(&mut client, changed).await;
+    let changed = TrainingSpec {
+        policy: Some(Policy::Contamination(0.3)),
+        ..by(Detector::Auto(Auto::default()))
+    };
+    let third = trained(&mut client, alike(Some(changed))).await;
     assert_eq!(
-        (third.detector_name.as_str(), third.contamination),
-        ("auto", Some(0.3))
+        (third.detector_name.as_str(), spec(&third).policy),
+        ("auto", Some(Policy::Contamination(0.3)))
     );
-    assert_eq!(third.scaler(), Scaler::None, "auto refuses another");
+    assert_eq!(spec(&third).scaler(), Scaler::None, "auto refuses another");
     assert_eq!(third.detector_features, first.detector_features);
     let gone = TrainRequest {
-        like_version: Some(9),
+        like_version: number(9),
         ..train_request("run", as_readings(&readings(50, 2, 1)))
     };
     assert_eq!(
@@ -306,12 +289,15 @@ async fn a_version_can_be_trained_alike_on_other_rows() {
 #[tokio::test]
 async fn rows_without_the_past_that_their_features_need_are_refused() {
     let (server, mut client, _folder) = server().await;
-    let with = |lags: &[u32], rows| TrainRequest {
-        feature_engineering: Some(FeatureEngineering {
-            lags: lags.to_vec(),
-            ..Default::default()
-        }),
-        ..engineered("run", rows)
+    let with = |lags: &[u32], rows| {
+        let spec = TrainingSpec {
+            feature_engineering: Some(FeatureEngineering {
+                lags: lags.to_vec(),
+                ..Default::default()
+            }),
+            ..engineered()
+        };
+        train_as("run", rows, spec)
     };
     // what is remembered of so many series with so long a lag would be too much
     let many: Vec<_> = (0..3400)
@@ -338,13 +324,14 @@ async fn rows_without_the_past_that_their_features_need_are_refused() {
         {"when": "2024-03-02", "sensor": "a", "value": 3, "value_lag_1": 4},
     ]));
     let refused = refusal(client.train(with(&[1], named_alike)).await);
-    assert_eq!(refused.field, "feature_engineering");
+    assert_eq!(refused.field, "spec.feature_engineering");
 
     // no policy has anything that stands in for a series or a time
-    let flexible = TrainRequest {
+    let flexible = TrainingSpec {
         feature_policy: FeaturePolicy::Flexible.into(),
-        ..engineered("run", as_readings(&readings(200, 2, 1)))
+        ..engineered()
     };
+    let flexible = train_as("run", as_readings(&readings(200, 2, 1)), flexible);
     trained(&mut client, flexible).await;
     // the first row of a series has no past, which is no reason not to learn from it
     let first = rows(json!([{"when": "2024-03-02", "sensor": "new", "value": 1}]));
@@ -366,10 +353,11 @@ async fn rows_without_the_past_that_their_features_need_are_refused() {
 #[tokio::test]
 async fn a_column_named_like_an_engineered_feature_is_not_adopted() {
     let (server, mut client, _folder) = server().await;
-    let adaptive = TrainRequest {
+    let adaptive = TrainingSpec {
         feature_policy: FeaturePolicy::Adaptive.into(),
-        ..engineered("run", as_readings(&readings(200, 2, 1)))
+        ..engineered()
     };
+    let adaptive = train_as("run", as_readings(&readings(200, 2, 1)), adaptive);
     let before = trained(&mut client, adaptive).await.detector_features;
     let row = |day: u32, value: f64| json!({"when": format!("2024-03-{day:02}"), "sensor": "s0", "value": value, "value_lag_1": 1, "new": value});
     let more: Vec<Value> = (2..12).map(|day| row(day, f64::from(day * day))).collect();

@@ -3,53 +3,87 @@
 use std::time::Duration;
 
 use anomalyd::proto::v1::predict_stream_request::Part;
-use anomalyd::proto::v1::{Detail, PredictStreamHeader, PredictStreamRequest};
+use anomalyd::proto::v1::{
+    AnswerOptions, AnswerRows, Detail, PredictStreamHeader, PredictStreamRequest,
+};
+use prost::Message as _;
 use tokio_stream::StreamExt as _;
 use tonic::Code;
 
-use crate::harness::{end, get_model, header, normal_rows, part, refusal, rows, server, train, xy};
+use crate::grpc::harness::{
+    end, get_model, header, normal_rows, part, refusal, rows, server, stream, streamed, train, xy,
+};
+
+/// The fewest bytes that an answer may be asked to have.
+const FEW: u64 = 128 << 10;
 
 #[tokio::test]
-async fn results_are_bounded_and_the_answer_says_when_they_were_cut() {
+async fn what_is_listed_is_bounded_and_the_answer_says_when_it_was_cut() {
     let (server, mut client, _folder) = server().await;
     train(&mut client, "stream").await;
-    for (detail, max_results, truncated) in [
-        (Detail::Scores, 1000, false),
-        (Detail::Scores, 999, true),
-        (Detail::Full, 10, true),
-        (Detail::Anomalies, 1, true),
-        (Detail::Anomalies, 1000, false),
-        (Detail::Summary, 1, false),
-    ] {
-        let header = PredictStreamHeader {
+    let header = |rows: AnswerRows, detail: Detail, max_bytes| PredictStreamHeader {
+        answer: Some(AnswerOptions {
+            rows: rows.into(),
             detail: detail.into(),
-            max_results: Some(max_results),
-            ..header("stream")
-        };
-        let mut messages = vec![part(Part::Header(header))];
-        messages.extend((0..10).map(|chunk| part(Part::Records(xy(normal_rows(100, chunk))))));
-        messages.push(end(None));
-        let answer = client
-            .predict_stream(tokio_stream::iter(messages))
-            .await
-            .expect("streams")
-            .into_inner();
-        let listed = answer.scores.len() + answer.rows.len();
-        assert_eq!(
-            answer.truncated,
-            Some(truncated),
-            "{detail:?} {max_results}"
-        );
-        assert!(listed <= max_results as usize, "{detail:?} {listed}");
-        assert_eq!(
-            truncated,
-            listed == max_results as usize && max_results != 1000,
-            "{detail:?} {listed}"
-        );
+            max_bytes: Some(max_bytes),
+        }),
+        ..header("stream")
+    };
+    // usual rows, and rows that are all anomalies
+    let records = |shift: f64| {
+        let mut rows = normal_rows(10_000, 2);
+        rows.iter_mut().for_each(|value| *value += shift);
+        rows.chunks(2000)
+            .map(|rows| xy(rows.to_vec()))
+            .collect::<Vec<_>>()
+    };
+    use AnswerRows::{All, Anomalies, None as Nothing};
+    for (rows, detail, shift, max_bytes, truncated) in [
+        (All, Detail::Score, 0.0, 1 << 20, false),
+        (All, Detail::Full, 0.0, 1 << 20, false),
+        (All, Detail::Full, 0.0, FEW, true),
+        (Anomalies, Detail::Score, 0.0, FEW, false),
+        (Anomalies, Detail::Score, 50.0, FEW, true),
+        (Anomalies, Detail::Full, 0.0, FEW, false),
+        (Anomalies, Detail::Full, 50.0, FEW, true),
+        (Nothing, Detail::Full, 50.0, FEW, false),
+    ] {
+        let what = format!("{rows:?} {detail:?} {shift} {max_bytes}");
+        let messages = stream(header(rows, detail, max_bytes), records(shift));
+        let answer = streamed(&mut client, messages).await.expect("streams");
+        assert_eq!(answer.truncated, Some(truncated), "{what}");
+        let n_bytes = answer.encoded_len() as u64;
+        assert!(n_bytes <= max_bytes, "{what}: {n_bytes}");
         let summary = answer.summary.expect("has a summary");
-        assert_eq!(summary.n_rows, Some(1000), "the summary is of all rows");
-        assert!(summary.n_anomalies > Some(1));
+        assert_eq!(summary.n_rows, Some(10_000), "the summary is of all rows");
+        let n_anomalies = summary.n_anomalies.expect("counted");
+        assert!(n_anomalies > 1, "{what}");
+        assert_eq!(n_anomalies == 10_000, shift > 0.0, "{what}");
+        let n_listed = (answer.scores.len() + answer.rows.len()) as u64;
+        match (truncated, rows) {
+            (true, _) => {
+                assert!(n_bytes > max_bytes - (70 << 10), "{what}: {n_bytes}");
+                let rows = answer.rows.iter().flat_map(|row| row.row);
+                let listed: Vec<u64> = answer.row_indices.iter().copied().chain(rows).collect();
+                assert_eq!(
+                    listed,
+                    (0..n_listed).collect::<Vec<_>>(),
+                    "{what}: no holes"
+                );
+            }
+            (false, All) => assert_eq!(n_listed, 10_000, "{what}"),
+            (false, Anomalies) => assert_eq!(n_listed, n_anomalies, "{what}"),
+            (false, _) => assert_eq!(n_listed, 0, "{what}"),
+        }
     }
+    // scores of all rows are not cut, but refused before they are computed
+    let messages = stream(header(All, Detail::Score, FEW), records(0.0));
+    let refused = refusal(streamed(&mut client, messages).await);
+    assert_eq!(
+        (refused.reason.as_str(), refused.field.as_str()),
+        ("ANSWER_TOO_LARGE", "header.answer.max_bytes")
+    );
+    assert!(refused.message.contains("8000 rows"), "{refused:?}");
     server.stop().await;
 }
 
@@ -89,17 +123,16 @@ async fn messages_out_of_order_are_refused() {
         ),
         "{refused:?}"
     );
-    for max_results in [0, 1_000_001] {
+    for max_bytes in [0, FEW - 1, (64 << 20) + 1] {
         let header = PredictStreamHeader {
-            max_results: Some(max_results),
+            answer: Some(AnswerOptions {
+                max_bytes: Some(max_bytes),
+                ..AnswerOptions::default()
+            }),
             ..header("stream")
         };
-        let refused = refusal(
-            client
-                .predict_stream(tokio_stream::iter([part(Part::Header(header))]))
-                .await,
-        );
-        assert_eq!(refused.field, "header.max_results");
+        let refused = refusal(streamed(&mut client, vec![part(Part::Header(header))]).await);
+        assert_eq!(refused.field, "header.answer.max_bytes");
     }
     let unknown = client
         .predict_stream(tokio_stream::iter([
@@ -115,12 +148,8 @@ async fn messages_out_of_order_are_refused() {
 async fn an_empty_stream_that_ends_properly_has_no_rows() {
     let (server, mut client, _folder) = server().await;
     train(&mut client, "stream").await;
-    let messages = tokio_stream::iter([part(Part::Header(header("stream"))), end(Some(0))]);
-    let answer = client
-        .predict_stream(messages)
-        .await
-        .expect("streams")
-        .into_inner();
+    let messages = vec![part(Part::Header(header("stream"))), end(Some(0))];
+    let answer = streamed(&mut client, messages).await.expect("streams");
     assert_eq!(answer.summary.expect("has a summary").n_rows, Some(0));
     server.stop().await;
 }

@@ -1,16 +1,16 @@
 //! Detectors that learn from labels.
 
 use anomalyd::proto::v1::records::Form;
-use anomalyd::proto::v1::train_request::Detector;
+use anomalyd::proto::v1::training_spec::Detector;
 use anomalyd::proto::v1::{
     ClassWeight, IsolationForest, LogisticRegression, Matrix, RandomForest, Records, TrainRequest,
-    model,
+    TrainingSpec,
 };
 use tonic::Code;
 
-use crate::harness::{
-    get_model, matrix, normal_rows, predict, refusal, scores, server, train_request, trained,
-    update, xy,
+use crate::grpc::harness::{
+    by, get_model, in_form, matrix, normal_rows, predict, refusal, scores, server, spec, train_as,
+    trained, update, xy,
 };
 
 fn all() -> [(&'static str, Detector); 2] {
@@ -50,23 +50,28 @@ fn beside((values, labels): (Vec<f64>, Vec<f64>)) -> Records {
         labels,
         ..Matrix::default()
     };
-    Records {
-        form: Some(Form::Matrix(matrix)),
-    }
+    in_form(Form::Matrix(matrix))
 }
 
 #[tokio::test]
 async fn they_learn_the_same_from_a_column_and_from_labels_beside_a_matrix() {
     let (server, mut client, _folder) = server().await;
     for (name, detector) in all() {
-        let column = TrainRequest {
-            detector: Some(detector.clone()),
-            label_column: "bad".to_owned(),
-            ..train_request(name, in_a_column(labelled(1000, 1)))
-        };
+        let column = train_as(
+            name,
+            in_a_column(labelled(1000, 1)),
+            TrainingSpec {
+                label_column: "bad".to_owned(),
+                ..by(detector.clone())
+            },
+        );
         let model = trained(&mut client, column).await;
         assert_eq!(
-            (model.n_rows, model.threshold, model.validation_fraction),
+            (
+                model.n_rows,
+                model.threshold,
+                spec(&model).validation_fraction
+            ),
             (980, Some(0.5), Some(0.2)),
             "{name}: rows without a label are left out"
         );
@@ -94,11 +99,9 @@ async fn they_learn_the_same_from_a_column_and_from_labels_beside_a_matrix() {
         }
 
         let other = format!("{name} beside");
-        let request = TrainRequest {
-            detector: Some(detector),
-            ..train_request(&other, beside(labelled(1000, 1)))
-        };
-        assert_eq!(trained(&mut client, request).await.label_column, "");
+        let request = train_as(&other, beside(labelled(1000, 1)), by(detector));
+        let model = trained(&mut client, request).await;
+        assert_eq!(spec(&model).label_column, "");
         let probe = || xy(normal_rows(50, 9));
         let found = scores(&mut client, name, probe()).await;
         assert_eq!(scores(&mut client, &other, probe()).await, found, "{name}");
@@ -115,11 +118,14 @@ async fn they_learn_the_same_from_a_column_and_from_labels_beside_a_matrix() {
 async fn they_learn_on_from_labelled_rows() {
     let (server, mut client, _folder) = server().await;
     for (name, detector) in all() {
-        let request = TrainRequest {
-            detector: Some(detector),
-            label_column: "bad".to_owned(),
-            ..train_request(name, in_a_column(labelled(500, 1)))
-        };
+        let request = train_as(
+            name,
+            in_a_column(labelled(500, 1)),
+            TrainingSpec {
+                label_column: "bad".to_owned(),
+                ..by(detector)
+            },
+        );
         trained(&mut client, request).await;
         let updated = update(&mut client, name, in_a_column(labelled(500, 2)))
             .await
@@ -158,10 +164,7 @@ async fn they_learn_on_from_labelled_rows() {
 async fn what_cannot_be_learned_from_is_named() {
     let (server, mut client, _folder) = server().await;
     for (name, detector) in all() {
-        let request = |records| TrainRequest {
-            detector: Some(detector.clone()),
-            ..train_request(name, records)
-        };
+        let request = |records| train_as(name, records, by(detector.clone()));
         let none = refusal(client.train(request(xy(normal_rows(100, 1)))).await);
         assert_eq!(
             (none.reason.as_str(), none.field.as_str()),
@@ -194,30 +197,35 @@ async fn what_cannot_be_learned_from_is_named() {
             refused.reason, "INVALID_RECORDS",
             "{name}: a label is 0 or 1"
         );
-        let twice = TrainRequest {
+        let twice = TrainingSpec {
             label_column: "x".to_owned(),
-            ..request(beside(labelled(100, 1)))
+            ..by(detector.clone())
         };
+        let twice = train_as(name, beside(labelled(100, 1)), twice);
         assert_eq!(refusal(client.train(twice).await).reason, "INVALID_RECORDS");
         for fraction in [-0.1, 0.6, f64::NAN] {
-            let fraction = TrainRequest {
+            let fraction = TrainingSpec {
                 validation_fraction: Some(fraction),
-                ..request(beside(labelled(100, 1)))
+                ..by(detector.clone())
             };
+            let fraction = train_as(name, beside(labelled(100, 1)), fraction);
             assert_eq!(
                 refusal(client.train(fraction).await).field,
-                "validation_fraction"
+                "spec.validation_fraction"
             );
         }
     }
-    let unsupervised = TrainRequest {
-        detector: Some(Detector::IsolationForest(IsolationForest::default())),
-        validation_fraction: Some(0.2),
-        ..train_request("forest", beside(labelled(100, 1)))
-    };
+    let unsupervised = train_as(
+        "forest",
+        beside(labelled(100, 1)),
+        TrainingSpec {
+            validation_fraction: Some(0.2),
+            ..by(Detector::IsolationForest(IsolationForest::default()))
+        },
+    );
     assert_eq!(
         refusal(client.train(unsupervised).await).field,
-        "validation_fraction"
+        "spec.validation_fraction"
     );
     server.stop().await;
 }
@@ -225,11 +233,14 @@ async fn what_cannot_be_learned_from_is_named() {
 #[tokio::test]
 async fn nothing_is_measured_where_nothing_is_held_out() {
     let (server, mut client, _folder) = server().await;
-    let request = TrainRequest {
-        detector: Some(Detector::LogisticRegression(LogisticRegression::default())),
-        validation_fraction: Some(0.0),
-        ..train_request("all", beside(labelled(200, 1)))
-    };
+    let request = train_as(
+        "all",
+        beside(labelled(200, 1)),
+        TrainingSpec {
+            validation_fraction: Some(0.0),
+            ..by(Detector::LogisticRegression(LogisticRegression::default()))
+        },
+    );
     let model = trained(&mut client, request.clone()).await;
     assert_eq!(
         model.statistics.expect("has statistics").label_metrics,
@@ -238,11 +249,8 @@ async fn nothing_is_measured_where_nothing_is_held_out() {
     let (values, mut labels) = labelled(200, 1);
     labels.fill(0.0);
     labels[3] = 1.0;
-    let rare = TrainRequest {
-        records: Some(beside((values, labels))),
-        validation_fraction: None,
-        ..request
-    };
+    let logistic = Detector::LogisticRegression(LogisticRegression::default());
+    let rare = train_as("all", beside((values, labels)), by(logistic));
     let model = trained(&mut client, rare).await;
     assert_eq!(
         model.statistics.expect("has statistics").label_metrics,
@@ -259,16 +267,17 @@ async fn class_weights_and_all_parameters_are_echoed_with_defaults_filled_in() {
         anomaly: Some(10.0),
         ..ClassWeight::default()
     };
-    let request = TrainRequest {
-        detector: Some(Detector::RandomForest(RandomForest {
+    let request = train_as(
+        "echo",
+        beside(labelled(200, 1)),
+        by(Detector::RandomForest(RandomForest {
             n_estimators: Some(20),
             class_weight: Some(weight),
             ..RandomForest::default()
         })),
-        ..train_request("echo", beside(labelled(200, 1)))
-    };
-    let Some(model::Detector::RandomForest(forest)) =
-        trained(&mut client, request.clone()).await.detector
+    );
+    let Some(Detector::RandomForest(forest)) =
+        spec(&trained(&mut client, request.clone()).await).detector
     else {
         panic!("a forest")
     };
@@ -287,14 +296,14 @@ async fn class_weights_and_all_parameters_are_echoed_with_defaults_filled_in() {
     assert_eq!(forest, expected);
     for (field, bad) in [
         (
-            "random_forest.class_weight.balanced",
+            "spec.random_forest.class_weight.balanced",
             ClassWeight {
                 balanced: true,
                 ..weight
             },
         ),
         (
-            "random_forest.class_weight.anomaly",
+            "spec.random_forest.class_weight.anomaly",
             ClassWeight {
                 anomaly: Some(-1.0),
                 ..ClassWeight::default()
@@ -302,10 +311,10 @@ async fn class_weights_and_all_parameters_are_echoed_with_defaults_filled_in() {
         ),
     ] {
         let refused = TrainRequest {
-            detector: Some(Detector::RandomForest(RandomForest {
+            spec: Some(by(Detector::RandomForest(RandomForest {
                 class_weight: Some(bad),
                 ..RandomForest::default()
-            })),
+            }))),
             ..request.clone()
         };
         assert_eq!(refusal(client.train(refused).await).field, field);
@@ -323,10 +332,7 @@ async fn a_rare_class_is_still_known_at_an_update_that_brings_none_of_it() {
             labels[row] = 1.0;
             values[2 * row] = 9.0;
         }
-        let request = TrainRequest {
-            detector: Some(detector),
-            ..train_request(name, beside((values, labels)))
-        };
+        let request = train_as(name, beside((values, labels)), by(detector));
         trained(&mut client, request).await;
         let normal = beside((normal_rows(50, 2), vec![0.0; 50]));
         let updated = update(&mut client, name, normal).await.expect("updates");
@@ -349,11 +355,14 @@ async fn what_can_be_learned_from_is_not_refused_because_a_part_of_it_cannot() {
                 let rare = if row == position { 1.0 } else { f64::NAN };
                 [point[0], rare, f64::from(u8::from(row % 5 == 0))]
             });
-            let request = TrainRequest {
-                detector: Some(detector.clone()),
-                label_column: "bad".to_owned(),
-                ..train_request(name, matrix(&["x", "rare", "bad"], values.collect()))
-            };
+            let request = train_as(
+                name,
+                matrix(&["x", "rare", "bad"], values.collect()),
+                TrainingSpec {
+                    label_column: "bad".to_owned(),
+                    ..by(detector.clone())
+                },
+            );
             trained(&mut client, request).await;
         }
     }

@@ -1,10 +1,10 @@
 //! Update: more rows without the old ones.
 
-use anomalyd::proto::v1::train_request::Detector;
-use anomalyd::proto::v1::{Gaussian, IsolationForest, Model, Scaler, TrainRequest};
+use anomalyd::proto::v1::training_spec::Detector;
+use anomalyd::proto::v1::{Gaussian, IsolationForest, Model, Scaler, TrainingSpec};
 
-use crate::harness::{
-    self, normal_rows, refusal, scores, server, train, train_request, update, xy,
+use crate::grpc::harness::{
+    self, by, normal_rows, refusal, scores, server, train, train_as, update, xy,
 };
 
 #[tokio::test]
@@ -19,10 +19,15 @@ async fn gaussian_moments_after_updates_equal_a_fit_on_the_union() {
         values[hole] = f64::NAN;
     }
     for scaler in [Scaler::None, Scaler::Standard, Scaler::Robust] {
-        let request = |run_id: &str, values: &[f64]| TrainRequest {
-            detector: Some(Detector::Gaussian(Gaussian::default())),
-            scaler: scaler.into(),
-            ..train_request(run_id, xy(values.to_vec()))
+        let request = |run_id: &str, values: &[f64]| {
+            train_as(
+                run_id,
+                xy(values.to_vec()),
+                TrainingSpec {
+                    scaler: scaler.into(),
+                    ..by(Detector::Gaussian(Gaussian::default()))
+                },
+            )
         };
         client
             .train(request("parts", &values[..200]))
@@ -76,11 +81,8 @@ fn shifted(n: usize, seed: u64) -> Vec<f64> {
 #[tokio::test]
 async fn what_updates_bring_is_less_anomalous_afterwards() {
     let (server, mut client, _folder) = server().await;
-    for (name, detector) in crate::detectors::all() {
-        let request = TrainRequest {
-            detector: Some(detector),
-            ..train_request(name, xy(normal_rows(500, 1)))
-        };
+    for (name, detector) in crate::grpc::detectors::all() {
+        let request = train_as(name, xy(normal_rows(500, 1)), by(detector));
         client.train(request).await.expect("trains");
         let probe = xy(vec![40.0, 45.0, 400.0, -450.0]);
         let before = scores(&mut client, name, probe.clone()).await;
@@ -100,10 +102,11 @@ async fn what_updates_bring_is_less_anomalous_afterwards() {
 #[tokio::test]
 async fn a_forest_learns_what_updates_bring_and_keeps_what_it_knew() {
     let (server, mut client, _folder) = server().await;
-    let request = TrainRequest {
-        detector: Some(Detector::IsolationForest(IsolationForest::default())),
-        ..train_request("shift", xy(normal_rows(500, 1)))
-    };
+    let request = train_as(
+        "shift",
+        xy(normal_rows(500, 1)),
+        by(Detector::IsolationForest(IsolationForest::default())),
+    );
     client.train(request).await.expect("trains");
     let probe = xy(vec![0.0, 5.0, 40.0, 45.0, -40.0, 90.0]);
     let before = scores(&mut client, "shift", probe.clone()).await;

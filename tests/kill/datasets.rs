@@ -10,7 +10,7 @@ use anomalyd::proto::v1::{
 use sha2::{Digest as _, Sha256};
 use tonic::{Code, Status};
 
-use crate::process::DatasetClient;
+use crate::kill::process::DatasetClient;
 
 /// The most datasets that are there at a time.
 const MOST: usize = 5;

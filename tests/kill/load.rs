@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use anomalyd::proto::v1::records::Form;
-use anomalyd::proto::v1::train_request::Detector;
+use anomalyd::proto::v1::training_spec::Detector;
+use anomalyd::proto::v1::version_selector::Choice;
 use anomalyd::proto::v1::{
     DeleteRunRequest, GetModelRequest, GetModelResponse, IsolationForest, Matrix, Model,
-    PredictRequest, Records, TrainRequest, UpdateRequest,
+    PredictRequest, Records, TrainRequest, TrainingSpec, UpdateRequest, VersionSelector,
 };
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tonic::{Code, Status};
 
-use crate::process::Client;
+use crate::kill::process::Client;
 
 /// How many rows each training brings.
 const TRAINING_ROWS: u64 = 40;
@@ -25,6 +26,8 @@ const UPDATE_ROWS: u64 = 10;
 pub(crate) struct Known {
     /// The acknowledged models since the run was made, by version.
     pub(crate) acknowledged: BTreeMap<u64, Model>,
+    /// The number of the last version, which survives the deletion of the run.
+    pub(crate) last: u64,
     /// What was asked for and not answered when the server was killed.
     pub(crate) in_flight: Option<Write>,
 }
@@ -59,12 +62,8 @@ pub(crate) async fn write(
         };
         match answer {
             Ok(Some(model)) => {
-                let expected = known
-                    .acknowledged
-                    .keys()
-                    .next_back()
-                    .map_or(1, |last| last + 1);
-                assert_eq!(model.version, expected, "{run_id}");
+                known.last += 1;
+                assert_eq!(model.version, known.last, "{run_id}");
                 known.acknowledged.insert(model.version, model);
             }
             Ok(None) => known.acknowledged.clear(),
@@ -97,11 +96,11 @@ pub(crate) async fn update_together(mut client: Client, run_id: String, seed: u6
 impl Known {
     /// Holds what the server says after a restart against what is known, and takes it over.
     pub(crate) async fn check(&mut self, client: &mut Client, run_id: &str) -> usize {
-        let described = describe(client, run_id, 0).await;
-        let last = self.acknowledged.keys().next_back().copied().unwrap_or(0);
+        let described = describe(client, run_id, None).await;
+        let last = self.last;
         let in_flight = self.in_flight.take();
         let Some(described) = described else {
-            let may_be_gone = last == 0 || in_flight == Some(Write::Delete);
+            let may_be_gone = self.acknowledged.is_empty() || in_flight == Some(Write::Delete);
             assert!(
                 may_be_gone,
                 "{run_id}: version {last} was acknowledged, and the run is gone; in flight {in_flight:?}"
@@ -112,17 +111,18 @@ impl Known {
         let active = described.active_version;
         let writes_one = matches!(in_flight, Some(Write::Train | Write::Update));
         assert!(
-            active == last || (active == last + 1 && writes_one),
+            (active == last && !self.acknowledged.is_empty()) || (active == last + 1 && writes_one),
             "{run_id}: version {last} was acknowledged, {active} is there; in flight {in_flight:?}"
         );
-        let first = active.saturating_sub(9).max(1);
+        let oldest = self.acknowledged.keys().next().copied();
+        let first = active.saturating_sub(9).max(oldest.unwrap_or(active));
         assert_eq!(
             described.kept_versions,
             (first..=active).collect::<Vec<u64>>(),
             "{run_id}"
         );
         for version in first..=active {
-            let found = describe(client, run_id, version)
+            let found = describe(client, run_id, Some(version))
                 .await
                 .and_then(|found| found.model)
                 .expect("it is kept");
@@ -143,6 +143,7 @@ impl Known {
                     };
                     assert_eq!(found.n_rows, expected, "{run_id}: whole or not at all");
                     self.acknowledged.insert(version, found);
+                    self.last = version;
                 }
             }
         }
@@ -156,7 +157,7 @@ pub(crate) async fn check_together(
     run_id: &str,
     acknowledged: &[Model],
 ) -> usize {
-    let described = describe(client, run_id, 0)
+    let described = describe(client, run_id, None)
         .await
         .expect("nobody deletes it");
     let newest = acknowledged
@@ -170,7 +171,7 @@ pub(crate) async fn check_together(
         described.active_version
     );
     for &version in &described.kept_versions {
-        let found = describe(client, run_id, version)
+        let found = describe(client, run_id, Some(version))
             .await
             .and_then(|found| found.model)
             .expect("it is kept");
@@ -187,10 +188,15 @@ pub(crate) async fn check_together(
     described.kept_versions.len()
 }
 
-async fn describe(client: &mut Client, run_id: &str, version: u64) -> Option<GetModelResponse> {
+/// What is there of a version, the active one if none is named.
+async fn describe(
+    client: &mut Client,
+    run_id: &str,
+    version: Option<u64>,
+) -> Option<GetModelResponse> {
     let request = GetModelRequest {
         run_id: run_id.to_owned(),
-        version,
+        version: version.map(number),
     };
     match client.get_model(request).await {
         Ok(response) => Some(response.into_inner()),
@@ -199,19 +205,26 @@ async fn describe(client: &mut Client, run_id: &str, version: u64) -> Option<Get
     }
 }
 
+fn number(version: u64) -> VersionSelector {
+    VersionSelector {
+        choice: Some(Choice::Number(version)),
+    }
+}
+
 async fn predict(client: &mut Client, run_id: &str, version: u64) {
     let request = PredictRequest {
         run_id: run_id.to_owned(),
         records: Some(rows(1, version)),
-        version,
+        version: Some(number(version)),
         ..PredictRequest::default()
     };
     let answer = client
         .predict(request)
         .await
         .unwrap_or_else(|status| panic!("{run_id}: {status:?}"));
+    let predictions = answer.into_inner().predictions.expect("answered");
     assert_eq!(
-        answer.into_inner().summary.map(|summary| summary.version),
+        predictions.summary.map(|summary| summary.version),
         Some(version)
     );
 }
@@ -220,7 +233,10 @@ pub(crate) async fn train(client: &mut Client, run_id: &str, seed: u64) -> Resul
     let request = TrainRequest {
         run_id: run_id.to_owned(),
         records: Some(rows(TRAINING_ROWS, seed)),
-        detector: Some(Detector::IsolationForest(IsolationForest::default())),
+        spec: Some(TrainingSpec {
+            detector: Some(Detector::IsolationForest(IsolationForest::default())),
+            ..TrainingSpec::default()
+        }),
         ..TrainRequest::default()
     };
     Ok(client
@@ -260,5 +276,6 @@ fn rows(n: u64, seed: u64) -> Records {
             values: (0..2 * n).map(|_| rng.random_range(-1.0..1.0)).collect(),
             ..Matrix::default()
         })),
+        ..Records::default()
     }
 }

@@ -1,6 +1,7 @@
 //! Rounds of load, kill and check on one folder.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,9 +10,9 @@ use anomalyd::proto::v1::{ListModelsRequest, Model};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use crate::datasets::KnownDatasets;
-use crate::load::{self, Known};
-use crate::process::{self, Process};
+use crate::kill::datasets::KnownDatasets;
+use crate::kill::load::{self, Known};
+use crate::kill::process::{self, Process};
 
 const TOKENS: [&str; 2] = ["alice", "bob"];
 const RUNS: [&str; 2] = ["first", "second"];
@@ -24,7 +25,7 @@ const SHARED: &str = "shared";
 )]
 async fn a_kill_loses_nothing_that_was_acknowledged() {
     let rounds: u64 = setting("KILL_ROUNDS").unwrap_or(50);
-    let seed: u64 = setting("KILL_SEED").unwrap_or_else(rand::random);
+    let seed: u64 = setting("KILL_SEED").unwrap_or_else(|| RandomState::new().hash_one(rounds));
     println!("KILL_SEED={seed}");
     let mut rng = SmallRng::seed_from_u64(seed);
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::load::{self, Known};
-use crate::process::{self, Process};
+use crate::kill::load::{self, Known};
+use crate::kill::process::{self, Process};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_termination_under_load_drains_and_loses_nothing() {

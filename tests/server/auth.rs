@@ -1,7 +1,7 @@
 use tonic::Code;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::support::{PREDICT, Running, call, channel, hasher, predict, predict_as};
+use crate::server::support::{PREDICT, Running, call, channel, hasher, predict, predict_as};
 
 #[tokio::test]
 async fn a_token_becomes_its_owner_and_goes_no_further() {

@@ -12,7 +12,7 @@ use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 
-use crate::support::{Running, channel, predict_as};
+use crate::server::support::{Running, channel, predict_as};
 
 /// Longer than any test may take: a drain that needs it has hung.
 const NEVER: &[&str] = &["--drain-timeout", "1h"];

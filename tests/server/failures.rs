@@ -6,7 +6,7 @@ use prost_types::{ListValue, Value, value::Kind};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use crate::support::{PREDICT, Running, call, frame, predict, predict_as, send};
+use crate::server::support::{PREDICT, Running, call, frame, predict, predict_as, send};
 
 const AUTH: (&str, &str) = ("authorization", "Bearer alice");
 
@@ -90,7 +90,7 @@ async fn too_deeply_nested_messages_are_refused() {
     let mut message = Vec::new();
     prost::encoding::bytes::encode(1, &rows, &mut message);
     let mut request = Vec::new();
-    prost::encoding::bytes::encode(2, &message, &mut request);
+    prost::encoding::bytes::encode(3, &message, &mut request);
     let answer = call(server.addr, PREDICT, &[AUTH], frame(&request)).await;
     assert_eq!(answer.status().code(), Code::InvalidArgument);
     assert_eq!(answer.reason(), "UNDECODABLE_MESSAGE");

@@ -12,7 +12,7 @@ use tonic::transport::Endpoint;
 use tonic_reflection::pb::{v1, v1alpha};
 use tower::service_fn;
 
-use crate::support::{PREDICT, Running, call, channel, config, predict, predict_as};
+use crate::server::support::{PREDICT, Running, call, channel, config, predict, predict_as};
 
 const AUTH: (&str, &str) = ("authorization", "Bearer alice");
 
@@ -105,7 +105,8 @@ async fn an_upload_that_its_client_cancels_does_not_look_complete() {
         .await
         .expect("response")
         .into_inner();
-    assert_eq!(response.summary.expect("summary").n_rows, Some(1));
+    let predictions = response.predictions.expect("predictions");
+    assert_eq!(predictions.summary.expect("summary").n_rows, Some(1));
     assert_eq!(ends.clean.load(Ordering::SeqCst), 1, "{ends:?}");
     assert_eq!(ends.broken.load(Ordering::SeqCst), 20, "{ends:?}");
 }
@@ -162,10 +163,8 @@ async fn the_unix_socket_serves_and_stale_ones_are_replaced() {
         .predict(request)
         .await
         .expect("response");
-    assert_eq!(
-        response.into_inner().summary.expect("summary").run_id,
-        "here"
-    );
+    let predictions = response.into_inner().predictions.expect("predictions");
+    assert_eq!(predictions.summary.expect("summary").run_id, "here");
 
     server.stop();
     server.stopped().await;
@@ -183,7 +182,7 @@ async fn the_unix_socket_serves_and_stale_ones_are_replaced() {
 #[tokio::test]
 async fn a_taken_address_is_named() {
     let server = Running::start(&[]).await;
-    let taken = crate::support::config(&["--data-dir", "x"]);
+    let taken = crate::server::support::config(&["--data-dir", "x"]);
     let taken = anomalyd::config::Config {
         listen: vec![server.addr],
         ..taken

@@ -65,12 +65,9 @@ impl Drop for CountDrop {
 
 struct Echo(Arc<Ends>);
 
-fn summary(run_id: String) -> PredictResponse {
-    PredictResponse {
-        summary: Some(PredictionSummary {
-            run_id,
-            ..Default::default()
-        }),
+fn predictions(summary: PredictionSummary) -> Predictions {
+    Predictions {
+        summary: Some(summary),
         ..Default::default()
     }
 }
@@ -111,7 +108,13 @@ impl AnomalyService for Echo {
             }
             other => other.to_owned(),
         };
-        Ok(Response::new(summary(answer)))
+        let summary = PredictionSummary {
+            run_id: answer,
+            ..Default::default()
+        };
+        Ok(Response::new(PredictResponse {
+            predictions: Some(predictions(summary)),
+        }))
     }
 
     async fn predict_stream(
@@ -139,9 +142,17 @@ impl AnomalyService for Echo {
             ..Default::default()
         };
         Ok(Response::new(PredictStreamResponse {
-            summary: Some(summary),
-            ..Default::default()
+            predictions: Some(predictions(summary)),
         }))
+    }
+
+    type PredictDatasetStream = tokio_stream::Empty<Result<PredictDatasetResponse, Status>>;
+
+    async fn predict_dataset(
+        &self,
+        _: tonic::Request<PredictDatasetRequest>,
+    ) -> Result<Response<Self::PredictDatasetStream>, Status> {
+        Ok(Response::new(tokio_stream::empty()))
     }
 
     async fn train(
@@ -271,7 +282,8 @@ impl Answer {
     pub fn echo(&self) -> String {
         assert_eq!(self.status().code(), tonic::Code::Ok, "{:?}", self.status());
         let response = PredictResponse::decode(&self.body[5..]).expect("response");
-        response.summary.expect("summary").run_id
+        let predictions = response.predictions.expect("predictions");
+        predictions.summary.expect("summary").run_id
     }
 }
 

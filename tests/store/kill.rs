@@ -7,17 +7,17 @@ use std::process::Child;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anomalyd::store::{BlobRef, EmbeddedStore, Store, StoreOptions, Swap, sweep};
+use anomalyd::store::{BlobRef, EmbeddedStore, PointerSwap, Record, Store, StoreOptions, Swap};
 use serde::{Deserialize, Serialize};
 
-use crate::{child, file_names, folder, get, open};
+use crate::store::{child, file_names, folder, get, open};
 
 const WRITERS: usize = 4;
 const ROUNDS: u64 = 24;
 const BEGIN: &str = "STORE_TEST_BEGIN";
 
 #[derive(Serialize, Deserialize)]
-struct Record {
+struct Step {
     step: u64,
     blob: BlobRef,
 }
@@ -73,29 +73,37 @@ async fn write_until_killed(folder: &Path) {
 async fn take_step(store: &EmbeddedStore, writer: u64, step: u64) {
     let key = key_of(writer, step);
     let old = get(store, &key).await;
-    let value = if deletes(step) {
-        None
-    } else {
-        let blob = store.put_blob(blob_of(writer, step)).await.expect("a blob");
-        Some(rmp_serde::to_vec(&Record { step, blob }).expect("encodable"))
-    };
     let expected = old.as_ref().map(|old| old.revision);
-    let swap = store
-        .swap_pointer(&key, expected, value)
-        .await
-        .expect("an outcome");
-    assert_eq!(swap, Swap::Done);
+    let swap = match expected {
+        Some(expected) if deletes(step) => Some(PointerSwap::remove(&key, expected)),
+        None if deletes(step) => None,
+        _ => {
+            let blob = store.put_blob(blob_of(writer, step)).await.expect("a blob");
+            let name = blob.name;
+            let value = rmp_serde::to_vec(&Step { step, blob }).expect("encodable");
+            let record = Record::with_blobs(value, vec![name]);
+            Some(PointerSwap::put(&key, expected, record))
+        }
+    };
+    if let Some(swap) = swap {
+        let outcome = store.swap_pointer(&swap).await.expect("an outcome");
+        assert_eq!(outcome, Swap::Done);
+    }
     if let Some(old) = old {
-        let old: Record = rmp_serde::from_slice(&old.value).expect("a record");
+        let old: Step = rmp_serde::from_slice(&old.value).expect("a record");
         store.delete_blob(old.blob.name).await.expect("deleted");
     }
 }
 
 fn spawn(folder: &Path, done: &[u64]) -> Child {
-    child::command("kill::what_was_acknowledged_survives_a_kill", folder, "")
-        .env(BEGIN, serde_json::to_string(done).expect("encodable"))
-        .spawn()
-        .expect("a child")
+    child::command(
+        "store::kill::what_was_acknowledged_survives_a_kill",
+        folder,
+        "",
+    )
+    .env(BEGIN, serde_json::to_string(done).expect("encodable"))
+    .spawn()
+    .expect("a child")
 }
 
 /// Kills the child, once it has acknowledged `at_least` so many steps, and counts what it acknowledged.
@@ -155,6 +163,7 @@ async fn a_store_opens_after_a_kill_while_it_was_made() {
 async fn verify(folder: &Path, done: &mut [u64; WRITERS]) {
     let store =
         EmbeddedStore::open(folder, StoreOptions::default()).expect("it opens after a kill");
+    store.sweep().await.expect("swept");
     let mut referenced = HashSet::new();
     for (writer, done) in (0..).zip(done) {
         let prefix = format!("w{writer}-").into_bytes();
@@ -164,7 +173,7 @@ async fn verify(folder: &Path, done: &mut [u64; WRITERS]) {
             .await
             .expect("records")
         {
-            let record: Record = rmp_serde::from_slice(&value).expect("a whole record");
+            let record: Step = rmp_serde::from_slice(&value).expect("a whole record");
             let blob = store.get_blob(&record.blob).await.expect("a whole blob");
             assert!(
                 blob == blob_of(writer, record.step),
@@ -182,6 +191,5 @@ async fn verify(folder: &Path, done: &mut [u64; WRITERS]) {
             );
         }
     }
-    sweep(&store, &referenced).await.expect("swept");
     assert_eq!(file_names(&folder.join("blobs")).len(), referenced.len());
 }

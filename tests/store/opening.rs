@@ -2,9 +2,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use anomalyd::store::{EmbeddedStore, Store, StoreError, StoreOptions, TokenKey};
+use anomalyd::store::{EmbeddedStore, Record, Store, StoreError, StoreOptions, TokenKey};
 
-use crate::{file_names, folder, get, open, put};
+use crate::store::{file_names, folder, get, open, put};
 
 fn refusal(folder: &Path, token_key: Option<TokenKey>) -> String {
     let options = StoreOptions {
@@ -31,7 +31,7 @@ async fn one_at_a_time() {
         message.contains("in use: another process holds"),
         "{message}"
     );
-    put(&store, b"k", b"v").await;
+    put(&store, b"k", Record::new(b"v".to_vec())).await;
     drop(store);
     assert_eq!(
         get(&open(folder.path()), b"k").await.expect("kept").value,
@@ -53,7 +53,7 @@ fn others_may_not_read_it() {
 async fn what_a_crash_leaves_does_not_stop_it() {
     let folder = folder();
     let store = open(folder.path());
-    put(&store, b"k", b"v").await;
+    put(&store, b"k", Record::new(b"v".to_vec())).await;
     let blob = store.put_blob(vec![1]).await.expect("a blob");
     drop(store);
     let at = |name: &str| folder.path().join(name);
@@ -81,7 +81,7 @@ async fn a_creation_that_was_cut_short_begins_anew() {
     )
     .expect("writable");
     fs::write(at("token.key.tmp"), "12").expect("writable");
-    put(&open(folder.path()), b"k", b"v").await;
+    put(&open(folder.path()), b"k", Record::new(b"v".to_vec())).await;
     assert!(!at("meta.new").exists() && !at("token.key.tmp").exists());
 }
 
@@ -90,7 +90,7 @@ async fn a_damaged_database_is_an_error_and_no_panic() {
     let folder = folder();
     let store = open(folder.path());
     for i in 0..100_u32 {
-        put(&store, &i.to_be_bytes(), &[1; 2000]).await;
+        put(&store, &i.to_be_bytes(), Record::new(vec![1; 2000])).await;
     }
     drop(store);
     drop(open(folder.path()));
@@ -107,13 +107,6 @@ async fn a_damaged_database_is_an_error_and_no_panic() {
         matches!(error, Err(StoreError::Damaged { .. })),
         "{error:?}"
     );
-}
-
-#[test]
-fn the_key_is_made_once() {
-    let folder = folder();
-    let owner = open(folder.path()).token_hasher().owner_of(b"token");
-    assert_eq!(open(folder.path()).token_hasher().owner_of(b"token"), owner);
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anomalyd::store::{Store, StoreError, Swap};
+use anomalyd::store::{MAX_ENTRY_BYTES, PointerSwap, Record, Store, StoreError, Swap};
 
-use crate::{child, file_names, folder, get, open};
+use crate::store::{child, file_names, folder, get, open};
 
 /// What the child does, whose files must stay small.
 async fn write_into_the_limit(folder: &Path) {
@@ -25,9 +25,21 @@ async fn write_into_the_limit(folder: &Path) {
         .await
         .expect("the store still works");
 
+    let log = store.create_log().await.expect("a log");
+    let huge = vec![vec![1; MAX_ENTRY_BYTES].into(); 32];
+    let error = store.append(log, huge).await.expect_err("over the limit");
+    assert!(matches!(error, StoreError::Io { .. }), "{error}");
+    let numbers = store.append(log, vec![vec![2].into()]).await;
+    assert_eq!(numbers.expect("the log still works"), [1]);
+    let read = store.read_log(log, 0, 9, 9).await.expect("readable");
+    assert_eq!((read.len(), &read[0].bytes[..]), (1, &[2][..]));
+
+    let swap = |i: u32| {
+        let record = Record::new(vec![1; 6000]);
+        PointerSwap::put(&i.to_be_bytes(), None, record)
+    };
     for i in 0..10_000_u32 {
-        let key = i.to_be_bytes();
-        match store.swap_pointer(&key, None, Some(vec![1; 6000])).await {
+        match store.swap_pointer(&swap(i)).await {
             Ok(outcome) => {
                 assert_eq!(outcome, Swap::Done);
                 child::tell(&i.to_string());
@@ -51,8 +63,10 @@ async fn write_into_the_limit(folder: &Path) {
         store.put_blob(vec![1]).await,
         Err(StoreError::Failed { .. })
     ));
-    let swap = store.swap_pointer(b"k", None, Some(vec![1])).await;
+    let swap = store.swap_pointer(&swap(20_000)).await;
     assert!(matches!(swap, Err(StoreError::Failed { .. })));
+    let append = store.append(log, vec![vec![3].into()]).await;
+    assert!(matches!(append, Err(StoreError::Failed { .. })));
     drop(store);
     child::tell("closed");
 }
@@ -65,7 +79,7 @@ async fn a_disk_that_refuses_stops_the_store_and_loses_nothing() {
     let folder = folder();
     // 8192 blocks of 512 bytes, or of 1024 in some shells
     let shell = "trap '' XFSZ; ulimit -f 8192;";
-    let test = "write_errors::a_disk_that_refuses_stops_the_store_and_loses_nothing";
+    let test = "store::write_errors::a_disk_that_refuses_stops_the_store_and_loses_nothing";
     let output = child::command(test, folder.path(), shell)
         .output()
         .expect("a child");

@@ -60,7 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (mut row_seconds, mut load_seconds) = (vec![], vec![]);
     let (mut fit_peak_bytes, mut artifact_bytes) = (None, 0);
     for _ in 0..arguments.repeats {
-        let (learned, seconds) = pool.install(|| timed(|| params.fit(sample, &context)));
+        let (learned, seconds) = pool.install(|| timed(|| params.fit(&sample, &context)));
         let detector = learned?.detector;
         fit_seconds.push(seconds);
         fit_peak_bytes = fit_peak_bytes.or_else(|| memory_bytes("self", PEAK_RESIDENT));

@@ -149,7 +149,7 @@ async fn ask(client: &mut Client, request: &PredictRequest) {
         .await
         .expect("answers")
         .into_inner();
-    assert_eq!(answer.rows.len(), 1);
+    assert_eq!(answer.predictions.map(|found| found.rows.len()), Some(1));
 }
 
 fn rows() -> PredictRequest {
@@ -182,7 +182,10 @@ fn matrix() -> PredictRequest {
 fn request(form: Form) -> PredictRequest {
     PredictRequest {
         run_id: RUN.to_owned(),
-        records: Some(Records { form: Some(form) }),
+        records: Some(Records {
+            form: Some(form),
+            ..Records::default()
+        }),
         ..PredictRequest::default()
     }
 }

@@ -6,12 +6,13 @@ use std::time::Instant;
 
 use anomaly_detection::context::Context;
 use anomaly_detection::detector::{DetectorParams, IsolationForestParams};
-use anomaly_detection::pipeline::TrainSpec;
+use anomaly_detection::pipeline::{Describe, TrainingSpec};
 use anomaly_detection::table::Table;
 use anomalyd::proto::v1::predict_stream_request::Part;
 use anomalyd::proto::v1::records::Form;
 use anomalyd::proto::v1::{
-    Detail, Matrix, PredictStreamEnd, PredictStreamHeader, PredictStreamRequest, Records,
+    AnswerOptions, AnswerRows, Matrix, PredictStreamEnd, PredictStreamHeader, PredictStreamRequest,
+    Records,
 };
 use anomalyd_benchmarks::served::{self, N_FEATURES, RUN};
 use anomalyd_benchmarks::{bare, median, normal_rows, timed};
@@ -83,12 +84,16 @@ async fn rows_a_second(address: SocketAddr, chunk: &Matrix, arguments: &Argument
     let mut client = served::client(address).await;
     let header = PredictStreamHeader {
         run_id: RUN.to_owned(),
-        detail: Detail::Summary.into(),
+        answer: Some(AnswerOptions {
+            rows: AnswerRows::None.into(),
+            ..AnswerOptions::default()
+        }),
         ..PredictStreamHeader::default()
     };
     let n_rows = (arguments.chunk_rows * arguments.chunks) as u64;
     let records = Records {
         form: Some(Form::Matrix(chunk.clone())),
+        ..Records::default()
     };
     let parts = std::iter::once(Part::Header(header))
         .chain(std::iter::repeat_n(
@@ -105,10 +110,8 @@ async fn rows_a_second(address: SocketAddr, chunk: &Matrix, arguments: &Argument
         .await
         .expect("answers")
         .into_inner();
-    assert_eq!(
-        answer.summary.and_then(|summary| summary.n_rows),
-        Some(n_rows)
-    );
+    let summary = answer.predictions.and_then(|found| found.summary);
+    assert_eq!(summary.and_then(|summary| summary.n_rows), Some(n_rows));
     n_rows as f64 / start.elapsed().as_secs_f64()
 }
 
@@ -142,9 +145,9 @@ fn alone(rounds: usize) -> f64 {
         .expect("threads");
     let table =
         Table::from_row_major(None, N_FEATURES, normal_rows(ROWS, N_FEATURES)).expect("a table");
-    let spec = TrainSpec {
+    let spec = TrainingSpec {
         detector: DetectorParams::IsolationForest(IsolationForestParams::default()),
-        ..TrainSpec::default()
+        ..TrainingSpec::default()
     };
     let context = Context::new();
     let model = pool
@@ -155,7 +158,7 @@ fn alone(rounds: usize) -> f64 {
         .map(|_| {
             let table = table.clone();
             let (scored, seconds) =
-                timed(|| pool.install(|| model.score(table, None, false, &context)));
+                timed(|| pool.install(|| model.score(table, None, Describe::Nothing, &context)));
             assert_eq!(scored.expect("scores").scores.len(), ROWS);
             ROWS as f64 / seconds
         })

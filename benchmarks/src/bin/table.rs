@@ -11,7 +11,7 @@ use anomaly_detection::detector::{DetectorParams, IsolationForestParams};
 use anomaly_detection::features::engineer::{
     Builder, Engineer, EngineeringParams, Histories, Rows,
 };
-use anomaly_detection::pipeline::TrainSpec;
+use anomaly_detection::pipeline::TrainingSpec;
 use anomaly_detection::table::ColumnView;
 use anomaly_detection::table::read::{FileOptions, Limits, read};
 use anomalyd_benchmarks::{PEAK_RESIDENT, memory_bytes, normal_rows, timed};
@@ -73,9 +73,9 @@ fn fit(file: &std::path::Path) -> Report {
     let options = FileOptions::default();
     let (table, read_seconds) = timed(|| read(&content, &options, Limits::default()));
     let table = table?;
-    let spec = TrainSpec {
+    let spec = TrainingSpec {
         detector: DetectorParams::IsolationForest(IsolationForestParams::default()),
-        ..TrainSpec::default()
+        ..TrainingSpec::default()
     };
     let (n_rows, n_columns) = (table.n_rows(), table.n_columns());
     let is_number = |column: usize| matches!(table.column(column), ColumnView::Numbers(_));

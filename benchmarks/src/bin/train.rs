@@ -3,9 +3,10 @@
 use std::error::Error;
 use std::path::PathBuf;
 
+use anomaly_detection::calibration::Policy;
 use anomaly_detection::context::Context;
 use anomaly_detection::detector::{DetectorParams, IsolationForestParams};
-use anomaly_detection::pipeline::{TrainSpec, artifact};
+use anomaly_detection::pipeline::{TrainingSpec, artifact};
 use anomaly_detection::table::Table;
 use anomalyd_benchmarks::{read_matrix, timed};
 use clap::Parser;
@@ -33,10 +34,10 @@ struct Arguments {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let rows = read_matrix(&arguments.file, arguments.n_columns)?;
-    let spec = TrainSpec {
+    let spec = TrainingSpec {
         detector: DetectorParams::IsolationForest(IsolationForestParams::default()),
-        contamination: Some(arguments.contamination),
-        ..TrainSpec::default()
+        policy: Some(Policy::Contamination(arguments.contamination)),
+        ..TrainingSpec::default()
     };
     let pool = ThreadPoolBuilder::new()
         .num_threads(arguments.threads)

@@ -1,7 +1,8 @@
 //! How values become bytes that are stored: a magic, a format version, a checksum and a self-describing MessagePack body.
 //!
 //! The same value gives the same bytes. Bytes that are damaged, of another kind or of a newer format are refused with a clear
-//! error.
+//! error. A small value that is kept inside something with a checksum of its own, such as a record of a database, goes without
+//! one ([`Envelope::encode_bare`]).
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,7 +13,8 @@ use crate::error::{Error, Result, reason};
 const MAGIC_BYTES: usize = 8;
 const FORMAT_BYTES: usize = size_of::<u32>();
 const CHECKSUM_BYTES: usize = 32;
-const HEADER_BYTES: usize = MAGIC_BYTES + FORMAT_BYTES + CHECKSUM_BYTES;
+const BARE_BYTES: usize = MAGIC_BYTES + FORMAT_BYTES;
+const HEADER_BYTES: usize = BARE_BYTES + CHECKSUM_BYTES;
 
 /// A kind of stored value.
 #[derive(Debug)]
@@ -31,17 +33,9 @@ impl Envelope {
     /// # Errors
     /// [`reason::INTERNAL`] for a value that MessagePack has no form for.
     pub fn encode(&self, value: &impl Serialize) -> Result<Vec<u8>> {
-        let mut bytes = vec![0; HEADER_BYTES];
-        rmp_serde::encode::write_named(&mut bytes, value).map_err(|error| {
-            let message = format!("{} cannot be encoded", self.what);
-            Error::new(reason::INTERNAL, message).because(error)
-        })?;
+        let mut bytes = self.encode_after(HEADER_BYTES, value)?;
         let (header, body) = bytes.split_at_mut(HEADER_BYTES);
-        let (magic, rest) = header.split_at_mut(MAGIC_BYTES);
-        let (format, checksum) = rest.split_at_mut(FORMAT_BYTES);
-        magic.copy_from_slice(&self.magic);
-        format.copy_from_slice(&self.format.to_le_bytes());
-        checksum.copy_from_slice(&Sha256::digest(body));
+        header[BARE_BYTES..].copy_from_slice(&Sha256::digest(body));
         Ok(bytes)
     }
 
@@ -50,24 +44,66 @@ impl Envelope {
     /// # Errors
     /// [`reason::DAMAGED_ARTIFACT`], saying how, for bytes that [`encode`](Self::encode) did not make of such a value.
     pub fn decode<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T> {
-        let Some((header, body)) = bytes.split_at_checked(HEADER_BYTES) else {
+        let rest = self.check_kind(bytes)?;
+        let Some((checksum, body)) = rest.split_at_checked(CHECKSUM_BYTES) else {
             return Err(self.damaged("is cut short"));
         };
-        let (magic, rest) = header.split_at(MAGIC_BYTES);
-        let (format, checksum) = rest.split_at(FORMAT_BYTES);
-        if magic != self.magic {
+        if Sha256::digest(body).as_slice() != checksum {
+            return Err(self.damaged("does not match its checksum"));
+        }
+        self.decode_body(body)
+    }
+
+    /// The bytes of a value without a checksum: 12 bytes, then the body.
+    ///
+    /// # Errors
+    /// Those of [`encode`](Self::encode).
+    pub fn encode_bare(&self, value: &impl Serialize) -> Result<Vec<u8>> {
+        self.encode_after(BARE_BYTES, value)
+    }
+
+    /// The value of bytes without a checksum. It is not validated beyond its types.
+    ///
+    /// # Errors
+    /// [`reason::DAMAGED_ARTIFACT`], saying how, for bytes that [`encode_bare`](Self::encode_bare) did not make of such a value.
+    pub fn decode_bare<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T> {
+        self.decode_body(self.check_kind(bytes)?)
+    }
+
+    /// Magic and format, zeros up to the length of the header, and the body.
+    fn encode_after(&self, header_bytes: usize, value: &impl Serialize) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; header_bytes];
+        bytes[..MAGIC_BYTES].copy_from_slice(&self.magic);
+        bytes[MAGIC_BYTES..BARE_BYTES].copy_from_slice(&self.format.to_le_bytes());
+        rmp_serde::encode::write_named(&mut bytes, value).map_err(|error| {
+            let message = format!("{} cannot be encoded", self.what);
+            Error::new(reason::INTERNAL, message).because(error)
+        })?;
+        Ok(bytes)
+    }
+
+    /// What stands behind magic and format.
+    fn check_kind<'a>(&self, bytes: &'a [u8]) -> Result<&'a [u8]> {
+        let Some((magic, rest)) = bytes.split_first_chunk::<MAGIC_BYTES>() else {
+            return Err(self.damaged("is cut short"));
+        };
+        let Some((format, rest)) = rest.split_first_chunk::<FORMAT_BYTES>() else {
+            return Err(self.damaged("is cut short"));
+        };
+        if *magic != self.magic {
             return Err(self.damaged("does not start as one"));
         }
-        let format = u32::from_le_bytes([format[0], format[1], format[2], format[3]]);
+        let format = u32::from_le_bytes(*format);
         if format == 0 || format > self.format {
             return Err(self.damaged(&format!(
                 "has format {format}, and this server reads formats 1 to {}; a newer server wrote it",
                 self.format
             )));
         }
-        if Sha256::digest(body).as_slice() != checksum {
-            return Err(self.damaged("does not match its checksum"));
-        }
+        Ok(rest)
+    }
+
+    fn decode_body<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T> {
         rmp_serde::from_slice(body)
             .map_err(|error| self.damaged("cannot be decoded").because(error))
     }
@@ -96,6 +132,9 @@ mod tests {
         let list = vec![1_u64, 2, 300];
         let bytes = LIST.encode(&list).expect("encodable");
         assert_eq!(LIST.decode::<Vec<u64>>(&bytes).expect("whole"), list);
+        let bare = LIST.encode_bare(&list).expect("encodable");
+        assert_eq!(bare.len(), bytes.len() - CHECKSUM_BYTES);
+        assert_eq!(LIST.decode_bare::<Vec<u64>>(&bare).expect("whole"), list);
         let older = Envelope { format: 1, ..LIST };
         let bytes = older.encode(&list).expect("encodable");
         assert_eq!(LIST.decode::<Vec<u64>>(&bytes).expect("whole"), list);
@@ -114,7 +153,9 @@ mod tests {
             *last ^= 1;
         }
         let refused = [
+            (bytes[..7].to_vec(), "is cut short"),
             (bytes[..10].to_vec(), "is cut short"),
+            (bytes[..20].to_vec(), "is cut short"),
             (
                 other.encode(&1).expect("encodable"),
                 "does not start as one",
@@ -131,6 +172,24 @@ mod tests {
         ];
         for (bytes, how) in refused {
             let error = LIST.decode::<Vec<u64>>(&bytes).expect_err(how);
+            assert_eq!(error.reason(), reason::DAMAGED_ARTIFACT);
+            assert!(error.message().contains(how), "{error}");
+        }
+        let bare = LIST.encode_bare(&vec![1_u64, 2, 300]).expect("encodable");
+        let refused = [
+            (bare[..11].to_vec(), "is cut short"),
+            (bare[..13].to_vec(), "cannot be decoded"),
+            (
+                other.encode_bare(&1).expect("encodable"),
+                "does not start as one",
+            ),
+            (
+                newer.encode_bare(&1).expect("encodable"),
+                "a newer server wrote it",
+            ),
+        ];
+        for (bytes, how) in refused {
+            let error = LIST.decode_bare::<Vec<u64>>(&bytes).expect_err(how);
             assert_eq!(error.reason(), reason::DAMAGED_ARTIFACT);
             assert!(error.message().contains(how), "{error}");
         }

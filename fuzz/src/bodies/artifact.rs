@@ -7,7 +7,7 @@ use anomaly_detection::context::Context;
 use anomaly_detection::pipeline::artifact::{
     decode_model, decode_reservoir, encode_model, encode_reservoir,
 };
-use anomaly_detection::pipeline::{Model, Reservoir};
+use anomaly_detection::pipeline::{Describe, Model, Reservoir};
 use sha2::{Digest as _, Sha256};
 
 use super::rows::rows_of;
@@ -64,6 +64,11 @@ fn score(model: &Model) {
     let features = model.features();
     assert_eq!(features.names().len(), features.n_features(), "names");
     assert_eq!(features.raw_names().len(), features.n_raw(), "raw names");
+    assert_eq!(model.column_names().len(), features.n_features(), "shown");
+    let statistics = model.column_statistics();
+    let n_shown = statistics.map_or(features.n_features(), |columns| columns.len());
+    assert_eq!(n_shown, features.n_features(), "statistics");
+    let _ = (model.gaussian_moments(8), features.encodings());
     let _ = (model.text_columns(), features.fill(), format!("{model:?}"));
 
     let Some(table) = rows_of(&features.schema) else {
@@ -72,7 +77,12 @@ fn score(model: &Model) {
     let first = table.slice_rows(0..1);
     let scores = |table| {
         let mut history = model.history();
-        model.score(table, history.as_mut(), true, &Context::new())
+        model.score(
+            table,
+            history.as_mut(),
+            Describe::Rows(usize::MAX),
+            &Context::new(),
+        )
     };
     let n_rows = table.n_rows();
     let (all, alone) = (scores(table), scores(first));

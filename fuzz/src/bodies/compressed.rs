@@ -26,7 +26,7 @@ pub fn run(data: &[u8]) -> bool {
     let read = check(&compressed, &options, chunk_rows);
     let is_compressed_twice =
         content.starts_with(&[0x1f, 0x8b]) || content.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]);
-    // Parquet cannot be read piece by piece then
+    // compressed as a whole, Parquet cannot be read in chunks
     if is_compressed_twice || content.starts_with(b"PAR1") {
         return read.is_ok();
     }

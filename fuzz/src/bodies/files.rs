@@ -35,9 +35,9 @@ pub(crate) fn check(content: &[u8], options: &FileOptions, chunk_rows: usize) ->
     let summary = match read::scan(&source, options, LIMITS, &Context::new()) {
         Ok(summary) => summary,
         Err(error) => {
-            let in_pieces = "cannot be read piece by piece";
+            let in_chunks = "cannot be read in chunks";
             assert!(
-                table.is_err() || error.message().contains(in_pieces),
+                table.is_err() || error.message().contains(in_chunks),
                 "read in memory, but not by a scan: {error}"
             );
             return Err(error);
@@ -67,7 +67,7 @@ pub(crate) fn check(content: &[u8], options: &FileOptions, chunk_rows: usize) ->
     }
 
     let mut n_rows = 0;
-    // large tables in large pieces, or their number would take the time
+    // large tables in large chunks: many small ones would take too long
     let chunk_rows = chunk_rows.max((n_cells / COMPARED_CELLS) as usize * 1024);
     let chunks = read::chunks(&source, options, LIMITS, &summary, chunk_rows);
     for chunk in chunks.expect("a scanned file can be read in chunks") {

@@ -28,7 +28,7 @@ pub(super) const FILES: [(&str, &str); 2] = [
     ("water_flow.csv", WATER_FLOW),
 ];
 
-/// The rows of a table, to be sent in pieces.
+/// The rows of a table, to be sent in chunks.
 pub(super) fn chunks(table: &'static str) -> Result<Chunks> {
     let (source, path) = (Box::new(Cursor::new(table)), Path::new("the demo's data"));
     Chunks::of_csv(source, path, &FileArgs::default(), &[], false)?

@@ -13,11 +13,11 @@ use crate::cli::render::plot::{self, Group};
 use crate::cli::render::{json as protojson, model, prediction};
 use crate::cli::train::answered;
 use crate::proto::v1::predict_stream_request::Part;
-use crate::proto::v1::train_request::Detector;
+use crate::proto::v1::training_spec::{Detector, Policy};
 use crate::proto::v1::{
-    Baseline, DeleteRunRequest, Detail, Gaussian, IsolationForest, Matrix, PredictRequest,
-    PredictResponse, PredictStreamEnd, PredictStreamHeader, PredictStreamRequest,
-    PredictStreamResponse, Records, TrainRequest, UpdateRequest, ZScore, records,
+    AnswerOptions, AnswerRows, Baseline, DeleteRunRequest, Detail, Gaussian, IsolationForest,
+    Matrix, PredictRequest, PredictStreamEnd, PredictStreamHeader, PredictStreamRequest,
+    Predictions, Records, TrainRequest, TrainingSpec, UpdateRequest, ZScore, records,
 };
 
 const CANCER_RUN: &str = "breast-cancer";
@@ -62,13 +62,17 @@ impl<'a> Story<'a> {
 
     async fn train_forest(&mut self) -> Result<()> {
         self.title("train an isolation forest: 569 breast masses, 30 measures of each, no labels to learn from")?;
-        let request = TrainRequest {
-            run_id: CANCER_RUN.to_owned(),
-            records: Some(table()),
+        let spec = TrainingSpec {
             detector: Some(Detector::IsolationForest(IsolationForest::default())),
             // 37% of the masses are malignant
-            contamination: Some(0.37),
+            policy: Some(Policy::Contamination(0.37)),
             label_column: LABEL.to_owned(),
+            ..Default::default()
+        };
+        let request = TrainRequest {
+            run_id: CANCER_RUN.to_owned(),
+            spec: Some(spec),
+            records: Some(table()),
             ..Default::default()
         };
         let response = self.client.train(request).await?.into_inner();
@@ -87,18 +91,19 @@ impl<'a> Story<'a> {
         let request = PredictRequest {
             run_id: CANCER_RUN.to_owned(),
             records: Some(table()),
-            detail: Detail::Scores.into(),
-            version: 0,
+            answer: Some(every_score()),
+            version: None,
         };
         let response = self.client.predict(request).await?.into_inner();
+        let answer = response.predictions.unwrap_or_default();
         let labels: Vec<bool> = data::column(BREAST_CANCER, LABEL)?
             .iter()
             .map(|&label| label == 1.0)
             .collect();
-        self.counted(&response, labels.len())?;
+        counted(&answer, labels.len())?;
 
-        let compared = data::compare(&response.is_anomaly, &labels);
-        let summary = response.summary.unwrap_or_default();
+        let compared = data::compare(&answer.is_anomaly, &labels);
+        let summary = answer.summary.unwrap_or_default();
         self.found.insert(
             "predict".to_owned(),
             json!({"summary": protojson::value("PredictionSummary", &summary)?, "comparison": compared}),
@@ -114,7 +119,7 @@ impl<'a> Story<'a> {
             compared.recall
         )?;
         let of = |wanted: bool| {
-            let pairs = response.scores.iter().zip(&labels);
+            let pairs = answer.scores.iter().zip(&labels);
             pairs
                 .filter(|&(_, &label)| label == wanted)
                 .map(|(&score, _)| score)
@@ -143,14 +148,14 @@ impl<'a> Story<'a> {
             plot::histogram(&groups, BINS, PLOT_WIDTH, summary.threshold)
         )?;
         self.flush()?;
-        Ok(response.scores)
+        Ok(answer.scores)
     }
 
     async fn stream_rows(&mut self, scores: &[f64]) -> Result<()> {
         self.title("stream: the same rows, a hundred at a time")?;
         let mut parts = vec![Part::Header(PredictStreamHeader {
             run_id: CANCER_RUN.to_owned(),
-            detail: Detail::Scores.into(),
+            answer: Some(every_score()),
             ..Default::default()
         })];
         let mut chunks = data::chunks(BREAST_CANCER)?;
@@ -168,13 +173,13 @@ impl<'a> Story<'a> {
         let requests = parts
             .into_iter()
             .map(|part| PredictStreamRequest { part: Some(part) });
-        let response: PredictStreamResponse = self
+        let response = self
             .client
             .predict_stream(tokio_stream::iter(requests))
             .await?
             .into_inner();
 
-        let same = response.scores == scores;
+        let same = response.predictions.unwrap_or_default().scores == scores;
         if !same {
             return Err(Error::failed(
                 "the stream scored the rows otherwise than the single request did",
@@ -221,11 +226,15 @@ impl<'a> Story<'a> {
         self.title(
             "another detector: a Gaussian learns the flow of water through a pipe, an hour a row",
         )?;
+        let spec = TrainingSpec {
+            detector: Some(Detector::Gaussian(Gaussian::default())),
+            policy: Some(Policy::Contamination(0.04)),
+            ..Default::default()
+        };
         let request = TrainRequest {
             run_id: FLOW_RUN.to_owned(),
+            spec: Some(spec),
             records: Some(flow()?),
-            detector: Some(Detector::Gaussian(Gaussian::default())),
-            contamination: Some(0.04),
             ..Default::default()
         };
         let response = self.client.train(request).await?.into_inner();
@@ -247,12 +256,16 @@ impl<'a> Story<'a> {
             mean: Some(mean),
             std: Some(std),
         };
-        let request = TrainRequest {
-            run_id: BASELINE_RUN.to_owned(),
+        let spec = TrainingSpec {
             detector: Some(Detector::ZScore(ZScore {
                 multiplier: Some(4.0),
                 baselines: vec![baseline],
             })),
+            ..Default::default()
+        };
+        let request = TrainRequest {
+            run_id: BASELINE_RUN.to_owned(),
+            spec: Some(spec),
             ..Default::default()
         };
         let response = self.client.train(request).await?.into_inner();
@@ -269,19 +282,20 @@ impl<'a> Story<'a> {
         let request = PredictRequest {
             run_id: run.to_owned(),
             records: Some(flow()?),
-            detail: Detail::Scores.into(),
-            version: 0,
+            answer: Some(every_score()),
+            version: None,
         };
         let response = self.client.predict(request).await?.into_inner();
+        let answer = response.predictions.unwrap_or_default();
         let values = data::column(WATER_FLOW, FLOW)?;
-        self.counted(&response, values.len())?;
-        let summary = response.summary.unwrap_or_default();
+        counted(&answer, values.len())?;
+        let summary = answer.summary.unwrap_or_default();
         self.found.insert(
             name.to_owned(),
             protojson::value("PredictionSummary", &summary)?,
         );
         prediction::write_summary(self.out, &summary)?;
-        let (line, marks) = plot::sparkline(&values, &response.is_anomaly, PLOT_WIDTH);
+        let (line, marks) = plot::sparkline(&values, &answer.is_anomaly, PLOT_WIDTH);
         writeln!(
             self.out,
             "\n{FLOW}, March to May; ^ is where hours were flagged\n{line}\n{marks}"
@@ -335,15 +349,24 @@ impl<'a> Story<'a> {
         self.out.flush()?;
         Ok(())
     }
+}
 
-    fn counted(&self, response: &PredictResponse, rows: usize) -> Result<()> {
-        if response.scores.len() == rows && response.is_anomaly.len() == rows {
-            return Ok(());
-        }
-        Err(Error::failed(format!(
-            "the server answered {} scores for {rows} rows",
-            response.scores.len()
-        )))
+fn counted(answer: &Predictions, rows: usize) -> Result<()> {
+    if answer.scores.len() == rows && answer.is_anomaly.len() == rows {
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "the server answered {} scores for {rows} rows",
+        answer.scores.len()
+    )))
+}
+
+/// The score of every row.
+fn every_score() -> AnswerOptions {
+    AnswerOptions {
+        rows: AnswerRows::All.into(),
+        detail: Detail::Score.into(),
+        max_bytes: None,
     }
 }
 
@@ -360,5 +383,6 @@ fn flow() -> Result<Records> {
     };
     Ok(Records {
         form: Some(records::Form::Matrix(matrix)),
+        ..Default::default()
     })
 }

@@ -10,9 +10,7 @@ use super::error::{Error, Result};
 use crate::proto::v1::{self as pb, Records, records};
 
 mod chunks;
-mod decode;
 mod options;
-mod sniff;
 
 pub(super) use chunks::{Chunks, Limits};
 pub(super) use options::FileArgs;
@@ -85,9 +83,8 @@ impl Whole {
                 "--drop rewrites CSV files; of another format, leave the column out when training, with --ignore",
             ));
         };
-        let csv = chunks.options();
         match chunks.next(Limits::NONE)? {
-            Some(chunk) => Ok(records(chunk.content, pb::FileFormat::Csv.into(), csv)),
+            Some(chunk) => Ok(chunk.into_records()),
             None => Err(no_rows(&self.path)),
         }
     }
@@ -104,7 +101,12 @@ impl Whole {
 
     fn chunks(&self, drop: &[String], keep_records: bool) -> Result<Option<Chunks>> {
         let source = Box::new(Cursor::new(self.content.clone()));
-        Chunks::of_csv(source, &self.path, &self.args, drop, keep_records)
+        let mut chunks = Chunks::of_csv(source, &self.path, &self.args, drop, keep_records)?;
+        if let Some(chunks) = &mut chunks {
+            // all rows are one chunk
+            chunks.leave_types_open(|_| true);
+        }
+        Ok(chunks)
     }
 }
 
@@ -115,11 +117,12 @@ pub(super) fn records(
     csv: Option<pb::CsvOptions>,
 ) -> Records {
     Records {
-        form: Some(records::Form::File(pb::File {
+        form: Some(records::Form::File(pb::FileContent {
             content: content.into(),
             format,
             csv,
         })),
+        ..Records::default()
     }
 }
 
@@ -132,6 +135,7 @@ pub(super) fn csv_records(content: impl Into<Bytes>) -> Records {
 pub(super) fn dataset_records(id: &str) -> Records {
     Records {
         form: Some(records::Form::DatasetId(id.to_owned())),
+        ..Records::default()
     }
 }
 

@@ -1,7 +1,9 @@
 //! `--format`, `--delimiter` and the like: what a file is.
 
+use anomaly_detection::table::read::{self, FileOptions, Format};
+
 use crate::cli::descriptors;
-use crate::proto::v1::CsvOptions;
+use crate::proto::v1::{CsvOptions, FileFormat};
 
 /// What else formats are called.
 const SHORT_FORMATS: [(&str, &str); 2] = [("json_lines", "jsonl"), ("arrow_ipc", "arrow")];
@@ -61,9 +63,50 @@ impl FileArgs {
         (options != CsvOptions::default()).then_some(options)
     }
 
+    /// The same, as the reader takes it.
+    pub(super) fn options(&self) -> FileOptions {
+        let byte = |character: Option<char>| character.and_then(|c| u8::try_from(c).ok());
+        FileOptions {
+            format: match FileFormat::try_from(self.format()) {
+                Ok(FileFormat::Csv) => Some(Format::Csv),
+                Ok(FileFormat::Json) => Some(Format::Json),
+                Ok(FileFormat::JsonLines) => Some(Format::JsonLines),
+                Ok(FileFormat::Parquet) => Some(Format::Parquet),
+                Ok(FileFormat::ArrowIpc) => Some(Format::ArrowIpc),
+                Ok(FileFormat::Unspecified) | Err(_) => None,
+            },
+            csv: read::CsvOptions {
+                has_header: self.no_header.then_some(false),
+                delimiter: byte(self.delimiter),
+                decimal: self.decimal(),
+                encoding: self.encoding.clone(),
+                na_values: self.na_value.clone(),
+                quote: byte(self.quote),
+                comment: byte(self.comment),
+                text_columns: self.text_column.clone(),
+                known_text_columns: Vec::new(),
+            },
+        }
+    }
+
     /// The decimal sign.
     pub(super) fn decimal(&self) -> char {
         self.decimal.unwrap_or('.')
+    }
+}
+
+/// Options of the reader as they are sent.
+pub(super) fn sent(options: &read::CsvOptions) -> CsvOptions {
+    let text = |byte: Option<u8>| byte.map(|byte| char::from(byte).to_string());
+    CsvOptions {
+        has_header: options.has_header,
+        delimiter: text(options.delimiter).unwrap_or_default(),
+        decimal: options.decimal.to_string(),
+        encoding: options.encoding.clone().unwrap_or_default(),
+        na_values: options.na_values.clone(),
+        quote: text(options.quote).unwrap_or_default(),
+        comment: text(options.comment).unwrap_or_default(),
+        text_columns: options.text_columns.clone(),
     }
 }
 
@@ -80,7 +123,6 @@ fn character(text: &str) -> Result<char, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::v1::FileFormat;
     use clap::Parser;
 
     #[derive(Parser)]
@@ -111,7 +153,9 @@ mod tests {
             comment: "#".to_owned(),
             text_columns: vec!["zip".to_owned()],
         };
-        assert_eq!(given.csv(), Some(expected));
+        assert_eq!(given.csv(), Some(expected.clone()));
+        assert_eq!(sent(&given.options().csv), expected);
+        assert_eq!(given.options().format, Some(Format::Csv));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use super::*;
 use crate::proto::v1::one_class_svm::GammaChoice;
 use crate::proto::v1::{
-    ClassWeight, Gaussian, IsolationForest, Kernel, LogisticRegression, OneClassSvm,
+    ClassWeight, Gaussian, IsolationForest, LogisticRegression, OneClassSvm, SvmKernel,
 };
 
 fn params(texts: &[&str]) -> Vec<Param> {
@@ -117,7 +117,7 @@ fn words_stand_for_enum_values_and_flags_and_dots_lead_inside() {
     let given = params(&["kernel=poly", "gamma=0.25", "nu=0.1"]);
     let svm = OneClassSvm {
         nu: Some(0.1),
-        kernel: Kernel::Poly.into(),
+        kernel: SvmKernel::Poly.into(),
         gamma_choice: Some(GammaChoice::Gamma(0.25)),
         ..OneClassSvm::default()
     };

@@ -1,4 +1,4 @@
-//! `predict`: scores for the rows of a file, in one request or as a stream, and for those of a dataset.
+//! `predict`: scores for the rows of a file, in one request or as a stream, and for those of a dataset, page after page.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -10,14 +10,18 @@ use super::connect::{Client, Connection};
 use super::error::{Error, Result};
 use super::input::{self, FileArgs, Limits, Whole};
 use super::output::ScoredCsv;
-use super::render::json;
-use super::render::prediction::{self, Answer};
-use super::{Format, stream};
+use super::render::{json, prediction};
+use super::{Format, descriptors, stream, version};
 use crate::proto::v1::{
-    Detail, GetModelRequest, PredictRequest, PredictResponse, PredictionSummary, RowPrediction,
+    AnswerOptions, AnswerRows, Detail, GetModelRequest, PredictRequest, PredictResponse,
+    PredictionSummary, Predictions, Records, RowPrediction, VersionSelector,
 };
 
+mod pages;
 mod series;
+
+/// How large an answer may be: as large as the service lets it be, since this client takes any.
+const MAX_ANSWER_BYTES: u64 = 64 << 20;
 
 /// How many of the input's first columns are shown beside a row.
 const SHOWN_COLUMNS: usize = 4;
@@ -32,15 +36,15 @@ pub(super) struct PredictArgs {
     /// The dataset to score, in the place of a file
     #[arg(long, value_name = "ID", conflicts_with_all = ["file", "FileArgs", "stream", "plot", "drop"])]
     dataset: Option<String>,
-    /// Send a CSV file in pieces, whatever its size
+    /// Send a CSV file in chunks, whatever its size
     ///
-    /// Without --out the answer holds at most 100000 rows, and the summary all. With --out the file is scored as several
-    /// streams of at most 100000 rows each, by one version of the run, so that every row gets its score. With engineered
-    /// features, a score depends on the rows before: then it is one stream, of at most 1000000 rows.
+    /// Without --out it is one stream, whose answer lists the anomalies. With --out the file is scored as several streams of at
+    /// most 100000 rows each, by one version of the run, so that every row gets its score. With engineered features, a score
+    /// depends on the rows before: then it is one stream, of at most 1000000 rows.
     #[arg(long)]
     stream: bool,
     /// Draw a column of numbers over the rows of a CSV file, with the flagged ones, and list the segments that they form
-    #[arg(long, value_name = "COLUMN", conflicts_with_all = ["stream", "out", "detail", "json"])]
+    #[arg(long, value_name = "COLUMN", conflicts_with_all = ["stream", "out", "rows", "detail", "json"])]
     plot: Option<String>,
     /// With --plot: how many rows that are not flagged may lie between two of one segment; without it, none
     #[arg(
@@ -52,15 +56,31 @@ pub(super) struct PredictArgs {
     )]
     gap: usize,
     /// Write a CSV file with the columns of the input, and score and is_anomaly (1 or 0); of a dataset or a file that is not
-    /// CSV, with the number of the row, from 0
-    #[arg(long, value_name = "CSV", conflicts_with = "detail")]
+    /// CSV, with the number of the row, from 0, and its id, where rows have ids
+    #[arg(long, value_name = "CSV", conflicts_with_all = ["rows", "detail"])]
     pub(super) out: Option<PathBuf>,
-    /// How much to answer of each row; without it, scores, and with --stream the anomalies
-    #[arg(long, value_enum)]
-    detail: Option<DetailName>,
-    /// The version to score with; without it, the active one
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    pub(super) version: u64,
+    /// Which rows to list; without it, all, and with --stream the anomalies
+    #[arg(long, value_name = "ROWS", value_parser = descriptors::word_parser("AnswerRows", &[]))]
+    rows: Option<i32>,
+    /// What to say of each row; without it, its score
+    #[arg(long, value_name = "DETAIL", value_parser = descriptors::word_parser("Detail", &[]))]
+    detail: Option<i32>,
+    /// A column of texts or whole numbers that holds an id of each row, which the answer shows beside it. It is no feature
+    #[arg(long, value_name = "COLUMN")]
+    row_id_column: Option<String>,
+    /// With --dataset: the row to begin with, from 0, where an earlier command broke off
+    #[arg(
+        long,
+        value_name = "ROW",
+        default_value_t = 0,
+        hide_default_value = true,
+        requires = "dataset",
+        conflicts_with = "file"
+    )]
+    first_row: u64,
+    /// The version to score with, by its number or alias; without it, the active one
+    #[arg(long, value_name = "N|ALIAS", value_parser = version::selector)]
+    pub(super) version: Option<VersionSelector>,
     /// How many of the most anomalous rows, or segments, to show
     #[arg(long, value_name = "N", default_value_t = 10)]
     top: usize,
@@ -75,21 +95,13 @@ pub(super) struct PredictArgs {
     connection: Connection,
 }
 
-/// How much to answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum DetailName {
-    /// The summary alone
-    Summary,
-    /// The score of every row
-    Scores,
-    /// Only the rows that are anomalies
-    Anomalies,
-    /// Every row, with the detector's own numbers
-    Full,
-}
-
 impl PredictArgs {
     pub(super) async fn run(&self, out: &mut dyn Write) -> Result<()> {
+        if let Some(id) = &self.dataset {
+            let target = self.target()?;
+            let client = &mut self.connection.client().await?;
+            return self.paged(client, id, target, out).await;
+        }
         // what can be wrong with the file is found before the server is asked
         if self.stream {
             let source = stream::Upload::open(self)?;
@@ -97,13 +109,13 @@ impl PredictArgs {
             return self.streamed(client, source, out).await;
         }
         let (request, whole) = self.read()?;
-        if let (Some(column), Some(whole)) = (&self.plot, &whole) {
-            let plotted = series::Column::read(whole, column)?;
+        if let Some(column) = &self.plot {
+            let plotted = series::Column::read(&whole, column)?;
             let client = &mut self.connection.client().await?;
             return self.plotted(client, request, plotted, out).await;
         }
         let client = &mut self.connection.client().await?;
-        self.whole(client, request, whole.as_ref(), out).await
+        self.whole(client, request, &whole, out).await
     }
 
     /// The file to score.
@@ -115,30 +127,32 @@ impl PredictArgs {
         })
     }
 
-    pub(super) fn detail(&self, default: Detail) -> Detail {
-        match self.detail {
-            None => default,
-            Some(DetailName::Summary) => Detail::Summary,
-            Some(DetailName::Scores) => Detail::Scores,
-            Some(DetailName::Anomalies) => Detail::Anomalies,
-            Some(DetailName::Full) => Detail::Full,
+    /// What to ask of an answer that lists these rows unless it is told otherwise.
+    pub(super) fn answer(&self, rows: AnswerRows) -> AnswerOptions {
+        AnswerOptions {
+            rows: self.rows.unwrap_or(rows.into()),
+            detail: self.detail.unwrap_or(Detail::Score.into()),
+            max_bytes: Some(MAX_ANSWER_BYTES),
         }
     }
 
-    /// What to ask, with the file where it is not a dataset that is scored.
-    fn read(&self) -> Result<(PredictRequest, Option<Whole>)> {
-        let (records, whole) = match &self.dataset {
-            Some(id) => (input::dataset_records(id), None),
-            None => {
-                let whole = Whole::read(self.file()?, &self.file_args)?;
-                (whole.records(&self.drop)?, Some(whole))
-            }
+    /// The column of row ids; empty for none.
+    pub(super) fn row_id_column(&self) -> String {
+        self.row_id_column.clone().unwrap_or_default()
+    }
+
+    /// What to ask, with the file.
+    fn read(&self) -> Result<(PredictRequest, Whole)> {
+        let whole = Whole::read(self.file()?, &self.file_args)?;
+        let records = Records {
+            row_id_column: self.row_id_column(),
+            ..whole.records(&self.drop)?
         };
         let request = PredictRequest {
             run_id: self.run.clone(),
+            version: self.version.clone(),
             records: Some(records),
-            detail: self.detail(Detail::Scores).into(),
-            version: self.version,
+            answer: Some(self.answer(AnswerRows::All)),
         };
         Ok((request, whole))
     }
@@ -147,36 +161,34 @@ impl PredictArgs {
         &self,
         client: &mut Client,
         request: PredictRequest,
-        whole: Option<&Whole>,
+        whole: &Whole,
         out: &mut dyn Write,
     ) -> Result<()> {
         if let Some(path) = &self.out {
-            let mut rows = match whole {
-                Some(whole) => whole.rows()?,
-                None => None,
-            };
-            let numbers = ByteRecord::from(vec!["row"]);
+            let mut rows = whole.rows()?;
+            let numbers = self.numbers_header();
             let header = rows.as_ref().map_or(&numbers, |rows| rows.header());
             let mut csv = ScoredCsv::create(path, header)?;
             let response = client.predict(request).await?.into_inner();
-            let records = match rows.as_mut().map(|rows| rows.next(Limits::NONE)) {
+            let answer = response.predictions.unwrap_or_default();
+            match rows.as_mut().map(|rows| rows.next(Limits::NONE)) {
                 Some(chunk) => match chunk? {
-                    Some(chunk) => chunk.records,
+                    Some(chunk) => {
+                        csv.write_all(&chunk.records, &answer.scores, &answer.is_anomaly)?
+                    }
                     None => return Err(input::no_rows(self.file()?)),
                 },
-                None => (0..response.scores.len())
-                    .map(|row| ByteRecord::from(vec![row.to_string()]))
-                    .collect(),
-            };
-            csv.write_all(&records, &response.scores, &response.is_anomaly)?;
+                None => self.write_numbered(&mut csv, &answer, 0)?,
+            }
             csv.finish()?;
-            return self.show_written(path, response.summary.unwrap_or_default(), out);
+            return self.show_written(path, answer.summary.unwrap_or_default(), out);
         }
         let response = client.predict(request).await?.into_inner();
         if self.format.json {
             return json::write(out, "PredictResponse", &response);
         }
-        self.show(&response.into(), whole, out)
+        let answer = response.predictions.unwrap_or_default();
+        self.show(&answer, Some(whole), out)
     }
 
     async fn plotted(
@@ -186,14 +198,16 @@ impl PredictArgs {
         column: series::Column,
         out: &mut dyn Write,
     ) -> Result<()> {
-        let answer: Answer = client.predict(request).await?.into_inner().into();
+        let response = client.predict(request).await?.into_inner();
+        let answer = response.predictions.unwrap_or_default();
+        let summary = answer.summary.clone().unwrap_or_default();
         let model = GetModelRequest {
             run_id: self.run.clone(),
-            version: answer.summary.version,
+            version: Some(version::of_number(summary.version)),
         };
         let model = client.get_model(model).await?.into_inner().model;
         let columns = model.unwrap_or_default().columns;
-        prediction::write_summary(out, &answer.summary)?;
+        prediction::write_summary(out, &summary)?;
         series::write(out, &column, &columns, &answer, self.gap, self.top)
     }
 
@@ -207,13 +221,12 @@ impl PredictArgs {
             let summary = source.write(client, path).await?;
             return self.show_written(path, summary, out);
         }
-        let response = source
-            .answer(client, self.detail(Detail::Anomalies))
-            .await?;
+        let response = source.answer(client).await?;
         if self.format.json {
             return json::write(out, "PredictStreamResponse", &response);
         }
-        self.show(&response.into(), None, out)
+        let answer = response.predictions.unwrap_or_default();
+        self.show(&answer, None, out)
     }
 
     fn show_written(
@@ -223,9 +236,12 @@ impl PredictArgs {
         out: &mut dyn Write,
     ) -> Result<()> {
         if self.format.json {
-            let response = PredictResponse {
+            let predictions = Predictions {
                 summary: Some(summary),
                 ..Default::default()
+            };
+            let response = PredictResponse {
+                predictions: Some(predictions),
             };
             return json::write(out, "PredictResponse", &response);
         }
@@ -234,21 +250,34 @@ impl PredictArgs {
         Ok(())
     }
 
-    fn show(&self, answer: &Answer, whole: Option<&Whole>, out: &mut dyn Write) -> Result<()> {
-        prediction::write_summary(out, &answer.summary)?;
-        let top = answer.top(self.top);
+    fn show(&self, answer: &Predictions, whole: Option<&Whole>, out: &mut dyn Write) -> Result<()> {
+        let top = prediction::top(answer, 0, self.top);
+        let summary = answer.summary.clone().unwrap_or_default();
+        let is_cut = answer.truncated.unwrap_or(false);
+        self.show_top(&summary, &top, is_cut, whole, out)
+    }
+
+    fn show_top(
+        &self,
+        summary: &PredictionSummary,
+        top: &[RowPrediction],
+        is_cut: bool,
+        whole: Option<&Whole>,
+        out: &mut dyn Write,
+    ) -> Result<()> {
+        prediction::write_summary(out, summary)?;
         if top.is_empty() {
             return Ok(());
         }
         writeln!(out, "\nthe most anomalous rows, counted from 0:")?;
         let (header, cells) = match whole {
-            Some(whole) => cells(whole, &top)?,
+            Some(whole) => cells(whole, top)?,
             None => Default::default(),
         };
-        prediction::write_rows(out, &top, &header, |row| {
+        prediction::write_rows(out, top, &header, |row| {
             cells.get(&row).cloned().unwrap_or_default()
         })?;
-        if answer.truncated {
+        if is_cut {
             writeln!(
                 out,
                 "the answer was cut, and only its rows were looked at; --out gives every row"

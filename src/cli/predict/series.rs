@@ -5,9 +5,8 @@ use std::io::Write;
 use crate::cli::error::{Error, Result};
 use crate::cli::input::{Limits, Whole};
 use crate::cli::render::chart::{self, Series};
-use crate::cli::render::prediction::Answer;
 use crate::cli::suggest::did_you_mean;
-use crate::proto::v1::{self as pb, ColumnRole};
+use crate::proto::v1::{ColumnRole, ModelColumn, Predictions};
 
 /// How many series are drawn.
 const MAX_DRAWN: usize = 4;
@@ -59,7 +58,7 @@ impl Column {
     }
 
     /// The texts of the column that has a role.
-    fn texts(&self, columns: &[pb::Column], role: ColumnRole) -> Option<Vec<String>> {
+    fn texts(&self, columns: &[ModelColumn], role: ColumnRole) -> Option<Vec<String>> {
         let column = columns.iter().find(|column| column.role() == role)?;
         let index = self.header.iter().position(|name| *name == column.name)?;
         let text = |record: &csv::ByteRecord| {
@@ -82,8 +81,8 @@ fn number(cell: &[u8], decimal: char) -> f64 {
 pub(super) fn write(
     out: &mut dyn Write,
     column: &Column,
-    columns: &[pb::Column],
-    answer: &Answer,
+    columns: &[ModelColumn],
+    answer: &Predictions,
     gap: usize,
     top: usize,
 ) -> Result<()> {

@@ -5,40 +5,43 @@ use std::io::Write;
 use super::table;
 use crate::cli::descriptors;
 use crate::cli::error::Result;
-use crate::proto::v1::{CategoryEncoding, Column, ColumnRole, FeatureEngineering, Model};
+use crate::proto::v1::{
+    CategoryEncoding, ColumnRole, FeatureEngineering, ModelColumn, TrainingSpec,
+};
 
-/// What a model says of its columns as a whole.
-pub(super) fn add_facts(facts: &mut Vec<(&str, String)>, model: &Model) {
-    if let Some(engineering) = &model.feature_engineering {
-        facts.push(("engineered of", of(engineering, &model.columns)));
+/// How all columns were treated.
+pub(super) fn add_facts(
+    facts: &mut Vec<(&str, String)>,
+    spec: &TrainingSpec,
+    columns: &[ModelColumn],
+) {
+    if let Some(engineering) = &spec.feature_engineering {
+        facts.push(("engineered of", of(engineering, columns)));
         facts.push(("engineered", engineered(engineering)));
     }
     for (name, word) in [
         (
             "feature policy",
-            descriptors::word("FeaturePolicy", model.feature_policy),
+            descriptors::word("FeaturePolicy", spec.feature_policy),
         ),
         (
             "imputation",
-            descriptors::word("Imputation", model.imputation),
+            descriptors::word("Imputation", spec.imputation),
         ),
     ] {
         if !word.is_empty() {
             facts.push((name, word));
         }
     }
-    if let Some(most) = model.max_one_hot_categories
-        && model
-            .columns
-            .iter()
-            .any(|column| column.n_categories.is_some())
+    if let Some(most) = spec.max_one_hot_categories
+        && columns.iter().any(|column| column.n_categories.is_some())
     {
         facts.push(("max one-hot categories", most.to_string()));
     }
 }
 
 /// The columns that are more than features of numbers, in short: `time "when" (ISO 8601), target "flow"`.
-pub(super) fn in_short(columns: &[Column]) -> String {
+pub(super) fn in_short(columns: &[ModelColumn]) -> String {
     let texts = columns.iter().filter_map(|column| {
         let role = descriptors::word("ColumnRole", column.role);
         let form = form(column);
@@ -53,7 +56,7 @@ pub(super) fn in_short(columns: &[Column]) -> String {
 }
 
 /// Writes every column with its role and form, where they are more than features of numbers.
-pub(super) fn write(out: &mut dyn Write, columns: &[Column]) -> Result<()> {
+pub(super) fn write(out: &mut dyn Write, columns: &[ModelColumn]) -> Result<()> {
     if in_short(columns).is_empty() {
         return Ok(());
     }
@@ -69,7 +72,7 @@ pub(super) fn write(out: &mut dyn Write, columns: &[Column]) -> Result<()> {
 }
 
 /// What a column holds, as far as that is known.
-fn form(column: &Column) -> String {
+fn form(column: &ModelColumn) -> String {
     let categories = column.n_categories.unwrap_or(0);
     match (column.role(), column.encoding()) {
         (ColumnRole::Time, _) => column.time_format.clone(),
@@ -81,7 +84,7 @@ fn form(column: &Column) -> String {
 }
 
 /// The columns that features are made of.
-fn of(engineering: &FeatureEngineering, columns: &[Column]) -> String {
+fn of(engineering: &FeatureEngineering, columns: &[ModelColumn]) -> String {
     if !engineering.columns.is_empty() {
         return engineering.columns.join(", ");
     }
@@ -130,22 +133,22 @@ mod tests {
     use super::*;
     use crate::proto::v1::{FeaturePolicy, Imputation};
 
-    fn column(name: &str, role: ColumnRole) -> Column {
-        Column {
+    fn column(name: &str, role: ColumnRole) -> ModelColumn {
+        ModelColumn {
             name: name.to_owned(),
             role: role.into(),
-            ..Column::default()
+            ..ModelColumn::default()
         }
     }
 
-    fn columns() -> Vec<Column> {
+    fn columns() -> Vec<ModelColumn> {
         vec![
-            Column {
+            ModelColumn {
                 time_format: "ISO 8601".to_owned(),
                 ..column("when", ColumnRole::Time)
             },
             column("flow", ColumnRole::Target),
-            Column {
+            ModelColumn {
                 encoding: CategoryEncoding::OneHot.into(),
                 n_categories: Some(3),
                 ..column("shop", ColumnRole::Feature)
@@ -172,8 +175,7 @@ mod tests {
 
     #[test]
     fn engineering_is_one_line() {
-        let model = Model {
-            columns: columns(),
+        let spec = TrainingSpec {
             feature_engineering: Some(FeatureEngineering {
                 lags: vec![1, 2],
                 rolling_windows: vec![24],
@@ -184,10 +186,10 @@ mod tests {
             feature_policy: FeaturePolicy::Flexible.into(),
             imputation: Imputation::Zero.into(),
             max_one_hot_categories: Some(16),
-            ..Model::default()
+            ..TrainingSpec::default()
         };
         let mut facts = Vec::new();
-        add_facts(&mut facts, &model);
+        add_facts(&mut facts, &spec, &columns());
         let expected = [
             ("engineered of", "flow"),
             (

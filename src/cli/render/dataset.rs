@@ -20,6 +20,9 @@ pub(in crate::cli) fn write_stored(out: &mut dyn Write, dataset: &Dataset) -> Re
         ByteSize(dataset.size_bytes),
         format(dataset),
     )?;
+    if dataset.columns_omitted {
+        return write_omitted(out);
+    }
     let mut rows = table::table(&["column", "type", "missing"], &["missing"]);
     for column in &dataset.columns {
         rows.add_row([
@@ -44,6 +47,9 @@ pub(in crate::cli) fn write_dataset(out: &mut dyn Write, dataset: &Dataset) -> R
         ("created", created(dataset)),
     ];
     table::write_facts(out, &facts)?;
+    if dataset.columns_omitted {
+        return write_omitted(out);
+    }
     let counts = ["values", "missing", "infinite"];
     let statistics = ["mean", "std", "min", "max", "distinct"];
     let right = [&counts[..], &statistics].concat();
@@ -91,6 +97,11 @@ pub(in crate::cli) fn write_list(out: &mut dyn Write, datasets: &[Dataset]) -> R
         ]);
     }
     table::write(out, &rows)
+}
+
+fn write_omitted(out: &mut dyn Write) -> Result<()> {
+    writeln!(out, "the columns are too many to show")?;
+    Ok(())
 }
 
 fn format(dataset: &Dataset) -> String {
@@ -177,6 +188,24 @@ mod tests {
                     ..column("sh\u{7}op", ColumnType::Text)
                 },
             ],
+            columns_omitted: false,
+        }
+    }
+
+    #[test]
+    fn columns_that_were_left_out_are_said_to_be() {
+        let dataset = Dataset {
+            n_columns: 65_536,
+            columns: Vec::new(),
+            columns_omitted: true,
+            ..dataset()
+        };
+        for text in [
+            written(|out| write_stored(out, &dataset)),
+            written(|out| write_dataset(out, &dataset)),
+        ] {
+            let last = text.lines().last();
+            assert_eq!(last, Some("the columns are too many to show"));
         }
     }
 

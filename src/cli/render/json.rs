@@ -52,7 +52,8 @@ fn not_json(name: &str, why: &dyn std::fmt::Display) -> Error {
 mod tests {
     use super::*;
     use crate::proto::v1::{
-        DeleteRunResponse, Model, PredictResponse, PredictionSummary, RowPrediction,
+        DeleteRunResponse, Model, PredictResponse, PredictionSummary, Predictions, RowPrediction,
+        TrainingSpec,
     };
 
     fn line(name: &str, message: &impl Message) -> String {
@@ -73,7 +74,7 @@ mod tests {
 
     #[test]
     fn scores_and_zero_answers_reach_the_reader() {
-        let response = PredictResponse {
+        let predictions = Predictions {
             summary: Some(PredictionSummary {
                 version: u64::MAX,
                 n_rows: Some(2),
@@ -88,8 +89,12 @@ mod tests {
                 is_anomaly: Some(false),
                 ..Default::default()
             }],
+            ..Default::default()
         };
-        let value = value("PredictResponse", &response).expect("serialises");
+        let response = PredictResponse {
+            predictions: Some(predictions),
+        };
+        let value = &value("PredictResponse", &response).expect("serialises")["predictions"];
         assert_eq!(value["scores"], serde_json::json!([0.0, 0.25]));
         assert_eq!(value["is_anomaly"], serde_json::json!([false, false]));
         assert_eq!(value["summary"]["version"], serde_json::json!(u64::MAX));
@@ -105,13 +110,17 @@ mod tests {
         let model = Model {
             run_id: "a\"b".into(),
             size_bytes: 0,
-            scaler: 2,
+            spec: Some(TrainingSpec {
+                scaler: 2,
+                ..Default::default()
+            }),
             ..Default::default()
         };
         let value = value("Model", &model).expect("serialises");
         assert_eq!(value["run_id"], "a\"b");
         assert_eq!(value["size_bytes"], 0);
-        assert_eq!(value["scaler"], "SCALER_STANDARD");
-        assert!(value.get("threshold").is_none() && value.get("isolation_forest").is_none());
+        let spec = &value["spec"];
+        assert_eq!(spec["scaler"], "SCALER_STANDARD");
+        assert!(value.get("threshold").is_none() && spec.get("isolation_forest").is_none());
     }
 }

@@ -5,8 +5,10 @@ use std::io::Write;
 use bytesize::ByteSize;
 
 use super::{columns, parameters, table};
+use crate::cli::descriptors;
 use crate::cli::error::Result;
-use crate::proto::v1::{GaussianMoments, LabelMetrics, Model, Scaler, TrainingStatistics};
+use crate::proto::v1::training_spec::Policy;
+use crate::proto::v1::{GaussianMoments, LabelMetrics, Model, TrainingSpec, TrainingStatistics};
 
 /// Writes what a training or an update has made, in short.
 pub(in crate::cli) fn write_trained(out: &mut dyn Write, model: &Model) -> Result<()> {
@@ -27,6 +29,7 @@ pub(in crate::cli) fn write_trained(out: &mut dyn Write, model: &Model) -> Resul
             add_metrics(&mut facts, metrics);
         }
     }
+    add_omitted(&mut facts, model);
     table::write_facts(out, &facts)
 }
 
@@ -38,27 +41,29 @@ pub(in crate::cli) fn write_model(
     kept: &[u64],
 ) -> Result<()> {
     let kept: Vec<_> = kept.iter().map(u64::to_string).collect();
+    let unknown = TrainingSpec::default();
+    let spec = model.spec.as_ref().unwrap_or(&unknown);
     let mut facts = vec![
         ("run", model.run_id.clone()),
         ("version", model.version.to_string()),
         ("active version", active.to_string()),
         ("kept versions", kept.join(", ")),
         ("detector", model.detector_name.clone()),
-        ("parameters", parameters::of(model)),
-        ("scaler", scaler(model.scaler()).to_owned()),
+        ("parameters", parameters::of(spec)),
+        ("scaler", descriptors::word("Scaler", spec.scaler)),
         ("threshold", table::optional(model.threshold)),
     ];
-    if let Some(contamination) = model.contamination {
-        facts.push(("contamination", table::number(contamination)));
+    if let Some(Policy::Contamination(share)) = spec.policy {
+        facts.push(("contamination", table::number(share)));
     }
-    if !model.label_column.is_empty() {
-        facts.push(("label column", model.label_column.clone()));
+    if !spec.label_column.is_empty() {
+        facts.push(("label column", spec.label_column.clone()));
     }
-    if let Some(fraction) = model.validation_fraction {
+    if let Some(fraction) = spec.validation_fraction {
         facts.push(("validation fraction", table::number(fraction)));
     }
-    columns::add_facts(&mut facts, model);
-    if let Some(n) = model.sample_rows {
+    columns::add_facts(&mut facts, spec, &model.columns);
+    if let Some(n) = spec.sample_rows {
         facts.push(("sample rows", n.to_string()));
     }
     facts.push(("rows seen", model.n_rows.to_string()));
@@ -66,6 +71,7 @@ pub(in crate::cli) fn write_model(
     if let Some(time) = &model.create_time {
         facts.push(("created", time.to_string()));
     }
+    add_omitted(&mut facts, model);
     let Some(statistics) = &model.statistics else {
         facts.push(("features", model.feature_names.join(", ")));
         table::write_facts(out, &facts)?;
@@ -182,12 +188,11 @@ fn add_metrics(facts: &mut Vec<(&str, String)>, metrics: &LabelMetrics) {
     }
 }
 
-fn scaler(scaler: Scaler) -> &'static str {
-    match scaler {
-        Scaler::Unspecified => "-",
-        Scaler::None => "none",
-        Scaler::Standard => "standard",
-        Scaler::Robust => "robust",
+/// What the server left out of its answer, so that nobody takes it for something that is not there.
+fn add_omitted(facts: &mut Vec<(&str, String)>, model: &Model) {
+    if !model.omitted_fields.is_empty() {
+        let fields = model.omitted_fields.join(", ");
+        facts.push(("too large to show", fields));
     }
 }
 
@@ -195,7 +200,8 @@ fn scaler(scaler: Scaler) -> &'static str {
 mod tests {
     use super::super::written;
     use super::*;
-    use crate::proto::v1::{Baseline, FeatureStatistics, IsolationForest, ZScore, model};
+    use crate::proto::v1::training_spec::Detector;
+    use crate::proto::v1::{Baseline, FeatureStatistics, IsolationForest, Scaler, ZScore};
 
     #[test]
     fn a_model_is_shown_with_its_parameters_features_and_metrics() {
@@ -203,11 +209,17 @@ mod tests {
             run_id: "cards".into(),
             version: 3,
             detector_name: "isolation_forest".into(),
-            detector: Some(model::Detector::IsolationForest(IsolationForest {
-                n_estimators: Some(100),
-                random_state: Some(0),
+            spec: Some(TrainingSpec {
+                detector: Some(Detector::IsolationForest(IsolationForest {
+                    n_estimators: Some(100),
+                    random_state: Some(0),
+                    ..Default::default()
+                })),
+                policy: Some(Policy::Contamination(0.125)),
+                scaler: Scaler::Robust.into(),
                 ..Default::default()
-            })),
+            }),
+            omitted_fields: vec!["statistics.gaussian_moments".into()],
             statistics: Some(TrainingStatistics {
                 n_anomalies: Some(5),
                 n_calibration_rows: Some(50),
@@ -231,6 +243,9 @@ mod tests {
             "5 of 50 (10.0%)",
             "0.988",
             "amount",
+            "contamination      0.125",
+            "scaler             robust",
+            "too large to show  statistics.gaussian_moments",
         ] {
             assert!(text.contains(expected), "{expected} in {text}");
         }
@@ -247,11 +262,11 @@ mod tests {
             multiplier: Some(3.0),
             baselines: vec![baseline],
         };
-        let model = Model {
-            detector: Some(model::Detector::ZScore(z_score)),
+        let spec = TrainingSpec {
+            detector: Some(Detector::ZScore(z_score)),
             ..Default::default()
         };
-        assert_eq!(parameters::of(&model), "multiplier=3, baseline=x:1.5:2");
+        assert_eq!(parameters::of(&spec), "multiplier=3, baseline=x:1.5:2");
     }
 
     #[test]

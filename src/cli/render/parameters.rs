@@ -4,18 +4,18 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, ReflectMessage, Value
 
 use super::table;
 use crate::cli::descriptors;
-use crate::proto::v1::Model;
+use crate::proto::v1::TrainingSpec;
 
-/// The parameters of a model's detector that are set, as `key=value`.
-pub(super) fn of(model: &Model) -> String {
-    let described = descriptors::describe("Model", model);
-    let detector = described.as_ref().and_then(|model| {
-        let oneof = model
+/// The parameters of the detector that are set, as `key=value`.
+pub(super) fn of(spec: &TrainingSpec) -> String {
+    let described = descriptors::describe("TrainingSpec", spec);
+    let detector = described.as_ref().and_then(|spec| {
+        let oneof = spec
             .descriptor()
             .oneofs()
             .find(|oneof| oneof.name() == "detector")?;
-        let field = oneof.fields().find(|field| model.has_field(field))?;
-        model.get_field(&field).as_message().cloned()
+        let field = oneof.fields().find(|field| spec.has_field(field))?;
+        spec.get_field(&field).as_message().cloned()
     });
     let Some(detector) = detector else {
         return "-".to_owned();

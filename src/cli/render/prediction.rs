@@ -4,67 +4,33 @@ use std::io::Write;
 
 use super::table;
 use crate::cli::error::Result;
-use crate::proto::v1::{PredictResponse, PredictStreamResponse, PredictionSummary, RowPrediction};
+use crate::proto::v1::{DetectorFigures, PredictionSummary, Predictions, RowPrediction};
 
-/// What both ways of predicting answer.
-#[derive(Debug, Default)]
-pub(in crate::cli) struct Answer {
-    pub(in crate::cli) summary: PredictionSummary,
-    pub(in crate::cli) scores: Vec<f64>,
-    pub(in crate::cli) is_anomaly: Vec<bool>,
-    pub(in crate::cli) rows: Vec<RowPrediction>,
-    /// Whether the server cut its lists.
-    pub(in crate::cli) truncated: bool,
-}
-
-impl From<PredictResponse> for Answer {
-    fn from(response: PredictResponse) -> Self {
-        Self {
-            summary: response.summary.unwrap_or_default(),
-            scores: response.scores,
-            is_anomaly: response.is_anomaly,
-            rows: response.rows,
-            truncated: false,
-        }
-    }
-}
-
-impl From<PredictStreamResponse> for Answer {
-    fn from(response: PredictStreamResponse) -> Self {
-        Self {
-            truncated: response.truncated.unwrap_or(false),
-            summary: response.summary.unwrap_or_default(),
-            scores: response.scores,
-            is_anomaly: response.is_anomaly,
-            rows: response.rows,
-        }
-    }
-}
-
-impl Answer {
-    /// The `n` rows with the highest scores among those that were answered, highest first.
-    pub(in crate::cli) fn top(&self, n: usize) -> Vec<RowPrediction> {
-        let mut rows: Vec<RowPrediction> = if self.rows.is_empty() {
-            let mut order: Vec<usize> = (0..self.scores.len()).collect();
-            order.sort_by(|&a, &b| self.scores[b].total_cmp(&self.scores[a]));
-            order
-                .into_iter()
-                .take(n)
-                .map(|row| RowPrediction {
-                    row: Some(row as u64),
-                    score: Some(self.scores[row]),
-                    is_anomaly: self.is_anomaly.get(row).copied(),
-                    ..Default::default()
-                })
-                .collect()
-        } else {
-            self.rows.clone()
-        };
-        let score = |row: &RowPrediction| row.score.unwrap_or(f64::NEG_INFINITY);
+/// The `n` rows with the highest scores among those that an answer lists, highest first. `first_row` is the index of the first
+/// row that was scored.
+pub(in crate::cli) fn top(answer: &Predictions, first_row: u64, n: usize) -> Vec<RowPrediction> {
+    let score = |row: &RowPrediction| row.score.unwrap_or(f64::NEG_INFINITY);
+    if !answer.rows.is_empty() {
+        let mut rows = answer.rows.clone();
         rows.sort_by(|a, b| score(b).total_cmp(&score(a)));
         rows.truncate(n);
-        rows
+        return rows;
     }
+    let mut order: Vec<usize> = (0..answer.scores.len()).collect();
+    order.sort_by(|&a, &b| answer.scores[b].total_cmp(&answer.scores[a]));
+    order.truncate(n);
+    let row = |at: usize| RowPrediction {
+        // without indices, all rows are listed
+        row: Some(match answer.row_indices.get(at) {
+            Some(&row) => row,
+            None => first_row + at as u64,
+        }),
+        row_id: answer.row_ids.get(at).cloned().unwrap_or_default(),
+        score: Some(answer.scores[at]),
+        is_anomaly: answer.is_anomaly.get(at).copied(),
+        ..RowPrediction::default()
+    };
+    order.into_iter().map(row).collect()
 }
 
 /// Writes the summary.
@@ -108,10 +74,16 @@ pub(in crate::cli) fn write_rows(
     if rows.is_empty() {
         return Ok(());
     }
-    let has_density = rows.iter().any(|row| row.gaussian.is_some());
-    let has_z = rows.iter().any(|row| !row.z_scores.is_empty());
+    let figures = |row: &RowPrediction| row.figures.clone().unwrap_or_default();
+    let has_id = rows.iter().any(|row| !row.row_id.is_empty());
+    let has_density = rows
+        .iter()
+        .any(|row| figures(row).normalized_density.is_some());
+    let has_z = rows.iter().any(|row| !figures(row).z_scores.is_empty());
     let has_missing = rows.iter().any(|row| !row.missing_features.is_empty());
-    let mut columns = vec!["row", "score", "anomaly"];
+    let mut columns = vec!["row"];
+    columns.extend(has_id.then_some("id"));
+    columns.extend(["score", "anomaly"]);
     columns.extend(has_z.then_some("max |z|"));
     columns.extend(has_density.then_some("density / peak"));
     columns.extend(has_missing.then_some("missing"));
@@ -122,24 +94,25 @@ pub(in crate::cli) fn write_rows(
         let mut line = vec![
             row.row
                 .map_or_else(|| "-".to_owned(), |row| row.to_string()),
-            table::optional(row.score),
+        ];
+        line.extend(has_id.then(|| table::clean(&row.row_id)));
+        line.push(table::optional(row.score));
+        line.push(
             row.is_anomaly
                 .map_or("-", |is| if is { "yes" } else { "no" })
                 .to_owned(),
-        ];
+        );
+        let DetectorFigures {
+            z_scores,
+            normalized_density,
+            ..
+        } = figures(row);
         if has_z {
-            line.push(table::optional(
-                row.z_scores
-                    .iter()
-                    .copied()
-                    .map(f64::abs)
-                    .max_by(f64::total_cmp),
-            ));
+            let largest = z_scores.into_iter().map(f64::abs).max_by(f64::total_cmp);
+            line.push(table::optional(largest));
         }
         if has_density {
-            line.push(table::optional(
-                row.gaussian.as_ref().and_then(|g| g.normalized_density),
-            ));
+            line.push(table::optional(normalized_density));
         }
         if has_missing {
             line.push(table::clean(&row.missing_features.join(", ")));
@@ -157,24 +130,46 @@ mod tests {
 
     #[test]
     fn the_highest_scores_come_first_whatever_the_form() {
-        let columnar = Answer {
+        let packed = Predictions {
             scores: vec![0.1, f64::INFINITY, 0.5],
             is_anomaly: vec![false, true, true],
             ..Default::default()
         };
-        let rows: Vec<_> = columnar
-            .top(2)
+        let rows: Vec<_> = top(&packed, 0, 2)
             .iter()
             .map(|row| (row.row, row.is_anomaly))
             .collect();
         assert_eq!(rows, [(Some(1), Some(true)), (Some(2), Some(true))]);
 
-        let by_row = Answer {
-            rows: columnar.top(3).into_iter().rev().collect(),
+        let by_row = Predictions {
+            rows: top(&packed, 0, 3).into_iter().rev().collect(),
             ..Default::default()
         };
-        assert_eq!(by_row.top(2), columnar.top(2));
-        assert!(Answer::default().top(5).is_empty());
+        assert_eq!(top(&by_row, 0, 2), top(&packed, 0, 2));
+        assert!(top(&Predictions::default(), 0, 5).is_empty());
+    }
+
+    #[test]
+    fn rows_have_their_own_indices_and_ids() {
+        let some = Predictions {
+            row_indices: vec![107, 109],
+            row_ids: vec!["a".into(), "b".into()],
+            scores: vec![0.5, 0.75],
+            is_anomaly: vec![true, true],
+            ..Default::default()
+        };
+        let rows: Vec<_> = top(&some, 100, 5)
+            .into_iter()
+            .map(|row| (row.row, row.row_id))
+            .collect();
+        let expected = [(Some(109), "b".to_owned()), (Some(107), "a".to_owned())];
+        assert_eq!(rows, expected);
+        // where all rows are listed, there are no indices
+        let all = Predictions {
+            row_indices: Vec::new(),
+            ..some
+        };
+        assert_eq!(top(&all, 100, 1)[0].row, Some(101));
     }
 
     #[test]
@@ -195,5 +190,33 @@ mod tests {
             text.contains("amount") && text.contains("cell of 7") && text.contains("no"),
             "{text}"
         );
+        assert!(!text.contains("id"), "{text}");
+    }
+
+    #[test]
+    fn what_only_some_rows_have_gets_a_column() {
+        let row = RowPrediction {
+            row: Some(7),
+            row_id: "order 9".into(),
+            score: Some(3.5),
+            figures: Some(DetectorFigures {
+                z_scores: vec![1.0, -3.25],
+                normalized_density: Some(0.125),
+                ..DetectorFigures::default()
+            }),
+            ..Default::default()
+        };
+        let rows = [row, RowPrediction::default()];
+        let text = super::super::written(|out| write_rows(out, &rows, &[], |_| Vec::new()));
+        for expected in [
+            "id",
+            "order 9",
+            "max |z|",
+            "3.25",
+            "density / peak",
+            "0.125",
+        ] {
+            assert!(text.contains(expected), "{expected} in {text}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::cli::descriptors;
 use crate::cli::error::{Error, Result};
-use crate::proto::v1::{FeatureEngineering, TrainRequest};
+use crate::proto::v1::{FeatureEngineering, TrainingSpec};
 
 /// What columns are for.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -71,10 +71,10 @@ pub(super) struct EngineeringArgs {
 }
 
 impl ColumnArgs {
-    /// A request that says what columns are for, and nothing else.
-    pub(super) fn request(&self) -> TrainRequest {
+    /// A specification that says what columns are for, and nothing else.
+    pub(super) fn spec(&self) -> TrainingSpec {
         let name = |column: &Option<String>| column.clone().unwrap_or_default();
-        TrainRequest {
+        TrainingSpec {
             target_column: name(&self.target),
             feature_columns: self.feature.clone(),
             time_column: name(&self.time_column),
@@ -84,7 +84,7 @@ impl ColumnArgs {
             feature_policy: self.feature_policy.unwrap_or_default(),
             imputation: self.imputation.unwrap_or_default(),
             max_one_hot_categories: self.max_one_hot,
-            ..TrainRequest::default()
+            ..TrainingSpec::default()
         }
     }
 }

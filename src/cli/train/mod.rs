@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 
-use super::Format;
 use super::connect::{Client, Connection};
 use super::error::{Error, Result};
 use super::input::{self, FileArgs, Whole};
 use super::params::{self, Param};
 use super::render::{json, model};
-use crate::proto::v1::train_request::Detector;
-use crate::proto::v1::{Model, Scaler, TrainRequest, UpdateRequest};
+use super::{Format, descriptors, version};
+use crate::proto::v1::training_spec::{Detector, Policy};
+use crate::proto::v1::{Model, TrainRequest, TrainingSpec, UpdateRequest, VersionSelector};
 
 mod columns;
 
@@ -42,17 +42,17 @@ pub(super) struct TrainArgs {
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
     threshold: Option<f64>,
     /// How to scale features; without it, the detector's own way
-    #[arg(long, value_enum)]
-    scaler: Option<ScalerName>,
+    #[arg(long, value_name = "WAY", value_parser = descriptors::word_parser("Scaler", &[]))]
+    scaler: Option<i32>,
     /// The share of rows to measure a detector on that learns from labels; without it, 0.2
     #[arg(long, value_name = "SHARE")]
     validation_fraction: Option<f64>,
     /// How many rows to learn from, a uniform sample, where there are more; without it, all
     #[arg(long, value_name = "N")]
     sample_rows: Option<u64>,
-    /// Train like a version of the run in all that is not given here; 0 for the active one
-    #[arg(long, value_name = "VERSION")]
-    like_version: Option<u64>,
+    /// Train like a version of the run, by its number or alias, in all that is not given here
+    #[arg(long, value_name = "N|ALIAS", value_parser = version::selector)]
+    like_version: Option<VersionSelector>,
     #[command(flatten)]
     common: WriteArgs,
     #[command(flatten)]
@@ -104,17 +104,6 @@ pub(super) struct WriteArgs {
     pub(super) format: Format,
 }
 
-/// The ways to scale.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum ScalerName {
-    /// The values as they are
-    None,
-    /// Less the mean, divided by the standard deviation
-    Standard,
-    /// Less the median, divided by the interquartile range
-    Robust,
-}
-
 impl TrainArgs {
     pub(super) async fn run(&self, out: &mut dyn Write) -> Result<()> {
         let request = self.request()?;
@@ -141,19 +130,23 @@ impl TrainArgs {
                 ));
             }
         };
-        Ok(TrainRequest {
-            run_id: self.run.clone(),
-            records,
+        let contamination = self.contamination.map(Policy::Contamination);
+        let spec = TrainingSpec {
             detector,
-            contamination: self.contamination,
-            threshold: self.threshold,
-            scaler: self.scaler.map_or(Scaler::Unspecified, Into::into).into(),
+            // clap lets only one of them through
+            policy: contamination.or(self.threshold.map(Policy::Threshold)),
+            scaler: self.scaler.unwrap_or_default(),
             validation_fraction: self.validation_fraction,
-            like_version: self.like_version,
             sample_rows: self.sample_rows,
             feature_engineering: self.engineering.message()?,
+            ..self.columns.spec()
+        };
+        Ok(TrainRequest {
+            run_id: self.run.clone(),
+            spec: Some(spec),
+            records,
+            like_version: self.like_version.clone(),
             request_id: self.common.request_id.clone().unwrap_or_default(),
-            ..self.columns.request()
         })
     }
 }
@@ -212,16 +205,6 @@ async fn update(
 /// The model of an answer, which every server sends.
 pub(super) fn answered(model: Option<&Model>) -> Result<&Model> {
     model.ok_or_else(|| Error::failed("the server answered without a model"))
-}
-
-impl From<ScalerName> for Scaler {
-    fn from(name: ScalerName) -> Self {
-        match name {
-            ScalerName::None => Self::None,
-            ScalerName::Standard => Self::Standard,
-            ScalerName::Robust => Self::Robust,
-        }
-    }
 }
 
 #[cfg(test)]

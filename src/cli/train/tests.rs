@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 
 use super::super::input;
 use super::*;
-use crate::proto::v1::{CsvOptions, FeatureEngineering, FeaturePolicy, Imputation};
+use crate::proto::v1::{CsvOptions, FeatureEngineering, FeaturePolicy, Imputation, Scaler};
 
 #[derive(Parser)]
 struct Train {
@@ -43,15 +43,23 @@ fn every_option_reaches_the_request() {
     assert_eq!(made.run_id, "cards");
     let content: &[u8] = b"t,x\nmon,1\n";
     assert_eq!(made.records, Some(input::records(content, 0, None)));
-    assert_eq!(made.threshold, Some(-1.5));
-    assert_eq!(made.contamination, None);
-    assert_eq!(made.scaler(), Scaler::Robust);
     assert_eq!(
         (made.request_id.as_str(), made.like_version),
-        ("k", Some(3))
+        ("k", Some(version::of_number(3)))
     );
-    assert!(matches!(made.detector, Some(Detector::Gaussian(_))));
-    assert_eq!(made.feature_engineering, None);
+    let spec = made.spec.expect("a specification");
+    assert_eq!(spec.policy, Some(Policy::Threshold(-1.5)));
+    assert_eq!(spec.scaler(), Scaler::Robust);
+    assert!(matches!(spec.detector, Some(Detector::Gaussian(_))));
+    assert_eq!(spec.feature_engineering, None);
+
+    let made = request_of_file("--contamination 0.2 --like-version active").expect("it is right");
+    assert_eq!(made.like_version, version::selector("active").ok());
+    let policy = made.spec.and_then(|spec| spec.policy);
+    assert_eq!(policy, Some(Policy::Contamination(0.2)));
+    let both = ["r", "f", "--contamination", "0.2", "--threshold", "1"];
+    let error = parse(&both).expect_err("both");
+    assert_eq!(error.kind(), ErrorKind::ArgumentConflict);
 }
 
 #[test]
@@ -61,19 +69,20 @@ fn columns_get_their_roles() {
          --feature-policy flexible --imputation zero --max-one-hot 4 --delimiter ; --text-column zip",
     )
     .expect("it is right");
+    let spec = made.spec.expect("a specification");
     assert_eq!(
-        (made.target_column.as_str(), made.label_column.as_str()),
+        (spec.target_column.as_str(), spec.label_column.as_str()),
         ("x", "y")
     );
     assert_eq!(
-        (made.time_column.as_str(), made.series_column.as_str()),
+        (spec.time_column.as_str(), spec.series_column.as_str()),
         ("t", "s")
     );
-    assert_eq!(made.feature_columns, ["a", "b", "c"]);
-    assert_eq!(made.ignore_columns, ["i", "j,k"]);
-    assert_eq!(made.feature_policy(), FeaturePolicy::Flexible);
-    assert_eq!(made.imputation(), Imputation::Zero);
-    assert_eq!(made.max_one_hot_categories, Some(4));
+    assert_eq!(spec.feature_columns, ["a", "b", "c"]);
+    assert_eq!(spec.ignore_columns, ["i", "j,k"]);
+    assert_eq!(spec.feature_policy(), FeaturePolicy::Flexible);
+    assert_eq!(spec.imputation(), Imputation::Zero);
+    assert_eq!(spec.max_one_hot_categories, Some(4));
     let csv = CsvOptions {
         delimiter: ";".to_owned(),
         text_columns: vec!["zip".to_owned()],
@@ -85,7 +94,8 @@ fn columns_get_their_roles() {
 
 #[test]
 fn engineering_is_asked_for_with_all_defaults_or_in_parts() {
-    let made = |line| request_of_file(line).map(|request| request.feature_engineering);
+    let spec = |line| request_of_file(line).map(|request| request.spec.unwrap_or_default());
+    let made = |line| spec(line).map(|spec| spec.feature_engineering);
     assert_eq!(
         made("--engineer").expect("right"),
         Some(FeatureEngineering::default())
@@ -134,10 +144,8 @@ fn update(line: &[&str]) -> Result<UpdateArgs, clap::Error> {
 fn a_dataset_takes_the_place_of_a_file() {
     let june = Some(input::dataset_records("june"));
     let made = request(&["r", "--dataset", "june", "--label-column", "y"]).expect("it is right");
-    assert_eq!(
-        (made.records, made.label_column.as_str()),
-        (june.clone(), "y")
-    );
+    let label = made.spec.map(|spec| spec.label_column);
+    assert_eq!((made.records, label), (june.clone(), Some("y".to_owned())));
     let args = update(&["r", "--dataset", "june", "--request-id", "k"]).expect("it parses");
     let made = args.request().expect("it is right");
     assert_eq!((made.records, made.request_id.as_str()), (june, "k"));

@@ -20,8 +20,8 @@ use tonic::{Code, Status};
 use tower::Service;
 
 use crate::error::{Error, panic_message, reason};
-use crate::service::status::{self, code_name, with_reason, with_request_id};
-use crate::telemetry::RequestId;
+use crate::service::status::{self, code_name, with_call_id, with_reason};
+use crate::telemetry::CallId;
 
 /// Makes every failure readable.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ impl<S> Errors<S> {
 /// What a repair needs to know of the request.
 #[derive(Clone)]
 struct Repair {
-    request_id: Option<RequestId>,
+    call_id: Option<CallId>,
     path: http::uri::PathAndQuery,
     max_message_bytes: usize,
 }
@@ -63,7 +63,7 @@ where
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let repair = Repair {
-            request_id: request.extensions().get().cloned(),
+            call_id: request.extensions().get().cloned(),
             path: request
                 .uri()
                 .path_and_query()
@@ -207,8 +207,8 @@ impl Repair {
         if status.details().is_empty() {
             status = self.explain(&status);
         }
-        let request_id = self.request_id.as_ref().map_or("", RequestId::as_str);
-        let readable = with_request_id(&status, request_id);
+        let call_id = self.call_id.as_ref().map_or("", CallId::as_str);
+        let readable = with_call_id(&status, call_id);
 
         let mut fresh = HeaderMap::with_capacity(3);
         if readable.add_header(&mut fresh).is_err() {

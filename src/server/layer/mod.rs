@@ -17,6 +17,8 @@ use tonic::service::Routes;
 
 pub(crate) use auth::Gate;
 
+use super::methods::{Method, method};
+
 /// What the layers need to know.
 pub(crate) struct Options {
     /// Turns tokens into owners.
@@ -44,8 +46,7 @@ pub(crate) fn stack(routes: Routes, options: Options) -> Stack {
     observe::Observe::new(routes)
 }
 
-/// Whether the request is for health or reflection, which belong to no one and hold nothing of anyone's.
+/// Whether the request is for health or reflection.
 fn is_public<B>(request: &Request<B>) -> bool {
-    let path = request.uri().path();
-    path.starts_with("/grpc.health.v1.") || path.starts_with("/grpc.reflection.v1")
+    method(request.uri().path()) == Some(Method::Public)
 }

@@ -11,14 +11,16 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use prost_types::method_options::IdempotencyLevel;
 use tonic::{Code, Status};
 use tower::Service;
 use tracing::Span;
 
+use crate::server::methods::{Method, method};
 use crate::service::status::code_name;
-use crate::telemetry::RequestId;
+use crate::telemetry::CallId;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const CALL_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Names each request and logs its end.
 #[derive(Clone)]
@@ -45,27 +47,27 @@ where
     }
 
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
-        let request_id = request
+        let call_id = request
             .headers()
-            .get(REQUEST_ID)
-            .and_then(RequestId::from_caller)
-            .unwrap_or_else(RequestId::generate);
+            .get(CALL_ID)
+            .and_then(CallId::from_caller)
+            .unwrap_or_else(CallId::generate);
         let path = request.uri().path_and_query().cloned();
         let span = tracing::info_span!(
             parent: None,
             "rpc",
             rpc = rpc_name(path.as_ref()),
-            %request_id,
+            request_id = %call_id,
             owner = tracing::field::Empty,
         );
-        request.extensions_mut().insert(request_id.clone());
+        request.extensions_mut().insert(call_id.clone());
         let inner = span.in_scope(|| self.inner.call(request));
         Observing {
             inner,
             call: Some(Call {
                 span,
                 path,
-                request_id,
+                call_id,
                 started: Instant::now(),
                 code: None,
             }),
@@ -77,7 +79,7 @@ where
 struct Call {
     span: Span,
     path: Option<PathAndQuery>,
-    request_id: RequestId,
+    call_id: CallId,
     started: Instant,
     code: Option<Code>,
 }
@@ -106,7 +108,7 @@ impl Drop for Call {
             };
         }
         match code {
-            Code::Ok if is_read(rpc_name(self.path.as_ref())) => line!(debug),
+            Code::Ok if is_quiet(self.path.as_ref()) => line!(debug),
             Code::Internal | Code::Unknown | Code::DataLoss => line!(error),
             Code::ResourceExhausted
             | Code::Aborted
@@ -124,21 +126,13 @@ fn rpc_name(path: Option<&PathAndQuery>) -> &str {
     &path[..path.floor_char_boundary(200)]
 }
 
-/// Whether a method changes nothing, so that its success is worth no line at the usual level.
-fn is_read(rpc: &str) -> bool {
-    let method = rpc.rsplit('/').next().unwrap_or(rpc);
-    [
-        "Predict",
-        "List",
-        "Get",
-        "Watch",
-        "Check",
-        "Compare",
-        "Export",
-        "ServerReflection",
-    ]
-    .iter()
-    .any(|verb| method.starts_with(verb))
+/// Whether the success of a call is worth no line at the usual level: what may be called again changes nothing, or as good as.
+fn is_quiet(path: Option<&PathAndQuery>) -> bool {
+    match path.and_then(|path| method(path.path())) {
+        Some(Method::Public) => true,
+        Some(Method::Owned(level)) => level != IdempotencyLevel::IdempotencyUnknown,
+        None => false,
+    }
 }
 
 pin_project! {
@@ -169,7 +163,7 @@ where
         if let Some(call) = &mut call {
             let headers = response.headers_mut();
             call.look(headers);
-            headers.insert(REQUEST_ID, call.request_id.header());
+            headers.insert(CALL_ID, call.call_id.header());
         }
         Poll::Ready(Ok(response.map(|inner| Observed { inner, call })))
     }

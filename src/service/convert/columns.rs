@@ -3,8 +3,8 @@
 use prost_types::Timestamp;
 
 use crate::error::{Error, Result, reason};
-use crate::proto::v1::named_column::Values;
-use crate::proto::v1::{Columns, NamedColumn};
+use crate::proto::v1::typed_column::Values;
+use crate::proto::v1::{Columns, TypedColumn};
 use anomaly_detection::table::{Column, MISSING_TIME, Table, TextBuilder};
 
 const NANOS: i128 = 1_000_000_000;
@@ -15,7 +15,7 @@ pub(super) fn read(message: Columns) -> Result<Table> {
     let mut columns = Vec::with_capacity(message.columns.len());
     for (
         index,
-        NamedColumn {
+        TypedColumn {
             name,
             values,
             missing_rows,
@@ -105,18 +105,18 @@ fn invalid(field: &str, message: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::v1::{Texts, Times};
+    use crate::proto::v1::{TextValues, TimeValues};
     use anomaly_detection::table::ColumnView;
 
-    fn named(values: Values, missing_rows: Vec<u32>) -> NamedColumn {
-        NamedColumn {
+    fn named(values: Values, missing_rows: Vec<u32>) -> TypedColumn {
+        TypedColumn {
             name: "c".to_owned(),
             values: Some(values),
             missing_rows,
         }
     }
 
-    fn read_one(column: NamedColumn) -> Result<Table> {
+    fn read_one(column: TypedColumn) -> Result<Table> {
         read(Columns {
             columns: vec![column],
         })
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn rows_without_a_value_are_missing() {
-        let texts = Values::Texts(Texts {
+        let texts = Values::Texts(TextValues {
             values: ["a", "", "a"].map(str::to_owned).to_vec(),
         });
         let table = read_one(named(texts, vec![1])).expect("valid");
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn times_are_nanoseconds_and_must_fit() {
         let time = |seconds, nanos| Timestamp { seconds, nanos };
-        let times = |values| named(Values::Times(Times { values }), Vec::new());
+        let times = |values| named(Values::Times(TimeValues { values }), Vec::new());
         let table = read_one(times(vec![time(-1, 999_999_999), time(5, 1)])).expect("valid");
         let ColumnView::Times(read) = table.column(0) else {
             panic!("times");
@@ -154,9 +154,10 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_named() {
-        let error = read_one(named(Values::Texts(Texts::default()), vec![0])).expect_err("no row");
+        let error =
+            read_one(named(Values::Texts(TextValues::default()), vec![0])).expect_err("no row");
         assert_eq!(error.field_path(), Some("columns[0].missing_rows"));
-        let none = NamedColumn::default();
+        let none = TypedColumn::default();
         assert_eq!(
             read_one(none).expect_err("none").field_path(),
             Some("columns[0].values")

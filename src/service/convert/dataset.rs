@@ -1,7 +1,9 @@
 //! Datasets, as they are described to clients.
 
+use prost::Message as _;
 use prost_types::Timestamp;
 
+use super::model::MAX_DESCRIPTION_BYTES;
 use crate::datasets::{ColumnStatistics, DatasetId, DatasetRecord, Described, Listed};
 use crate::proto::v1;
 use anomaly_detection::table::ColumnType;
@@ -20,10 +22,15 @@ impl From<Described> for v1::Dataset {
         let columns = columns
             .zip(&described.description.statistics)
             .map(|(column, statistics)| self::column(column, statistics, summary.n_rows()));
-        Self {
+        let mut message = Self {
             columns: columns.collect(),
             ..basic(&described.dataset_id, &described.record)
+        };
+        if message.encoded_len() > MAX_DESCRIPTION_BYTES {
+            message.columns.clear();
+            message.columns_omitted = true;
         }
+        message
     }
 }
 
@@ -38,6 +45,7 @@ fn basic(dataset_id: &DatasetId, record: &DatasetRecord) -> v1::Dataset {
         sha256: record.file.sha256.to_vec().into(),
         create_time: Some(time(record.created_ms, 1000)),
         columns: Vec::new(),
+        columns_omitted: false,
     }
 }
 

@@ -5,28 +5,28 @@ use crate::error::{Error, Result, reason};
 use crate::proto::v1;
 use crate::runs::Sighting;
 use anomaly_detection::features::{
-    Encoding, EngineeringParams, EngineeringSpec, FeaturePolicy, Features, Imputation, Role, Roles,
-    TimeFeatures,
+    Categories, Encoding, EngineeringParams, EngineeringSpec, FeaturePolicy, Features, Imputation,
+    Role, Roles, TimeFeatures,
 };
 
-/// Takes over the roles that a request of Train gives.
-pub(super) fn set_roles(roles: &mut Roles, request: &mut v1::TrainRequest) {
-    let one = |role: &mut Option<String>, name: &mut String| {
-        if !name.is_empty() {
-            *role = Some(std::mem::take(name));
+/// Takes over the roles that are given.
+pub(super) fn set_roles(roles: &mut Roles, given: Roles) {
+    let one = |role: &mut Option<String>, name: Option<String>| {
+        if name.is_some() {
+            *role = name;
         }
     };
-    let many = |role: &mut Vec<String>, names: &mut Vec<String>| {
+    let many = |role: &mut Vec<String>, names: Vec<String>| {
         if !names.is_empty() {
-            *role = std::mem::take(names);
+            *role = names;
         }
     };
-    one(&mut roles.target, &mut request.target_column);
-    many(&mut roles.features, &mut request.feature_columns);
-    one(&mut roles.label, &mut request.label_column);
-    one(&mut roles.time, &mut request.time_column);
-    one(&mut roles.series, &mut request.series_column);
-    many(&mut roles.ignored, &mut request.ignore_columns);
+    one(&mut roles.target, given.target);
+    many(&mut roles.features, given.features);
+    one(&mut roles.label, given.label);
+    one(&mut roles.time, given.time);
+    one(&mut roles.series, given.series);
+    many(&mut roles.ignored, given.ignored);
 }
 
 /// What a request of Train wants to be engineered.
@@ -132,41 +132,44 @@ impl From<EngineeringSpec> for v1::FeatureEngineering {
     }
 }
 
+/// How a feature is encoded, with its texts where it is categorical.
+type Encoded<'a> = (&'a Encoding, Option<&'a Categories>);
+
 /// Every column of the training table, in its order.
-pub(super) fn columns(features: &Features) -> Vec<v1::Column> {
+pub(super) fn columns(features: &Features) -> Vec<v1::ModelColumn> {
     let schema = &features.schema;
-    let feature = |(index, name): (usize, &String)| {
-        let categories = features.vocabulary.of(index);
-        let encoding = features.encoder.encodings().get(index);
-        v1::Column {
+    let feature = |(index, (name, encoding)): (usize, (&String, Encoded<'_>))| {
+        let (encoding, categories) = encoding;
+        v1::ModelColumn {
             name: name.clone(),
             role: match schema.target() == Some(index) {
                 true => v1::ColumnRole::Target.into(),
                 false => v1::ColumnRole::Feature.into(),
             },
             encoding: match encoding {
-                Some(Encoding::OneHot { .. }) => v1::CategoryEncoding::OneHot.into(),
-                Some(Encoding::Frequency { .. }) => v1::CategoryEncoding::Frequency.into(),
-                _ => v1::CategoryEncoding::Unspecified.into(),
+                Encoding::OneHot { .. } => v1::CategoryEncoding::OneHot.into(),
+                Encoding::Frequency { .. } => v1::CategoryEncoding::Frequency.into(),
+                Encoding::Number => v1::CategoryEncoding::Unspecified.into(),
             },
             n_categories: categories.map(|categories| categories.len() as u32),
-            ..v1::Column::default()
+            ..v1::ModelColumn::default()
         }
     };
-    let mut of_features = schema.features().iter().enumerate().map(feature);
+    let names = schema.features().iter();
+    let mut of_features = names.zip(features.encodings()).enumerate().map(feature);
     let mut others = schema.others().iter().peekable();
     let n_columns = schema.n_features() + schema.others().len();
     let mut columns = Vec::with_capacity(n_columns);
     for index in 0..n_columns {
         match others.next_if(|column| column.index == index) {
-            Some(column) => columns.push(v1::Column {
+            Some(column) => columns.push(v1::ModelColumn {
                 name: column.name.clone(),
                 role: v1::ColumnRole::from(column.role).into(),
                 time_format: match column.role {
                     Role::Time => schema.time().map_or(String::new(), |time| time.to_string()),
                     _ => String::new(),
                 },
-                ..v1::Column::default()
+                ..v1::ModelColumn::default()
             }),
             None => columns.extend(of_features.next()),
         }

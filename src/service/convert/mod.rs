@@ -1,5 +1,6 @@
 //! Between the messages on the wire and the stricter types of the domain. Receiving checks and can fail; sending cannot.
 
+pub(super) mod answer_options;
 mod cells;
 mod columns;
 pub(super) mod dataset;
@@ -10,4 +11,6 @@ pub(super) mod model;
 pub(super) mod prediction;
 pub(super) mod records;
 mod rows;
-pub(super) mod train;
+mod table;
+pub(super) mod training;
+pub(super) mod version;

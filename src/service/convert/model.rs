@@ -1,15 +1,19 @@
 //! Models, as they are described to clients.
 
+use prost::Message as _;
 use prost_types::Timestamp;
 
-use super::{detector, features};
+use super::{features, training};
 use crate::proto::v1;
 use crate::runs::{Described, Listed, RunId, VersionRecord};
 use anomaly_detection::calibration::LabelMetrics;
-use anomaly_detection::pipeline::{Model, Statistics};
+use anomaly_detection::pipeline::Model;
 
 /// The most features whose covariance is sent: 256 make 512 KiB.
 const MAX_COVARIANCE_FEATURES: usize = 256;
+
+/// The most bytes of the description of a model or a dataset: clients take 4 MiB by default, and an answer says a little more.
+pub(super) const MAX_DESCRIPTION_BYTES: usize = (4 << 20) - (64 << 10);
 
 impl From<Listed> for v1::Model {
     fn from(listed: Listed) -> Self {
@@ -21,29 +25,50 @@ impl From<Described> for v1::Model {
     fn from(described: Described) -> Self {
         let model = &described.model;
         let schema = &model.features().schema;
-        let spec = model.spec();
-        let names = model.features().names();
-        Self {
-            detector: Some(detector::answer(
-                model.detector().params(),
-                model.threshold().value,
-            )),
-            validation_fraction: model.validation_fraction(),
-            scaler: v1::Scaler::from(model.scaling()).into(),
+        let names = model.column_names();
+        let mut message = Self {
+            spec: Some(training::answer(model)),
             feature_names: schema.features().to_vec(),
             columns: features::columns(model.features()),
             detector_features: match names == schema.features() {
                 true => Vec::new(),
                 false => names,
             },
-            feature_engineering: spec.engineering.clone().map(Into::into),
-            feature_policy: v1::FeaturePolicy::from(spec.policy).into(),
-            imputation: v1::Imputation::from(spec.imputation).into(),
-            max_one_hot_categories: u32::try_from(spec.max_one_hot).ok(),
-            sample_rows: spec.sample_rows.map(|n| n as u64),
-            label_column: schema.label_column().unwrap_or_default().to_owned(),
             statistics: Some(statistics(model)),
             ..basic(&described.run_id, &described.version)
+        };
+        omit_what_does_not_fit(&mut message);
+        message
+    }
+}
+
+/// Leaves out as many fields as it takes, those first that are the least missed.
+fn omit_what_does_not_fit(model: &mut v1::Model) {
+    type Omit = fn(&mut v1::Model);
+    const FIELDS: [(&str, Omit); 6] = [
+        ("statistics.gaussian_moments", |model| {
+            if let Some(statistics) = &mut model.statistics {
+                statistics.gaussian_moments = None;
+            }
+        }),
+        ("statistics.features", |model| {
+            if let Some(statistics) = &mut model.statistics {
+                statistics.features.clear();
+            }
+        }),
+        ("detector_features", |model| model.detector_features.clear()),
+        ("columns", |model| model.columns.clear()),
+        ("feature_names", |model| model.feature_names.clear()),
+        ("spec", |model| model.spec = None),
+    ];
+    for (field, omit) in FIELDS {
+        let n_bytes = model.encoded_len();
+        if n_bytes <= MAX_DESCRIPTION_BYTES {
+            break;
+        }
+        omit(model);
+        if model.encoded_len() < n_bytes {
+            model.omitted_fields.push(field.to_owned());
         }
     }
 }
@@ -74,7 +99,6 @@ fn basic(run_id: &RunId, version: &VersionRecord) -> v1::Model {
         version: version.version,
         detector_name: version.detector.clone(),
         threshold: Some(version.threshold),
-        contamination: version.contamination,
         n_features: version.n_features,
         n_rows: version.n_rows,
         create_time: Some(timestamp(version.created_ms)),
@@ -90,62 +114,37 @@ fn statistics(model: &Model) -> v1::TrainingStatistics {
         n_calibration_rows: Some(statistics.n_calibration_rows),
         n_missing_values: Some(statistics.n_missing_values),
         n_infinite_values: Some(statistics.n_infinite_values),
-        features: feature_statistics(model, statistics),
+        features: feature_statistics(model),
         label_metrics: statistics.label_metrics.map(Into::into),
         gaussian_moments: gaussian_moments(model),
     }
 }
 
-fn feature_statistics(model: &Model, statistics: &Statistics) -> Vec<v1::FeatureStatistics> {
-    let features = model.features();
-    let Some(moments) = &statistics.features else {
-        return Vec::new();
-    };
-    let std = moments.std();
-    let fill = features.fill();
-    let importances = model.detector().as_detector().feature_importances();
-    features
-        .names()
-        .into_iter()
-        .enumerate()
-        .map(|(i, name)| v1::FeatureStatistics {
-            name,
-            n_values: Some(moments.n()[i]),
-            mean: Some(moments.mean()[i]),
-            std: Some(std[i]),
-            min: Some(moments.min()[i]),
-            max: Some(moments.max()[i]),
-            median: fill.get(i).copied(),
-            importance: importances
-                .as_ref()
-                .and_then(|importances| importances.get(i).copied()),
+fn feature_statistics(model: &Model) -> Vec<v1::FeatureStatistics> {
+    let columns = model.column_statistics().unwrap_or_default().into_iter();
+    columns
+        .map(|column| v1::FeatureStatistics {
+            name: column.name,
+            n_values: Some(column.n_values),
+            mean: Some(column.mean),
+            std: Some(column.std),
+            min: Some(column.min),
+            max: Some(column.max),
+            median: Some(column.fill),
+            importance: column.importance,
         })
         .collect()
 }
 
 fn gaussian_moments(model: &Model) -> Option<v1::GaussianMoments> {
-    let moments = model.detector().as_gaussian()?.moments();
-    let n = moments.n_features();
-    let (center, spread) = match &model.features().scale {
-        Some(scale) => (scale.center().to_vec(), scale.spread().to_vec()),
-        None => (vec![0.0; n], vec![1.0; n]),
-    };
-    let mean = (0..n)
-        .map(|i| moments.mean()[i] * spread[i] + center[i])
-        .collect();
-    let covariance = if n <= MAX_COVARIANCE_FEATURES {
-        let scaled = moments.covariance();
-        scaled
-            .indexed_iter()
-            .map(|((i, j), &value)| value * spread[i] * spread[j])
-            .collect()
-    } else {
-        Vec::new()
-    };
+    let moments = model.gaussian_moments(MAX_COVARIANCE_FEATURES)?;
     Some(v1::GaussianMoments {
-        n_complete_rows: Some(moments.n()),
-        mean,
-        covariance,
+        n_complete_rows: Some(moments.n_rows),
+        mean: moments.mean,
+        covariance: moments
+            .covariance
+            .map(|covariance| covariance.into_iter().collect())
+            .unwrap_or_default(),
     })
 }
 

@@ -1,89 +1,85 @@
-//! Predictions, gathered from scored tables: one for a unary request, any number along a stream.
+//! Predictions, gathered from scored tables: one for a unary request, any number along a stream, a page of a dataset.
 
 use std::collections::BTreeSet;
 
+use prost::Message as _;
+use prost::length_delimiter_len;
+
+use super::answer_options::{AnswerOptions, Detail, ListedRows};
 use crate::error::{Error, Result, reason};
 use crate::proto::v1;
-use crate::runs::Scorer;
+use crate::runs::{Scorer, Sink};
 use crate::telemetry::Predicted;
 use anomaly_detection::features::Gaps;
-use anomaly_detection::pipeline::{RowDetail, Scored};
+use anomaly_detection::pipeline::{Describe, Model, RowDetail, Scored};
 
-/// The most bytes that an answer may list: names of missing features can multiply a small request.
-const MAX_ANSWER_BYTES: usize = 64 << 20;
+/// The most names that a list of an answer holds.
+const MAX_NAMES: usize = 100;
 
-/// The most scores that an answer lists: more than rows of one column in the largest message by default.
-const MAX_SCORES: u64 = 1 << 23;
+/// More bytes than anything but the listed rows takes: two lists of names of 256 bytes each, and numbers.
+const FRAME_BYTES: u64 = 64 << 10;
 
-/// The most unknown features that an answer names.
-const MAX_UNKNOWN: usize = 100;
+/// How many bytes a row takes in the packed arrays, where all are listed: its score and verdict.
+const PACKED_BYTES: u64 = 9;
 
-/// How much an answer says of each row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::service) enum Detail {
-    Summary,
-    Scores,
-    Anomalies,
-    Full,
-}
+/// More bytes than a row object takes but for its id, names and z-scores.
+const ROW_BYTES: u64 = 128;
 
-impl Detail {
-    /// The detail that a request asks for; `unspecified` when it names none.
-    pub(in crate::service) fn receive(detail: i32, unspecified: Self) -> Result<Self> {
-        match v1::Detail::try_from(detail) {
-            Ok(v1::Detail::Unspecified) => Ok(unspecified),
-            Ok(v1::Detail::Summary) => Ok(Self::Summary),
-            Ok(v1::Detail::Scores) => Ok(Self::Scores),
-            Ok(v1::Detail::Anomalies) => Ok(Self::Anomalies),
-            Ok(v1::Detail::Full) => Ok(Self::Full),
-            Err(_) => Err(Error::field(
-                "detail",
-                format!(
-                    "{detail} is no known detail; give DETAIL_SUMMARY, DETAIL_SCORES, DETAIL_ANOMALIES or DETAIL_FULL"
-                ),
-            )),
-        }
-    }
-}
+/// The longest id of a row on the wire: 128 bytes, and what says how many.
+pub(in crate::service) const ID_BYTES: u64 = 131;
 
 /// The answer to a prediction as it grows.
 pub(in crate::service) struct Answer {
     scorer: Scorer,
-    detail: Detail,
-    max_results: Option<usize>,
+    rows: ListedRows,
+    /// `None` until the number of rows says it: a single one is described in full.
+    detail: Option<Detail>,
+    max_bytes: u64,
+    /// The index of the first row.
+    first_row: u64,
     n_rows: u64,
     n_anomalies: u64,
     gaps: Gaps,
     unknown_features: BTreeSet<String>,
-    scores: Vec<f64>,
-    is_anomaly: Vec<bool>,
-    rows: Vec<v1::RowPrediction>,
+    lists: v1::Predictions,
     truncated: bool,
-    /// About how many bytes the lists take.
-    n_bytes: usize,
+    /// How many bytes the answer has on the wire, at most.
+    n_bytes: u64,
 }
 
 impl Answer {
-    /// An answer without rows yet. It lists at most `max_results` of them and cuts the rest; `None` lists all or fails.
+    /// An answer without rows yet; `rows` are those that it lists when the options do not say.
     pub(in crate::service) fn new(
         scorer: Scorer,
-        detail: Detail,
-        max_results: Option<usize>,
+        options: AnswerOptions,
+        rows: ListedRows,
     ) -> Self {
         Self {
             scorer,
-            detail,
-            max_results,
+            rows: options.rows.unwrap_or(rows),
+            detail: options.detail,
+            max_bytes: options.max_bytes,
+            first_row: 0,
             n_rows: 0,
             n_anomalies: 0,
             gaps: Gaps::default(),
             unknown_features: BTreeSet::new(),
-            scores: Vec::new(),
-            is_anomaly: Vec::new(),
-            rows: Vec::new(),
+            lists: v1::Predictions::default(),
             truncated: false,
-            n_bytes: 0,
+            n_bytes: FRAME_BYTES,
         }
+    }
+
+    /// The answer for rows of which the first has this index.
+    pub(in crate::service) fn at_row(mut self, first_row: u64) -> Self {
+        self.first_row = first_row;
+        self
+    }
+
+    /// The answer that says no more than the scores of rows, unless it was asked to.
+    pub(in crate::service) fn with_scores(mut self) -> Self {
+        self.detail.get_or_insert(Detail::Score);
+        self
     }
 
     /// How many rows there are so far.
@@ -91,133 +87,107 @@ impl Answer {
         self.n_rows
     }
 
-    /// Adds the rows of a scored table, in their order.
-    ///
-    /// Fails when the answer would be larger than the server sends.
-    pub(in crate::service) fn add(&mut self, scored: Scored) -> Result<()> {
-        let threshold = self.scorer.model.threshold().value;
-        let first = self.n_rows;
-        self.n_rows += scored.scores.len() as u64;
-        self.n_anomalies += scored
-            .scores
-            .iter()
-            .filter(|&&score| score > threshold)
-            .count() as u64;
-        self.gaps.merge(&scored.gaps);
-        let room = MAX_UNKNOWN.saturating_sub(self.unknown_features.len());
-        let known = &self.unknown_features;
-        let unknown = scored.unknown_features.into_iter();
-        let new: Vec<String> = unknown
-            .filter(|name| !known.contains(name))
-            .take(room)
-            .collect();
-        self.unknown_features.extend(new);
-        match self.detail {
-            Detail::Summary => {}
-            Detail::Scores => self.add_scores(scored.scores, threshold),
-            Detail::Anomalies => {
-                let flagged = (first..)
-                    .zip(scored.scores)
-                    .filter(|&(_, score)| score > threshold);
-                self.add_rows(flagged.map(|(row, score)| plain_row(row, score, threshold)))?;
-            }
-            Detail::Full => {
-                let names = self.scorer.model.clone();
-                let names = names.features().schema.features();
-                let rows = (first..).zip(scored.scores).zip(scored.details);
-                let rows = rows
-                    .map(|((row, score), detail)| full_row(row, score, threshold, detail, names));
-                self.add_rows(rows)?;
-                // rows that there was no room for came without details
-                self.truncated |= (self.rows.len() as u64) < self.n_rows;
-            }
-        }
-        Ok(())
-    }
-
-    /// Fails when so many rows in all would make the answer larger than the server sends, and it may not be cut: before any
-    /// work is done for it.
-    pub(in crate::service) fn check_room(&self, n_rows: u64) -> Result<()> {
-        if self.max_results.is_some() {
-            return Ok(());
-        }
-        let full = n_rows.saturating_mul(size_of::<v1::RowPrediction>() as u64);
-        match self.detail {
-            Detail::Scores if n_rows > MAX_SCORES => Err(Error::new(
-                reason::ANSWER_TOO_LARGE,
-                format!(
-                    "the answer would list {n_rows} scores, more than {MAX_SCORES}; ask for DETAIL_ANOMALIES or \
-                     DETAIL_SUMMARY, or send fewer rows"
-                ),
-            )),
-            Detail::Full if full > MAX_ANSWER_BYTES as u64 => Err(too_large()),
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether the details of the next rows are needed.
-    pub(in crate::service) fn wants_details(&self) -> bool {
-        self.detail == Detail::Full && self.room(self.rows.len()) > 0
-    }
-
-    /// How many more results may be listed after these. None after a cut, so that what is listed has no holes.
-    fn room(&self, n_listed: usize) -> usize {
-        match self.max_results {
-            _ if self.truncated => 0,
-            Some(most) => most - n_listed,
-            None => usize::MAX,
-        }
-    }
-
-    fn add_scores(&mut self, mut scores: Vec<f64>, threshold: f64) {
-        let room = self.room(self.scores.len());
-        if scores.len() > room {
-            scores.truncate(room);
-            self.truncated = true;
-        }
-        self.is_anomaly
-            .extend(scores.iter().map(|&score| score > threshold));
-        if self.scores.is_empty() {
-            self.scores = scores;
-        } else {
-            self.scores.extend(scores);
-        }
-    }
-
-    fn add_rows(&mut self, mut rows: impl Iterator<Item = v1::RowPrediction>) -> Result<()> {
-        let room = self.room(self.rows.len());
-        for row in rows.by_ref().take(room) {
-            self.n_bytes += n_bytes(&row);
-            if self.n_bytes > MAX_ANSWER_BYTES {
-                self.truncated = true;
-                return if self.max_results.is_some() {
-                    Ok(())
-                } else {
-                    Err(too_large())
-                };
-            }
-            self.rows.push(row);
-        }
-        self.truncated |= rows.next().is_some();
-        Ok(())
-    }
-
     /// What is counted of it.
     pub(in crate::service) fn counts(&self) -> Predicted {
-        let n_missing_features = self
-            .gaps
-            .features
-            .iter()
-            .filter(|missing| **missing)
-            .count();
         Predicted {
             n_rows: self.n_rows,
             n_anomalies: self.n_anomalies,
             n_missing_values: self.gaps.n_missing,
             n_infinite_values: self.gaps.n_infinite,
-            n_missing_features: n_missing_features as u64,
+            n_missing_features: self.n_missing_features(),
             n_unknown_features: self.unknown_features.len() as u64,
         }
+    }
+
+    fn n_missing_features(&self) -> u64 {
+        self.gaps
+            .features
+            .iter()
+            .filter(|missing| **missing)
+            .count() as u64
+    }
+
+    fn is_full(&self) -> bool {
+        self.detail == Some(Detail::Full)
+    }
+
+    /// Whether a row with this score is listed, where all fit.
+    fn is_listed(&self, is_anomaly: bool) -> bool {
+        match self.rows {
+            ListedRows::All => true,
+            ListedRows::Anomalies => is_anomaly,
+            ListedRows::None => false,
+        }
+    }
+
+    /// Lists the rows of a table in packed arrays, as long as they fit.
+    fn list_packed(&mut self, scores: &[f64], verdicts: &[bool], ids: Option<Vec<String>>) {
+        let mut ids = ids.map(Vec::into_iter);
+        for (row, (&score, &is_anomaly)) in
+            (self.first_row + self.n_rows..).zip(scores.iter().zip(verdicts))
+        {
+            let id = ids.as_mut().and_then(Iterator::next);
+            if !self.is_listed(is_anomaly) {
+                continue;
+            }
+            let index = (self.rows == ListedRows::Anomalies).then_some(row);
+            let n_index = index.map_or(0, |index| length_delimiter_len(index as usize) as u64);
+            if !self.take_room(PACKED_BYTES + n_index + id.as_deref().map_or(0, id_bytes)) {
+                return;
+            }
+            self.lists.row_indices.extend(index);
+            self.lists.row_ids.extend(id);
+            self.lists.scores.push(score);
+            self.lists.is_anomaly.push(is_anomaly);
+        }
+    }
+
+    /// Lists the rows of a table as objects, as long as they fit.
+    fn list_objects(
+        &mut self,
+        scores: &[f64],
+        verdicts: &[bool],
+        details: Vec<RowDetail>,
+        ids: Option<Vec<String>>,
+    ) {
+        let scorer = self.scorer.clone();
+        let mut ids = ids.map(Vec::into_iter);
+        let mut details = details.into_iter();
+        for (row, (&score, &is_anomaly)) in
+            (self.first_row + self.n_rows..).zip(scores.iter().zip(verdicts))
+        {
+            let row_id = ids.as_mut().and_then(Iterator::next).unwrap_or_default();
+            if !self.is_listed(is_anomaly) {
+                continue;
+            }
+            let Some(detail) = details.next() else {
+                // there was no room to describe more of them
+                self.truncated = true;
+                return;
+            };
+            let plain = v1::RowPrediction {
+                row: Some(row),
+                row_id,
+                score: Some(score),
+                is_anomaly: Some(is_anomaly),
+                ..v1::RowPrediction::default()
+            };
+            let listed = described(plain, detail, &scorer.model);
+            let n_bytes = listed.encoded_len();
+            if !self.take_room((1 + length_delimiter_len(n_bytes) + n_bytes) as u64) {
+                return;
+            }
+            self.lists.rows.push(listed);
+        }
+    }
+
+    /// Takes room; where there is none, nothing more is listed.
+    fn take_room(&mut self, n_bytes: u64) -> bool {
+        self.truncated |= self.n_bytes + n_bytes > self.max_bytes;
+        if !self.truncated {
+            self.n_bytes += n_bytes;
+        }
+        !self.truncated
     }
 
     fn summary(&self) -> v1::PredictionSummary {
@@ -235,83 +205,149 @@ impl Answer {
             n_anomalies: Some(self.n_anomalies),
             n_missing_values: Some(self.gaps.n_missing),
             n_infinite_values: Some(self.gaps.n_infinite),
-            missing_features: missing.map(|(name, _)| name.clone()).collect(),
+            n_missing_features: Some(self.n_missing_features()),
+            missing_features: missing
+                .map(|(name, _)| name.clone())
+                .take(MAX_NAMES)
+                .collect(),
             unknown_features: self.unknown_features.iter().cloned().collect(),
         }
     }
 }
 
-impl From<Answer> for v1::PredictResponse {
-    fn from(answer: Answer) -> Self {
-        Self {
-            summary: Some(answer.summary()),
-            scores: answer.scores,
-            is_anomaly: answer.is_anomaly,
-            rows: answer.rows,
+impl Sink for Answer {
+    fn check_room(&mut self, n_rows: u64, id_bytes: u64) -> Result<()> {
+        let detail = *self.detail.get_or_insert(match n_rows {
+            1 => Detail::Full,
+            _ => Detail::Score,
+        });
+        if (self.rows, detail) != (ListedRows::All, Detail::Score) {
+            return Ok(());
         }
+        // each id takes three bytes more, at most
+        let ids = if id_bytes > 0 {
+            id_bytes + 3 * n_rows
+        } else {
+            0
+        };
+        let n_bytes = n_rows
+            .saturating_mul(PACKED_BYTES)
+            .saturating_add(FRAME_BYTES + ids);
+        if n_bytes <= self.max_bytes {
+            return Ok(());
+        }
+        Err(Error::new(
+            reason::ANSWER_TOO_LARGE,
+            format!(
+                "the scores of {n_rows} rows are an answer of up to {n_bytes} bytes, and answer.max_bytes is {}; raise it, along with \
+                 the limit of the client, ask for ANSWER_ROWS_ANOMALIES or ANSWER_ROWS_NONE, or upload the rows as a dataset and \
+                 call PredictDataset, which answers page by page",
+                self.max_bytes
+            ),
+        )
+        .at("answer.max_bytes"))
+    }
+
+    fn describe(&self) -> Describe {
+        let room = self.max_bytes.saturating_sub(self.n_bytes);
+        let most =
+            usize::try_from(room / least_row_bytes(&self.scorer.model)).unwrap_or(usize::MAX);
+        match self.rows {
+            _ if !self.is_full() || self.truncated => Describe::Nothing,
+            ListedRows::None => Describe::Nothing,
+            ListedRows::All => Describe::Rows(most),
+            ListedRows::Anomalies => Describe::Anomalies(most),
+        }
+    }
+
+    fn add(&mut self, mut scored: Scored, ids: Option<Vec<String>>) -> Result<()> {
+        let n_rows = scored.scores.len() as u64;
+        let anomalies = scored.is_anomaly.iter().filter(|&&is_anomaly| is_anomaly);
+        self.n_anomalies += anomalies.count() as u64;
+        self.gaps.merge(&scored.gaps);
+        for name in std::mem::take(&mut scored.unknown_features) {
+            if self.unknown_features.len() < MAX_NAMES {
+                self.unknown_features.insert(name);
+            }
+        }
+        if self.truncated || self.rows == ListedRows::None {
+            // what is listed has no holes
+        } else if self.is_full() {
+            self.list_objects(&scored.scores, &scored.is_anomaly, scored.details, ids);
+        } else {
+            self.list_packed(&scored.scores, &scored.is_anomaly, ids);
+        }
+        self.n_rows += n_rows;
+        Ok(())
     }
 }
 
-impl From<Answer> for v1::PredictStreamResponse {
+impl From<Answer> for v1::Predictions {
     fn from(answer: Answer) -> Self {
         Self {
             summary: Some(answer.summary()),
-            scores: answer.scores,
-            is_anomaly: answer.is_anomaly,
-            rows: answer.rows,
             truncated: Some(answer.truncated),
+            ..answer.lists
         }
     }
 }
 
-fn too_large() -> Error {
-    Error::new(
-        reason::ANSWER_TOO_LARGE,
-        format!(
-            "the answer would list more than {MAX_ANSWER_BYTES} bytes; ask for less detail, or send fewer rows"
-        ),
-    )
+/// How many rows fit into a page of a dataset, whatever they hold.
+pub(in crate::service) fn page_rows(model: &Model, options: AnswerOptions, has_ids: bool) -> usize {
+    let row = match (options.rows, options.detail) {
+        (Some(ListedRows::None), _) => return usize::MAX,
+        (_, Some(Detail::Full)) => most_row_bytes(model),
+        (Some(ListedRows::Anomalies), _) => PACKED_BYTES + 10,
+        _ => PACKED_BYTES,
+    };
+    let ids = if has_ids { ID_BYTES } else { 0 };
+    let rows = options.max_bytes.saturating_sub(FRAME_BYTES) / (row + ids);
+    usize::try_from(rows).unwrap_or(usize::MAX).max(1)
 }
 
-/// About how many bytes a row takes in memory, and at most on the wire.
-fn n_bytes(row: &v1::RowPrediction) -> usize {
-    let names: usize = row
-        .missing_features
-        .iter()
-        .map(|name| size_of::<String>() + name.len())
-        .sum();
-    size_of::<v1::RowPrediction>() + names + size_of_val(row.z_scores.as_slice())
-}
-
-fn plain_row(row: u64, score: f64, threshold: f64) -> v1::RowPrediction {
-    v1::RowPrediction {
-        row: Some(row),
-        score: Some(score),
-        is_anomaly: Some(score > threshold),
-        ..v1::RowPrediction::default()
+fn id_bytes(id: &str) -> u64 {
+    match id.len() {
+        0 => 0,
+        length => (1 + length_delimiter_len(length) + length) as u64,
     }
 }
 
-fn full_row(
-    row: u64,
-    score: f64,
-    threshold: f64,
-    detail: RowDetail,
-    names: &[String],
-) -> v1::RowPrediction {
-    v1::RowPrediction {
-        missing_features: detail
-            .missing_features
-            .into_iter()
-            .map(|feature| names[feature].clone())
-            .collect(),
+/// How many bytes the z-scores of a row take, by the detectors that have them.
+fn z_score_bytes(model: &Model) -> u64 {
+    8 * model.n_z_scores() as u64
+}
+
+/// Fewer bytes than any row object of a model takes.
+fn least_row_bytes(model: &Model) -> u64 {
+    const LEAST: u64 = 16;
+    LEAST + z_score_bytes(model)
+}
+
+/// As many bytes as a row object of a model takes at most, but for its id.
+fn most_row_bytes(model: &Model) -> u64 {
+    let names = model.features().schema.features();
+    let mut lengths: Vec<usize> = names.iter().map(|name| name.len() + 3).collect();
+    lengths.sort_unstable_by(|a, b| b.cmp(a));
+    let of_names = lengths.into_iter().take(MAX_NAMES).sum::<usize>() as u64;
+    ROW_BYTES + of_names + z_score_bytes(model)
+}
+
+fn described(row: v1::RowPrediction, detail: RowDetail, model: &Model) -> v1::RowPrediction {
+    let names = model.features().schema.features();
+    let missing = detail.missing_features.iter();
+    let has_figures = detail.z_scores.is_some() || detail.gaussian.is_some();
+    let gaussian = detail.gaussian;
+    let figures = v1::DetectorFigures {
         z_scores: detail.z_scores.unwrap_or_default(),
-        gaussian: detail.gaussian.map(|gaussian| v1::GaussianRow {
-            mahalanobis: Some(gaussian.mahalanobis),
-            log_density: Some(gaussian.log_density),
-            density: Some(gaussian.density),
-            normalized_density: Some(gaussian.normalized_density),
-        }),
-        ..plain_row(row, score, threshold)
+        mahalanobis: gaussian.map(|gaussian| gaussian.mahalanobis),
+        log_density: gaussian.map(|gaussian| gaussian.log_density),
+        density: gaussian.map(|gaussian| gaussian.density),
+        normalized_density: gaussian.map(|gaussian| gaussian.normalized_density),
+    };
+    v1::RowPrediction {
+        n_missing_features: Some(detail.n_missing_features as u64),
+        missing_features: missing.map(|&feature| names[feature].clone()).collect(),
+        figures: has_figures.then_some(figures),
+        ..row
     }
 }

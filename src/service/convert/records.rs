@@ -1,40 +1,23 @@
-//! Records, in each of their forms, to a table.
+//! Records, in each of their forms, to the rows of the domain.
 
-use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
-
-use super::{columns, file, rows};
-use crate::caller::Caller;
-use crate::compute::Admission;
-use crate::datasets::{DatasetId, Datasets, WholeTable};
+use super::{columns, file, rows, table};
+use crate::datasets::DatasetId;
 use crate::error::{Error, Result, reason};
 use crate::proto::v1::records::Form;
-use crate::proto::v1::{File, Matrix, Records};
-use crate::store::Store;
+use crate::proto::v1::{FileContent, Matrix, Records};
+use crate::runs::{DatasetSource, RowIds, RowSource, Rows};
 use anomaly_detection::le_bytes;
-use anomaly_detection::pipeline::Draw;
 use anomaly_detection::table::Table;
-use anomaly_detection::table::read::{self, FileOptions, Limits};
-
-/// Records that have been looked at.
-pub(in crate::service) enum Input {
-    /// Read already.
-    Table(Table),
-    /// A file that remains to be read, which takes a while.
-    File(Bytes, FileOptions),
-    /// A dataset that remains to be read, and the columns that are texts if they are there.
-    Dataset(DatasetId, Vec<String>),
-}
 
 /// Looks at records that must be there. `known_texts` are the columns of a CSV file that are read as texts if they are there.
 pub(in crate::service) fn required(
     records: Option<Records>,
     known_texts: &[String],
-) -> Result<Input> {
+) -> Result<Rows> {
     optional(records, known_texts)?.ok_or_else(|| {
         Error::new(
             reason::INVALID_RECORDS,
-            "records are missing; give rows, a matrix, columns, a file or a dataset_id",
+            "records are missing; give rows, a table, a matrix, columns, a file or a dataset_id",
         )
         .at("records")
     })
@@ -44,61 +27,67 @@ pub(in crate::service) fn required(
 pub(in crate::service) fn optional(
     records: Option<Records>,
     known_texts: &[String],
-) -> Result<Option<Input>> {
-    let Some(form) = records.and_then(|records| records.form) else {
+) -> Result<Option<Rows>> {
+    let Some(records) = records else {
         return Ok(None);
     };
-    match form {
-        Form::Rows(list) => in_form("records.rows", rows::read(list).map(Input::Table)),
-        Form::Matrix(matrix) => in_form("records.matrix", read_matrix(matrix).map(Input::Table)),
-        Form::Columns(message) => {
-            in_form("records.columns", columns::read(message).map(Input::Table))
+    let ids = RowIds::given(records.row_ids, records.row_id_column);
+    let ids = ids.map_err(|error| error.within("records"))?;
+    let known_texts = &texts(known_texts, &ids)[..];
+    let Some(form) = records.form else {
+        return match ids {
+            RowIds::None => Ok(None),
+            _ => Err(Error::new(
+                reason::INVALID_RECORDS,
+                "there are row ids, but no rows; give them in one of the forms of records",
+            )
+            .at("records")),
+        };
+    };
+    let source = match form {
+        Form::Rows(list) => in_form("records.rows", rows::read(list).map(RowSource::Table)),
+        Form::Table(fields) => in_form("records.table", table::read(fields).map(RowSource::Table)),
+        Form::Matrix(matrix) => {
+            in_form("records.matrix", read_matrix(matrix).map(RowSource::Table))
         }
-        Form::File(File {
+        Form::Columns(message) => in_form(
+            "records.columns",
+            columns::read(message).map(RowSource::Table),
+        ),
+        Form::File(FileContent {
             content,
             format,
             csv,
         }) => in_form(
             "records.file",
-            file::options(format, csv, known_texts).map(|options| Input::File(content, options)),
+            file::options(format, csv, known_texts)
+                .map(|options| RowSource::File(content, options)),
         ),
-        Form::DatasetId(id) => DatasetId::parse("records.dataset_id", id)
-            .map(|id| Input::Dataset(id, known_texts.to_vec())),
-    }
-    .map(Some)
+        Form::DatasetId(id) => dataset("records.dataset_id", id, known_texts, &ids),
+    }?;
+    Ok(Some(Rows { source, ids }))
 }
 
-impl Input {
-    /// The table, and what is to be kept as long as it is in memory. A file or a dataset is read on the compute pool, behind a
-    /// permit; of a dataset no more than the rows of the draw, if there is one.
-    pub(in crate::service) async fn table<S: Store>(
-        self,
-        datasets: &Datasets<S>,
-        caller: Caller,
-        draw: Option<Draw>,
-        admission: Admission,
-    ) -> Result<(Table, Option<OwnedSemaphorePermit>)> {
-        match self {
-            Self::Table(table) => Ok((table, None)),
-            Self::File(content, options) => {
-                let parse = move |_: &_| {
-                    in_form(
-                        "records.file",
-                        read::read(&content, &options, Limits::default()),
-                    )
-                };
-                let table = datasets.compute().run(admission, caller.deadline, parse);
-                Ok((table.await?, None))
-            }
-            Self::Dataset(id, known_texts) => {
-                let whole = datasets.table(&caller, &id, &known_texts, draw, admission);
-                let WholeTable { table, share } = whole
-                    .await
-                    .map_err(|error| error.at("records.dataset_id"))?;
-                Ok((table, Some(share)))
-            }
-        }
+/// The columns of a CSV file that are read as texts if they are there: among them the ids of the rows, which are told as they stand.
+pub(in crate::service) fn texts(known_texts: &[String], ids: &RowIds) -> Vec<String> {
+    let mut texts = known_texts.to_vec();
+    if let RowIds::Column(name) = ids {
+        texts.push(name.clone());
     }
+    texts
+}
+
+fn dataset(field: &str, id: String, known_texts: &[String], ids: &RowIds) -> Result<RowSource> {
+    if matches!(ids, RowIds::Given(_)) {
+        return Err(Error::field(
+            "records.row_ids",
+            "the ids of the rows of a dataset stand in one of its columns; name it in row_id_column",
+        ));
+    }
+    Ok(RowSource::Dataset(DatasetSource {
+        id: DatasetId::parse(field, id)?,
+        known_texts: known_texts.to_vec(),
+    }))
 }
 
 fn in_form<T>(path: &str, outcome: Result<T>) -> Result<T> {
@@ -109,41 +98,56 @@ fn in_form<T>(path: &str, outcome: Result<T>) -> Result<T> {
 }
 
 fn read_matrix(matrix: Matrix) -> Result<Table> {
+    let n_columns = n_columns(&matrix)?;
+    let n_rows = matrix.n_rows;
+    let forms = [
+        ("values", !matrix.values.is_empty()),
+        ("values_f64le", !matrix.values_f64le.is_empty()),
+        ("values_f32le", !matrix.values_f32le.is_empty()),
+    ];
+    let mut given = forms.iter().filter(|(_, is_given)| *is_given);
+    let (first, second) = (given.next(), given.next());
+    if let (Some((first, _)), Some((second, _))) = (first, second) {
+        let message = format!("{first} and {second} exclude each other; give one of them");
+        return Err(invalid(second, message));
+    }
+    let form = first.map_or("values", |(form, _)| form);
+    let at_form = |problem: String| invalid(form, problem);
+    let values = match form {
+        "values_f64le" => le_bytes::decode(&matrix.values_f64le).map_err(at_form)?,
+        "values_f32le" => {
+            let floats: Vec<f32> = le_bytes::decode(&matrix.values_f32le).map_err(at_form)?;
+            floats.into_iter().map(f64::from).collect()
+        }
+        _ => matrix.values,
+    };
+    if let Some(n_rows) = n_rows
+        && u128::from(n_rows) * n_columns as u128 != values.len() as u128
+    {
+        let message = format!(
+            "n_rows is {n_rows}, and {n_columns} columns of so many rows are not the {} values that {form} has",
+            values.len()
+        );
+        return Err(invalid("n_rows", message));
+    }
     let names = matrix.feature_names;
-    let n_columns = match (names.len(), matrix.n_columns as usize) {
-        (0, 0) => {
-            return Err(invalid(
-                "n_columns",
-                "n_columns is needed when the columns have no names".to_owned(),
-            ));
-        }
-        (0, given) => given,
-        (named, 0) => named,
-        (named, given) if named == given => named,
-        (named, given) => {
-            return Err(invalid(
-                "n_columns",
-                format!("n_columns is {given}, but there are {named} feature_names"),
-            ));
-        }
-    };
-    let values = match (matrix.values.is_empty(), matrix.values_f64le.is_empty()) {
-        (false, false) => {
-            return Err(invalid(
-                "values_f64le",
-                "values and values_f64le exclude each other; give one".to_owned(),
-            ));
-        }
-        (_, true) => matrix.values,
-        (true, false) => le_bytes::decode(&matrix.values_f64le)
-            .map_err(|problem| invalid("values_f64le", problem))?,
-    };
     let table = Table::from_row_major((!names.is_empty()).then_some(names), n_columns, values)?;
     if matrix.labels.is_empty() {
         Ok(table)
     } else {
         table.with_labels(matrix.labels)
     }
+}
+
+fn n_columns(matrix: &Matrix) -> Result<usize> {
+    let message = match (matrix.feature_names.len(), matrix.n_columns as usize) {
+        (0, 0) => "n_columns is needed when the columns have no names".to_owned(),
+        (0, given) => return Ok(given),
+        (named, 0) => return Ok(named),
+        (named, given) if named == given => return Ok(named),
+        (named, given) => format!("n_columns is {given}, but there are {named} feature_names"),
+    };
+    Err(invalid("n_columns", message))
 }
 
 fn invalid(field: &str, message: String) -> Error {

@@ -4,7 +4,7 @@ use anomalyd::proto::v1::{ColumnType, CombineDatasetsRequest, FileFormat};
 use tonic::Code;
 
 use super::{combine, files, get, n_files, of_dataset, server, until_files, upload};
-use crate::harness::{refusal, rows, scores, train_request};
+use crate::grpc::harness::{refusal, rows, scores, train_request};
 
 #[tokio::test]
 async fn columns_are_united_by_name_and_rows_keep_their_order() {

@@ -7,7 +7,7 @@ use super::{
     client, combine, delete, files, get, header, messages, n_files, of_dataset, send, server,
     until_files, upload,
 };
-use crate::harness::{Server, refusal, train_request};
+use crate::grpc::harness::{Server, refusal, train_request};
 
 #[tokio::test]
 async fn a_dataset_survives_a_restart_and_what_is_not_one_does_not() {

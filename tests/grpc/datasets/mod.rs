@@ -2,7 +2,9 @@
 
 mod combine;
 mod files;
+mod held_up;
 mod lifecycle;
+mod pages;
 mod upload;
 mod usage;
 
@@ -12,23 +14,29 @@ use anomalyd::proto::v1::dataset_service_client::DatasetServiceClient;
 use anomalyd::proto::v1::records::Form;
 use anomalyd::proto::v1::upload_dataset_request::Part;
 use anomalyd::proto::v1::{
-    CombineDatasetsRequest, Dataset, DeleteDatasetRequest, GetDatasetRequest, Records,
-    UploadDatasetChunk, UploadDatasetEnd, UploadDatasetHeader, UploadDatasetRequest,
+    CombineDatasetsRequest, Dataset, DeleteDatasetRequest, GetDatasetRequest,
+    PredictDatasetRequest, PredictDatasetResponse, Predictions, Records, UploadDatasetChunk,
+    UploadDatasetEnd, UploadDatasetHeader, UploadDatasetRequest,
 };
 use sha2::{Digest as _, Sha256};
 use tonic::Status;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 
-use crate::harness::{Server, Token};
+use crate::grpc::harness::{self, Server, Token, in_form};
 
-type Client = DatasetServiceClient<InterceptedService<Channel, Token>>;
+pub(crate) type Client = DatasetServiceClient<InterceptedService<Channel, Token>>;
 
-async fn client(server: &Server, token: &str) -> Client {
+pub(crate) async fn client(server: &Server, token: &str) -> Client {
     let token = Token::bearer(token);
     DatasetServiceClient::with_interceptor(server.channel().await, token)
         .max_decoding_message_size(usize::MAX)
         .max_encoding_message_size(usize::MAX)
+}
+
+/// A client that takes no larger answers than clients do when nobody tells them otherwise: 4 MiB.
+pub(crate) async fn plain_client(server: &Server, token: &str) -> Client {
+    DatasetServiceClient::with_interceptor(server.channel().await, Token::bearer(token))
 }
 
 /// A server in a folder of its own, and a client of its datasets.
@@ -85,11 +93,15 @@ async fn send(client: &mut Client, messages: Vec<UploadDatasetRequest>) -> Resul
     Ok(answer.dataset.expect("described"))
 }
 
-async fn upload(client: &mut Client, dataset_id: &str, content: &[u8]) -> Result<Dataset, Status> {
+pub(crate) async fn upload(
+    client: &mut Client,
+    dataset_id: &str,
+    content: &[u8],
+) -> Result<Dataset, Status> {
     send(client, messages(header(dataset_id), content, 1 << 16)).await
 }
 
-async fn get(client: &mut Client, dataset_id: &str) -> Result<Dataset, Status> {
+pub(crate) async fn get(client: &mut Client, dataset_id: &str) -> Result<Dataset, Status> {
     let request = GetDatasetRequest {
         dataset_id: dataset_id.to_owned(),
     };
@@ -118,10 +130,47 @@ async fn combine(
     Ok(answer.dataset.expect("described"))
 }
 
-fn of_dataset(dataset_id: &str) -> Records {
-    Records {
-        form: Some(Form::DatasetId(dataset_id.to_owned())),
+pub(crate) fn of_dataset(dataset_id: &str) -> Records {
+    in_form(Form::DatasetId(dataset_id.to_owned()))
+}
+
+pub(crate) fn pages_request(run_id: &str, dataset_id: &str) -> PredictDatasetRequest {
+    PredictDatasetRequest {
+        run_id: run_id.to_owned(),
+        dataset_id: dataset_id.to_owned(),
+        ..PredictDatasetRequest::default()
     }
+}
+
+/// All pages of PredictDataset.
+pub(crate) async fn pages(
+    client: &mut harness::Client,
+    request: PredictDatasetRequest,
+) -> Result<Vec<PredictDatasetResponse>, Status> {
+    let mut stream = client.predict_dataset(request).await?.into_inner();
+    let mut pages = Vec::new();
+    while let Some(page) = stream.message().await? {
+        pages.push(page);
+    }
+    Ok(pages)
+}
+
+/// What pages list together, and how many rows and anomalies they sum up.
+pub(crate) fn joined(pages: &[PredictDatasetResponse]) -> (Predictions, u64, u64) {
+    let (mut all, mut n_rows, mut n_anomalies) = (Predictions::default(), 0, 0);
+    for page in pages {
+        let page = page.predictions.clone().expect("a page holds predictions");
+        let summary = page.summary.expect("and a summary");
+        n_rows += summary.n_rows.expect("counted");
+        n_anomalies += summary.n_anomalies.expect("counted");
+        assert_eq!(page.truncated, Some(false));
+        all.row_indices.extend(page.row_indices);
+        all.row_ids.extend(page.row_ids);
+        all.scores.extend(page.scores);
+        all.is_anomaly.extend(page.is_anomaly);
+        all.rows.extend(page.rows);
+    }
+    (all, n_rows, n_anomalies)
 }
 
 /// How many files the blobs of a store take.

@@ -15,7 +15,7 @@ use super::{
     chunk, client, end, files, get, header, messages, n_files, part, send, server, until_files,
     upload,
 };
-use crate::harness::{Server, refusal};
+use crate::grpc::harness::{Server, refusal};
 
 #[tokio::test]
 async fn every_format_in_chunks_of_any_size_is_the_same_table() {

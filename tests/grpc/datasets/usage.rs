@@ -1,16 +1,16 @@
 //! Learning from datasets and scoring them is like sending their rows.
 
-use anomalyd::proto::v1::predict_stream_request::Part;
 use anomalyd::proto::v1::records::Form;
-use anomalyd::proto::v1::train_request::Detector;
+use anomalyd::proto::v1::training_spec::Detector;
 use anomalyd::proto::v1::{
-    Detail, FeatureEngineering, File, Gaussian, IsolationForest, Knn, PredictRequest, Records,
-    TrainRequest, UpdateRequest, ZScore,
+    AnswerOptions, AnswerRows, Detail, FeatureEngineering, FileContent, Gaussian, IsolationForest,
+    Knn, PredictRequest, TrainRequest, TrainingSpec, UpdateRequest, ZScore,
 };
 
 use super::{delete, of_dataset, server, upload};
-use crate::harness::{
-    end, header, normal_rows, part, predict, refusal, scores, train_request, update, xy,
+use crate::grpc::harness::{
+    by, header, in_form, normal_rows, number, predict, predict_request, predicted, refusal, scores,
+    spec, stream, streamed, train_as, train_request, update, xy,
 };
 
 fn csv(values: &[f64]) -> Vec<u8> {
@@ -62,11 +62,11 @@ async fn a_dataset_is_learned_from_and_scored_like_its_rows() {
 async fn columns_that_held_texts_at_training_are_texts_when_a_dataset_is_scored() {
     let (server, mut datasets, _folder) = server().await;
     let mut client = server.client("alice").await;
-    let file = |content: &[u8]| Records {
-        form: Some(Form::File(File {
+    let file = |content: &[u8]| {
+        in_form(Form::File(FileContent {
             content: content.to_vec().into(),
-            ..File::default()
-        })),
+            ..FileContent::default()
+        }))
     };
     let training = b"zip,n\na1,1\nb2,2\n12,3\n12,4\n";
     let probe = b"zip,n\n12,1\n34,2\n";
@@ -95,10 +95,7 @@ async fn what_cannot_be_read_as_a_whole_says_so() {
     let wide = zstd::encode_all(wide.as_bytes(), 1).expect("to memory");
     let dataset = upload(&mut datasets, "wide", &wide).await.expect("uploads");
     assert_eq!((dataset.n_rows, dataset.n_columns), (1200, 28_000));
-    let needs_all = TrainRequest {
-        detector: Some(Detector::Knn(Knn::default())),
-        ..train_request("run", of_dataset("wide"))
-    };
+    let needs_all = train_as("run", of_dataset("wide"), by(Detector::Knn(Knn::default())));
     let refused = refusal(client.train(needs_all).await);
     assert_eq!(
         (refused.reason.as_str(), refused.field.as_str()),
@@ -148,10 +145,7 @@ async fn a_dataset_that_is_walked_over_makes_the_same_model() {
             ("inline", xy(values.clone())),
             ("walked", of_dataset("large")),
         ] {
-            let request = TrainRequest {
-                detector: Some(detector.clone()),
-                ..train_request(&format!("{name}{i}"), records)
-            };
+            let request = train_as(&format!("{name}{i}"), records, by(detector.clone()));
             let trained = client.train(request).await.expect("trains");
             let model = trained.into_inner().model.expect("described");
             models.push((model.threshold, model.statistics));
@@ -181,16 +175,19 @@ async fn a_large_dataset_is_sorted_by_time_where_features_are_engineered() {
         upload(&mut datasets, name, content.as_bytes())
             .await
             .expect("uploads");
-        let request = TrainRequest {
-            detector: Some(Detector::ZScore(ZScore::default())),
-            target_column: "value".to_owned(),
-            feature_engineering: Some(FeatureEngineering {
-                lags: vec![1],
-                rolling_windows: vec![7],
-                ..Default::default()
-            }),
-            ..train_request(name, of_dataset(name))
-        };
+        let request = train_as(
+            name,
+            of_dataset(name),
+            TrainingSpec {
+                target_column: "value".to_owned(),
+                feature_engineering: Some(FeatureEngineering {
+                    lags: vec![1],
+                    rolling_windows: vec![7],
+                    ..Default::default()
+                }),
+                ..by(Detector::ZScore(ZScore::default()))
+            },
+        );
         let trained = client.train(request).await.expect("trains");
         let model = trained.into_inner().model.expect("described");
         models.push((model.threshold, model.statistics));
@@ -208,17 +205,22 @@ async fn a_detector_that_needs_all_rows_learns_from_a_sample() {
     upload(&mut datasets, "all", &csv(&values))
         .await
         .expect("uploads");
-    let request = |run_id: &str, records, sample_rows| TrainRequest {
-        detector: Some(Detector::Knn(Knn::default())),
-        sample_rows: Some(sample_rows),
-        ..train_request(run_id, records)
+    let request = |run_id: &str, records, sample_rows| {
+        train_as(
+            run_id,
+            records,
+            TrainingSpec {
+                sample_rows: Some(sample_rows),
+                ..by(Detector::Knn(Knn::default()))
+            },
+        )
     };
     let mut found = Vec::new();
     for (run_id, records) in [("inline", xy(values)), ("dataset", of_dataset("all"))] {
         let trained = client.train(request(run_id, records, 300)).await;
         let model = trained.expect("trains").into_inner().model;
         let model = model.expect("described");
-        assert_eq!((model.n_rows, model.sample_rows), (300, Some(300)));
+        assert_eq!((model.n_rows, spec(&model).sample_rows), (300, Some(300)));
         let probe = xy(normal_rows(50, 3));
         found.push((model.threshold, scores(&mut client, run_id, probe).await));
     }
@@ -228,22 +230,31 @@ async fn a_detector_that_needs_all_rows_learns_from_a_sample() {
     let all = all.expect("trains").into_inner().model.expect("described");
     assert_eq!(all.n_rows, 2000);
     let alike = TrainRequest {
-        like_version: Some(0),
-        sample_rows: Some(0),
-        ..train_request("dataset", of_dataset("all"))
+        like_version: number(1),
+        ..train_as(
+            "dataset",
+            of_dataset("all"),
+            TrainingSpec {
+                sample_rows: Some(0),
+                ..TrainingSpec::default()
+            },
+        )
     };
     let alike = client.train(alike).await.expect("trains").into_inner();
     let alike = alike.model.expect("described");
-    assert_eq!((alike.n_rows, alike.sample_rows), (2000, None));
+    assert_eq!((alike.n_rows, spec(&alike).sample_rows), (2000, None));
 
     let one = refusal(client.train(request("one", of_dataset("all"), 1)).await);
-    assert_eq!(one.field, "sample_rows");
-    let engineered = TrainRequest {
+    assert_eq!(one.field, "spec.sample_rows");
+    let engineered = TrainingSpec {
         feature_engineering: Some(FeatureEngineering::default()),
         target_column: "x".to_owned(),
-        ..request("engineered", of_dataset("all"), 300)
+        sample_rows: Some(300),
+        ..by(Detector::Knn(Knn::default()))
     };
-    assert_eq!(refusal(client.train(engineered).await).field, "sample_rows");
+    let engineered = train_as("engineered", of_dataset("all"), engineered);
+    let refused = refusal(client.train(engineered).await);
+    assert_eq!(refused.field, "spec.sample_rows");
     server.stop().await;
 }
 
@@ -258,11 +269,15 @@ async fn a_dataset_is_scored_piece_by_piece_as_its_rows_are() {
     upload(&mut datasets, "many", &csv(&values))
         .await
         .expect("uploads");
-    let lagged = TrainRequest {
-        feature_engineering: Some(FeatureEngineering::default()),
-        target_column: "x".to_owned(),
-        ..train_request("lagged", xy(normal_rows(500, 1)))
-    };
+    let lagged = train_as(
+        "lagged",
+        xy(normal_rows(500, 1)),
+        TrainingSpec {
+            feature_engineering: Some(FeatureEngineering::default()),
+            target_column: "x".to_owned(),
+            ..TrainingSpec::default()
+        },
+    );
     client.train(lagged).await.expect("trains");
     let plain = train_request("plain", xy(normal_rows(500, 1)));
     client.train(plain).await.expect("trains");
@@ -272,32 +287,28 @@ async fn a_dataset_is_scored_piece_by_piece_as_its_rows_are() {
         assert_eq!(inline.len(), ROWS);
         assert!(by_dataset == inline, "{run_id}");
 
-        let request = |detail: Detail| PredictRequest {
-            run_id: run_id.to_owned(),
-            records: Some(of_dataset("many")),
-            detail: detail.into(),
-            ..PredictRequest::default()
+        let request = |rows: AnswerRows, detail: Detail| PredictRequest {
+            answer: Some(AnswerOptions {
+                max_bytes: Some(64 << 20),
+                rows: rows.into(),
+                detail: detail.into(),
+            }),
+            ..predict_request(run_id, of_dataset("many"))
         };
-        let answer = client.predict(request(Detail::Summary)).await;
-        let answer = answer.expect("predicts").into_inner();
+        let answer = predicted(&mut client, request(AnswerRows::None, Detail::Score)).await;
+        let answer = answer.expect("predicts");
         assert!(answer.scores.is_empty() && answer.rows.is_empty());
         let summary = answer.summary.expect("summed up");
-        let flagged = client.predict(request(Detail::Anomalies)).await;
-        let flagged = flagged.expect("predicts").into_inner().rows;
+        let flagged = predicted(&mut client, request(AnswerRows::Anomalies, Detail::Full)).await;
+        let flagged = flagged.expect("predicts").rows;
         assert_eq!(summary.n_rows, Some(ROWS as u64));
         assert_eq!(summary.n_anomalies, Some(flagged.len() as u64));
         let last = flagged.last().expect("the last row is far out");
         assert_eq!(last.row, Some(ROWS as u64 - 1));
 
-        let stream = [
-            part(Part::Header(header(run_id))),
-            part(Part::Records(xy(normal_rows(10, 7)))),
-            part(Part::Records(of_dataset("many"))),
-            end(Some(10 + ROWS as u64)),
-        ];
-        let streamed = client.predict_stream(tokio_stream::iter(stream)).await;
-        let streamed = streamed.expect("predicts").into_inner();
-        let summary = streamed.summary.expect("summed up");
+        let records = [xy(normal_rows(10, 7)), of_dataset("many")];
+        let answer = streamed(&mut client, stream(header(run_id), records)).await;
+        let summary = answer.expect("predicts").summary.expect("summed up");
         assert_eq!(summary.n_rows, Some(10 + ROWS as u64));
     }
     server.stop().await;

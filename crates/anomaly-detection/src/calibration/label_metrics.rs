@@ -31,13 +31,13 @@ pub struct LabelMetrics {
 #[derive(Clone, Copy)]
 struct Labelled {
     score: f64,
+    flagged: bool,
     anomaly: bool,
     weight: f64,
 }
 
 impl LabelMetrics {
-    /// Compares scores with labels, of which `None` is unknown and skipped. A row is flagged when its score exceeds the
-    /// threshold. Each row counts by its weight, which is at least 0 and finite, or by 1 without weights.
+    /// Compares scores, and verdicts whether each row is flagged, with labels, of which `None` is unknown and skipped. Each row counts by its weight, which is at least 0 and finite, or by 1 without weights.
     ///
     /// `None` when the known labels of rows with a weight above 0 are not of both classes.
     ///
@@ -45,10 +45,11 @@ impl LabelMetrics {
     /// If the slices differ in length.
     pub fn new(
         scores: &[f64],
+        verdicts: &[bool],
         labels: &[Option<bool>],
         weights: Option<&[f64]>,
-        threshold: f64,
     ) -> Option<Self> {
+        assert_eq!(scores.len(), verdicts.len(), "number of verdicts");
         assert_eq!(scores.len(), labels.len(), "number of labels");
         if let Some(weights) = weights {
             assert_eq!(scores.len(), weights.len(), "number of weights");
@@ -56,6 +57,7 @@ impl LabelMetrics {
         let labelled = |(i, (&score, &label)): (usize, (&f64, &Option<bool>))| {
             Some(Labelled {
                 score,
+                flagged: verdicts[i],
                 anomaly: label?,
                 weight: weights.map_or(1.0, |weights| weights[i]),
             })
@@ -72,7 +74,7 @@ impl LabelMetrics {
         let count = |flagged: bool, anomaly: bool| {
             let matching = rows
                 .iter()
-                .filter(|row| (row.score > threshold) == flagged && row.anomaly == anomaly);
+                .filter(|row| row.flagged == flagged && row.anomaly == anomaly);
             matching.fold((0, 0.0), |(n, sum), row| (n + 1, sum + row.weight))
         };
         let (true_positives, hits) = count(true, true);

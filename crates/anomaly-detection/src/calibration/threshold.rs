@@ -2,60 +2,33 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Policy;
 use crate::error::{Error, Result, reason};
 use crate::statistics::quantile::{quantile, weighted_quantile};
-
-/// The share of rows to flag when none is given, as in PyOD.
-pub const DEFAULT_CONTAMINATION: f64 = 0.1;
 
 /// A threshold: a row is an anomaly exactly when its score is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Threshold {
     /// The threshold, in units of the score; finite.
     pub value: f64,
-    /// Where it came from.
-    pub source: ThresholdSource,
-}
-
-/// Where a threshold came from.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ThresholdSource {
-    /// It is the quantile of scores that this share of them exceeds.
-    Contamination(f64),
-    /// It was given.
-    Given,
+    /// How it came about.
+    pub policy: Policy,
 }
 
 impl Threshold {
-    /// A threshold that was given.
+    /// The threshold of a policy, of finite scores, each counted by its weight if there are weights.
     ///
     /// # Errors
-    /// [`reason::INVALID_FIELD`] at `threshold` when it is not finite.
-    pub fn given(value: f64) -> Result<Self> {
-        if !value.is_finite() {
-            let message = format!("the threshold is {value}; it must be finite");
-            return Err(Error::field("threshold", message));
-        }
-        let source = ThresholdSource::Given;
-        Ok(Self { value, source })
-    }
-
-    /// The (1 - contamination) quantile of finite scores, each counted by its weight if there are weights.
-    ///
-    /// # Errors
-    /// [`reason::INVALID_FIELD`] at `contamination` as [`check_contamination`]; [`reason::UNUSABLE_ROWS`] when there are no
-    /// scores, or none with a weight above 0.
-    pub fn from_scores(
-        scores: &[f64],
-        weights: Option<&[f64]>,
-        contamination: f64,
-    ) -> Result<Self> {
-        check_contamination(contamination)?;
-        let q = 1.0 - contamination;
-        let value = match weights {
-            None => quantile(&mut scores.to_vec(), q),
-            Some(weights) => weighted_quantile(scores, weights, q),
+    /// As [`Policy::check`]; [`reason::UNUSABLE_ROWS`] for a policy that needs scores when there are none, or none with a weight
+    /// above 0.
+    pub fn new(policy: Policy, scores: &[f64], weights: Option<&[f64]>) -> Result<Self> {
+        policy.check()?;
+        let value = match (policy, weights) {
+            (Policy::Threshold(value), _) => Some(value),
+            (Policy::Contamination(share), None) => quantile(&mut scores.to_vec(), 1.0 - share),
+            (Policy::Contamination(share), Some(weights)) => {
+                weighted_quantile(scores, weights, 1.0 - share)
+            }
         };
         let value = value.ok_or_else(|| {
             Error::new(
@@ -63,8 +36,7 @@ impl Threshold {
                 "there are no scores to set a threshold on",
             )
         })?;
-        let source = ThresholdSource::Contamination(contamination);
-        Ok(Self { value, source })
+        Ok(Self { value, policy })
     }
 
     /// Whether a row with this score is an anomaly.
@@ -72,34 +44,26 @@ impl Threshold {
         score > self.value
     }
 
+    /// Whether each of some rows is an anomaly.
+    pub fn verdicts(&self, scores: &[f64]) -> Vec<bool> {
+        scores.iter().map(|&score| self.is_anomaly(score)).collect()
+    }
+
     /// Checks a threshold that was read from outside.
     ///
     /// # Errors
-    /// [`reason::DAMAGED_ARTIFACT`] when a number is out of its range.
+    /// [`reason::DAMAGED_ARTIFACT`] when a number is out of its range, or a threshold that was given is another one.
     pub fn validate(&self) -> Result<()> {
-        let possible = match self.source {
-            ThresholdSource::Contamination(share) => check_contamination(share).is_ok(),
-            ThresholdSource::Given => true,
+        let is_given = match self.policy {
+            Policy::Contamination(_) => true,
+            Policy::Threshold(value) => value == self.value,
         };
-        if !(possible && self.value.is_finite()) {
+        if !(is_given && self.value.is_finite() && self.policy.check().is_ok()) {
             let message = "the threshold is not possible";
             return Err(Error::new(reason::DAMAGED_ARTIFACT, message));
         }
         Ok(())
     }
-}
-
-/// Checks a share of rows to flag.
-///
-/// # Errors
-/// [`reason::INVALID_FIELD`] at `contamination` when it is not in (0, 0.5].
-pub fn check_contamination(contamination: f64) -> Result<()> {
-    if !(contamination > 0.0 && contamination <= 0.5) {
-        let message =
-            format!("the contamination is {contamination}; it must be above 0 and at most 0.5");
-        return Err(Error::field("contamination", message));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -109,10 +73,11 @@ mod tests {
     #[test]
     fn flags_the_given_share() {
         let scores: Vec<f64> = (0..1000).map(f64::from).collect();
-        let threshold = Threshold::from_scores(&scores, None, 0.1).expect("a threshold");
-        assert_eq!(threshold.source, ThresholdSource::Contamination(0.1));
-        let flagged = scores.iter().filter(|&&s| threshold.is_anomaly(s)).count();
-        assert_eq!(flagged, 100);
+        let policy = Policy::Contamination(0.1);
+        let threshold = Threshold::new(policy, &scores, None).expect("a threshold");
+        assert_eq!(threshold.policy, policy);
+        let flagged = threshold.verdicts(&scores);
+        assert_eq!(flagged.iter().filter(|&&flagged| flagged).count(), 100);
         assert!(!threshold.is_anomaly(threshold.value));
     }
 
@@ -123,25 +88,33 @@ mod tests {
             .iter()
             .map(|&s| if s < 500.0 { 9.0 } else { 1.0 })
             .collect();
-        let threshold = Threshold::from_scores(&scores, Some(&weights), 0.1).expect("a threshold");
+        let policy = Policy::Contamination(0.1);
+        let threshold = Threshold::new(policy, &scores, Some(&weights)).expect("a threshold");
         assert!((threshold.value - 500.0).abs() < 5.0, "{threshold:?}");
     }
 
     #[test]
     fn refuses_what_makes_no_threshold() {
         for contamination in [0.0, -0.1, 0.51, f64::NAN, f64::INFINITY] {
-            let error = Threshold::from_scores(&[1.0], None, contamination).expect_err("refused");
+            let policy = Policy::Contamination(contamination);
+            let error = Threshold::new(policy, &[1.0], None).expect_err("refused");
             assert_eq!(error.field_path(), Some("contamination"));
         }
-        let error = Threshold::from_scores(&[], None, 0.1).expect_err("refused");
+        let policy = Policy::default();
+        let error = Threshold::new(policy, &[], None).expect_err("refused");
         assert_eq!(error.reason(), reason::UNUSABLE_ROWS);
-        let error = Threshold::from_scores(&[1.0], Some(&[0.0]), 0.1).expect_err("refused");
+        let error = Threshold::new(policy, &[1.0], Some(&[0.0])).expect_err("refused");
         assert_eq!(error.reason(), reason::UNUSABLE_ROWS);
-        assert!(Threshold::given(f64::NAN).is_err());
-        let damaged = Threshold {
-            value: f64::NAN,
-            source: ThresholdSource::Given,
-        };
-        assert!(damaged.validate().is_err());
+        let error = Threshold::new(Policy::Threshold(f64::NAN), &[], None).expect_err("refused");
+        assert_eq!(error.field_path(), Some("threshold"));
+        for (value, policy) in [
+            (f64::NAN, Policy::Threshold(f64::NAN)),
+            (1.0, Policy::Threshold(2.0)),
+            (1.0, Policy::Contamination(0.7)),
+        ] {
+            assert!(Threshold { value, policy }.validate().is_err());
+        }
+        let given = Threshold::new(Policy::Threshold(2.0), &[], None).expect("a threshold");
+        assert!(given.value == 2.0 && given.validate().is_ok());
     }
 }

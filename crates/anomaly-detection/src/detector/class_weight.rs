@@ -1,4 +1,4 @@
-//! How much each class counts when a detector learns from labels, with scikit-learn's meaning of `class_weight`.
+//! Class weights for supervised detectors, with scikit-learn's meaning of `class_weight`.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,9 +11,9 @@ pub enum ClassWeight {
     /// Every row counts 1.
     #[default]
     Uniform,
-    /// Both classes count the same in sum: a row counts `n / (2 * rows of its class)`.
+    /// Both classes count the same in total: a row counts `n / (2 * rows of its class)`.
     Balanced,
-    /// A row counts what is given for its class; finite and above 0.
+    /// A row counts the given weight of its class; finite and above 0.
     Given {
         /// The weight of a normal row.
         normal: f64,
@@ -44,8 +44,8 @@ impl ClassWeight {
         Ok(())
     }
 
-    /// The weights of a normal row and of an anomaly, for the (weighted) numbers of both. A class without rows counts 1 where
-    /// its number decides.
+    /// The weights of a normal row and of an anomaly, given the (weighted) numbers of both. An empty class gets weight 1 under
+    /// `Balanced`.
     pub fn weights(&self, normal: f64, anomaly: f64) -> (f64, f64) {
         let balanced = |count: f64| {
             if count > 0.0 {

@@ -11,83 +11,55 @@ use std::f64::consts::PI;
 use linfa::ParamGuard;
 use linfa_linalg::cholesky::CholeskyInplace;
 use ndarray::{Array2, ArrayView2};
-use ref_cast::{RefCastCustom, ref_cast_custom};
 use serde::{Deserialize, Serialize};
 
 use super::lanes::{RowKernel, score_rows};
 use super::method::linfa_fit;
+use super::params::params;
 use super::source::pass;
 use super::{
-    Detector, History, Learned, Method, RowSource, Sample, check_n_features, is_constant, scale,
+    Detector, Learned, Method, PastRows, RowSource, Sample, check_n_features, is_constant, scale,
     z_score,
 };
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
 use crate::statistics::moments::{Moments, MomentsStream, triangle};
 
-/// The ridge when none is given.
+/// The default ridge.
 pub const DEFAULT_RIDGE: f64 = 1e-6;
 
-/// The most features: time and memory grow with the cube and the square of their number.
+/// The maximum number of features: time grows with its cube, memory with its square.
 pub const MAX_FEATURES: usize = 2048;
 
-/// How many rows are solved for at once: enough independent sums to keep the floating-point units busy.
+/// How many rows are solved at once: enough independent sums to keep the floating-point units busy.
 const LANES: usize = 16;
 
-/// The parameters of [`Gaussian`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct GaussianParams {
-    /// Added to the diagonal of the correlation matrix: a fraction of each feature's variance, 0 to 1.
-    pub ridge: f64,
-}
-
-impl Default for GaussianParams {
-    fn default() -> Self {
-        Self {
-            ridge: DEFAULT_RIDGE,
-        }
-    }
-}
-
-/// Checked [`GaussianParams`].
-#[derive(Debug, Clone, PartialEq, RefCastCustom)]
-#[repr(transparent)]
-pub struct GaussianValidParams(GaussianParams);
-
-impl ParamGuard for GaussianParams {
-    type Checked = GaussianValidParams;
-    type Error = Error;
-
-    fn check_ref(&self) -> Result<&Self::Checked> {
-        if !(0.0..=1.0).contains(&self.ridge) {
-            let message = format!("the ridge is {:?}; it must be from 0 to 1", self.ridge);
-            return Err(Error::new(reason::INVALID_PARAMETER, message).at("ridge"));
-        }
-        Ok(GaussianValidParams::trust(self))
-    }
-
-    fn check(self) -> Result<Self::Checked> {
-        self.check_ref()?;
-        Ok(GaussianValidParams(self))
+params! {
+    /// The parameters of [`Gaussian`].
+    GaussianParams => GaussianValidParams {
+        /// Added to the diagonal of the correlation matrix: a fraction of each feature's variance, 0 to 1.
+        ridge, with_ridge: f64 = DEFAULT_RIDGE,
     }
 }
 
 impl GaussianValidParams {
-    #[ref_cast_custom]
-    fn trust(params: &GaussianParams) -> &Self;
+    fn check_values(&self) -> Result<()> {
+        if !(0.0..=1.0).contains(&self.ridge) {
+            let message = format!("the ridge is {:?}; it must be from 0 to 1", self.ridge);
+            return Err(Error::new(reason::INVALID_PARAMETER, message).at("ridge"));
+        }
+        Ok(())
+    }
+}
 
-    /// Fits on those rows of `sample.observed` that are complete.
+impl GaussianValidParams {
+    /// Fits on the rows that are complete, in one pass.
     ///
     /// # Errors
     /// [`reason::UNUSABLE_ROWS`] for more than [`MAX_FEATURES`] columns, for fewer than two complete rows, for a column
-    /// whose variance is not finite (as a [`ColumnError`](super::ColumnError)), and where the ridge is too small for columns
+    /// whose variance is not finite (as a [`ColumnError`](crate::statistics::ColumnError)), and where the ridge is too small for columns
     /// that depend on each other; what `context` has to say.
-    pub fn fit_rows(&self, sample: Sample<'_>, context: &Context) -> Result<Gaussian> {
-        self.fit_source(&sample, context)
-    }
-
-    /// Fits in one pass.
-    fn fit_source(&self, source: &dyn RowSource, context: &Context) -> Result<Gaussian> {
+    pub fn fit_rows(&self, source: &dyn RowSource, context: &Context) -> Result<Gaussian> {
         let d = source.n_features();
         if d > MAX_FEATURES {
             let message = format!(
@@ -113,19 +85,19 @@ pub struct Gaussian {
     /// The scale of each feature.
     #[serde(with = "crate::le_bytes")]
     std: Vec<f64>,
-    /// The Cholesky factor of the ridged correlation matrix: the lower triangle, row after row.
+    /// The Cholesky factor of the regularised correlation matrix: its lower triangle, row by row.
     #[serde(with = "crate::le_bytes")]
     factor: Vec<f64>,
 }
 
-/// What a [`Gaussian`] says of one row.
+/// The figures of a [`Gaussian`] for one row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GaussianRow {
     /// The Mahalanobis distance from the mean, which is the score.
     pub mahalanobis: f64,
     /// The natural logarithm of the density, in the units of the rows.
     pub log_density: f64,
-    /// The density; 0 or infinity where the logarithm leaves the range of a double.
+    /// The density; 0 or infinity if it leaves the range of a double.
     pub density: f64,
     /// The density divided by that at the mean: exp(-d^2 / 2).
     pub normalized_density: f64,
@@ -145,7 +117,6 @@ impl Gaussian {
             return Err(Error::new(reason::UNUSABLE_ROWS, message));
         }
         context.check()?;
-        let GaussianValidParams(params) = params;
         let d = moments.n_features();
         let n = (moments.n() - 1) as f64;
         let deviations: Vec<f64> = (0..d)
@@ -172,7 +143,7 @@ impl Gaussian {
         matrix
             .cholesky_inplace_dirty()
             .map_err(|error| dependent().because(error))?;
-        // below this, what is left of a variance is rounding error
+        // below this, the residual variance is rounding error
         let rounding = d as f64 * f64::EPSILON;
         if matrix.diag().iter().any(|&x| x * x <= rounding) {
             return Err(dependent());
@@ -188,7 +159,7 @@ impl Gaussian {
             .map(|(&std, &mean)| scale(std, mean))
             .collect();
         Ok(Self {
-            params: params.clone(),
+            params: params.clone().into(),
             moments,
             std,
             factor,
@@ -261,7 +232,7 @@ impl RowKernel for Gaussian {
             unsolved[0] = rest;
         }
         for (distance, squared) in distances.iter_mut().zip(squared) {
-            // the smaller of the two also where a hostile model made it NaN
+            // the smaller of the two even if a hostile model makes it NaN
             *distance = squared.min(f64::MAX).sqrt();
         }
     }
@@ -318,27 +289,19 @@ impl Method for Gaussian {
 
     const STREAMS: bool = true;
 
+    /// In one pass.
     fn fit(
         params: &GaussianValidParams,
-        sample: Sample<'_>,
+        rows: &dyn RowSource,
         context: &Context,
     ) -> Result<Learned<Self>> {
-        params.fit_rows(sample, context).map(Learned::plain)
+        params.fit_rows(rows, context).map(Learned::plain)
     }
 
-    /// In one pass.
-    fn fit_streamed(
-        params: &GaussianValidParams,
-        source: &dyn RowSource,
-        context: &Context,
-    ) -> Result<Learned<Self>> {
-        params.fit_source(source, context).map(Learned::plain)
-    }
-
-    /// The moments are merged exactly, and equal those of a fit on the union.
+    /// Merges the moments exactly: they equal those of a fit on the union.
     fn update(
         &self,
-        _: History<'_>,
+        _: PastRows<'_>,
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<Learned<Self>> {

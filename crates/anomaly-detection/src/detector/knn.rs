@@ -3,19 +3,20 @@
 
 use linfa::ParamGuard;
 use ndarray::ArrayView2;
-use ref_cast::{RefCastCustom, ref_cast_custom};
 use serde::{Deserialize, Serialize};
 
 use super::method::linfa_fit;
 use super::neighbors::{Index, Neighbor, Union, block_rows, check_n_neighbors, damaged};
-use super::{DefaultScaling, Detector, History, Learned, Method, Sample};
+use super::params::params;
+use super::source::all_rows;
+use super::{DefaultScaling, Detector, Learned, Method, PastRows, RowSource, Sample};
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
-/// The neighbours when no number is given.
+/// The default number of neighbours.
 pub const DEFAULT_NEIGHBORS: usize = 5;
 
-/// What of the distances to the nearest rows is the score.
+/// How the distances to the nearest rows make the score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KnnMethod {
@@ -28,55 +29,28 @@ pub enum KnnMethod {
     Median,
 }
 
-/// The parameters of [`Knn`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct KnnParams {
-    /// How many nearest rows count, 1 to 10,000; all other rows where there are fewer. Default 5.
-    pub n_neighbors: usize,
-    /// What of the distances to them is the score. Default [`KnnMethod::Largest`].
-    pub method: KnnMethod,
-}
-
-impl Default for KnnParams {
-    fn default() -> Self {
-        Self {
-            n_neighbors: DEFAULT_NEIGHBORS,
-            method: KnnMethod::default(),
-        }
-    }
-}
-
-/// Checked [`KnnParams`].
-#[derive(Debug, Clone, PartialEq, RefCastCustom)]
-#[repr(transparent)]
-pub struct KnnValidParams(KnnParams);
-
-impl ParamGuard for KnnParams {
-    type Checked = KnnValidParams;
-    type Error = Error;
-
-    fn check_ref(&self) -> Result<&Self::Checked> {
-        check_n_neighbors(self.n_neighbors)?;
-        Ok(KnnValidParams::trust(self))
-    }
-
-    fn check(self) -> Result<Self::Checked> {
-        self.check_ref()?;
-        Ok(KnnValidParams(self))
+params! {
+    /// The parameters of [`Knn`].
+    KnnParams => KnnValidParams {
+        /// How many nearest rows count, 1 to 10,000; all other rows where there are fewer. Default 5.
+        n_neighbors, with_n_neighbors: usize = DEFAULT_NEIGHBORS,
+        /// How the distances to them make the score. Default [`KnnMethod::Largest`].
+        method, with_method: KnnMethod = KnnMethod::default(),
     }
 }
 
 impl KnnValidParams {
-    #[ref_cast_custom]
-    fn trust(params: &KnnParams) -> &Self;
+    fn check_values(&self) -> Result<()> {
+        check_n_neighbors(self.n_neighbors)
+    }
 }
 
 linfa_fit!(KnnValidParams => Knn);
 
-/// A fitted detector by the distance to the nearest rows.
+/// A fitted k-nearest-neighbours detector.
 ///
-/// The score of a new row is its distance to the rows that were learned; one that is among them meets itself at distance 0, as in
-/// PyOD's `decision_function`. The calibration scores are those of each row among all others, PyOD's `decision_scores_`.
+/// The score of a new row is its distance to the training rows; a training row finds itself at distance 0, as in PyOD's
+/// `decision_function`. The calibration scores are those of each row among all others, PyOD's `decision_scores_`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Knn {
     params: KnnParams,
@@ -84,7 +58,7 @@ pub struct Knn {
 }
 
 impl KnnMethod {
-    /// The score of a row with these nearest rows, nearest first.
+    /// The score of a row with these neighbours, nearest first.
     fn score(self, found: &[Neighbor]) -> f64 {
         match self {
             Self::Largest => found.last().map_or(0.0, Neighbor::distance),
@@ -100,12 +74,12 @@ impl KnnMethod {
     }
 }
 
-/// How many rows these are.
+/// The number of rows, copies included.
 fn n_rows(found: &[Neighbor]) -> usize {
     found.iter().map(|it| it.copies as usize).sum()
 }
 
-/// The distance to the nth of these rows from 0.
+/// The distance to the nth row, counted from 0.
 fn nth(found: &[Neighbor], mut n: usize) -> f64 {
     for it in found {
         match n.checked_sub(it.copies as usize) {
@@ -118,7 +92,7 @@ fn nth(found: &[Neighbor], mut n: usize) -> f64 {
 
 impl Knn {
     fn learn(
-        params: &KnnParams,
+        params: &KnnValidParams,
         parts: &[ArrayView2<'_, f64>],
         context: &Context,
     ) -> Result<Learned<Self>> {
@@ -129,7 +103,7 @@ impl Knn {
             score[0] = params.method.score(found);
         })?;
         let scores = point_of_row.iter().map(|&i| scores[i as usize]).collect();
-        let params = params.clone();
+        let params = params.clone().into();
         Ok(Learned {
             detector: Self { params, index },
             calibration_scores: Some(scores),
@@ -148,14 +122,14 @@ impl Detector for Knn {
             (scores.len(), self.n_features()),
             "shape of the rows"
         );
-        let n_neighbors = self.index.n_neighbors(self.params.n_neighbors);
+        let n_neighbors = self.index.n_neighbors(self.params.n_neighbors());
         self.index.nearest(n_neighbors, rows, |row, found| {
-            scores[row] = self.params.method.score(found);
+            scores[row] = self.params.method().score(found);
         });
     }
 
     fn block_rows(&self) -> usize {
-        block_rows(self.params.n_neighbors)
+        block_rows(self.params.n_neighbors())
     }
 
     fn size_bytes(&self) -> usize {
@@ -179,22 +153,23 @@ impl Method for Knn {
 
     fn fit(
         params: &KnnValidParams,
-        sample: Sample<'_>,
+        rows: &dyn RowSource,
         context: &Context,
     ) -> Result<Learned<Self>> {
-        Self::learn(&params.0, &[sample.rows], context)
+        let sample = all_rows(rows, Self::NAME)?;
+        Self::learn(params, &[sample.rows], context)
     }
 
-    /// Learns anew from the history's rows and from a uniform draw of the new rows at the same rate: all of them while the
-    /// history is all rows seen. Calibration scores come for all new rows; those that were not drawn are scored as new ones.
+    /// Learns anew from the past rows and from a uniform draw of the new rows at the same rate: all of them while the
+    /// past rows are all rows seen. Calibration scores come for all new rows; those that were not drawn are scored as new ones.
     fn update(
         &self,
-        history: History<'_>,
+        past: PastRows<'_>,
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<Learned<Self>> {
-        let union = Union::new(self.n_features(), &history, &sample)?;
-        let learned = Self::learn(&self.params, &union.parts(), context)?;
+        let union = Union::new(self.n_features(), &past, &sample)?;
+        let learned = Self::learn(self.params.check_ref()?, &union.parts(), context)?;
         union.complete(learned, context)
     }
 

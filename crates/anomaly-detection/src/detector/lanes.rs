@@ -1,13 +1,13 @@
-//! Rows side by side: as many independent sums as keep the floating-point units busy. A row gets the same operations in the
-//! same order in every lane and alone, so that its score does not depend on its neighbours.
+//! Scoring several rows at once, with enough independent sums to keep the floating-point units busy. A row gets the same
+//! operations in the same order in every lane and alone, so its score does not depend on its neighbours.
 
-/// What scores several rows at once.
+/// Scores several rows at once.
 pub(super) trait RowKernel {
-    /// Scores `N` rows, d values each one after the other. `scratch` has room for a value of each row for each feature.
+    /// Scores `N` rows in row-major order, of d values each. `scratch` has room for d x `N` values.
     fn score<const N: usize>(&self, rows: &[f64], scratch: &mut [[f64; N]], scores: &mut [f64]);
 }
 
-/// Scores rows, d values each one after the other, `LANES` at a time and the rest one by one; d is at least 1.
+/// Scores rows in row-major order, of d >= 1 values each: `LANES` at a time, the rest one by one.
 pub(super) fn score_rows<const LANES: usize>(
     kernel: &impl RowKernel,
     d: usize,
@@ -32,13 +32,13 @@ pub(super) fn score_rows<const LANES: usize>(
     }
 }
 
-/// What the value of one feature adds to the score of a row.
+/// The contribution of one feature to the score of a row.
 pub(super) trait FeatureKernel {
-    /// Adds what each of `N` values adds.
+    /// Adds the contributions of `N` values to their sums.
     fn add<const N: usize>(&self, values: [f64; N], sums: &mut [f64]);
 }
 
-/// Adds what one feature adds to the sums of rows, d values each one after the other.
+/// Adds the contribution of one feature to the sums of rows in row-major order, of d values each.
 pub(super) fn add_feature<const LANES: usize>(
     kernel: &impl FeatureKernel,
     d: usize,

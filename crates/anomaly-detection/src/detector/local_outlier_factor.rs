@@ -5,92 +5,67 @@ use std::ops::RangeInclusive;
 use linfa::ParamGuard;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
-use ref_cast::{RefCastCustom, ref_cast_custom};
 use serde::{Deserialize, Serialize};
 
 use super::method::linfa_fit;
 use super::neighbors::{Index, MAX_BYTES, Neighbor, Union, block_rows, check_n_neighbors, damaged};
-use super::{DefaultScaling, Detector, History, Learned, Method, Sample};
+use super::params::params;
+use super::source::all_rows;
+use super::{DefaultScaling, Detector, Learned, Method, PastRows, RowSource, Sample};
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
 
-/// The neighbours when no number is given.
+/// The default number of neighbours.
 pub const DEFAULT_NEIGHBORS: usize = 20;
 
-/// Added to each mean reachability distance, as in scikit-learn: where more rows are equal than there are neighbours, it is 0.
+/// Added to each mean reachability distance, as in scikit-learn: it is 0 if a row has more copies than neighbours.
 const LEAST_REACH: f64 = 1e-10;
 
-/// The lists of neighbours between two looks at the context.
+/// The number of neighbour lists between two checks of the context.
 const LISTS: usize = 1024;
 
-/// The distances that there can be: a little more than those of the largest coordinates of the most features.
+/// The range of possible distances, with a little margin.
 const DISTANCES: RangeInclusive<f64> = 0.0..=1e155;
 
-/// The densities that there can be: a little more than those of equal rows. With these, no score overflows.
+/// The range of possible densities, with a little margin above that of equal rows. Within it no score overflows.
 const DENSITIES: RangeInclusive<f64> = 0.0..=1.0001 / LEAST_REACH;
 
-/// The parameters of [`LocalOutlierFactor`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LocalOutlierFactorParams {
-    /// How many nearest rows a row's density is compared with, 1 to 10,000; all other rows where there are fewer. Default 20.
-    pub n_neighbors: usize,
-}
-
-impl Default for LocalOutlierFactorParams {
-    fn default() -> Self {
-        Self {
-            n_neighbors: DEFAULT_NEIGHBORS,
-        }
-    }
-}
-
-/// Checked [`LocalOutlierFactorParams`].
-#[derive(Debug, Clone, PartialEq, RefCastCustom)]
-#[repr(transparent)]
-pub struct LocalOutlierFactorValidParams(LocalOutlierFactorParams);
-
-impl ParamGuard for LocalOutlierFactorParams {
-    type Checked = LocalOutlierFactorValidParams;
-    type Error = Error;
-
-    fn check_ref(&self) -> Result<&Self::Checked> {
-        check_n_neighbors(self.n_neighbors)?;
-        Ok(LocalOutlierFactorValidParams::trust(self))
-    }
-
-    fn check(self) -> Result<Self::Checked> {
-        self.check_ref()?;
-        Ok(LocalOutlierFactorValidParams(self))
+params! {
+    /// The parameters of [`LocalOutlierFactor`].
+    LocalOutlierFactorParams => LocalOutlierFactorValidParams {
+        /// How many nearest rows a row's density is compared with, 1 to 10,000; all other rows where there are fewer. Default 20.
+        n_neighbors, with_n_neighbors: usize = DEFAULT_NEIGHBORS,
     }
 }
 
 impl LocalOutlierFactorValidParams {
-    #[ref_cast_custom]
-    fn trust(params: &LocalOutlierFactorParams) -> &Self;
+    fn check_values(&self) -> Result<()> {
+        check_n_neighbors(self.n_neighbors)
+    }
 }
 
 linfa_fit!(LocalOutlierFactorValidParams => LocalOutlierFactor);
 
 /// A fitted local outlier factor.
 ///
-/// The score of a new row is the negative of scikit-learn's `score_samples` with `novelty=True`: about 1 where the row's
-/// surroundings are as dense as those of its neighbours, more where they are sparser. One that was learned meets itself at
-/// distance 0. The calibration scores are those of each row among all others, the negative of `negative_outlier_factor_`.
+/// The score of a new row is the negative of scikit-learn's `score_samples` with `novelty=True`: about 1 if the row's
+/// surroundings are as dense as those of its neighbours, more if they are sparser. A training row finds itself at distance 0.
+/// The calibration scores are those of each row among all others, the negative of `negative_outlier_factor_`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LocalOutlierFactor {
     params: LocalOutlierFactorParams,
     index: Index,
-    /// For each point of the index the distance to the farthest neighbour of one of its rows.
+    /// For each point of the index, the distance from one of its rows to the farthest neighbour.
     #[serde(with = "crate::le_bytes")]
     k_distances: Vec<f64>,
-    /// For each point the local reachability density of its rows.
+    /// For each point, the local reachability density of its rows.
     #[serde(with = "crate::le_bytes")]
     densities: Vec<f64>,
 }
 
 impl LocalOutlierFactor {
     fn learn(
-        params: &LocalOutlierFactorParams,
+        params: &LocalOutlierFactorValidParams,
         parts: &[ArrayView2<'_, f64>],
         context: &Context,
     ) -> Result<Learned<Self>> {
@@ -101,7 +76,7 @@ impl LocalOutlierFactor {
             list[..found.len()].copy_from_slice(found);
         })?;
         let mut model = Self {
-            params: params.clone(),
+            params: params.clone().into(),
             index,
             k_distances: Vec::new(),
             densities: Vec::new(),
@@ -122,7 +97,7 @@ impl LocalOutlierFactor {
         })
     }
 
-    /// The local reachability density of a row with these nearest rows.
+    /// The local reachability density of a row with these neighbours.
     fn density(&self, found: &[Neighbor]) -> f64 {
         let reach = |it: &Neighbor| it.distance().max(self.k_distances[it.position as usize]);
         1.0 / (mean(found, reach) + LEAST_REACH)
@@ -134,7 +109,7 @@ impl LocalOutlierFactor {
     }
 }
 
-/// Room for `k` neighbours of each of `n` points, where it is not too much.
+/// Allocates lists of `k` neighbours for `n` points, within the memory limit.
 fn neighbor_lists(n: usize, k: usize) -> Result<Vec<Neighbor>> {
     let bytes = n.saturating_mul(k).saturating_mul(size_of::<Neighbor>());
     if bytes > MAX_BYTES {
@@ -147,7 +122,7 @@ fn neighbor_lists(n: usize, k: usize) -> Result<Vec<Neighbor>> {
     Ok(vec![Neighbor::default(); n * k])
 }
 
-/// A value of each list of `k` neighbours, in parallel. Those that are no row end a list, and are left out.
+/// Maps each list of `k` neighbours to a value, in parallel. Placeholders at the end of a list are left out.
 fn of_each_list(
     neighbors: &[Neighbor],
     k: usize,
@@ -167,7 +142,7 @@ fn of_each_list(
     Ok(values)
 }
 
-/// The mean of a value over the rows.
+/// The mean of a value over rows.
 fn mean(found: &[Neighbor], value: impl Fn(&Neighbor) -> f64) -> f64 {
     let (sum, n) = found.iter().fold((0.0, 0.0), |(sum, n), it| {
         let copies = f64::from(it.copies);
@@ -187,14 +162,14 @@ impl Detector for LocalOutlierFactor {
             (scores.len(), self.n_features()),
             "shape of the rows"
         );
-        let k = self.index.n_neighbors(self.params.n_neighbors);
+        let k = self.index.n_neighbors(self.params.n_neighbors());
         self.index.nearest(k, rows, |row, found| {
             scores[row] = self.mean_density(found) / self.density(found);
         });
     }
 
     fn block_rows(&self) -> usize {
-        block_rows(self.params.n_neighbors)
+        block_rows(self.params.n_neighbors())
     }
 
     fn size_bytes(&self) -> usize {
@@ -227,22 +202,23 @@ impl Method for LocalOutlierFactor {
 
     fn fit(
         params: &LocalOutlierFactorValidParams,
-        sample: Sample<'_>,
+        rows: &dyn RowSource,
         context: &Context,
     ) -> Result<Learned<Self>> {
-        Self::learn(&params.0, &[sample.rows], context)
+        let sample = all_rows(rows, Self::NAME)?;
+        Self::learn(params, &[sample.rows], context)
     }
 
-    /// Learns anew from the history's rows and from a uniform draw of the new rows at the same rate: all of them while the
-    /// history is all rows seen. Calibration scores come for all new rows; those that were not drawn are scored as new ones.
+    /// Learns anew from the past rows and from a uniform draw of the new rows at the same rate: all of them while the
+    /// past rows are all rows seen. Calibration scores come for all new rows; those that were not drawn are scored as new ones.
     fn update(
         &self,
-        history: History<'_>,
+        past: PastRows<'_>,
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<Learned<Self>> {
-        let union = Union::new(self.n_features(), &history, &sample)?;
-        let learned = Self::learn(&self.params, &union.parts(), context)?;
+        let union = Union::new(self.n_features(), &past, &sample)?;
+        let learned = Self::learn(self.params.check_ref()?, &union.parts(), context)?;
         union.complete(learned, context)
     }
 

@@ -1,9 +1,10 @@
-//! What every detector is: how it learns, how it scores, and what it learns from.
+//! The traits of all detectors, and what they learn from.
 
 use linfa::ParamGuard;
 use ndarray::ArrayView2;
 
 use super::RowSource;
+use crate::calibration::Policy;
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
 
@@ -12,14 +13,14 @@ use crate::error::{Error, Result, reason};
 pub struct Sample<'a> {
     /// The rows, n x d, all finite: missing values are imputed.
     pub rows: ArrayView2<'a, f64>,
-    /// The same rows with NaN where a value was missing. May be the very same matrix where none was.
+    /// The same rows with NaN where a value was missing. May be the same matrix if none was.
     pub observed: ArrayView2<'a, f64>,
-    /// Whether each row is an anomaly: n labels for a supervised detector, none for any other.
+    /// Whether each row is an anomaly: n labels for a supervised detector, `None` for any other.
     pub labels: Option<&'a [bool]>,
 }
 
 impl<'a> Sample<'a> {
-    /// Rows in which nothing was missing, without labels.
+    /// Unlabelled rows without missing values.
     pub fn complete(rows: ArrayView2<'a, f64>) -> Self {
         Self {
             rows,
@@ -29,24 +30,24 @@ impl<'a> Sample<'a> {
     }
 }
 
-/// What stands for the rows that a detector has learned from before.
+/// A sample of the rows that a detector has learned from before.
 #[derive(Debug, Clone, Copy)]
-pub struct History<'a> {
+pub struct PastRows<'a> {
     /// A uniform sample of all rows seen before, imputed and scaled, all finite.
     pub rows: ArrayView2<'a, f64>,
-    /// Whether each of them is an anomaly: for a supervised detector, none for any other.
+    /// Whether each of them is an anomaly, for a supervised detector; `None` for any other.
     pub labels: Option<&'a [bool]>,
     /// How many rows were seen before.
     pub seen: u64,
-    /// How many of them were normal and how many anomalies, where the sample is a uniform one of each class apart.
+    /// How many of them were normal and how many anomalies, if each class was sampled separately.
     pub seen_by_class: Option<[u64; 2]>,
 }
 
-impl History<'_> {
+impl PastRows<'_> {
     /// No row at all, for tests of detectors that learn exactly and look at none.
     #[cfg(test)]
     pub(super) fn none() -> Self {
-        History {
+        PastRows {
             seen_by_class: None,
             rows: ArrayView2::from_shape((0, 0), &[]).expect("no rows"),
             labels: None,
@@ -54,12 +55,12 @@ impl History<'_> {
         }
     }
 
-    /// How many of the rows seen before each row of the sample stands for, at least 1; 1 without any.
+    /// How many of the rows seen before each row of the sample represents, at least 1; 1 if there are none.
     pub fn weight(&self) -> f64 {
         stands_for(self.seen, self.rows.nrows())
     }
 
-    /// How many rows each normal row and each anomaly of the sample stands for; 1 for a class without any.
+    /// How many rows each normal row and each anomaly of the sample represents; 1 for an empty class.
     pub fn class_weights(&self) -> [f64; 2] {
         let (Some(labels), Some(seen)) = (self.labels, self.seen_by_class) else {
             return [self.weight(); 2];
@@ -76,18 +77,18 @@ fn stands_for(seen: u64, n_rows: usize) -> f64 {
     (seen as f64 / n_rows.max(1) as f64).max(1.0)
 }
 
-/// A detector, and what its learning says of the rows that it learned from.
+/// A fitted detector with scores of its training rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Learned<D> {
     /// The detector.
     pub detector: D,
-    /// Honest scores of the rows it learned from, those of the history before those of the sample: such as each row would get
+    /// Honest scores of the rows it learned from, past rows before those of the sample: such as each row would get
     /// had it not been learned from. `None` where scoring the rows gives that.
     pub calibration_scores: Option<Vec<f64>>,
 }
 
 impl<D> Learned<D> {
-    /// A detector for which a row that it has learned from is a row like any other.
+    /// A detector that scores its training rows without bias.
     pub fn plain(detector: D) -> Self {
         Self {
             detector,
@@ -95,7 +96,7 @@ impl<D> Learned<D> {
         }
     }
 
-    /// The same with the detector in another form.
+    /// Converts the detector.
     pub fn map<E>(self, form: impl FnOnce(D) -> E) -> Learned<E> {
         Learned {
             detector: form(self.detector),
@@ -114,14 +115,14 @@ pub trait Detector: Send + Sync {
     /// `rows` is n x [`n_features`](Self::n_features) in standard layout with finite values; `scores` has length n.
     fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]);
 
-    /// How many rows to score at a time: between two looks at whether anyone still waits, and by one of the threads that share
-    /// a batch. Few where a row takes long, but enough to be scored together.
+    /// How many rows to score at a time: between two checks for cancellation, and as one thread's share of a batch. Few if a
+    /// row takes long, but enough to be scored together.
     fn block_rows(&self) -> usize {
         1024
     }
 
-    /// How many rows of a batch of `n_rows` to score at a time: at most [`block_rows`](Self::block_rows), and where there are
-    /// more than half as many, so many that each thread of the pool gets the same number of blocks.
+    /// How many rows of a batch of `n_rows` to score at a time: at most [`block_rows`](Self::block_rows), and for a batch of
+    /// more than half as many, such that each thread of the pool gets the same number of blocks.
     fn even_block_rows(&self, n_rows: usize) -> usize {
         let most = self.block_rows();
         if n_rows <= most / 2 {
@@ -136,13 +137,13 @@ pub trait Detector: Send + Sync {
     /// The bytes that the detector takes in memory.
     fn size_bytes(&self) -> usize;
 
-    /// Checks a detector that was read from outside; only then may it score.
+    /// Validates a deserialised detector. Must succeed before the detector scores.
     ///
     /// # Errors
-    /// [`reason::DAMAGED_ARTIFACT`](crate::error::reason::DAMAGED_ARTIFACT) when its parts do not fit together.
+    /// [`reason::DAMAGED_ARTIFACT`](crate::error::reason::DAMAGED_ARTIFACT) if its parts are inconsistent.
     fn validate(&self) -> Result<()>;
 
-    /// The z-score of each feature of a row, for the detectors that have them.
+    /// The z-score of each feature of a row, for detectors that have them.
     ///
     /// # Panics
     /// If the row has another number of features.
@@ -150,79 +151,106 @@ pub trait Detector: Send + Sync {
         None
     }
 
-    /// How much each feature contributed to the fit, not negative and 1 in sum, for the detectors that know it.
+    /// How much each feature contributed to the fit, non-negative and summing to 1, for detectors that know it.
     fn feature_importances(&self) -> Option<Vec<f64>> {
         None
     }
 }
 
-/// How the features reach a detector when a request does not say.
+/// How features are scaled for a detector by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DefaultScaling {
     /// As they are.
     None,
-    /// Less the mean, divided by the standard deviation.
+    /// Standardised: minus the mean, divided by the standard deviation.
     Standard,
-    /// As they are, because the detector brings its own scale; another one is refused.
+    /// As they are: the detector scales them itself, and refuses any other scaling.
     Own,
 }
 
-/// A way to learn a detector of one kind.
+/// A detector whose parameters say all that it would learn from rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Given<D> {
+    /// The detector.
+    pub detector: D,
+    /// The name of the parameter that says it.
+    pub parameter: &'static str,
+    /// The names of its features, in its order.
+    pub features: Vec<String>,
+    /// What stands in for a missing value of each of them.
+    pub fill: Vec<f64>,
+}
+
+impl<D> Given<D> {
+    /// The same with the detector in another form.
+    pub fn map<E>(self, form: impl FnOnce(D) -> E) -> Given<E> {
+        Given {
+            detector: form(self.detector),
+            parameter: self.parameter,
+            features: self.features,
+            fill: self.fill,
+        }
+    }
+}
+
+/// How a kind of detector is learned.
 pub trait Method: Detector + Sized {
     /// The parameters.
     type Params: ParamGuard<Error = Error> + Clone;
 
-    /// The name of the detector, as in the field of a request that holds its parameters.
+    /// The name of the detector, which is also the name of the request field with its parameters.
     const NAME: &'static str;
 
     /// Whether it learns from labels.
     const SUPERVISED: bool = false;
 
-    /// How the features reach it when a request does not say.
+    /// How features are scaled for it by default.
     const SCALING: DefaultScaling = DefaultScaling::None;
 
-    /// The seed of its random choices; 0 for one that makes none.
+    /// How its scores become decisions when nothing else is said.
+    fn default_policy() -> Policy {
+        Policy::default()
+    }
+
+    /// How its scores become decisions where its parameters say so, with the name of the parameter that does.
+    fn stated_policy(_params: &Self::Params) -> Option<(&'static str, Policy)> {
+        None
+    }
+
+    /// The detector where its parameters say all that it would learn; `None` where it learns from rows.
+    fn given(_params: &<Self::Params as ParamGuard>::Checked) -> Option<Given<Self>> {
+        None
+    }
+
+    /// The seed of its random choices; 0 if it makes none.
     fn random_state(_params: &Self::Params) -> u64 {
         0
     }
 
-    /// Learns from a sample, in parallel on rayon's current pool; the number of threads changes nothing.
-    ///
-    /// # Errors
-    /// [`reason::UNUSABLE_ROWS`](crate::error::reason::UNUSABLE_ROWS) where nothing can be learned from the rows,
-    /// [`reason::INVALID_PARAMETER`](crate::error::reason::INVALID_PARAMETER) where a parameter does not suit them, and what
-    /// `context` has to say.
-    fn fit(
-        params: &<Self::Params as ParamGuard>::Checked,
-        sample: Sample<'_>,
-        context: &Context,
-    ) -> Result<Learned<Self>>;
-
     /// Whether it can learn from rows that are too many to be held.
     const STREAMS: bool = false;
 
-    /// Learns from rows that are too many to be held what [`fit`](Self::fit) learns from them, to the bit and however they
-    /// are cut; in few passes, in parallel on rayon's current pool.
+    /// Learns from rows, in parallel on rayon's current pool. The number of threads changes nothing, nor whether the rows are
+    /// held, and how they are cut where they are not: those are walked over in few passes.
     ///
     /// # Errors
-    /// As [`fit`](Self::fit), those of the passes, and [`reason::UNUSABLE_ROWS`](crate::error::reason::UNUSABLE_ROWS) from a
-    /// detector that cannot, or would have to hold too many of the rows.
-    fn fit_streamed(
-        _params: &<Self::Params as ParamGuard>::Checked,
-        _source: &dyn RowSource,
-        _context: &Context,
-    ) -> Result<Learned<Self>> {
-        Err(cannot_stream(Self::NAME))
-    }
+    /// [`reason::UNUSABLE_ROWS`](crate::error::reason::UNUSABLE_ROWS) where nothing can be learned from the rows, and from a
+    /// detector that has to hold more of them than it can; [`reason::INVALID_PARAMETER`](crate::error::reason::INVALID_PARAMETER)
+    /// where a parameter does not suit them; those of the passes, and what `context` has to say.
+    fn fit(
+        params: &<Self::Params as ParamGuard>::Checked,
+        rows: &dyn RowSource,
+        context: &Context,
+    ) -> Result<Learned<Self>>;
 
-    /// A detector that has learned from the sample, too. The cost does not grow with the number of rows seen before.
+    /// The detector after it has also learned from the sample. The cost does not grow with the number of rows seen before.
     ///
     /// # Errors
-    /// [`reason::UPDATE_REFUSED`](crate::error::reason::UPDATE_REFUSED) when the detector does not learn; otherwise as
+    /// [`reason::UPDATE_REFUSED`](crate::error::reason::UPDATE_REFUSED) if the detector does not learn; otherwise as
     /// [`fit`](Self::fit).
     fn update(
         &self,
-        history: History<'_>,
+        past: PastRows<'_>,
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<Learned<Self>>;
@@ -231,7 +259,7 @@ pub trait Method: Detector + Sized {
     fn params(&self) -> &Self::Params;
 }
 
-/// What a detector says that has to hold all rows that it learns from.
+/// The error of a detector that needs all its training rows in memory.
 pub(super) fn cannot_stream(name: &str) -> Error {
     let message = format!(
         "{name} learns from rows only that can all be held in memory, and these are too many; learn from a sample of them with \
@@ -240,7 +268,7 @@ pub(super) fn cannot_stream(name: &str) -> Error {
     Error::new(reason::UNUSABLE_ROWS, message)
 }
 
-/// Makes checked parameters fit as linfa's do: without history, and with a context that never ends.
+/// Makes checked parameters fit as linfa's do: without past rows, and with a context that never ends.
 macro_rules! linfa_fit {
     ($params:ty => $fitted:ty) => {
         impl<D, T>
@@ -258,7 +286,7 @@ macro_rules! linfa_fit {
                 let sample = $crate::detector::Sample::complete(dataset.records.view());
                 let learned = <$fitted as $crate::detector::Method>::fit(
                     self,
-                    sample,
+                    &sample,
                     &$crate::context::Context::new(),
                 )?;
                 Ok(learned.detector)
@@ -292,7 +320,7 @@ macro_rules! linfa_fit {
                 };
                 let learned = <$fitted as $crate::detector::Method>::fit(
                     self,
-                    sample,
+                    &sample,
                     &$crate::context::Context::new(),
                 )?;
                 Ok(learned.detector)

@@ -1,15 +1,17 @@
 //! The algorithms: pure mathematics on matrices of finite doubles, without I/O.
 //!
-//! Each follows linfa's conventions: `XParams` is checked into `XValidParams`, which fits an `X`. The fitted types are
-//! serialisable and validate every index they hold before they are used, so that a hostile artifact cannot make them panic.
+//! Each follows linfa's conventions: `XParams`, set as in `KnnParams::new().with_n_neighbors(7)`, is checked into
+//! `XValidParams`, which fits an `X`. The fitted types are serialisable and validate every index they hold before they are used,
+//! so that a hostile artifact cannot make them panic.
 //!
-//! Columns have names only above this room: an error about a column carries a [`ColumnError`](crate::statistics::ColumnError)
-//! as its cause.
+//! Detectors know columns by index, not by name: an error about a column carries a
+//! [`ColumnError`](crate::statistics::ColumnError) as its cause, for callers that know the name.
 
 use linfa::ParamGuard;
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
+use crate::calibration::Policy;
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
 
@@ -29,10 +31,12 @@ pub mod logistic_regression;
 mod method;
 mod neighbors;
 pub mod one_class_svm;
+mod params;
 pub mod pca;
 mod random;
 pub mod random_forest;
 mod row_order;
+mod simd;
 mod source;
 pub mod z_score;
 
@@ -46,7 +50,7 @@ pub use knn::{Knn, KnnMethod, KnnParams};
 pub use lesinn::{Lesinn, LesinnMetric, LesinnParams};
 pub use local_outlier_factor::{LocalOutlierFactor, LocalOutlierFactorParams};
 pub use logistic_regression::{LogisticRegression, LogisticRegressionParams};
-pub use method::{DefaultScaling, Detector, History, Learned, Method, Sample};
+pub use method::{DefaultScaling, Detector, Given, Learned, Method, PastRows, Sample};
 pub use one_class_svm::{OneClassSvm, OneClassSvmParams};
 pub use pca::{Pca, PcaParams};
 pub use random_forest::{RandomForest, RandomForestParams};
@@ -55,7 +59,7 @@ pub use z_score::{Baseline, ZScore, ZScoreParams};
 
 macro_rules! detectors {
     ($($(#[$doc:meta])* $variant:ident,)*) => {
-        /// A detector and its parameters, as asked for; unchecked.
+        /// A detector with its parameters, unchecked.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum DetectorParams {
@@ -70,12 +74,12 @@ macro_rules! detectors {
         }
 
         impl DetectorParams {
-            /// Every detector there is, each with its default parameters.
+            /// Every detector, each with its default parameters.
             pub fn defaults() -> Vec<Self> {
                 vec![$(Self::$variant(<$variant as Method>::Params::default()),)*]
             }
 
-            /// The name of the detector, as in the field of a request that holds its parameters.
+            /// The name of the detector, which is also the name of the request field with its parameters.
             pub fn name(&self) -> &'static str {
                 match self { $(Self::$variant(_) => $variant::NAME,)* }
             }
@@ -85,12 +89,34 @@ macro_rules! detectors {
                 match self { $(Self::$variant(_) => $variant::SUPERVISED,)* }
             }
 
-            /// How the features reach the detector when a request does not say.
+            /// How features are scaled for the detector by default.
             pub fn default_scaling(&self) -> DefaultScaling {
                 match self { $(Self::$variant(_) => $variant::SCALING,)* }
             }
 
-            /// The seed of the detector's random choices; 0 for one that makes none.
+            /// How scores become decisions when nothing else is said.
+            pub fn default_policy(&self) -> Policy {
+                match self { $(Self::$variant(_) => $variant::default_policy(),)* }
+            }
+
+            /// How scores become decisions where the parameters say so, with the name of the parameter that does.
+            pub fn stated_policy(&self) -> Option<(&'static str, Policy)> {
+                match self { $(Self::$variant(params) => $variant::stated_policy(params),)* }
+            }
+
+            /// The detector where its parameters say all that it would learn; `None` where it learns from rows.
+            ///
+            /// # Errors
+            /// As [`check`](Self::check).
+            pub fn given(&self) -> Result<Option<Given<FittedDetector>>> {
+                self.check()?;
+                Ok(match self {
+                    $(Self::$variant(params) => <$variant as Method>::given(params.check_ref()?)
+                        .map(|given| given.map(FittedDetector::$variant)),)*
+                })
+            }
+
+            /// The seed of the detector's random choices; 0 if it makes none.
             pub fn random_state(&self) -> u64 {
                 match self { $(Self::$variant(params) => $variant::random_state(params),)* }
             }
@@ -104,74 +130,55 @@ macro_rules! detectors {
                 checked.map_err(|error| error.within(self.name()))
             }
 
-            /// Fits the detector on the sample. A z-score detector whose baselines are given learns from no rows:
-            /// [`ZScore::from_baselines`] makes it.
+            /// Fits the detector on rows. One that is [`given`](Self::given) learns from none.
             ///
             /// # Errors
             /// As [`check`](Self::check) and [`Method::fit`].
-            pub fn fit(&self, sample: Sample<'_>, context: &Context) -> Result<Learned<FittedDetector>> {
+            pub fn fit(&self, rows: &dyn RowSource, context: &Context) -> Result<Learned<FittedDetector>> {
                 let learned = match self {
                     $(Self::$variant(params) => params
                         .check_ref()
-                        .and_then(|params| <$variant as Method>::fit(params, sample, context))
+                        .and_then(|params| <$variant as Method>::fit(params, rows, context))
                         .map(|learned| learned.map(FittedDetector::$variant)),)*
                 };
                 learned.map_err(|error| error.within(self.name()))
             }
 
-            /// Whether it can learn from rows that are too many to be held.
+            /// Whether it can learn from more rows than fit in memory.
             pub fn can_stream(&self) -> bool {
                 match self { $(Self::$variant(_) => $variant::STREAMS,)* }
             }
 
-            /// The error of rows that are too many to be held, for a detector that needs all of them at once.
+            /// The error for more rows than fit in memory, from a detector that needs them all at once.
             pub fn cannot_stream(&self) -> Error {
                 method::cannot_stream(self.name())
-            }
-
-            /// Fits the detector on rows that are too many to be held. See [`fit`](Self::fit).
-            ///
-            /// # Errors
-            /// As [`check`](Self::check) and [`Method::fit_streamed`].
-            pub fn fit_streamed(
-                &self,
-                source: &dyn RowSource,
-                context: &Context,
-            ) -> Result<Learned<FittedDetector>> {
-                let learned = match self {
-                    $(Self::$variant(params) => params
-                        .check_ref()
-                        .and_then(|params| <$variant as Method>::fit_streamed(params, source, context))
-                        .map(|learned| learned.map(FittedDetector::$variant)),)*
-                };
-                learned.map_err(|error| error.within(self.name()))
             }
         }
 
         impl FittedDetector {
-            /// The parameters that the detector was fitted with. What was left out at training holds its default, except
-            /// [`ZScoreParams::multiplier`], whose absence says that the threshold came from elsewhere.
+            /// The parameters that the detector was fitted with. [`ZScoreParams::multiplier`] is `None` if the threshold came
+            /// from elsewhere.
             pub fn params(&self) -> DetectorParams {
                 match self { $(Self::$variant(fitted) => DetectorParams::$variant(Method::params(fitted).clone()),)* }
             }
 
-            /// A detector that has learned from the sample, too.
+            /// The detector after it has also learned from the sample.
             ///
             /// # Errors
             /// As [`Method::update`].
             pub fn update(
                 &self,
-                history: History<'_>,
+                past: PastRows<'_>,
                 sample: Sample<'_>,
                 context: &Context,
             ) -> Result<Learned<Self>> {
                 match self {
-                    $(Self::$variant(fitted) => Method::update(fitted, history, sample, context)
+                    $(Self::$variant(fitted) => Method::update(fitted, past, sample, context)
                         .map(|learned| learned.map(Self::$variant)),)*
                 }
             }
 
-            /// The detector behind its common face.
+            /// The detector as a trait object.
             pub fn as_detector(&self) -> &dyn Detector {
                 match self { $(Self::$variant(fitted) => fitted,)* }
             }
@@ -180,7 +187,7 @@ macro_rules! detectors {
 }
 
 detectors! {
-    /// The ensemble for those who do not want to choose.
+    /// An ensemble with nothing to tune.
     Auto,
     /// Empirical cumulative distribution.
     Ecod,
@@ -220,10 +227,10 @@ impl FittedDetector {
         self.params().name()
     }
 
-    /// Checks a detector that was read from outside; only then may it score.
+    /// Validates a deserialised detector. Must succeed before the detector scores.
     ///
     /// # Errors
-    /// [`reason::DAMAGED_ARTIFACT`] when its parts do not fit together.
+    /// [`reason::DAMAGED_ARTIFACT`] if its parts are inconsistent.
     pub fn validate(&self) -> Result<()> {
         self.params().check().map_err(|error| {
             Error::new(reason::DAMAGED_ARTIFACT, "the parameters are out of range").because(error)
@@ -240,17 +247,17 @@ impl FittedDetector {
     }
 }
 
-/// The largest z-score in absolute value; all beyond it count as it, so that no distance overflows.
+/// Z-scores are clamped to this absolute value, so that no distance overflows.
 const MAX_Z: f64 = 1e100;
 
-/// How many standard deviations `x` lies above the mean, at most [`MAX_Z`] either way. All arguments are finite. The mean
-/// comes as a sum of two doubles, so that rounding it does not show where its offset is far larger than the deviation.
+/// How many standard deviations `x` lies above the mean, clamped to [`MAX_Z`] either way. All arguments are finite. The mean is
+/// a sum of two doubles, so that its rounding error stays small even against a deviation far smaller than the mean.
 fn z_score(x: f64, (mean, mean_low): (f64, f64), std: f64) -> f64 {
     (((x - mean) - mean_low) / std).clamp(-MAX_Z, MAX_Z)
 }
 
-/// The scale of a column: its standard deviation, or where that is 0 or too small to be inverted, 1e-12 times the larger
-/// of 1 and the mean in absolute value. Against this floor any deviation from a constant is very anomalous, yet finite.
+/// The scale of a column: its standard deviation, or if that is 0 or too small to invert, 1e-12 max(1, |mean|). On that scale
+/// any deviation from a constant is huge, yet finite.
 fn scale(std: f64, mean: f64) -> f64 {
     if is_constant(std) {
         1e-12 * mean.abs().max(1.0)
@@ -259,7 +266,7 @@ fn scale(std: f64, mean: f64) -> f64 {
     }
 }
 
-/// Whether a column with this standard deviation counts as constant: its variance is not a normal double.
+/// Whether a column with this standard deviation counts as constant: its variance is zero or subnormal.
 fn is_constant(std: f64) -> bool {
     std * std < f64::MIN_POSITIVE
 }

@@ -2,33 +2,32 @@
 //! component's eigenvalue (Shyu, Chen, Sarinnapakorn, Chang: "A novel anomaly detection scheme based on principal component
 //! classifier", 2003, section 3).
 //!
-//! The components are the eigenvectors of the sample covariance of the rows as they come. One whose eigenvalue is at most
-//! 1e-12 of the largest is rounding error and is dropped, so that columns that depend on each other, constant columns, and
-//! fewer rows than columns can be learned. With all components kept the score is the squared Mahalanobis distance within
-//! the space that the rows span. A row may lie 1e100 standard deviations of the first component from the mean at most in each
-//! column; what lies beyond counts as that, so that everything stays finite.
+//! The components are the eigenvectors of the sample covariance. One whose eigenvalue is at most 1e-12 of the largest is
+//! rounding error and is dropped, so collinear columns, constant columns, and fewer rows than columns can be learned. With all
+//! components kept, the score is the squared Mahalanobis distance within the span of the rows. Deviations from the mean are
+//! clamped to 1e100 standard deviations of the first component in each column, so that everything stays finite.
 
 mod eigen;
 
 use linfa::ParamGuard;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
-use ref_cast::{RefCastCustom, ref_cast_custom};
 use serde::{Deserialize, Serialize};
 
 use super::lanes::{RowKernel, score_rows};
 use super::method::linfa_fit;
+use super::params::params;
 use super::row_order::content_order;
 use super::source::pass;
 use super::{
-    DefaultScaling, Detector, History, Learned, Method, RowSource, Sample, check_n_features,
+    DefaultScaling, Detector, Learned, Method, PastRows, RowSource, Sample, check_n_features,
 };
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
 use crate::statistics::moments::{Moments, MomentsStream};
 use crate::statistics::reblock::{Reblock, long_block_rows};
 
-/// The most features: time and memory grow with the cube and the square of their number.
+/// The maximum number of features: time grows with its cube, memory with its square.
 pub const MAX_FEATURES: usize = 2048;
 
 /// A component whose eigenvalue is at most this share of the largest is dropped.
@@ -40,36 +39,24 @@ const MAX_DEVIATION: f64 = 1e100;
 /// How many rows are projected at once: enough independent sums to keep the floating-point units busy.
 const LANES: usize = 8;
 
-/// How many rows are brought into order at a time.
+/// How many rows are sorted at a time.
 const GATHERED_ROWS: usize = 1 << 14;
 
-/// The parameters of [`Pca`].
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct PcaParams {
-    /// How many components to keep, those of the largest eigenvalues: 1 to the number of features. `None` keeps all.
-    pub n_components: Option<usize>,
+params! {
+    /// The parameters of [`Pca`].
+    PcaParams => PcaValidParams {
+        /// How many components to keep, those of the largest eigenvalues: 1 to the number of features. `None` keeps all.
+        n_components, with_n_components: Option<usize> = None,
+    }
 }
 
-/// Checked [`PcaParams`].
-#[derive(Debug, Clone, PartialEq, RefCastCustom)]
-#[repr(transparent)]
-pub struct PcaValidParams(PcaParams);
-
-impl ParamGuard for PcaParams {
-    type Checked = PcaValidParams;
-    type Error = Error;
-
-    fn check_ref(&self) -> Result<&Self::Checked> {
+impl PcaValidParams {
+    fn check_values(&self) -> Result<()> {
         if self.n_components == Some(0) {
             let message = "n_components is 0; it must be from 1 to the number of features";
             return Err(invalid(message));
         }
-        Ok(PcaValidParams::trust(self))
-    }
-
-    fn check(self) -> Result<Self::Checked> {
-        self.check_ref()?;
-        Ok(PcaValidParams(self))
+        Ok(())
     }
 }
 
@@ -78,21 +65,13 @@ fn invalid(message: impl Into<String>) -> Error {
 }
 
 impl PcaValidParams {
-    #[ref_cast_custom]
-    fn trust(params: &PcaParams) -> &Self;
-
     /// Fits on `sample.rows`.
     ///
     /// # Errors
     /// [`reason::INVALID_PARAMETER`] for more components than there are features; [`reason::UNUSABLE_ROWS`] for more than
     /// [`MAX_FEATURES`] columns, for fewer than two rows, for rows that are all equal, and, as a
     /// [`ColumnError`](crate::statistics::ColumnError), for a column whose variance is not finite; what `context` has to say.
-    pub fn fit_rows(&self, sample: Sample<'_>, context: &Context) -> Result<Pca> {
-        self.fit_source(&sample, context)
-    }
-
-    /// Fits in one pass.
-    fn fit_source(&self, source: &dyn RowSource, context: &Context) -> Result<Pca> {
+    pub fn fit_rows(&self, source: &dyn RowSource, context: &Context) -> Result<Pca> {
         let d = source.n_features();
         if d > MAX_FEATURES {
             let message = format!(
@@ -100,7 +79,7 @@ impl PcaValidParams {
             );
             return Err(Error::new(reason::UNUSABLE_ROWS, message));
         }
-        if let Some(n_components) = self.0.n_components
+        if let Some(n_components) = self.n_components
             && n_components > d
         {
             let message =
@@ -113,8 +92,8 @@ impl PcaValidParams {
 
 linfa_fit!(PcaValidParams => Pca);
 
-/// The moments of rows, n x d, in one pass. The rows of a long block are taken in an order that depends on their values alone,
-/// so that the order of fewer rows than that has no influence.
+/// The moments of rows, n x d, in one pass. The rows of a long block are summed in an order that depends only on their values,
+/// so that row order has no influence within a block.
 fn moments(source: &dyn RowSource, context: &Context) -> Result<Moments> {
     let d = source.n_features();
     let mut moments = MomentsStream::new(d);
@@ -155,7 +134,7 @@ pub struct Pca {
     /// The eigenvalues of the kept components, in descending order.
     #[serde(with = "crate::le_bytes")]
     eigenvalues: Vec<f64>,
-    /// The kept components, one after the other: each eigenvector times the root of the largest eigenvalue over its own.
+    /// The kept components, concatenated: each eigenvector times the root of the largest eigenvalue over its own.
     #[serde(with = "crate::le_bytes")]
     weights: Vec<f64>,
 }
@@ -166,7 +145,6 @@ impl Pca {
             let message = format!("there are {} rows; at least 2 are needed", moments.n());
             return Err(Error::new(reason::UNUSABLE_ROWS, message));
         }
-        let PcaValidParams(params) = params;
         let d = moments.n_features();
         let largest = (0..d).fold(0.0, |largest: f64, i| largest.max(moments.comoment(i, i)));
         let n = (moments.n() - 1) as f64;
@@ -194,7 +172,7 @@ impl Pca {
             .map(|value| value * (largest / n))
             .collect();
         Ok(Self {
-            params: params.clone(),
+            params: params.clone().into(),
             moments,
             eigenvalues,
             weights,
@@ -213,8 +191,8 @@ impl Pca {
 }
 
 impl RowKernel for Pca {
-    /// The scores of `N` rows, given d of scratch space. Each lane does the same operations in the same order for any `N`,
-    /// so that the score of a row does not depend on its neighbours.
+    /// Scores `N` rows, with d values of scratch space. Each lane does the same operations in the same order for any `N`, so
+    /// that the score of a row does not depend on its neighbours.
     fn score<const N: usize>(&self, rows: &[f64], deviations: &mut [[f64; N]], scores: &mut [f64]) {
         let d = deviations.len();
         let unit = self.eigenvalues[0].sqrt();
@@ -238,7 +216,7 @@ impl RowKernel for Pca {
             }
         }
         for (score, sum) in scores.iter_mut().zip(sums) {
-            // the smaller of the two also where a hostile model made it NaN
+            // the smaller of the two even if a hostile model makes it NaN
             *score = sum.min(f64::MAX);
         }
     }
@@ -272,7 +250,7 @@ impl Detector for Pca {
         let kept = self.eigenvalues.len();
         let fits = self.params.check_ref().is_ok()
             && self.moments.n() >= 2
-            && (1..=self.params.n_components.unwrap_or(d).min(d)).contains(&kept)
+            && (1..=self.params.n_components().unwrap_or(d).min(d)).contains(&kept)
             && Some(self.weights.len()) == kept.checked_mul(d)
             && self.eigenvalues.iter().all(|x| x.is_finite() && *x > 0.0)
             && self.eigenvalues.is_sorted_by(|a, b| a >= b)
@@ -294,27 +272,19 @@ impl Method for Pca {
 
     const SCALING: DefaultScaling = DefaultScaling::Standard;
 
+    /// In one pass.
     fn fit(
         params: &PcaValidParams,
-        sample: Sample<'_>,
+        rows: &dyn RowSource,
         context: &Context,
     ) -> Result<Learned<Self>> {
-        params.fit_rows(sample, context).map(Learned::plain)
+        params.fit_rows(rows, context).map(Learned::plain)
     }
 
-    /// In one pass.
-    fn fit_streamed(
-        params: &PcaValidParams,
-        source: &dyn RowSource,
-        context: &Context,
-    ) -> Result<Learned<Self>> {
-        params.fit_source(source, context).map(Learned::plain)
-    }
-
-    /// The moments are merged exactly, and equal those of a fit on the union.
+    /// Merges the moments exactly: they equal those of a fit on the union.
     fn update(
         &self,
-        _: History<'_>,
+        _: PastRows<'_>,
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<Learned<Self>> {

@@ -1,4 +1,4 @@
-//! An order of rows that depends on their values alone, so that sums taken in it do not depend on the order they came in.
+//! An order of rows that depends only on their values, so that sums in it do not depend on the original order.
 
 use ndarray::{ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
@@ -6,21 +6,21 @@ use rayon::prelude::*;
 use crate::context::Context;
 use crate::error::{Error, Result};
 
-/// How many values are hashed between two looks at the context.
+/// How many values are hashed between two checks of the context.
 const BLOCK_VALUES: usize = 1 << 16;
 
-/// About how many rows share a bucket, which is sorted by itself.
+/// About how many rows share a bucket. Each bucket is sorted separately.
 const BUCKET_ROWS: usize = 16;
 
-/// The most bits of a hash that number the buckets.
+/// The maximum number of hash bits that select a bucket.
 const MAX_BITS: u32 = 14;
 
-/// The indices of the rows, ordered by a hash of their values: first those that are not in the group, then those that are.
+/// The indices of the rows, ordered by a hash of their values: first those outside the group, then those in it.
 ///
-/// Rows that have the same hash are the same in all likelihood; where they are not, a sum over them may be rounded otherwise.
+/// Rows with the same hash are almost certainly equal; if not, a sum over them may round differently.
 ///
 /// # Errors
-/// What `context` has to say.
+/// That of a cancelled `context`.
 pub(super) fn content_order(
     rows: ArrayView2<'_, f64>,
     is_in_group: impl Fn(usize) -> bool,

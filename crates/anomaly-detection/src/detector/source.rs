@@ -1,12 +1,13 @@
-//! Rows that a detector learns from in passes, because they are too many to be held.
+//! The rows that a detector learns from: all at once where they are held, else in passes over them.
 
 use ndarray::{ArrayView2, Axis};
 
 use super::Sample;
+use super::method::cannot_stream;
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
 
-/// Rows that follow one another, any number of them.
+/// A block of consecutive rows, of any size.
 #[derive(Debug, Clone, Copy)]
 pub struct Block<'a> {
     /// The rows, all finite: missing values are imputed.
@@ -15,12 +16,13 @@ pub struct Block<'a> {
     pub observed: ArrayView2<'a, f64>,
 }
 
-/// What takes blocks of rows.
+/// A callback that takes blocks of rows.
 pub type EachBlock<'a> = dyn FnMut(Block<'_>) -> Result<()> + 'a;
 
-/// Rows that can be walked over again and again, imputed and scaled as in a [`Sample`], without labels.
+/// Rows that can be walked over again and again, imputed and scaled as in a [`Sample`]. Those that are held are a sample, and
+/// only these have labels.
 ///
-/// What is learned does not depend on how they are cut into blocks.
+/// What a detector learns does not depend on how they are cut into blocks.
 pub trait RowSource: Sync {
     /// How many rows there are.
     fn n_rows(&self) -> usize;
@@ -28,11 +30,16 @@ pub trait RowSource: Sync {
     /// How many columns they have.
     fn n_features(&self) -> usize;
 
-    /// One pass: calls `each` with all rows, block after block in their order. Each pass gives the same rows.
+    /// One pass: calls `each` with all rows in order, block by block. Each pass gives the same rows.
     ///
     /// # Errors
-    /// Those of `each`, what `context` has to say, and what keeps the rows from being read.
+    /// Those of `each`, of a cancelled `context`, and of reading the rows.
     fn visit(&self, context: &Context, each: &mut EachBlock<'_>) -> Result<()>;
+
+    /// All rows at once, where they are held.
+    fn held(&self) -> Option<Sample<'_>> {
+        None
+    }
 }
 
 impl RowSource for Sample<'_> {
@@ -50,13 +57,29 @@ impl RowSource for Sample<'_> {
             observed: self.observed,
         })
     }
+
+    fn held(&self) -> Option<Sample<'_>> {
+        Some(Sample {
+            rows: self.rows.view(),
+            observed: self.observed.view(),
+            labels: self.labels,
+        })
+    }
 }
 
-/// One pass over a source that is held to its word: `each` gets the number of the first row of a block, too.
+/// All rows of a source, for a detector of this name that needs them at once.
 ///
 /// # Errors
-/// Those of the pass; [`reason::UNUSABLE_ROWS`] where there are more or fewer rows than there should be, and
-/// [`reason::INTERNAL`] where a block has another shape.
+/// [`reason::UNUSABLE_ROWS`] where they are not held.
+pub(super) fn all_rows<'a>(source: &'a dyn RowSource, name: &str) -> Result<Sample<'a>> {
+    source.held().ok_or_else(|| cannot_stream(name))
+}
+
+/// One pass over a source, whose blocks are checked. `each` also gets the index of a block's first row.
+///
+/// # Errors
+/// Those of the pass; [`reason::UNUSABLE_ROWS`] if there are more or fewer rows than announced, and [`reason::INTERNAL`] if a
+/// block has the wrong shape.
 pub(super) fn pass(
     source: &dyn RowSource,
     context: &Context,
@@ -85,13 +108,13 @@ pub(super) fn pass(
     context.check()
 }
 
-/// That two passes did not give the same rows.
+/// The error if two passes did not give the same rows.
 pub(super) fn changed() -> Error {
     let message = "the rows changed while they were read; train again";
     Error::new(reason::UNUSABLE_ROWS, message)
 }
 
-/// All rows, or those that were chosen of them; both by the number that a row has among all.
+/// All rows, or some chosen ones; both are addressed by a row's index among all.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Rows<'a> {
     All(ArrayView2<'a, f64>),
@@ -105,7 +128,7 @@ impl<'a> From<ArrayView2<'a, f64>> for Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// The same for a shorter time.
+    /// Reborrows the rows.
     pub(super) fn view(&self) -> Rows<'_> {
         match self {
             Self::All(rows) => Rows::All(rows.view()),
@@ -128,10 +151,10 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// One of the rows.
+    /// A row by its index.
     ///
     /// # Panics
-    /// If there is no such row, or it was not chosen.
+    /// If there is no such row or it was not chosen.
     pub(super) fn row(&self, index: usize) -> ndarray::ArrayView1<'a, f64> {
         match *self {
             Self::All(rows) => rows.index_axis_move(Axis(0), index),
@@ -146,6 +169,40 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// The rows of a source that a detector looks at.
+#[derive(Debug)]
+pub(super) enum LookedAt<'a> {
+    /// All, which are held.
+    All(ArrayView2<'a, f64>),
+    /// Those that it has chosen of rows that are not.
+    Chosen(ChosenRows),
+}
+
+impl<'a> LookedAt<'a> {
+    /// All rows of a source where they are held, else those with the numbers that `choose` gives, gathered in one pass.
+    ///
+    /// # Errors
+    /// Those of `choose`, and as [`ChosenRows::gather`].
+    pub(super) fn of(
+        source: &'a dyn RowSource,
+        choose: impl FnOnce() -> Result<Vec<usize>>,
+        context: &Context,
+    ) -> Result<Self> {
+        Ok(match source.held() {
+            Some(sample) => Self::All(sample.rows),
+            None => Self::Chosen(ChosenRows::gather(source, choose()?, context)?),
+        })
+    }
+
+    /// These rows.
+    pub(super) fn rows(&self) -> Rows<'_> {
+        match self {
+            Self::All(rows) => Rows::All(rows.view()),
+            Self::Chosen(chosen) => Rows::Chosen(chosen),
+        }
+    }
+}
+
 /// The most bytes that chosen rows may take.
 const MAX_CHOSEN_BYTES: u64 = 256 << 20;
 
@@ -154,7 +211,7 @@ const MAX_CHOSEN_BYTES: u64 = 256 << 20;
 pub(super) struct ChosenRows {
     n_rows: usize,
     n_features: usize,
-    /// Their numbers among all rows, ascending and different.
+    /// Their indices among all rows, strictly ascending.
     indices: Vec<usize>,
     values: Vec<f64>,
 }
@@ -170,7 +227,7 @@ impl ChosenRows {
         }
     }
 
-    /// Fails where so many rows would take more than 256 MiB. To be called before any of it is taken.
+    /// Fails if this many rows would take more than 256 MiB. To be called before allocating.
     ///
     /// # Errors
     /// [`reason::UNUSABLE_ROWS`].
@@ -189,7 +246,7 @@ impl ChosenRows {
         Err(Error::new(reason::UNUSABLE_ROWS, message))
     }
 
-    /// Gathers rows by their numbers, in one pass.
+    /// Gathers rows by their indices, in one pass.
     ///
     /// # Errors
     /// As [`check_size`](Self::check_size) and [`pass`].

@@ -1,36 +1,37 @@
 //! Z-score: the score of a row is the largest absolute z-score of its features.
 //!
-//! Mean and standard deviation (n - 1 in the denominator) of each feature are learned from the values that are present in
-//! it, or given as baselines. A constant feature has the scale 1e-12 max(1, |mean|), and a z-score counts as 1e100 at most
-//! in absolute value.
+//! Mean and standard deviation (n - 1 in the denominator) of each feature are learned from its observed values, or given as
+//! baselines. A constant feature has the scale 1e-12 max(1, |mean|), and z-scores are clamped to 1e100 in absolute value.
 
 use std::collections::HashSet;
 
 use linfa::ParamGuard;
 use ndarray::ArrayView2;
-use ref_cast::{RefCastCustom, ref_cast_custom};
 use serde::{Deserialize, Serialize};
 
 use super::method::linfa_fit;
+use super::params::params;
 use super::source::pass;
 use super::{
-    Detector, History, Learned, Method, RowSource, Sample, check_n_features, scale, z_score,
+    Detector, Given, Learned, Method, PastRows, RowSource, Sample, check_n_features, scale, z_score,
 };
+use crate::calibration::Policy;
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
 use crate::statistics::ColumnError;
 use crate::statistics::moments::{FeatureMoments, FeatureMomentsStream};
 
-/// The multiplier, which is the threshold, when neither one nor a contamination is given.
+/// The default multiplier, which is the threshold, if no contamination is given either.
 pub const DEFAULT_MULTIPLIER: f64 = 3.0;
 
-/// The parameters of [`ZScore`].
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct ZScoreParams {
-    /// The score above which a row is an anomaly: finite, greater than 0. `None` when the threshold comes from elsewhere.
-    pub multiplier: Option<f64>,
-    /// Given statistics of each feature, in the order of the features; empty for ones that are learned.
-    pub baselines: Vec<Baseline>,
+params! {
+    /// The parameters of [`ZScore`].
+    ZScoreParams => ZScoreValidParams {
+        /// The score above which a row is an anomaly: finite, greater than 0. `None` if the threshold comes from elsewhere.
+        multiplier, with_multiplier: Option<f64> = None,
+        /// Given statistics of each feature, in feature order; empty to learn them.
+        baselines, with_baselines: Vec<Baseline> as [Baseline] = Vec::new(),
+    }
 }
 
 /// The given mean and standard deviation of one feature.
@@ -44,16 +45,8 @@ pub struct Baseline {
     pub std: f64,
 }
 
-/// Checked [`ZScoreParams`].
-#[derive(Debug, Clone, PartialEq, RefCastCustom)]
-#[repr(transparent)]
-pub struct ZScoreValidParams(ZScoreParams);
-
-impl ParamGuard for ZScoreParams {
-    type Checked = ZScoreValidParams;
-    type Error = Error;
-
-    fn check_ref(&self) -> Result<&Self::Checked> {
+impl ZScoreValidParams {
+    fn check_values(&self) -> Result<()> {
         if let Some(multiplier) = self.multiplier
             && !is_positive(multiplier)
         {
@@ -71,12 +64,7 @@ impl ParamGuard for ZScoreParams {
                 return Err(invalid(&format!("baselines[{i}].feature"), message));
             }
         }
-        Ok(ZScoreValidParams::trust(self))
-    }
-
-    fn check(self) -> Result<Self::Checked> {
-        self.check_ref()?;
-        Ok(ZScoreValidParams(self))
+        Ok(())
     }
 }
 
@@ -101,22 +89,13 @@ impl Baseline {
 }
 
 impl ZScoreValidParams {
-    #[ref_cast_custom]
-    fn trust(params: &ZScoreParams) -> &Self;
-
-    /// Fits on the values of `sample.observed` that are present.
+    /// Fits on the values that are present, in one pass.
     ///
     /// # Errors
     /// [`reason::INVALID_PARAMETER`] when baselines are given; [`reason::UNUSABLE_ROWS`] for fewer than two rows, and, as a
     /// [`ColumnError`], for a column without values or whose variance is not finite; what `context` has to say.
-    pub fn fit_rows(&self, sample: Sample<'_>, context: &Context) -> Result<ZScore> {
-        self.fit_source(&sample, context)
-    }
-
-    /// Fits in one pass.
-    fn fit_source(&self, source: &dyn RowSource, context: &Context) -> Result<ZScore> {
-        let Self(params) = self;
-        if !params.baselines.is_empty() {
+    pub fn fit_rows(&self, source: &dyn RowSource, context: &Context) -> Result<ZScore> {
+        if !self.baselines.is_empty() {
             let message = "baselines are given, so that nothing is learned; leave out either them or the records";
             return Err(invalid("baselines", message));
         }
@@ -134,7 +113,7 @@ impl ZScoreValidParams {
             return Err(ColumnError::no_values(column).into());
         }
         context.check()?;
-        Ok(ZScore::learned(params.clone(), moments))
+        Ok(ZScore::learned(self.clone().into(), moments))
     }
 }
 
@@ -144,11 +123,11 @@ linfa_fit!(ZScoreValidParams => ZScore);
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ZScore {
     params: ZScoreParams,
-    /// What was learned; `None` when baselines were given.
+    /// The learned moments; `None` if baselines were given.
     moments: Option<FeatureMoments>,
     #[serde(with = "crate::le_bytes")]
     mean: Vec<f64>,
-    /// What rounding took from each mean.
+    /// The rounding error of each mean.
     #[serde(with = "crate::le_bytes")]
     mean_low: Vec<f64>,
     #[serde(with = "crate::le_bytes")]
@@ -156,22 +135,16 @@ pub struct ZScore {
 }
 
 impl ZScore {
-    /// The detector whose baselines are given. Its features are those of the baselines, in their order.
+    /// A detector with given baselines. Its features are those of the baselines, in their order.
     ///
-    /// # Errors
-    /// [`reason::INVALID_PARAMETER`] when there are no baselines.
-    pub fn from_baselines(params: &ZScoreValidParams) -> Result<Self> {
-        let ZScoreValidParams(params) = params;
-        if params.baselines.is_empty() {
-            let message = "there are neither baselines nor records; give one of them";
-            return Err(invalid("baselines", message));
-        }
-        Ok(Self {
+    /// `None` where there are no baselines.
+    pub fn from_baselines(params: &ZScoreValidParams) -> Option<Self> {
+        (!params.baselines.is_empty()).then(|| Self {
             moments: None,
             mean: params.baselines.iter().map(|b| b.mean).collect(),
             mean_low: vec![0.0; params.baselines.len()],
             std: params.baselines.iter().map(|b| b.std).collect(),
-            params: params.clone(),
+            params: params.clone().into(),
         })
     }
 
@@ -214,7 +187,7 @@ impl Detector for ZScore {
     }
 
     fn size_bytes(&self) -> usize {
-        let baselines = self.params.baselines.iter();
+        let baselines = self.params.baselines().iter();
         let names: usize = baselines
             .map(|baseline| size_of::<Baseline>() + baseline.feature.len())
             .sum();
@@ -228,10 +201,10 @@ impl Detector for ZScore {
                 moments.validate()?;
                 moments.n_features()
             }
-            None => self.params.baselines.len(),
+            None => self.params.baselines().len(),
         };
         let fits = self.params.check_ref().is_ok()
-            && self.moments.is_some() == self.params.baselines.is_empty()
+            && self.moments.is_some() == self.params.baselines().is_empty()
             && self.mean.len() == n_features
             && self.mean_low.len() == n_features
             && self.std.len() == n_features
@@ -261,27 +234,40 @@ impl Method for ZScore {
 
     const STREAMS: bool = true;
 
-    fn fit(
-        params: &ZScoreValidParams,
-        sample: Sample<'_>,
-        context: &Context,
-    ) -> Result<Learned<Self>> {
-        params.fit_rows(sample, context).map(Learned::plain)
+    /// The multiplier's default.
+    fn default_policy() -> Policy {
+        Policy::Threshold(DEFAULT_MULTIPLIER)
+    }
+
+    fn stated_policy(params: &ZScoreParams) -> Option<(&'static str, Policy)> {
+        let multiplier = params.multiplier()?;
+        Some(("multiplier", Policy::Threshold(multiplier)))
+    }
+
+    fn given(params: &ZScoreValidParams) -> Option<Given<Self>> {
+        let detector = Self::from_baselines(params)?;
+        let baselines = detector.params.baselines().iter();
+        Some(Given {
+            features: baselines.map(|b| b.feature.clone()).collect(),
+            fill: detector.mean.clone(),
+            parameter: "baselines",
+            detector,
+        })
     }
 
     /// In one pass.
-    fn fit_streamed(
+    fn fit(
         params: &ZScoreValidParams,
-        source: &dyn RowSource,
+        rows: &dyn RowSource,
         context: &Context,
     ) -> Result<Learned<Self>> {
-        params.fit_source(source, context).map(Learned::plain)
+        params.fit_rows(rows, context).map(Learned::plain)
     }
 
-    /// The moments are merged exactly. Refused when baselines were given.
+    /// Merges the moments exactly. Refused if baselines were given.
     fn update(
         &self,
-        _: History<'_>,
+        _: PastRows<'_>,
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<Learned<Self>> {

@@ -16,8 +16,8 @@ use crate::table::{ColumnView, Table, TextColumn, shortened};
 /// A table whose columns have been matched to a schema.
 #[derive(Debug, Clone)]
 pub struct Aligned {
-    /// The values of the features, n x p in the order of the schema, in standard layout: numbers, and of texts the number in
-    /// the vocabulary. NaN where a value is missing.
+    /// The values of the features, n x p in the order in which a detector sees them, in standard layout: numbers, and of texts
+    /// the number in the vocabulary. NaN where a value is missing.
     pub features: Array2<f64>,
     /// The labels, when there are any and they were asked for.
     pub labels: Option<Vec<Label>>,
@@ -194,42 +194,31 @@ impl Schema {
 
     /// The values of the features.
     fn values(&self, table: Table, order: &Order, vocabulary: &Vocabulary) -> Result<Array2<f64>> {
-        let Some(columns) = &order.features else {
-            if self.is_all_numbers() && table.as_matrix().is_some() {
-                return table.into_matrix();
-            }
-            let all: Vec<Option<usize>> = (0..self.n_features()).map(Some).collect();
-            return self.gather(&table, &all, vocabulary);
+        let columns = match &order.features {
+            Some(columns) => columns.clone(),
+            None => (0..self.n_features()).map(Some).collect(),
         };
-        self.gather(&table, columns, vocabulary)
-    }
-
-    fn gather(
-        &self,
-        table: &Table,
-        columns: &[Option<usize>],
-        vocabulary: &Vocabulary,
-    ) -> Result<Array2<f64>> {
+        let columns = self.arrange(columns);
         let found: Option<Vec<usize>> = columns.iter().copied().collect();
         if let (Some(columns), true) = (found, self.is_all_numbers()) {
-            for (feature, &column) in columns.iter().enumerate() {
+            for (place, &column) in columns.iter().enumerate() {
                 if matches!(
                     table.column(column),
                     ColumnView::Texts(_) | ColumnView::Times(_)
                 ) {
-                    return Err(self.other_type(table, column, feature));
+                    return Err(self.other_type(&table, column, place));
                 }
             }
-            return table.numbers(&columns);
+            return table.into_numbers(&columns);
         }
         let mut values = Array2::from_elem((table.n_rows(), columns.len()), f64::NAN);
-        for (feature, (mut values, &column)) in
-            values.columns_mut().into_iter().zip(columns).enumerate()
+        for (place, (mut values, &column)) in
+            values.columns_mut().into_iter().zip(&columns).enumerate()
         {
             let Some(column) = column else {
                 continue;
             };
-            match (table.column(column), vocabulary.of(feature)) {
+            match (table.column(column), vocabulary.of(place)) {
                 (ColumnView::Numbers(numbers) | ColumnView::Booleans(numbers), None) => {
                     values.assign(&numbers);
                 }
@@ -241,13 +230,14 @@ impl Schema {
                 // a column without any value is read as numbers by some forms
                 (ColumnView::Numbers(numbers), Some(_)) if numbers.iter().all(|x| x.is_nan()) => {}
                 (ColumnView::Texts(texts), None) if texts.n_missing() == texts.len() => {}
-                _ => return Err(self.other_type(table, column, feature)),
+                _ => return Err(self.other_type(&table, column, place)),
             }
         }
         Ok(values)
     }
 
-    fn other_type(&self, table: &Table, column: usize, feature: usize) -> Error {
+    fn other_type(&self, table: &Table, column: usize, place: usize) -> Error {
+        let feature = self.feature_at(place);
         let what = format!("feature {}", shortened(&self.features()[feature]));
         other_type(table, column, &what, Some(self.kind(feature)))
     }

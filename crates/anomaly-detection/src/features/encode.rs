@@ -1,5 +1,7 @@
 //! From features to what a detector sees: categories become numbers.
 
+use std::ops::Range;
+
 use ndarray::{Array2, Axis, CowArray, Ix2};
 use serde::{Deserialize, Serialize};
 
@@ -95,6 +97,16 @@ impl Encoder {
     /// The number of columns that come out.
     pub fn n_columns(&self) -> usize {
         self.encodings.iter().map(Encoding::width).sum()
+    }
+
+    /// Which columns come of each feature.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
+        let mut end = 0;
+        self.encodings.iter().map(move |encoding| {
+            let start = end;
+            end += encoding.width();
+            start..end
+        })
     }
 
     fn is_identity(&self) -> bool {
@@ -194,7 +206,7 @@ mod tests {
             Column::Numbers(vec![0.0; texts.len()]),
             Column::Texts(shops),
         ];
-        let names = ["x", "shop"].map(str::to_owned).to_vec();
+        let names = ["amount", "shop"].map(str::to_owned).to_vec();
         let table = Table::from_columns(Some(names), columns).expect("a table");
         let schema = Schema::learn(&table, &Roles::default()).expect("a schema");
         Vocabulary::learn(&schema, &table).expect("few texts")
@@ -212,8 +224,8 @@ mod tests {
         ];
         let counts = CategoryCounts::of(rows.view(), &vocabulary);
         let encoder = Encoder::learn(2, &counts, &vocabulary, 2).expect("few");
-        let names = encoder.names(&["x".to_owned(), "shop".to_owned()], &vocabulary);
-        assert_eq!(names, ["x", "shop=a", "shop=b", "shop=<unknown>"]);
+        let names = encoder.names(&["amount".to_owned(), "shop".to_owned()], &vocabulary);
+        assert_eq!(names, ["amount", "shop=a", "shop=b", "shop=<unknown>"]);
         let encoded = encoder.encode(CowArray::from(rows.view()));
         assert_eq!(encoded.row(0).to_vec(), [7.0, 1.0, 0.0, 0.0]);
         assert_eq!(encoded.row(1).to_vec(), [8.0, 0.0, 1.0, 0.0]);

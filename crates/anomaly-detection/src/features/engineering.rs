@@ -29,20 +29,24 @@ pub struct EngineeringSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Engineering {
     engineer: Engineer,
-    /// The indices of the plan's columns among the features.
+    /// The places of the plan's columns in the order in which a detector sees the features.
     columns: Vec<usize>,
     histories: Histories,
 }
 
 impl Engineering {
-    /// The engineering of rows with this schema, without any history.
+    /// The engineering of rows with this schema, without any history. What is made of each column stands in the order in which a
+    /// detector sees these.
     ///
     /// Fails when a parameter is out of range, or a column is not there, holds texts or is not named where there are several.
     pub fn new(spec: &EngineeringSpec, schema: &Schema) -> Result<Self> {
-        let columns = columns_of(spec, schema)?;
+        let places = schema.places();
+        let columns = columns_of(spec, schema)?.into_iter();
+        let mut columns: Vec<usize> = columns.map(|feature| places[feature]).collect();
+        columns.sort_unstable();
         let names = columns
             .iter()
-            .map(|&column| schema.features()[column].clone());
+            .filter_map(|&place| schema.name_at(place).cloned());
         let engineer = Engineer::new(
             spec.params.clone(),
             names.collect(),
@@ -154,10 +158,7 @@ impl Engineering {
     pub(super) fn validate(&self, schema: &Schema) -> Result<()> {
         self.engineer.validate()?;
         self.histories.validate(&self.engineer)?;
-        let names = self
-            .columns
-            .iter()
-            .map(|&column| schema.features().get(column));
+        let names = self.columns.iter().map(|&place| schema.name_at(place));
         let fits = names.eq(self.engineer.columns().iter().map(Some))
             && self.engineer.has_time() == schema.time().is_some();
         match fits {

@@ -5,9 +5,9 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::category_counts::CategoryCounts;
+use super::schema::Schema;
 use super::vocabulary::Vocabulary;
 use crate::error::{Error, Result, reason};
-use crate::statistics::quantile::median;
 
 /// What stands in for missing numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,11 +27,15 @@ pub struct Imputer {
     fill: Vec<f64>,
 }
 
-/// The features that an imputer learns.
+/// The values of a row that an imputer learns to stand in for.
 #[derive(Debug, Clone, Copy)]
 pub struct Imputed<'a> {
-    /// The names of those that must have a value; any more are engineered, and may have none.
+    /// Their names.
     pub names: &'a [String],
+    /// How many of them are features; those behind are engineered.
+    pub n_features: usize,
+    /// Whether what is engineered may have no value in any row; 0 stands in for it then.
+    pub may_lack_engineered: bool,
     /// The texts of those that are categorical.
     pub vocabulary: &'a Vocabulary,
     /// What stands in for numbers.
@@ -39,47 +43,26 @@ pub struct Imputed<'a> {
 }
 
 impl Imputer {
-    /// Learns what stands in for missing values: of categories the most frequent one, the first of several. `rows` is n x r,
-    /// with NaN where a value is missing.
+    /// Learns what stands in for missing values, given the median of the finite values of each value of a row, `None` where
+    /// there is none: of categories the most frequent one, the first of several.
     ///
-    /// Fails, naming the feature, when a feature that must have a value has none.
+    /// Fails, naming it, when one that must have a value has none.
     pub fn learn(
-        rows: ArrayView2<'_, f64>,
-        counts: &CategoryCounts,
-        features: Imputed<'_>,
-    ) -> Result<Self> {
-        let medians = (0..rows.ncols()).into_par_iter().map(|feature| {
-            if features.vocabulary.of(feature).is_some() {
-                return None;
-            }
-            let present = rows.column(feature).into_iter().copied();
-            median(&mut present.filter(|v| v.is_finite()).collect::<Vec<f64>>())
-        });
-        Self::of_medians(&medians.collect::<Vec<_>>(), counts, features)
-    }
-
-    /// The same, given the median of the finite values of each feature of numbers; `None` where there is none.
-    ///
-    /// Fails as [`learn`](Self::learn).
-    pub fn of_medians(
         medians: &[Option<f64>],
         counts: &CategoryCounts,
-        features: Imputed<'_>,
+        imputed: Imputed<'_>,
     ) -> Result<Self> {
-        let fill = medians.iter().enumerate().map(|(feature, &median)| {
-            let value = match (features.vocabulary.of(feature), features.imputation) {
-                (Some(_), _) => counts.most_frequent(feature),
+        let fill = medians.iter().enumerate().map(|(index, &median)| {
+            let value = match (imputed.vocabulary.of(index), imputed.imputation) {
+                (Some(_), _) => counts.most_frequent(index),
                 (None, Imputation::Median) => median,
                 (None, Imputation::Zero) => median.map(|_| 0.0),
             };
-            match (value, features.names.get(feature)) {
-                (Some(value), _) => Ok(value),
-                (None, None) => Ok(0.0),
-                (None, Some(name)) => Err(Error::new(
-                    reason::UNUSABLE_ROWS,
-                    format!("feature {name:?} has no finite value in any row; leave it out"),
-                )
-                .at("records")),
+            let is_engineered = index >= imputed.n_features;
+            match value {
+                Some(value) => Ok(value),
+                None if is_engineered && imputed.may_lack_engineered => Ok(0.0),
+                None => Err(no_value(&imputed.names[index], is_engineered)),
             }
         });
         Ok(Self {
@@ -122,6 +105,17 @@ impl Imputer {
         }
         CowArray::from(filled)
     }
+}
+
+fn no_value(name: &str, is_engineered: bool) -> Error {
+    let message = match is_engineered {
+        false => format!("feature {name:?} has no finite value in any row; leave it out"),
+        true => format!(
+            "no row has a value of the engineered feature {name:?}: every series has too few rows with a value; give more rows, \
+             or shorten the lags and rolling_windows of feature_engineering"
+        ),
+    };
+    Error::new(reason::UNUSABLE_ROWS, message).at("records")
 }
 
 /// How many rows a thread looks through at a time.
@@ -174,6 +168,18 @@ impl Gaps {
             }
         }
         gaps
+    }
+
+    /// The same gaps, with the features in the order in which a schema shows them instead of that in which a detector sees them.
+    #[must_use]
+    pub fn shown(self, schema: &Schema) -> Self {
+        Self {
+            features: match self.features.is_empty() {
+                true => Vec::new(),
+                false => schema.restore_order(&self.features),
+            },
+            ..self
+        }
     }
 
     /// Adds the gaps of more rows of the same schema.

@@ -2,6 +2,8 @@
 //! in for missing values, how categories become numbers, and how values are scaled. Training and scoring run the same code, so
 //! nothing can differ between them.
 
+use std::ops::Range;
+
 use ndarray::{Array2, ArrayView2, CowArray, Ix2};
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +11,7 @@ use crate::error::{Error, Result, reason};
 
 pub mod align;
 pub mod category_counts;
+mod column_order;
 pub mod encode;
 pub mod engineer;
 pub mod engineering;
@@ -20,8 +23,6 @@ pub mod roles;
 pub mod scale;
 pub mod schema;
 pub mod time;
-mod time_search;
-mod time_source;
 pub mod unknown;
 pub mod vocabulary;
 
@@ -35,7 +36,7 @@ pub use label::Label;
 pub use roles::{FeatureKind, FeaturePolicy, Role, Roles};
 pub use scale::{Scale, Scaling};
 pub use schema::{Schema, SchemaDraft};
-pub use time_source::TimeSource;
+pub use time::{TimeSource, are_dates};
 pub use unknown::UnknownFeature;
 pub use vocabulary::{Categories, Vocabulary};
 
@@ -59,6 +60,21 @@ pub struct Features {
 }
 
 impl Features {
+    /// How each feature is encoded, with its texts where it is categorical, in the order in which the features are shown; then
+    /// those of what was engineered.
+    pub fn encodings(&self) -> Vec<(&Encoding, Option<&Categories>)> {
+        let encodings = self.encoder.encodings().iter().enumerate();
+        let encodings = encodings.map(|(place, encoding)| (encoding, self.vocabulary.of(place)));
+        self.schema.restore_order(&encodings.collect::<Vec<_>>())
+    }
+
+    /// For each column that the detector sees, in the order in which their features are shown, its index among the detector's.
+    pub fn shown_columns(&self) -> Vec<usize> {
+        let ranges: Vec<Range<usize>> = self.encoder.ranges().collect();
+        let shown = self.schema.restore_order(&ranges);
+        shown.into_iter().flatten().collect()
+    }
+
     /// The number of columns that the detector sees.
     pub fn n_features(&self) -> usize {
         self.encoder.n_columns()
@@ -69,12 +85,12 @@ impl Features {
         self.imputer.n_features()
     }
 
-    /// The names of these values.
+    /// The names of these values, in the order in which the detector sees them.
     pub fn raw_names(&self) -> Vec<String> {
         raw_names(&self.schema, self.engineering.as_ref())
     }
 
-    /// The names of the columns that the detector sees.
+    /// The names of the columns that the detector sees, in its order.
     pub fn names(&self) -> Vec<String> {
         self.encoder.names(&self.raw_names(), &self.vocabulary)
     }
@@ -150,9 +166,9 @@ impl Features {
     }
 }
 
-/// The names of a row's values: its features, and what is engineered.
+/// The names of a row's values in the order in which a detector sees them: its features, and what is engineered.
 pub fn raw_names(schema: &Schema, engineering: Option<&Engineering>) -> Vec<String> {
-    let mut names = schema.features().to_vec();
+    let mut names: Vec<String> = schema.ordered_features().cloned().collect();
     names.extend(
         engineering
             .iter()

@@ -11,7 +11,7 @@ use crate::table::{Table, shortened};
 
 /// Where the columns of a schema stand in a table.
 pub(super) struct Order {
-    /// For each feature the index of its column; `None` when they are the columns as they are.
+    /// For each feature, in the order shown, the index of its column; `None` when they are the columns as they are.
     pub(super) features: Option<Vec<Option<usize>>>,
     /// For each other column its index.
     others: Vec<Option<usize>>,
@@ -39,9 +39,10 @@ impl Order {
 }
 
 impl Schema {
-    /// Where each feature stands in a table, as far as that can be said without looking at what else is there.
-    pub(super) fn places(&self, table: &Table) -> Vec<Option<usize>> {
-        match table.names() {
+    /// Where each feature stands in a table, in the order in which a detector sees them and as far as that can be said without
+    /// looking at what else is there.
+    pub(super) fn columns_in(&self, table: &Table) -> Vec<Option<usize>> {
+        let shown = match table.names() {
             Some(names) => {
                 let places: HashMap<&String, usize> = names.iter().zip(0..).collect();
                 let features = self.features().iter();
@@ -54,7 +55,8 @@ impl Schema {
                 // whoever matches the columns says so
                 Err(_) => vec![None; self.n_features()],
             },
-        }
+        };
+        self.arrange(shown)
     }
 
     /// Where each column stands in rows of so many values without names: the features alone, or with columns that had other

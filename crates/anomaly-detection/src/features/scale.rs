@@ -1,12 +1,10 @@
 //! Scaling: features of different units brought to comparable ranges, by statistics that are learned at training and kept.
 
-use ndarray::{Array2, ArrayView2};
-use rayon::prelude::*;
+use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, reason};
 use crate::statistics::moments::FeatureMoments;
-use crate::statistics::quantile::quantile;
 
 /// The ways to scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,29 +31,11 @@ pub struct Scale {
 const LIMIT: f64 = 1e150;
 
 impl Scale {
-    /// Learns a scaler. `rows` is n x d with NaN where a value is missing, `moments` are those of its columns. `None` for
+    /// Learns a scaler from the moments of each feature and, where they are needed, what finds its quartiles. `None` for
     /// [`Scaling::None`].
     ///
-    /// Fails, naming the feature, when its spread is not finite.
+    /// Fails, naming the feature, when its spread is not finite, and as `quartiles` does.
     pub fn learn(
-        scaling: Scaling,
-        rows: ArrayView2<'_, f64>,
-        moments: &FeatureMoments,
-        names: &[String],
-    ) -> Result<Option<Self>> {
-        let quartiles = || {
-            let features = (0..rows.ncols()).into_par_iter();
-            Ok(features
-                .map(|feature| quartiles_of(rows, feature))
-                .collect())
-        };
-        Self::of_statistics(scaling, moments, quartiles, names)
-    }
-
-    /// The same, given what finds the quartiles of each feature, if they are needed.
-    ///
-    /// Fails as [`learn`](Self::learn), and as `quartiles` does.
-    pub fn of_statistics(
         scaling: Scaling,
         moments: &FeatureMoments,
         quartiles: impl FnOnce() -> Result<Vec<Quartiles>>,
@@ -128,12 +108,6 @@ pub const QUARTILES: [f64; 3] = [0.25, 0.5, 0.75];
 /// The quartiles of the finite values of a feature; `None` where it has none.
 pub type Quartiles = [Option<f64>; 3];
 
-fn quartiles_of(rows: ArrayView2<'_, f64>, feature: usize) -> Quartiles {
-    let present = rows.column(feature).into_iter().copied();
-    let mut present: Vec<f64> = present.filter(|v| v.is_finite()).collect();
-    QUARTILES.map(|share| quantile(&mut present, share))
-}
-
 #[cfg(test)]
 mod tests {
     use ndarray::array;
@@ -150,7 +124,8 @@ mod tests {
             [100.0, f64::NAN]
         ];
         let moments = FeatureMoments::of(rows.view()).expect("finite");
-        let scale = Scale::learn(Scaling::Robust, rows.view(), &moments, &[])
+        let quartiles = || Ok(vec![[2.0, 3.0, 4.0].map(Some), [7.0; 3].map(Some)]);
+        let scale = Scale::learn(Scaling::Robust, &moments, quartiles, &[])
             .expect("finite")
             .expect("some");
         assert_eq!(scale.spread(), [2.0, 1.0]);

@@ -9,9 +9,10 @@ pub use draft::SchemaDraft;
 
 use serde::{Deserialize, Serialize};
 
+use super::column_order::ColumnOrder;
 use super::names::check_names;
 use super::roles::{FeatureKind, Role, Roles};
-use super::time_source::TimeSource;
+use super::time::TimeSource;
 use crate::error::{Error, Result, reason};
 use crate::table::{ColumnType, Table, shortened};
 
@@ -21,9 +22,12 @@ pub(super) const MAX_COLUMNS: usize = 1 << 16;
 /// The columns of the training table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schema {
+    /// In the order of the training table, and then of those that updates adopted.
     features: Vec<String>,
     /// What each feature is; empty when all are numbers.
     kinds: Vec<FeatureKind>,
+    /// The order in which a detector sees the features.
+    order: ColumnOrder,
     /// The index of the target among the features.
     target: Option<usize>,
     /// The columns that are no features, in the order of the training table.
@@ -48,8 +52,7 @@ pub struct OtherColumn {
 impl Schema {
     /// The schema of a training table. Columns without names are called `f0`, `f1`, ….
     ///
-    /// Without a time column in the roles, one is looked for: the first that holds points in time, else the first whose texts
-    /// are all dates of one form, else the first of numbers that its name says are times.
+    /// Without a time column in the roles, one is looked for, as [`SchemaDraft`] says.
     ///
     /// Fails when names are empty, repeated or too long, when there are too many, when a column that has a role is not there
     /// or cannot have it, or when there is no feature.
@@ -59,12 +62,13 @@ impl Schema {
         draft.finish()
     }
 
-    /// A schema of named features of numbers, and no other columns.
+    /// A schema of named features of numbers, which a detector sees in this order, and no other columns.
     pub fn of_features(features: Vec<String>) -> Result<Self> {
         check_names(&features)?;
         Ok(Self {
             features,
             kinds: Vec::new(),
+            order: ColumnOrder::default(),
             target: None,
             others: Vec::new(),
             time: None,
@@ -91,6 +95,7 @@ impl Schema {
             let message = format!("the run would have more than {MAX_COLUMNS} features");
             return Err(Error::new(reason::INVALID_RECORDS, message).at("records"));
         }
+        schema.order = self.order.widened(self.n_features(), &schema.features);
         schema.kinds = match kinds.contains(&FeatureKind::Category) {
             true => kinds,
             false => Vec::new(),
@@ -98,7 +103,8 @@ impl Schema {
         Ok(schema)
     }
 
-    /// The names of the features, in order.
+    /// The names of the features, in the order in which they are shown and rows without names have them: that of the training
+    /// table, and then those that updates adopted.
     pub fn features(&self) -> &[String] {
         &self.features
     }
@@ -116,9 +122,41 @@ impl Schema {
             .unwrap_or(FeatureKind::Number)
     }
 
-    /// Whether each of the features is categorical.
+    /// The names of the features, in the order in which a detector sees them.
+    pub fn ordered_features(&self) -> impl ExactSizeIterator<Item = &String> {
+        (0..self.n_features()).map(|place| &self.features[self.feature_at(place)])
+    }
+
+    /// The name of the feature at a place of the order in which a detector sees them.
+    pub(super) fn name_at(&self, place: usize) -> Option<&String> {
+        self.features.get(self.feature_at(place))
+    }
+
+    /// For each feature its place in the order in which a detector sees them.
+    pub fn places(&self) -> Vec<usize> {
+        self.restore_order(&(0..self.n_features()).collect::<Vec<_>>())
+    }
+
+    /// What is known of each feature, and maybe of what is engineered behind them, from the order in which a detector sees them
+    /// to that in which they are shown.
+    pub(super) fn restore_order<T: Clone>(&self, places: &[T]) -> Vec<T> {
+        self.order.restore(places)
+    }
+
+    /// What is known of each feature, in the order in which a detector sees them.
+    pub(super) fn arrange<T: Copy>(&self, shown: Vec<T>) -> Vec<T> {
+        self.order.arrange(shown)
+    }
+
+    /// The index, among the features shown, of the one at a place of the order in which a detector sees them.
+    pub(super) fn feature_at(&self, place: usize) -> usize {
+        self.order.shown_at(place)
+    }
+
+    /// Whether each of the features is categorical, in the order in which a detector sees them.
     pub(super) fn is_category(&self) -> impl ExactSizeIterator<Item = bool> {
-        (0..self.n_features()).map(|feature| self.kind(feature) == FeatureKind::Category)
+        let kinds = (0..self.n_features()).map(|place| self.kind(self.feature_at(place)));
+        kinds.map(|kind| kind == FeatureKind::Category)
     }
 
     /// Whether all features are numbers.
@@ -166,6 +204,7 @@ impl Schema {
         check_names(&names).is_ok()
             && n_features > 0
             && (self.kinds.is_empty() || self.kinds.len() == n_features)
+            && self.order.is_valid(n_features)
             && self.target.is_none_or(|target| {
                 target < n_features && self.kind(target) == FeatureKind::Number
             })

@@ -160,7 +160,7 @@ impl Size {
     }
 }
 
-/// The texts of all features: `None` for one of numbers. Empty when all are.
+/// The texts of all features, in the order in which a detector sees them: `None` for one of numbers. Empty when all are.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Vocabulary(Vec<Option<Categories>>);
 
@@ -183,7 +183,7 @@ impl Vocabulary {
             let (Some(Some(categories)), Some(left)) = (self.0.get_mut(feature), room) else {
                 continue;
             };
-            let name = &schema.features()[feature];
+            let name = &schema.features()[schema.feature_at(feature)];
             room = left.less(categories.learn(texts, name)?);
             if room.is_none() {
                 let message = format!(
@@ -247,7 +247,7 @@ impl Vocabulary {
     /// The columns of texts for the categorical features, found by name or, without names, by place where the table has all
     /// columns of the schema or the features alone.
     fn columns_of<'a>(&self, schema: &Schema, table: &'a Table) -> Vec<(usize, &'a TextColumn)> {
-        let columns = schema.places(table);
+        let columns = schema.columns_in(table);
         let texts = |(feature, column): (usize, Option<usize>)| {
             self.of(feature)?;
             match table.column(column?) {
@@ -258,7 +258,7 @@ impl Vocabulary {
         columns.into_iter().enumerate().filter_map(texts).collect()
     }
 
-    /// The texts of a feature, if it is categorical.
+    /// The texts of the feature at a place, if it is categorical.
     pub fn of(&self, feature: usize) -> Option<&Categories> {
         self.0.get(feature)?.as_ref()
     }
@@ -343,7 +343,7 @@ mod tests {
         let long = |i: usize| format!("{i}{}", "x".repeat(MAX_BYTES - 9));
         let column =
             |i: usize| Column::Texts([Some(long(i).as_str()), Some("a")].into_iter().collect());
-        let names: Vec<String> = (0..n_columns).map(|i| format!("c{i}")).collect();
+        let names: Vec<String> = (0..n_columns).map(|i| format!("c{i:02}")).collect();
         let columns = (0..n_columns).map(column).collect();
         let table = Table::from_columns(Some(names), columns).expect("a table");
         let schema = Schema::learn(&table, &Roles::default()).expect("a schema");

@@ -12,12 +12,12 @@ use super::reservoir::Reservoir;
 use super::update::{classes, joined_labels};
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
-use crate::features::{FeaturePolicy, Matching, Purpose};
+use crate::features::{FeaturePolicy, Matching, Purpose, are_dates};
 use crate::table::{ColumnView, Table};
 
 impl Model {
     /// The columns of a table to update with that become features: none unless the policy says so, and none without a value
-    /// to learn from.
+    /// to learn from or of points in time or dates.
     ///
     /// Nor any where a detector learns from labels and the reservoir is a sample of what was seen: it holds more of a rare class
     /// than there is, and to learn anew from it would be to learn that.
@@ -46,7 +46,8 @@ impl Model {
                 }
                 ColumnView::Texts(texts) => {
                     let mut rows = 0..texts.len();
-                    has_room && rows.any(|row| texts.get(row).is_some() && is_learned(row))
+                    let is_learned = |row| texts.get(row).is_some() && is_learned(row);
+                    has_room && rows.any(is_learned) && !are_dates(texts)
                 }
                 ColumnView::Times(_) => false,
             })
@@ -123,12 +124,12 @@ impl Model {
             let listed = &mut spec.roles.features;
             listed.extend_from_slice(&schema.features()[n_known..]);
         }
-        let mut fitted = spec.fit_and_validate(schema, &all, spec.check()?, context)?;
+        let mut fitted = spec.fit_and_validate(schema, &all, spec.check()?.0, context)?;
         let (before, after) = (&self.statistics, &mut fitted.model.statistics);
         after.n_rows = before.n_rows + new.raw.nrows() as u64;
         after.n_missing_values += before.n_missing_values;
         after.n_infinite_values += before.n_infinite_values;
-        reservoir.offer(&new.raw, new.labels.as_deref());
+        reservoir.offer(new.raw.view(), new.labels.as_deref());
         fitted.reservoir = Some(reservoir);
         Ok(fitted)
     }
@@ -139,7 +140,7 @@ mod tests {
     use super::*;
     use crate::detector::DetectorParams;
     use crate::features::Roles;
-    use crate::pipeline::TrainSpec;
+    use crate::pipeline::{Describe, TrainingSpec};
     use crate::table::Column;
 
     fn table(columns: Vec<(&str, Vec<f64>)>) -> Table {
@@ -150,16 +151,16 @@ mod tests {
         Table::from_columns(Some(names), columns).expect("a table")
     }
 
-    fn spec() -> TrainSpec {
-        TrainSpec {
+    fn spec() -> TrainingSpec {
+        TrainingSpec {
             detector: DetectorParams::Gaussian(Default::default()),
-            policy: FeaturePolicy::Adaptive,
+            feature_policy: FeaturePolicy::Adaptive,
             roles: Roles {
                 features: vec!["x".to_owned()],
                 ..Roles::default()
             },
             reservoir_size: 1000,
-            ..TrainSpec::default()
+            ..TrainingSpec::default()
         }
     }
 
@@ -188,7 +189,7 @@ mod tests {
         let scored = |x: f64| {
             let rows = table(vec![("x", vec![x]), ("z", vec![0.5])]);
             adopted
-                .score(rows, None, false, &context)
+                .score(rows, None, Describe::Nothing, &context)
                 .expect("scores")
                 .scores[0]
         };
@@ -204,7 +205,7 @@ mod tests {
     fn a_detector_of_labels_adopts_what_labelled_rows_have_and_nothing_once_it_samples() {
         let context = Context::new();
         let labels = |n: usize| (0..n).map(|i| f64::from(i % 4 == 0)).collect::<Vec<_>>();
-        let spec = |reservoir_size| TrainSpec {
+        let spec = |reservoir_size| TrainingSpec {
             detector: DetectorParams::LogisticRegression(Default::default()),
             roles: Roles {
                 label: Some("bad".to_owned()),

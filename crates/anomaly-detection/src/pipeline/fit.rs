@@ -1,28 +1,33 @@
-//! Training: from a table to a model.
+//! Training: from rows, held in a table or walked over in passes, to a model. Both ways give the same one.
 
-use linfa::ParamGuard as _;
+use std::ops::ControlFlow;
 
-use super::calibrate::{ThresholdRule, calibrate};
+use super::learn_features::LearnedFeatures;
 use super::learning_rows::{LearningRows, Reading};
 use super::model::{Model, Statistics};
+use super::prepared_rows::PreparedRows;
+use super::raw_source::RawSource;
 use super::reservoir::Reservoir;
-use super::spec::TrainSpec;
+use super::score::score_rows;
+use super::spec::TrainingSpec;
+use super::table_source::{PassedRows, TableSource};
 use super::validation::{Split, measured};
-use crate::calibration::{LabelMetrics, Threshold};
+use crate::calibration::{Calibration, LabelMetrics, Policy, Threshold};
 use crate::context::Context;
-use crate::detector::{DetectorParams, FittedDetector, Sample, ZScore, ZScoreParams};
+use crate::detector::{FittedDetector, Given, Learned, Sample};
 use crate::error::{Error, Result, reason};
-use crate::features::impute::Imputed;
 use crate::features::{
-    CategoryCounts, Encoder, Engineering, Features, Imputer, Matching, Purpose, Roles, Scale,
-    Scaling, Schema, Vocabulary,
+    Encoder, Engineering, Features, Imputer, Label, Matching, Purpose, Roles, Scaling, Schema,
+    SchemaDraft, Vocabulary,
 };
-use crate::statistics::moments::FeatureMoments;
 use crate::statistics::name_column;
 use crate::table::{Table, check_cells};
 
 /// The fewest rows that anything can be learned from.
 pub(super) const MIN_ROWS: usize = 2;
+
+/// The most rows whose scores are held at once: 800 MB would be more than a model is worth.
+const MAX_ROWS: usize = 50_000_000;
 
 /// A model and what its updates need. A model that cannot be updated has no reservoir.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +36,322 @@ pub struct Fitted {
     pub model: Model,
     /// A sample of all raw rows that it has learned from.
     pub reservoir: Option<Reservoir>,
+}
+
+/// A way to walk over the tables that hold the rows, as far as whoever looks at them wants more.
+type Look<'a> = dyn Fn(&mut dyn FnMut(&Table) -> Result<ControlFlow<()>>) -> Result<()> + 'a;
+
+/// How the columns of tables become features.
+struct Columns {
+    schema: Schema,
+    vocabulary: Vocabulary,
+    engineering: Option<Engineering>,
+}
+
+impl TrainingSpec {
+    /// Fits a model on the rows of a table, or on what the detector's parameters say when there is none. To be called on the
+    /// compute pool.
+    ///
+    /// Fails when a parameter is out of range, when nothing can be learned from the rows, or when `context` ends.
+    pub fn fit(&self, table: Option<Table>, context: &Context) -> Result<Fitted> {
+        let (policy, given) = self.check_rows(table.is_some())?;
+        let table = match (table, given) {
+            (Some(table), _) => table,
+            (None, Some(given)) => return self.take(given, policy),
+            (None, None) => return Err(no_records()),
+        };
+        if table.n_rows() < MIN_ROWS {
+            return Err(too_few(table.n_rows()));
+        }
+        let table = match self.draw() {
+            Some(draw) if draw.n < table.n_rows() => {
+                table.select_rows(&draw.rows(table.n_rows(), context)?)
+            }
+            _ => table,
+        };
+        let columns = self.learn_from_columns(&|each| each(&table).map(|_| ()))?;
+        let reading = Reading {
+            schema: &columns.schema,
+            matching: self.matching(&columns),
+            engineering: columns.engineering.clone(),
+            detector: &self.detector,
+        };
+        let rows = LearningRows::read(reading, table, context)?;
+        context.check()?;
+        self.fit_and_validate(columns.schema, &rows, policy, context)
+    }
+
+    /// Fits a model on tables that are too many to be held, walking over them again and again; a detector that needs all rows
+    /// at once holds them. To be called on the compute pool.
+    ///
+    /// All of them are learned from, whatever [`sample_rows`](Self::sample_rows) says: a sample can be held.
+    ///
+    /// Fails as [`fit`](Self::fit), and when the detector needs all rows at once and they are too many for that.
+    pub fn fit_in_passes(&self, tables: &dyn TableSource, context: &Context) -> Result<Fitted> {
+        let (policy, _) = self.check_rows(true)?;
+        let n_rows = tables.n_rows();
+        if n_rows < MIN_ROWS {
+            return Err(too_few(n_rows));
+        }
+        if n_rows > MAX_ROWS {
+            let message = format!(
+                "{n_rows} rows are more than the {MAX_ROWS} that a model can learn from at once"
+            );
+            return Err(Error::new(reason::UNUSABLE_ROWS, message).at("records"));
+        }
+        let look: &Look<'_> = &|each| tables.visit(context, &mut |table| each(&table));
+        let columns = self.learn_from_columns(look)?;
+        let rows = PassedRows {
+            tables,
+            schema: &columns.schema,
+            matching: self.matching(&columns),
+            engineering: columns.engineering.as_ref(),
+        };
+        let schema = columns.schema.clone();
+        if self.detector.can_stream() {
+            return self.fit_rows(schema, &rows, policy, context);
+        }
+        let n_engineered = columns.engineering.as_ref();
+        let n_engineered = n_engineered.map_or(0, |plan| plan.engineer().n_features());
+        let n_raw = schema.n_features() + n_engineered;
+        check_cells(n_rows, n_raw).map_err(|_| self.detector.cannot_stream())?;
+        let rows = LearningRows::hold(&rows, n_raw, (&self.detector, &schema), context)?;
+        self.fit_and_validate(schema, &rows, policy, context)
+    }
+
+    /// Learns what the columns are: their roles from the first table, but where later ones decide which column holds the times;
+    /// and the texts of the categorical features, where there are any, in a walk of its own.
+    fn learn_from_columns(&self, look: &Look<'_>) -> Result<Columns> {
+        let mut draft: Option<SchemaDraft> = None;
+        look(&mut |table| {
+            let draft = match &mut draft {
+                Some(draft) => draft,
+                None => draft.insert(SchemaDraft::new(table, &self.roles)?),
+            };
+            draft.see(table)?;
+            Ok(match draft.is_settled() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            })
+        })?;
+        let schema = draft.ok_or_else(|| too_few(0))?.finish()?;
+        let mut vocabulary = Vocabulary::default().widened(&schema);
+        if vocabulary != Vocabulary::default() {
+            look(&mut |table| {
+                vocabulary.learn_more(&schema, table)?;
+                Ok(ControlFlow::Continue(()))
+            })?;
+        }
+        let engineering = match &self.engineering {
+            Some(spec) => Some(Engineering::new(spec, &schema)?),
+            None => None,
+        };
+        Ok(Columns {
+            vocabulary: vocabulary.sorted(),
+            schema,
+            engineering,
+        })
+    }
+
+    fn matching<'a>(&self, columns: &'a Columns) -> Matching<'a> {
+        Matching {
+            purpose: Purpose::Learn,
+            policy: self.feature_policy,
+            needs_history: columns.engineering.is_some(),
+            vocabulary: &columns.vocabulary,
+        }
+    }
+
+    /// Fits a model, and measures a supervised detector on rows that are held out.
+    pub(super) fn fit_and_validate(
+        &self,
+        schema: Schema,
+        rows: &LearningRows,
+        policy: Policy,
+        context: &Context,
+    ) -> Result<Fitted> {
+        let mut fitted = self.fit_rows(schema, rows, policy, context)?;
+        if let Some(classes) = &rows.classes {
+            let fraction = self.validation_fraction();
+            let split = Split::stratified(classes, fraction, self.detector.random_state());
+            if let Some(split) = split {
+                let metrics = self.validate(&fitted.model, rows, &split, policy, context);
+                fitted.model.statistics.label_metrics = measured(metrics)?;
+            }
+        }
+        Ok(fitted)
+    }
+
+    fn fit_rows(
+        &self,
+        schema: Schema,
+        rows: &dyn RawSource,
+        policy: Policy,
+        context: &Context,
+    ) -> Result<Fitted> {
+        let LearnedFeatures {
+            mut features,
+            gaps,
+            moments,
+        } = self.learn_features(schema, rows, context)?;
+        let empty = match self.detector.is_supervised() {
+            true => Reservoir::by_class,
+            false => Reservoir::new,
+        };
+        let random_state = self.detector.random_state();
+        let mut reservoir = empty(self.reservoir_size, features.n_raw(), random_state)
+            .with_vocabulary(features.vocabulary.clone());
+        let learned = self.fit_detector(&features, rows, &mut reservoir, context)?;
+
+        // the last pass scores all rows, and samples them where that is not done
+        let held = rows.held();
+        let (mut scores, mut labels) = (Vec::new(), None::<Vec<Label>>);
+        let builder = rows.visit(context, &mut |block| {
+            if held.is_none() {
+                reservoir.offer(block.raw, block.labels);
+            }
+            if let Some(of_block) = block.labels {
+                labels.get_or_insert_default().extend(of_block);
+            }
+            if learned.calibration_scores.is_none() {
+                let of_block = score_rows(&features, &learned.detector, block.raw, context)?;
+                match scores.is_empty() {
+                    true => scores = of_block,
+                    false => scores.extend(of_block),
+                }
+            }
+            Ok(())
+        })?;
+        let scores = learned.calibration_scores.unwrap_or(scores);
+        let weights = held.and_then(|held| held.weights.as_deref());
+        // a detector that has learned from the labels is not compared with them
+        let labels = labels.filter(|_| !self.detector.is_supervised());
+        let calibration = Calibration::new(policy, &scores, weights, labels.as_deref())?;
+        if let (Some(engineering), Some(builder)) = (&mut features.engineering, builder) {
+            *engineering = engineering.clone().remembering(builder)?;
+        }
+        let statistics = Statistics {
+            n_rows: rows.n_rows() as u64,
+            n_missing_values: gaps.n_missing,
+            n_infinite_values: gaps.n_infinite,
+            features: Some(moments),
+            ..Statistics::default()
+        };
+        let model = Model {
+            spec: self.clone(),
+            features,
+            detector: learned.detector,
+            threshold: calibration.threshold,
+            statistics: statistics.calibrated(&calibration),
+        };
+        Ok(Fitted {
+            model,
+            reservoir: Some(reservoir),
+        })
+    }
+
+    /// Fits the detector and, of rows that are held, draws the sample meanwhile: it is one long walk over the rows, which another
+    /// thread need not wait for.
+    fn fit_detector(
+        &self,
+        features: &Features,
+        rows: &dyn RawSource,
+        reservoir: &mut Reservoir,
+        context: &Context,
+    ) -> Result<Learned<FittedDetector>> {
+        let learned = match rows.held() {
+            None => self.detector.fit(&PreparedRows { rows, features }, context),
+            Some(held) => {
+                let observed = features.transform_observed(held.raw.view());
+                let imputed = features.transform(held.raw.view());
+                let sample = Sample {
+                    rows: imputed.view(),
+                    observed: observed.view(),
+                    labels: held.classes.as_deref(),
+                };
+                let fit = || self.detector.fit(&sample, context);
+                let draw = || reservoir.offer(held.raw.view(), held.labels.as_deref());
+                rayon::join(fit, draw).0
+            }
+        };
+        learned.map_err(|error| name_column(error, &features.names()))
+    }
+
+    /// How a model that learns from one part of the rows does on the other.
+    fn validate(
+        &self,
+        model: &Model,
+        rows: &LearningRows,
+        split: &Split,
+        policy: Policy,
+        context: &Context,
+    ) -> Result<Option<LabelMetrics>> {
+        let schema = model.features.schema.clone();
+        let learned = self.fit_rows(schema, &rows.select(&split.learned), policy, context)?;
+        learned
+            .model
+            .measure(&rows.select(&split.held_out), context)
+    }
+
+    /// Checks all that can be checked without looking at rows, but for whether there are any.
+    ///
+    /// Fails when a parameter is out of range, or records are missing, or given beside what they would say.
+    pub fn check_request(&self, has_records: bool) -> Result<()> {
+        self.check_rows(has_records).map(drop)
+    }
+
+    fn check_rows(&self, has_records: bool) -> Result<(Policy, Option<Given<FittedDetector>>)> {
+        let (policy, given) = self.check()?;
+        match (&given, has_records) {
+            (Some(given), true) => {
+                let given = self.path_of(given.parameter);
+                let message =
+                    format!("{given} and records exclude each other; leave out one of them");
+                Err(Error::field("records", message))
+            }
+            (None, false) => Err(no_records()),
+            _ => Ok((policy, given)),
+        }
+    }
+
+    /// The model of a detector whose parameters say all.
+    fn take(&self, given: Given<FittedDetector>, policy: Policy) -> Result<Fitted> {
+        let path = self.path_of(given.parameter);
+        if policy.needs_scores() {
+            let message =
+                format!("contamination needs training rows; with {path} give a threshold");
+            return Err(Error::field("contamination", message));
+        }
+        if self.roles != Roles::default() || self.engineering.is_some() {
+            let message = format!(
+                "the roles of columns and feature engineering need training rows, and {path} has none"
+            );
+            return Err(Error::field(path, message));
+        }
+        if !matches!(self.scaling, None | Some(Scaling::None)) {
+            let message = format!("{path} are in original units and cannot be scaled");
+            return Err(Error::field("scaler", message));
+        }
+        let n_features = given.features.len();
+        Ok(Fitted {
+            model: Model {
+                spec: self.clone(),
+                features: Features {
+                    schema: Schema::of_features(given.features)?,
+                    policy: self.feature_policy,
+                    vocabulary: Vocabulary::default(),
+                    engineering: None,
+                    imputer: Imputer::with_values(given.fill),
+                    encoder: Encoder::of_numbers(n_features),
+                    scale: None,
+                },
+                detector: given.detector,
+                threshold: Threshold::new(policy, &[], None)?,
+                statistics: Statistics::default(),
+            },
+            reservoir: None,
+        })
+    }
 }
 
 /// The error of training on fewer rows than anything can be learned from.
@@ -46,236 +367,5 @@ fn no_records() -> Error {
     )
 }
 
-impl TrainSpec {
-    /// Fits a model on the rows of a table, or on given baselines when there is none. To be called on the compute pool.
-    ///
-    /// Fails when a parameter is out of range, when nothing can be learned from the rows, or when `context` ends.
-    pub fn fit(&self, table: Option<Table>, context: &Context) -> Result<Fitted> {
-        self.check_request(table.is_some())?;
-        let rule = self.check()?;
-        let table = match (&self.detector, table) {
-            (_, Some(table)) => table,
-            (DetectorParams::ZScore(params), None) => return self.fit_baselines(params, rule),
-            (_, None) => return Err(no_records()),
-        };
-        if table.n_rows() < MIN_ROWS {
-            return Err(too_few(table.n_rows()));
-        }
-        let table = match self.draw() {
-            Some(draw) if draw.n < table.n_rows() => {
-                table.select_rows(&draw.rows(table.n_rows(), context)?)
-            }
-            _ => table,
-        };
-        let schema = Schema::learn(&table, &self.roles)?;
-        let vocabulary = Vocabulary::learn(&schema, &table)?;
-        let engineering = match &self.engineering {
-            Some(spec) => Some(Engineering::new(spec, &schema)?),
-            None => None,
-        };
-        let reading = Reading {
-            schema: &schema,
-            matching: Matching {
-                purpose: Purpose::Learn,
-                policy: self.policy,
-                needs_history: engineering.is_some(),
-                vocabulary: &vocabulary,
-            },
-            engineering,
-            detector: &self.detector,
-        };
-        let rows = LearningRows::read(reading, table, context)?;
-        rows.check_engineered(schema.n_features())?;
-        context.check()?;
-        self.fit_and_validate(schema, &rows, rule, context)
-    }
-
-    /// Fits a model, and measures a supervised detector on rows that are held out.
-    pub(super) fn fit_and_validate(
-        &self,
-        schema: Schema,
-        rows: &LearningRows,
-        rule: ThresholdRule,
-        context: &Context,
-    ) -> Result<Fitted> {
-        let mut fitted = self.fit_rows(schema, rows, rule, context)?;
-        if let Some(classes) = &rows.classes {
-            let fraction = self.validation_fraction();
-            let split = Split::stratified(classes, fraction, self.detector.random_state());
-            if let Some(split) = split {
-                let metrics = self.validate(&fitted.model, rows, &split, rule, context);
-                fitted.model.statistics.label_metrics = measured(metrics)?;
-            }
-        }
-        Ok(fitted)
-    }
-
-    fn fit_rows(
-        &self,
-        schema: Schema,
-        rows: &LearningRows,
-        rule: ThresholdRule,
-        context: &Context,
-    ) -> Result<Fitted> {
-        let imputed = Imputed {
-            names: schema.features(),
-            vocabulary: &rows.vocabulary,
-            imputation: self.imputation,
-        };
-        let counts = CategoryCounts::of(rows.raw.view(), &rows.vocabulary);
-        let imputer = Imputer::learn(rows.raw.view(), &counts, imputed)?;
-        context.check()?;
-        let encoder = Encoder::learn(
-            rows.raw.ncols(),
-            &counts,
-            &rows.vocabulary,
-            self.max_one_hot,
-        )?;
-        check_cells(rows.raw.nrows(), encoder.n_columns())?;
-        let mut features = Features {
-            schema,
-            policy: self.policy,
-            vocabulary: rows.vocabulary.clone(),
-            engineering: rows.engineering.clone(),
-            imputer,
-            encoder,
-            scale: None,
-        };
-        let names = features.names();
-        let encoded = features.transform_unscaled(rows.raw.view());
-        let moments = FeatureMoments::of(encoded.view()).map_err(|error| error.named(&names))?;
-        context.check()?;
-        let scaling = self.scaling();
-        features.scale = Scale::learn(scaling, encoded.view(), &moments, &names)?;
-        drop(encoded);
-        context.check()?;
-
-        let observed = features.transform_observed(rows.raw.view());
-        let imputed = features.transform(rows.raw.view());
-        let sample = Sample {
-            rows: imputed.view(),
-            observed: observed.view(),
-            labels: rows.classes.as_deref(),
-        };
-        // sampling is one long walk over the rows, which another thread need not wait for
-        let empty = if self.detector.is_supervised() {
-            Reservoir::by_class
-        } else {
-            Reservoir::new
-        };
-        let mut reservoir = empty(
-            self.reservoir_size,
-            features.n_raw(),
-            self.detector.random_state(),
-        )
-        .with_vocabulary(features.vocabulary.clone());
-        let (learned, ()) = rayon::join(
-            || self.detector.fit(sample, context),
-            || reservoir.offer(&rows.raw, rows.labels.as_deref()),
-        );
-        let learned = learned.map_err(|error| name_column(error, &names))?;
-
-        let mut model = Model {
-            spec: self.clone(),
-            features,
-            detector: learned.detector,
-            threshold: Threshold::given(0.0)?,
-            statistics: Statistics {
-                n_rows: rows.raw.nrows() as u64,
-                n_missing_values: rows.gaps.n_missing,
-                n_infinite_values: rows.gaps.n_infinite,
-                features: Some(moments),
-                ..Statistics::default()
-            },
-        };
-        let scores = match learned.calibration_scores {
-            Some(scores) => scores,
-            None => model.score_raw(rows.raw.view(), context)?,
-        };
-        let weights = rows.weights.as_deref();
-        model.set_calibration(calibrate(rule, &scores, weights, rows.labels_to_compare())?);
-
-        Ok(Fitted {
-            model,
-            reservoir: Some(reservoir),
-        })
-    }
-
-    /// How a model that learns from one part of the rows does on the other.
-    fn validate(
-        &self,
-        model: &Model,
-        rows: &LearningRows,
-        split: &Split,
-        rule: ThresholdRule,
-        context: &Context,
-    ) -> Result<Option<LabelMetrics>> {
-        let schema = model.features.schema.clone();
-        let learned = self.fit_rows(schema, &rows.select(&split.learned), rule, context)?;
-        learned
-            .model
-            .measure(&rows.select(&split.held_out), context)
-    }
-
-    /// Checks all that can be checked without looking at rows, but for whether there are any.
-    ///
-    /// Fails when a parameter is out of range, or records are missing, or given beside baselines.
-    pub fn check_request(&self, has_records: bool) -> Result<()> {
-        self.check()?;
-        match (self.has_baselines(), has_records) {
-            (true, true) => Err(Error::field(
-                "records",
-                "z_score.baselines and records exclude each other; leave out one of them",
-            )),
-            (false, false) => Err(no_records()),
-            _ => Ok(()),
-        }
-    }
-
-    fn fit_baselines(&self, params: &ZScoreParams, rule: ThresholdRule) -> Result<Fitted> {
-        let ThresholdRule::Value(threshold) = rule else {
-            return Err(Error::field(
-                "contamination",
-                "contamination needs training rows; with z_score.baselines give multiplier or threshold",
-            ));
-        };
-        if self.roles != Roles::default() || self.engineering.is_some() {
-            let message = "the roles of columns and feature engineering need training rows, and z_score.baselines has none";
-            return Err(Error::field("z_score.baselines", message));
-        }
-        if !matches!(self.scaling, None | Some(Scaling::None)) {
-            return Err(Error::field(
-                "scaler",
-                "given baselines are in original units and cannot be scaled",
-            ));
-        }
-        let names = params
-            .baselines
-            .iter()
-            .map(|baseline| baseline.feature.clone())
-            .collect();
-        let means = params
-            .baselines
-            .iter()
-            .map(|baseline| baseline.mean)
-            .collect();
-        Ok(Fitted {
-            model: Model {
-                spec: self.clone(),
-                features: Features {
-                    schema: Schema::of_features(names)?,
-                    policy: self.policy,
-                    vocabulary: Vocabulary::default(),
-                    engineering: None,
-                    imputer: Imputer::with_values(means),
-                    encoder: Encoder::of_numbers(params.baselines.len()),
-                    scale: None,
-                },
-                detector: FittedDetector::ZScore(ZScore::from_baselines(params.check_ref()?)?),
-                threshold: Threshold::given(threshold)?,
-                statistics: Statistics::default(),
-            },
-            reservoir: None,
-        })
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,13 @@
-//! The rows that a model learns from, read from a table.
+//! The rows that a model learns from, held in memory.
 
 use ndarray::{Array2, Axis};
 
+use super::raw_source::{EachRawBlock, RawBlock, RawSource};
 use crate::context::Context;
 use crate::detector::DetectorParams;
 use crate::error::{Error, Result, reason};
 use crate::features::{
-    Engineering, Gaps, Label, Matching, Schema, Vocabulary, infinite_to_missing,
+    Builder, Engineering, Gaps, Label, Matching, Schema, Vocabulary, infinite_to_missing,
 };
 use crate::table::Table;
 
@@ -51,7 +52,7 @@ impl LearningRows {
             infinite_to_missing(&mut aligned.features);
         }
         context.check()?;
-        let mut raw = match engineering.take() {
+        let raw = match engineering.take() {
             None => std::mem::take(&mut aligned.features),
             Some(plan) => {
                 plan.sort(&mut aligned);
@@ -61,63 +62,76 @@ impl LearningRows {
                 raw
             }
         };
-        let mut labels = aligned.labels;
-        let mut classes = None;
-        if detector.is_supervised() {
-            let known = labels
-                .as_deref()
-                .ok_or_else(|| unlabelled(detector, schema))?;
-            let rows: Vec<usize> = (0..known.len())
-                .filter(|&row| known[row].is_some())
-                .collect();
-            if rows.len() < known.len() {
-                raw = raw.select(Axis(0), &rows);
-            }
-            if rows.is_empty() {
-                let message = format!("{} learns from labels, and no row has one", detector.name());
-                return Err(Error::new(reason::UNUSABLE_ROWS, message).at("records"));
-            }
-            let of_rows: Vec<bool> = known.iter().copied().flatten().collect();
-            labels = Some(of_rows.iter().copied().map(Some).collect());
-            classes = Some(of_rows);
-        }
-        Ok(Self {
+        let rows = Self {
             raw,
             gaps,
-            labels,
-            classes,
+            labels: aligned.labels,
+            classes: None,
             weights: None,
             vocabulary: matching.vocabulary.clone(),
             engineering,
-        })
+        };
+        rows.for_detector(detector, schema)
     }
 
-    /// Checks that each engineered feature has a value in some row; `n_given` are not engineered. The rows of an update need none:
-    /// they may be the first ones of their series.
-    pub(super) fn check_engineered(&self, n_given: usize) -> Result<()> {
-        let names = self
-            .engineering
-            .iter()
-            .flat_map(|plan| plan.engineer().names());
-        let mut engineered = self.raw.columns().into_iter().skip(n_given).zip(names);
-        match engineered.find(|(column, _)| column.iter().all(|x| x.is_nan())) {
-            None => Ok(()),
-            Some((_, name)) => {
-                let message = format!(
-                    "no row has a value of the engineered feature {name:?}: every series has too few rows with a value; give more \
-                     rows, or shorten the lags and rolling_windows of feature_engineering"
-                );
-                Err(Error::new(reason::UNUSABLE_ROWS, message).at("records"))
+    /// Holds the rows of a source, each of so many values, which must be few enough.
+    pub(super) fn hold(
+        rows: &dyn RawSource,
+        n_raw: usize,
+        (detector, schema): (&DetectorParams, &Schema),
+        context: &Context,
+    ) -> Result<Self> {
+        let (mut values, mut gaps) = (Vec::with_capacity(rows.n_rows() * n_raw), Gaps::default());
+        let mut labels: Option<Vec<Label>> = None;
+        let builder = rows.visit(context, &mut |block| {
+            gaps.merge(block.gaps);
+            values.extend(block.raw.iter());
+            if let Some(of_block) = block.labels {
+                labels.get_or_insert_default().extend(of_block);
             }
-        }
+            Ok(())
+        })?;
+        let raw =
+            Array2::from_shape_vec((values.len() / n_raw, n_raw), values).map_err(|error| {
+                Error::new(reason::INTERNAL, "rows differ in length").because(error)
+            })?;
+        let engineering = match (rows.engineering(), builder) {
+            (Some(engineering), Some(builder)) => Some(engineering.clone().remembering(builder)?),
+            (engineering, _) => engineering.cloned(),
+        };
+        let rows = Self {
+            raw,
+            gaps,
+            labels,
+            classes: None,
+            weights: None,
+            vocabulary: rows.vocabulary().clone(),
+            engineering,
+        };
+        rows.for_detector(detector, schema)
     }
 
-    /// The labels to compare scores with: none for a detector that has learned from them.
-    pub(super) fn labels_to_compare(&self) -> Option<&[Label]> {
-        match self.classes {
-            Some(_) => None,
-            None => self.labels.as_deref(),
+    /// For a supervised detector the rows whose label is known; else all.
+    fn for_detector(mut self, detector: &DetectorParams, schema: &Schema) -> Result<Self> {
+        if !detector.is_supervised() {
+            return Ok(self);
         }
+        let known = self.labels.as_deref();
+        let known = known.ok_or_else(|| unlabelled(detector, schema))?;
+        let rows: Vec<usize> = (0..known.len())
+            .filter(|&row| known[row].is_some())
+            .collect();
+        if rows.is_empty() {
+            let message = format!("{} learns from labels, and no row has one", detector.name());
+            return Err(Error::new(reason::UNUSABLE_ROWS, message).at("records"));
+        }
+        if rows.len() < known.len() {
+            self.raw = self.raw.select(Axis(0), &rows);
+        }
+        let classes: Vec<bool> = known.iter().copied().flatten().collect();
+        self.labels = Some(classes.iter().copied().map(Some).collect());
+        self.classes = Some(classes);
+        Ok(self)
     }
 
     /// Some of the rows.
@@ -136,6 +150,35 @@ impl LearningRows {
             vocabulary: self.vocabulary.clone(),
             engineering: self.engineering.clone(),
         }
+    }
+}
+
+/// All rows are one block.
+impl RawSource for LearningRows {
+    fn n_rows(&self) -> usize {
+        self.raw.nrows()
+    }
+
+    fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    fn engineering(&self) -> Option<&Engineering> {
+        self.engineering.as_ref()
+    }
+
+    fn visit(&self, context: &Context, each: &mut EachRawBlock<'_>) -> Result<Option<Builder>> {
+        context.check()?;
+        each(RawBlock {
+            raw: self.raw.view(),
+            gaps: &self.gaps,
+            labels: self.labels.as_deref(),
+        })?;
+        Ok(None)
+    }
+
+    fn held(&self) -> Option<&LearningRows> {
+        Some(self)
     }
 }
 

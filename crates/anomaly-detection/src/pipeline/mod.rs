@@ -2,13 +2,15 @@
 
 mod adopt;
 pub mod artifact;
-mod calibrate;
 mod fit;
-mod fit_streamed;
+mod learn_features;
 mod learning_rows;
 mod model;
+mod prepared_rows;
+mod raw_source;
 pub mod reservoir;
 mod score;
+mod shown;
 mod spec;
 mod table_source;
 mod update;
@@ -18,6 +20,7 @@ pub use crate::statistics::draw::Draw;
 pub use fit::Fitted;
 pub use model::{Model, RowDetail, Statistics};
 pub use reservoir::Reservoir;
-pub use score::Scored;
-pub use spec::{DEFAULT_VALIDATION_FRACTION, MAX_ONE_HOT, TrainSpec};
+pub use score::{Describe, Scored};
+pub use shown::{ColumnStatistics, ShownMoments};
+pub use spec::{DEFAULT_VALIDATION_FRACTION, MAX_ONE_HOT, TrainingSpec};
 pub use table_source::{EachTable, TableSource};

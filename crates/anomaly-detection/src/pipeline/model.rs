@@ -3,19 +3,19 @@
 use ndarray::ArrayView1;
 use serde::{Deserialize, Serialize};
 
-use crate::calibration::{LabelMetrics, Threshold};
+use crate::calibration::{Calibration, LabelMetrics, Threshold};
 use crate::detector::{FittedDetector, GaussianRow};
 use crate::error::{Error, Result, reason};
 use crate::features::{FeatureKind, Features, Role, Scaling, TimeSource};
 use crate::statistics::moments::FeatureMoments;
 
-use super::spec::TrainSpec;
+use super::spec::TrainingSpec;
 
 /// One fitted version of a run. Immutable; holds no clock reading, so the same data and seed give the same bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Model {
     /// What was asked for.
-    pub(super) spec: TrainSpec,
+    pub(super) spec: TrainingSpec,
     pub(super) features: Features,
     pub(super) detector: FittedDetector,
     pub(super) threshold: Threshold,
@@ -41,15 +41,32 @@ pub struct Statistics {
     pub label_metrics: Option<LabelMetrics>,
 }
 
+/// The most missing features of a row that are named.
+const MAX_MISSING: usize = 100;
+
 /// What can be said of one row beside its score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RowDetail {
-    /// The indices of the features that were missing or infinite.
+    /// How many features were missing or infinite.
+    pub n_missing_features: usize,
+    /// The indices of the first 100 of them, in rising order.
     pub missing_features: Vec<usize>,
-    /// The z-score of each feature, by the detectors that have one.
+    /// The z-score of each column that the detector sees, in the order in which they are shown, by the detectors that have one.
     pub z_scores: Option<Vec<f64>>,
     /// What a Gaussian detector says of the row.
     pub gaussian: Option<GaussianRow>,
+}
+
+impl Statistics {
+    /// The same with what calibration found.
+    pub(super) fn calibrated(self, calibration: &Calibration) -> Self {
+        Self {
+            n_calibration_rows: calibration.n_rows,
+            n_anomalies: calibration.n_anomalies,
+            label_metrics: calibration.label_metrics,
+            ..self
+        }
+    }
 }
 
 impl Model {
@@ -59,7 +76,7 @@ impl Model {
     }
 
     /// What was asked for when it was trained.
-    pub fn spec(&self) -> &TrainSpec {
+    pub fn spec(&self) -> &TrainingSpec {
         &self.spec
     }
 
@@ -94,7 +111,7 @@ impl Model {
         &self.detector
     }
 
-    /// Above which score a row is an anomaly.
+    /// What decides which rows are anomalies.
     pub fn threshold(&self) -> &Threshold {
         &self.threshold
     }
@@ -139,15 +156,26 @@ impl Model {
         }
     }
 
-    /// What can be said beside its score of one row of n_raw values before they are imputed.
-    pub(super) fn detail(&self, raw: ArrayView1<'_, f64>) -> RowDetail {
-        let missing_features = raw
-            .iter()
-            .take(self.features.schema.n_features())
-            .enumerate()
-            .filter(|(_, value)| !value.is_finite())
-            .map(|(feature, _)| feature)
-            .collect();
+    /// How many z-scores the description of a row holds.
+    pub fn n_z_scores(&self) -> usize {
+        match &self.detector {
+            FittedDetector::Gaussian(_) | FittedDetector::ZScore(_) => self.features.n_features(),
+            _ => 0,
+        }
+    }
+
+    /// What can be said beside its score of one row of n_raw values before they are imputed. `places` are those of the features,
+    /// `columns` those of the detector's columns, in the order shown.
+    pub(super) fn detail(
+        &self,
+        raw: ArrayView1<'_, f64>,
+        places: &[usize],
+        columns: &[usize],
+    ) -> RowDetail {
+        let is_missing = |feature: &usize| !raw[places[*feature]].is_finite();
+        let missing = (0..places.len()).filter(is_missing);
+        let n_missing_features = missing.clone().count();
+        let missing_features = missing.take(MAX_MISSING).collect();
         let block = raw.insert_axis(ndarray::Axis(0));
         let row = self.features.transform(block);
         let row: Vec<f64> = row.iter().copied().collect();
@@ -166,9 +194,11 @@ impl Model {
                 ..scaled
             }
         });
+        let z_scores = self.detector.as_detector().z_scores(&row);
         RowDetail {
+            n_missing_features,
             missing_features,
-            z_scores: self.detector.as_detector().z_scores(&row),
+            z_scores: z_scores.map(|z| columns.iter().map(|&column| z[column]).collect()),
             gaussian,
         }
     }

@@ -1,7 +1,7 @@
 //! A uniform sample of all raw rows that a run has ever learned from. It stands for them when a model is updated, so that
 //! an update costs the same however many rows came before.
 
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis, CowArray, Ix2};
+use ndarray::{ArrayView1, ArrayView2, Axis, CowArray, Ix2};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -172,7 +172,7 @@ impl Reservoir {
     }
 
     /// Shows it more rows, n x d in standard layout, in their order, with their labels if there are any.
-    pub fn offer(&mut self, rows: &Array2<f64>, labels: Option<&[Label]>) {
+    pub fn offer(&mut self, rows: ArrayView2<'_, f64>, labels: Option<&[Label]>) {
         if labels.is_some() {
             self.label();
         }
@@ -275,6 +275,8 @@ fn damaged() -> Error {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::Array2;
+
     use super::*;
 
     #[test]
@@ -283,7 +285,7 @@ mod tests {
         let mut kept = [0u32; 200];
         for seed in 0..2000 {
             let mut reservoir = Reservoir::new(20, 1, seed);
-            reservoir.offer(&rows, None);
+            reservoir.offer(rows.view(), None);
             assert_eq!((reservoir.seen(), reservoir.n_rows()), (200, 20));
             for &row in &reservoir.rows {
                 kept[row as usize] += 1;
@@ -301,11 +303,11 @@ mod tests {
         let rows = Array2::from_shape_fn((500, 2), |(row, column)| (row * 2 + column) as f64);
         let labels: Vec<Label> = (0..500).map(|row| Some(row % 3 == 0)).collect();
         let mut whole = Reservoir::new(50, 2, 1);
-        whole.offer(&rows, Some(&labels));
+        whole.offer(rows.view(), Some(&labels));
         let mut parts = Reservoir::new(50, 2, 1);
         for start in (0..500).step_by(125) {
             let part = rows.slice(ndarray::s![start..start + 125, ..]).to_owned();
-            parts.offer(&part, Some(&labels[start..start + 125]));
+            parts.offer(part.view(), Some(&labels[start..start + 125]));
         }
         assert_eq!(whole, parts);
         let held = whole.rows().expect("sound");
@@ -329,10 +331,10 @@ mod tests {
     fn labels_may_come_and_go() {
         let rows = Array2::zeros((3, 1));
         let mut reservoir = Reservoir::new(10, 1, 0);
-        reservoir.offer(&rows, None);
+        reservoir.offer(rows.view(), None);
         assert_eq!(reservoir.labels(), None);
-        reservoir.offer(&rows, Some(&[Some(true), None, Some(false)]));
-        reservoir.offer(&rows, None);
+        reservoir.offer(rows.view(), Some(&[Some(true), None, Some(false)]));
+        reservoir.offer(rows.view(), None);
         let expected = [
             None,
             None,
@@ -353,7 +355,7 @@ mod tests {
         let rows = Array2::from_shape_fn((1000, 2), |(row, _)| row as f64);
         let labels: Vec<Label> = (0..1000).map(|row| Some(row % 2 == 1)).collect();
         let mut reservoir = Reservoir::new(1000, 2, 5);
-        reservoir.offer(&rows, Some(&labels));
+        reservoir.offer(rows.view(), Some(&labels));
         // one engineered value stays behind the new features
         let wide = reservoir.widened(1, 65_534, Vocabulary::default());
         assert_eq!(wide.n_rows(), MAX_CELLS / 65_536);
@@ -375,7 +377,7 @@ mod tests {
         let rows = Array2::from_shape_fn((5000, 1), |(row, _)| row as f64);
         let labels: Vec<Label> = (0..5000).map(|row| Some(row % 1000 == 7)).collect();
         let mut reservoir = Reservoir::by_class(100, 1, 3);
-        reservoir.offer(&rows, Some(&labels));
+        reservoir.offer(rows.view(), Some(&labels));
         assert_eq!((reservoir.seen(), reservoir.n_rows()), (5000, 55));
         assert_eq!(reservoir.seen_by_class(), Some([4995, 5]));
         let held = reservoir.labels().expect("has labels");

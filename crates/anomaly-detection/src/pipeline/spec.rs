@@ -2,12 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::calibrate::ThresholdRule;
 use super::fit::MIN_ROWS;
-use crate::calibration::threshold::check_contamination;
-use crate::calibration::{DEFAULT_CONTAMINATION, Threshold};
-use crate::detector::z_score::DEFAULT_MULTIPLIER;
-use crate::detector::{DefaultScaling, DetectorParams};
+use crate::calibration::Policy;
+use crate::detector::{DefaultScaling, DetectorParams, FittedDetector, Given};
 use crate::error::{Error, Result};
 use crate::features::{
     DEFAULT_MAX_ONE_HOT, EngineeringSpec, FeaturePolicy, Imputation, Roles, Scaling,
@@ -17,9 +14,6 @@ use crate::statistics::draw::Draw;
 /// The share of rows that a supervised detector is validated on when none is given.
 pub const DEFAULT_VALIDATION_FRACTION: f64 = 0.2;
 
-/// The probability above which a supervised detector calls a row an anomaly when no threshold is given.
-const DEFAULT_PROBABILITY: f64 = 0.5;
-
 /// The most columns that a categorical feature may become.
 pub const MAX_ONE_HOT: usize = 256;
 
@@ -28,13 +22,11 @@ const DEFAULT_RESERVOIR_SIZE: usize = 10_000;
 
 /// What to train, as asked for. A model keeps it, so that others can be trained alike.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TrainSpec {
+pub struct TrainingSpec {
     /// The detector and its parameters.
     pub detector: DetectorParams,
-    /// The share of training rows to flag, in (0, 0.5].
-    pub contamination: Option<f64>,
-    /// The threshold itself.
-    pub threshold: Option<f64>,
+    /// How scores become decisions; `None` is as the detector's parameters say, and else its default.
+    pub policy: Option<Policy>,
     /// How features are scaled; `None` is the detector's default.
     pub scaling: Option<Scaling>,
     /// What the columns are for.
@@ -42,7 +34,7 @@ pub struct TrainSpec {
     /// What is made of the rows before a row and of its time; `None` for nothing.
     pub engineering: Option<EngineeringSpec>,
     /// How the columns of later requests may differ from those of the training.
-    pub policy: FeaturePolicy,
+    pub feature_policy: FeaturePolicy,
     /// What stands in for missing numbers.
     pub imputation: Imputation,
     /// The most categories of a feature that get a column each.
@@ -56,16 +48,15 @@ pub struct TrainSpec {
     pub reservoir_size: usize,
 }
 
-impl Default for TrainSpec {
+impl Default for TrainingSpec {
     fn default() -> Self {
         Self {
             detector: DetectorParams::default(),
-            contamination: None,
-            threshold: None,
+            policy: None,
             scaling: None,
             roles: Roles::default(),
             engineering: None,
-            policy: FeaturePolicy::default(),
+            feature_policy: FeaturePolicy::default(),
             imputation: Imputation::default(),
             max_one_hot: DEFAULT_MAX_ONE_HOT,
             validation_fraction: None,
@@ -75,7 +66,7 @@ impl Default for TrainSpec {
     }
 }
 
-impl TrainSpec {
+impl TrainingSpec {
     /// How features are scaled.
     pub fn scaling(&self) -> Scaling {
         self.scaling
@@ -111,23 +102,19 @@ impl TrainSpec {
         })
     }
 
-    /// Whether all that could be learned is given.
-    pub(super) fn has_baselines(&self) -> bool {
-        matches!(&self.detector, DetectorParams::ZScore(params) if !params.baselines.is_empty())
-    }
-
-    fn check_sample(&self) -> Result<()> {
-        let message = match self.sample_rows {
-            Some(n) if n < MIN_ROWS => {
+    fn check_sample(&self, given: Option<&Given<FittedDetector>>) -> Result<()> {
+        let message = match (self.sample_rows, given) {
+            (Some(n), _) if n < MIN_ROWS => {
                 format!("sample_rows is {n}; it must be at least {MIN_ROWS}")
             }
-            Some(_) if self.engineering.is_some() => {
+            (Some(_), _) if self.engineering.is_some() => {
                 "features are engineered of the rows before each row, which a sample leaves out; leave out \
                  feature_engineering, or give sample_rows 0 to learn from all rows"
                     .to_owned()
             }
-            Some(_) if self.has_baselines() => {
-                "z_score.baselines are given, so nothing is sampled; give sample_rows 0".to_owned()
+            (Some(_), Some(given)) => {
+                let given = self.path_of(given.parameter);
+                format!("{given} are given, so nothing is sampled; give sample_rows 0")
             }
             _ => return Ok(()),
         };
@@ -151,12 +138,18 @@ impl TrainSpec {
         Err(Error::field("validation_fraction", message))
     }
 
-    /// Checks all that can be checked without looking at rows, and says how the threshold will come about.
-    pub(super) fn check(&self) -> Result<ThresholdRule> {
-        self.detector.check()?;
+    /// The path of a parameter of the detector, as in a request.
+    pub(super) fn path_of(&self, parameter: &str) -> String {
+        format!("{}.{parameter}", self.detector.name())
+    }
+
+    /// Checks all that can be checked without looking at rows, and says how scores will become decisions, and what the detector
+    /// is where its parameters say all of it.
+    pub(super) fn check(&self) -> Result<(Policy, Option<Given<FittedDetector>>)> {
+        let given = self.detector.given()?;
         self.check_scaling()?;
         self.check_validation()?;
-        self.check_sample()?;
+        self.check_sample(given.as_ref())?;
         if self.max_one_hot > MAX_ONE_HOT {
             let message = format!(
                 "max_one_hot_categories is {}; it must be from 0 to {MAX_ONE_HOT}",
@@ -164,32 +157,22 @@ impl TrainSpec {
             );
             return Err(Error::field("max_one_hot_categories", message));
         }
-        self.contamination.map_or(Ok(()), check_contamination)?;
-        self.threshold
-            .map_or(Ok(()), |threshold| Threshold::given(threshold).map(drop))?;
-        let multiplier = match &self.detector {
-            DetectorParams::ZScore(params) => params.multiplier,
-            _ => None,
+        Ok((self.check_policy()?, given))
+    }
+
+    fn check_policy(&self) -> Result<Policy> {
+        let policy = match (self.policy, self.detector.stated_policy()) {
+            (Some(_), Some((parameter, _))) => {
+                let message = format!(
+                    "{parameter} is the threshold of {}; it excludes contamination and threshold",
+                    self.detector.name()
+                );
+                return Err(Error::field(self.path_of(parameter), message));
+            }
+            (Some(policy), None) | (None, Some((_, policy))) => policy,
+            (None, None) => self.detector.default_policy(),
         };
-        match (self.contamination, self.threshold, multiplier) {
-            (Some(_), Some(_), _) => Err(Error::field(
-                "threshold",
-                "contamination and threshold exclude each other; give one of them",
-            )),
-            (Some(_), None, Some(_)) | (None, Some(_), Some(_)) => Err(Error::field(
-                "z_score.multiplier",
-                "multiplier is the threshold of z_score; it excludes contamination and threshold",
-            )),
-            (Some(c), None, None) => Ok(ThresholdRule::Contamination(c)),
-            (None, Some(t), None) => Ok(ThresholdRule::Value(t)),
-            (None, None, Some(m)) => Ok(ThresholdRule::Value(m)),
-            (None, None, None) => Ok(match &self.detector {
-                DetectorParams::ZScore(_) => ThresholdRule::Value(DEFAULT_MULTIPLIER),
-                supervised if supervised.is_supervised() => {
-                    ThresholdRule::Value(DEFAULT_PROBABILITY)
-                }
-                _ => ThresholdRule::Contamination(DEFAULT_CONTAMINATION),
-            }),
-        }
+        policy.check()?;
+        Ok(policy)
     }
 }

@@ -2,18 +2,13 @@
 
 use std::ops::ControlFlow;
 
-use ndarray::{Array2, ArrayView2, Axis};
-
+use super::raw_source::{EachRawBlock, RawBlock, RawSource};
 use crate::context::Context;
-use crate::detector::{Block, EachBlock, RowSource};
 use crate::error::{Error, Result, reason};
 use crate::features::{
-    Builder, Engineering, Features, Gaps, Label, Matching, Schema, infinite_to_missing,
+    Builder, Engineering, Gaps, Matching, Schema, Vocabulary, infinite_to_missing,
 };
 use crate::table::Table;
-
-/// The most values that are prepared at a time.
-const MAX_PREPARED: usize = 1 << 21;
 
 /// The tables of a dataset, which can be walked over again and again: each pass gives the same rows in the same order, however
 /// they are cut.
@@ -31,32 +26,30 @@ pub trait TableSource: Sync {
 /// What is called with a table, and says whether it wants more of them.
 pub type EachTable<'a> = dyn FnMut(Table) -> Result<ControlFlow<()>> + 'a;
 
-/// Rows that are aligned and have what was engineered, but are neither imputed nor encoded.
-pub(super) struct RawRows<'a> {
+/// The rows of such tables, aligned and engineered anew in each pass.
+pub(super) struct PassedRows<'a> {
     pub(super) tables: &'a dyn TableSource,
     pub(super) schema: &'a Schema,
     pub(super) matching: Matching<'a>,
     pub(super) engineering: Option<&'a Engineering>,
 }
 
-/// Some of them.
-pub(super) struct RawBlock {
-    /// The values, n x r, with NaN where a value is missing or infinite.
-    pub(super) raw: Array2<f64>,
-    pub(super) gaps: Gaps,
-    pub(super) labels: Option<Vec<Label>>,
-}
+impl RawSource for PassedRows<'_> {
+    fn n_rows(&self) -> usize {
+        self.tables.n_rows()
+    }
 
-impl RawRows<'_> {
-    /// One pass; returns what engineers the features of the next rows.
-    ///
+    fn vocabulary(&self) -> &Vocabulary {
+        self.matching.vocabulary
+    }
+
+    fn engineering(&self) -> Option<&Engineering> {
+        self.engineering
+    }
+
     /// # Errors
-    /// Those of the pass, and [`reason::UNSORTED_ROWS`] where features are engineered and a row is earlier than the one before.
-    pub(super) fn visit(
-        &self,
-        context: &Context,
-        each: &mut dyn FnMut(RawBlock) -> Result<()>,
-    ) -> Result<Option<Builder>> {
+    /// [`reason::UNSORTED_ROWS`] where features are engineered and a row is earlier than the one before, too.
+    fn visit(&self, context: &Context, each: &mut EachRawBlock<'_>) -> Result<Option<Builder>> {
         let mut builder = self.engineering.map(Engineering::builder);
         let (mut n_rows, mut latest) = (0, i64::MIN);
         self.tables.visit(context, &mut |table| {
@@ -75,23 +68,13 @@ impl RawRows<'_> {
             };
             n_rows += raw.nrows();
             each(RawBlock {
-                raw,
-                gaps,
-                labels: aligned.labels,
+                raw: raw.view(),
+                gaps: &gaps,
+                labels: aligned.labels.as_deref(),
             })?;
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(builder)
-    }
-
-    /// One pass over the values alone.
-    pub(super) fn visit_values(
-        &self,
-        context: &Context,
-        each: &mut dyn FnMut(ArrayView2<'_, f64>) -> Result<()>,
-    ) -> Result<()> {
-        self.visit(context, &mut |block| each(block.raw.view()))
-            .map(|_| ())
     }
 }
 
@@ -111,36 +94,4 @@ fn check_order(times: Option<&[Option<i64>]>, first_row: usize, latest: &mut i64
         *latest = time;
     }
     Ok(())
-}
-
-/// The same rows as a detector sees them.
-pub(super) struct PreparedRows<'a> {
-    pub(super) rows: &'a RawRows<'a>,
-    pub(super) features: &'a Features,
-}
-
-impl RowSource for PreparedRows<'_> {
-    fn n_rows(&self) -> usize {
-        self.rows.tables.n_rows()
-    }
-
-    fn n_features(&self) -> usize {
-        self.features.n_features()
-    }
-
-    fn visit(&self, context: &Context, each: &mut EachBlock<'_>) -> Result<()> {
-        // encoded, a row may be many times as long
-        let n_rows = (MAX_PREPARED / self.features.n_features().max(1)).max(1);
-        self.rows.visit_values(context, &mut |raw| {
-            for raw in raw.axis_chunks_iter(Axis(0), n_rows) {
-                let observed = self.features.transform_observed(raw);
-                let rows = self.features.transform(raw);
-                each(Block {
-                    rows: rows.view(),
-                    observed: observed.view(),
-                })?;
-            }
-            Ok(())
-        })
-    }
 }

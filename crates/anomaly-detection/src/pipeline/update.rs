@@ -1,15 +1,15 @@
 //! Updating: a new model from more rows, without the old ones. The schema, the imputation, the scale and all parameters stay
 //! as training froze them; the reservoir stands for the rows that came before.
 
-use super::calibrate::{Calibration, ThresholdRule, calibrate};
 use super::fit::Fitted;
 use super::learning_rows::{LearningRows, Reading};
 use super::model::{Model, Statistics};
 use super::reservoir::Reservoir;
+use super::score::score_rows;
 use super::validation::{Split, measured};
-use crate::calibration::ThresholdSource;
+use crate::calibration::Calibration;
 use crate::context::Context;
-use crate::detector::{History, Sample};
+use crate::detector::{PastRows, Sample};
 use crate::error::{Error, Result, reason};
 use crate::features::{Features, Label, Matching, Purpose};
 use crate::statistics::name_column;
@@ -59,7 +59,7 @@ impl Model {
                 .and_then(|learned| learned.measure(&rows.select(&split.held_out), context));
             model.statistics.label_metrics = measured(metrics)?;
         }
-        reservoir.offer(&rows.raw, rows.labels.as_deref());
+        reservoir.offer(rows.raw.view(), rows.labels.as_deref());
         Ok(Fitted {
             model,
             reservoir: Some(reservoir),
@@ -77,7 +77,7 @@ impl Model {
         };
         let observed = self.features.transform_observed(rows.raw.view());
         let imputed = self.features.transform(rows.raw.view());
-        let history = History {
+        let past = PastRows {
             rows: old.view(),
             labels: old_classes.as_deref(),
             seen: reservoir.seen(),
@@ -90,7 +90,7 @@ impl Model {
         };
         let learned = self
             .detector
-            .update(history, sample, context)
+            .update(past, sample, context)
             .map_err(|error| name_column(error, names))?;
 
         let mut moments = self.statistics.features.clone();
@@ -99,28 +99,16 @@ impl Model {
                 .push(self.features.transform_unscaled(rows.raw.view()).view())
                 .map_err(|error| error.named(names))?;
         }
-        let mut model = Self {
-            spec: self.spec.clone(),
-            features: Features {
-                engineering: rows.engineering.clone(),
-                ..self.features.clone()
-            },
-            detector: learned.detector,
-            threshold: self.threshold,
-            statistics: Statistics {
-                n_rows: self.statistics.n_rows + rows.raw.nrows() as u64,
-                n_missing_values: self.statistics.n_missing_values + rows.gaps.n_missing,
-                n_infinite_values: self.statistics.n_infinite_values + rows.gaps.n_infinite,
-                features: moments,
-                ..Statistics::default()
-            },
+        let features = Features {
+            engineering: rows.engineering.clone(),
+            ..self.features.clone()
         };
-
         let scores = match learned.calibration_scores {
             Some(scores) => scores,
             None => {
-                let mut scores = model.score_raw(old_raw.view(), context)?;
-                scores.extend(model.score_raw(rows.raw.view(), context)?);
+                let score = |raw| score_rows(&features, &learned.detector, raw, context);
+                let mut scores = score(old_raw.view())?;
+                scores.extend(score(rows.raw.view())?);
                 scores
             }
         };
@@ -130,22 +118,22 @@ impl Model {
             Some(_) => None,
             None => joined_labels(reservoir, rows),
         };
-        let rule = match self.threshold.source {
-            ThresholdSource::Contamination(contamination) => {
-                ThresholdRule::Contamination(contamination)
-            }
-            ThresholdSource::Given => ThresholdRule::Value(self.threshold.value),
+        let policy = self.threshold.policy;
+        let calibration = Calibration::new(policy, &scores, Some(&weights), labels.as_deref())?;
+        let statistics = Statistics {
+            n_rows: self.statistics.n_rows + rows.raw.nrows() as u64,
+            n_missing_values: self.statistics.n_missing_values + rows.gaps.n_missing,
+            n_infinite_values: self.statistics.n_infinite_values + rows.gaps.n_infinite,
+            features: moments,
+            ..Statistics::default()
         };
-        model.set_calibration(calibrate(rule, &scores, Some(&weights), labels.as_deref())?);
-        Ok(model)
-    }
-
-    /// Takes over what calibration found.
-    pub(super) fn set_calibration(&mut self, calibration: Calibration) {
-        self.threshold = calibration.threshold;
-        self.statistics.n_calibration_rows = calibration.n_rows;
-        self.statistics.n_anomalies = calibration.n_anomalies;
-        self.statistics.label_metrics = calibration.label_metrics;
+        Ok(Self {
+            spec: self.spec.clone(),
+            features,
+            detector: learned.detector,
+            threshold: calibration.threshold,
+            statistics: statistics.calibrated(&calibration),
+        })
     }
 }
 

@@ -67,12 +67,8 @@ impl Model {
     ) -> Result<Option<LabelMetrics>> {
         let scores = self.score_raw(rows.raw.view(), context)?;
         let labels = rows.labels.as_deref().unwrap_or_default();
-        Ok(LabelMetrics::new(
-            &scores,
-            labels,
-            None,
-            self.threshold.value,
-        ))
+        let verdicts = self.threshold.verdicts(&scores);
+        Ok(LabelMetrics::new(&scores, &verdicts, labels, None))
     }
 }
 

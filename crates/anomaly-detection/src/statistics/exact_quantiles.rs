@@ -23,34 +23,99 @@ const MAX_KEPT_BYTES: u64 = 48 << 20;
 /// How many rows are looked through between two looks at the context.
 const BLOCK_ROWS: usize = 4096;
 
-/// Up to so many scores are held at once.
-const MAX_HELD: u64 = 10_000_000;
-
-/// The type 7 [quantiles](super::quantile) at each of `qs` of each column of rows of `n_features` columns: for each column in
-/// turn one for each of `qs`, `None` for a column without values. Values that are not finite are left out.
+/// The type 7 [quantiles](super::quantile) at each of `qs` of each column of rows of this shape, n x d: for each column in turn
+/// one for each of `qs`, `None` for a column without values. Values that are not finite are left out.
 ///
 /// In two passes over the rows, or one where no column has more than 32,768 distinct values (fewer of more than 16 columns,
 /// but 8,192 at least), or some more where the brackets of all columns hold more than 48 MB. In parallel on rayon's current
-/// pool; beside the brackets it holds what a [`ColumnStream`] does.
+/// pool; beside the brackets it holds what a [`ColumnStream`] does. Rows that come in one block are sorted as far as needed
+/// instead, a column on each thread.
 ///
 /// # Errors
 /// Those of `visit`, [`reason::UNUSABLE_ROWS`] where the passes do not see the same rows, and what `context` has to say.
 pub fn exact_quantiles(
-    n_features: usize,
+    shape: (usize, usize),
     visit: &Visit<'_>,
     qs: &[f64],
     context: &Context,
 ) -> Result<Vec<Vec<Option<f64>>>> {
-    let mut stream = ColumnStream::new(n_features);
-    visit(&mut |rows| stream.push(rows, context))?;
-    quantiles_within(&stream.finish(context)?, visit, qs, context)
+    let mut search = QuantileSearch::new(shape);
+    visit(&mut |rows| search.push(rows, context))?;
+    search.finish(visit, qs, context)
 }
 
-/// The same, when the first pass is over and has left these summaries of the columns.
-///
-/// # Errors
-/// As [`exact_quantiles`].
-pub fn quantiles_within(
+/// [Exact quantiles](exact_quantiles) whose first pass is made beside other work.
+#[derive(Debug)]
+pub struct QuantileSearch {
+    n_rows: usize,
+    /// What was seen; rows that come in one block are not summarised.
+    stream: ColumnStream<RankSummary>,
+    is_one_block: bool,
+}
+
+impl QuantileSearch {
+    /// Before any of the rows, n x d.
+    pub fn new((n_rows, n_features): (usize, usize)) -> Self {
+        Self {
+            n_rows,
+            stream: ColumnStream::new(n_features),
+            is_one_block: false,
+        }
+    }
+
+    /// Takes in rows of the first pass.
+    ///
+    /// # Errors
+    /// What `context` has to say.
+    ///
+    /// # Panics
+    /// If the rows have another number of columns.
+    pub fn push(&mut self, rows: ArrayView2<'_, f64>, context: &Context) -> Result<()> {
+        if rows.nrows() == self.n_rows {
+            self.is_one_block = true;
+            return context.check();
+        }
+        self.stream.push(rows, context)
+    }
+
+    /// The quantiles, when the first pass is over.
+    ///
+    /// # Errors
+    /// As [`exact_quantiles`].
+    pub fn finish(
+        self,
+        visit: &Visit<'_>,
+        qs: &[f64],
+        context: &Context,
+    ) -> Result<Vec<Vec<Option<f64>>>> {
+        if !self.is_one_block {
+            return quantiles_within(&self.stream.finish(context)?, visit, qs, context);
+        }
+        let mut quantiles = Vec::new();
+        visit(&mut |rows| {
+            context.check()?;
+            if rows.nrows() != self.n_rows {
+                return Err(changed());
+            }
+            quantiles = of_one_block(rows, qs);
+            Ok(())
+        })?;
+        Ok(quantiles)
+    }
+}
+
+fn of_one_block(rows: ArrayView2<'_, f64>, qs: &[f64]) -> Vec<Vec<Option<f64>>> {
+    let columns = (0..rows.ncols()).into_par_iter();
+    let of_one = |column: usize| {
+        let values = rows.column(column).into_iter().copied();
+        let mut values: Vec<f64> = values.filter(|x| x.is_finite()).collect();
+        qs.iter().map(|&q| quantile(&mut values, q)).collect()
+    };
+    columns.map(of_one).collect()
+}
+
+/// The quantiles of columns of which the first pass has left these summaries.
+fn quantiles_within(
     summaries: &[RankSummary],
     visit: &Visit<'_>,
     qs: &[f64],
@@ -76,37 +141,6 @@ pub fn quantiles_within(
         }
     }
     Ok(quantiles)
-}
-
-/// The type 7 [quantile](super::quantile) at `q` of `n` finite scores that come as blocks of one column; `None` without
-/// scores. Up to 10 million scores are held at once, in one pass; of more it is an [exact quantile](exact_quantiles).
-///
-/// # Errors
-/// As [`exact_quantiles`]; [`reason::UNUSABLE_ROWS`] where there are not `n` scores.
-pub fn quantile_of_scores(
-    n: u64,
-    visit: &Visit<'_>,
-    q: f64,
-    context: &Context,
-) -> Result<Option<f64>> {
-    if n > MAX_HELD {
-        let quantiles = exact_quantiles(1, visit, &[q], context)?;
-        return Ok(quantiles.into_iter().flatten().flatten().next());
-    }
-    let mut held = Vec::with_capacity(n as usize);
-    visit(&mut |scores| {
-        context.check()?;
-        if (held.len() + scores.len()) as u64 > n {
-            return Err(changed());
-        }
-        held.extend(scores.iter());
-        Ok(())
-    })?;
-    if held.len() as u64 != n {
-        return Err(changed());
-    }
-    context.check()?;
-    Ok(quantile(&mut held, q))
 }
 
 /// Where a quantile lies.

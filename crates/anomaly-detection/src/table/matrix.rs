@@ -22,9 +22,23 @@ impl Table {
     ///
     /// Fails, naming the column, when one is neither of numbers nor of booleans.
     pub fn into_matrix(self) -> Result<Array2<f64>> {
+        let all: Vec<usize> = (0..self.n_columns()).collect();
+        self.into_numbers(&all)
+    }
+
+    /// Some columns as a matrix, as [`numbers`](Self::numbers). What was built as a matrix of no more columns than these is kept
+    /// as it is, or rearranged in place.
+    ///
+    /// Fails, naming the column, when one is neither of numbers nor of booleans. Panics when there is no such column.
+    pub fn into_numbers(self, columns: &[usize]) -> Result<Array2<f64>> {
         match self.values {
-            Values::Matrix(values) => Ok(values),
-            Values::Columns(_) => self.numbers(&(0..self.n_columns()).collect::<Vec<_>>()),
+            Values::Matrix(mut values) if values.ncols() == columns.len() => {
+                if !columns.iter().copied().eq(0..columns.len()) {
+                    rearrange(&mut values, columns);
+                }
+                Ok(values)
+            }
+            _ => self.numbers(columns),
         }
     }
 
@@ -74,6 +88,20 @@ impl Table {
             ),
         )
     }
+}
+
+/// Puts the columns of a matrix in another order, without taking the memory of a second one.
+fn rearrange(values: &mut Array2<f64>, columns: &[usize]) {
+    let rearrange = |row: &mut Vec<f64>, mut values: ndarray::ArrayViewMut1<f64>| {
+        row.clear();
+        row.extend(&values);
+        for (to, &column) in values.iter_mut().zip(columns) {
+            *to = row[column];
+        }
+    };
+    let rows = values.axis_iter_mut(Axis(0)).into_par_iter();
+    rows.with_min_len(BLOCK_ROWS)
+        .for_each_with(Vec::with_capacity(columns.len()), rearrange);
 }
 
 /// Writes the rows from `first` on of the columns side by side.

@@ -219,6 +219,32 @@ impl Table {
             labels: self.labels.as_ref().map(chosen),
         }
     }
+
+    /// Takes a column out of the table. Panics when there is no such column.
+    ///
+    /// Fails when it is the only one.
+    pub fn take_column(&mut self, column: usize) -> Result<Column> {
+        if self.n_columns() == 1 {
+            return Err(invalid("the records have no column but this one"));
+        }
+        let taken = match &mut self.values {
+            Values::Matrix(values) => {
+                let taken = Column::Numbers(values.column(column).to_vec());
+                let others: Vec<usize> = (0..values.ncols()).filter(|&i| i != column).collect();
+                *values = values.select(Axis(1), &others);
+                taken
+            }
+            Values::Columns(columns) => columns.remove(column),
+        };
+        if let Some(names) = &mut self.names {
+            names.remove(column);
+        }
+        self.absent.retain(|cell| cell.column != column);
+        for cell in &mut self.absent {
+            cell.column -= usize::from(cell.column > column);
+        }
+        Ok(taken)
+    }
 }
 
 /// Fails when a table has no columns or no rows.

@@ -6,7 +6,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::error::{Error, Result, reason};
 
-/// The distinct strings of a text column, in one piece of memory.
+/// The distinct strings of a text column, one behind the other in memory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dictionary {
     text: String,

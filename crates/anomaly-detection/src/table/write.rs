@@ -1,4 +1,4 @@
-//! Tables to a file: Arrow IPC as a stream, which keeps types, and is written piece by piece.
+//! Tables to a file: Arrow IPC as a stream, which keeps types, and is written a table at a time.
 
 use std::io::Write;
 use std::sync::Arc;

@@ -83,7 +83,7 @@ pub(crate) fn try_fit(
         labels: params.is_supervised().then_some(&labels),
         ..Sample::complete(rows.view())
     };
-    params.fit(sample, context)
+    params.fit(&sample, context)
 }
 
 /// Rows of independent normal values, the same for the same seed.

@@ -113,7 +113,7 @@ pub(crate) fn fit(
         labels: params.is_supervised().then_some(labels),
         ..Sample::complete(rows.view())
     };
-    let learned = params.fit(sample, &Context::new());
+    let learned = params.fit(&sample, &Context::new());
     learned.unwrap_or_else(|error| panic!("{params:?}: {error}"))
 }
 

@@ -17,7 +17,7 @@ struct Expected {
 
 fn check(ridge: f64, relative: impl Fn(&Expected) -> f64) {
     Case::<Expected>::for_each("gaussian", |name, _, table, expected| {
-        let params = DetectorParams::Gaussian(GaussianParams { ridge });
+        let params = DetectorParams::Gaussian(GaussianParams::new().with_ridge(ridge));
         let rows = table.rows();
         let detector = fit(&params, &rows, &[]).detector;
         let n = rows.nrows() as f64;

@@ -203,7 +203,7 @@ fn supervised_detectors_need_labels_of_both_classes() {
                 ..Sample::complete(rows.view())
             };
             let name = format!("{params:?}, labels: {name}");
-            let error = params.fit(sample, &Context::new());
+            let error = params.fit(&sample, &Context::new());
             assert_clear(&name, &error.expect_err(&name));
         }
     }

@@ -67,10 +67,7 @@ fn coefficients_are_those_of_linfa() {
             coefficients: linfa.params().iter().map(|x| sign * x).collect(),
             intercept: sign * linfa.intercept(),
         };
-        let params = LogisticRegressionParams {
-            c,
-            ..LogisticRegressionParams::default()
-        };
+        let params = LogisticRegressionParams::new().with_c(c);
         let params = DetectorParams::LogisticRegression(params);
         expected.check(&format!("c = {c}"), &params, &rows, &labels);
     }

@@ -3,6 +3,7 @@
 
 mod any;
 mod cancellation;
+mod column_order;
 mod ecod;
 mod fixtures;
 mod gaussian;

@@ -1,53 +1,7 @@
 //! The commands as they are typed, against the real server.
 
-use std::path::{Path, PathBuf};
-
-use clap::Parser;
-
-use crate::cli::Cli;
-use crate::cli::demo::server::DemoServer;
 use crate::cli::error::Error;
-
-struct Case {
-    server: DemoServer,
-    folder: tempfile::TempDir,
-}
-
-impl Case {
-    async fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let server = DemoServer::start(&folder.path().join("data")).await;
-        std::fs::write(folder.path().join("token"), "alice").expect("writes");
-        Self {
-            server: server.expect("it starts"),
-            folder,
-        }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn file(&self, name: &str, content: &str) {
-        std::fs::write(self.path(name), content).expect("writes");
-    }
-
-    /// What a command prints. Words with a dot in them are files of the folder.
-    async fn run(&self, line: &str) -> Result<String, Error> {
-        let text = |path: &Path| path.to_str().expect("a path of text").to_owned();
-        let words = line.split(' ').map(|word| match word.contains('.') {
-            true => text(&self.path(word)),
-            false => word.to_owned(),
-        });
-        let mut words: Vec<String> = ["anomalyd".to_owned()].into_iter().chain(words).collect();
-        words.extend(["--addr".to_owned(), self.server.address.to_string()]);
-        words.extend(["--token-file".to_owned(), text(&self.path("token"))]);
-        let command = Cli::try_parse_from(words).expect("it parses").command;
-        let mut out = Vec::new();
-        command.run(&mut out).await?;
-        Ok(String::from_utf8(out).expect("text"))
-    }
-}
+use crate::cli::typed::Case;
 
 /// Rows of two columns around (50, 5), and one far away.
 fn rows(n: u32) -> String {
@@ -132,5 +86,5 @@ async fn a_dataset_is_uploaded_once_and_used_by_every_command() {
         matches!(&error, Error::Status(s) if s.code() == tonic::Code::NotFound),
         "{error:?}"
     );
-    case.server.stop().await.expect("it stops");
+    case.stop().await;
 }

@@ -11,6 +11,8 @@ use super::*;
 use crate::proto::v1::anomaly_service_server::AnomalyServiceServer;
 
 mod fake;
+mod pages;
+mod server;
 
 use fake::{ACTIVE_VERSION, DATASET, Fake, THRESHOLD};
 
@@ -67,19 +69,31 @@ impl Case {
     async fn whole(&self, run: &str, options: &[&str]) -> Result<String, Error> {
         let args = self.args(run, options);
         let (request, whole) = args.read()?;
+        let client = &mut self.client();
         let mut out = Vec::new();
-        match (&args.plot, &whole) {
-            (Some(column), Some(whole)) => {
-                let column = series::Column::read(whole, column)?;
-                args.plotted(&mut self.client(), request, column, &mut out)
-                    .await?;
+        match &args.plot {
+            Some(column) => {
+                let column = series::Column::read(&whole, column)?;
+                args.plotted(client, request, column, &mut out).await?;
             }
-            _ => {
-                args.whole(&mut self.client(), request, whole.as_ref(), &mut out)
-                    .await?
-            }
+            None => args.whole(client, request, &whole, &mut out).await?,
         }
         Ok(String::from_utf8(out).expect("text"))
+    }
+
+    /// What is shown of the dataset, and the error that came after it, if any.
+    async fn paged(&self, run: &str, options: &[&str]) -> (String, Result<(), Error>) {
+        let options = [&["--dataset", DATASET.0], options].concat();
+        let args = self.args(run, &options);
+        let mut out = Vec::new();
+        let done = match args.target() {
+            Ok(target) => {
+                let client = &mut self.client();
+                args.paged(client, DATASET.0, target, &mut out).await
+            }
+            Err(error) => Err(error),
+        };
+        (String::from_utf8(out).expect("text"), done)
     }
 
     async fn streamed(
@@ -94,7 +108,7 @@ impl Case {
             rows,
             ..Limits::NONE
         };
-        let upload = stream::Upload::open(&args)?.in_pieces(limits(chunk), limits(batch));
+        let upload = stream::Upload::open(&args)?.in_chunks(limits(chunk), limits(batch));
         let mut out = Vec::new();
         args.streamed(&mut self.client(), upload, &mut out).await?;
         Ok(String::from_utf8(out).expect("text"))
@@ -114,6 +128,15 @@ fn table(rows: usize) -> (String, String) {
         expected.push_str(&format!("\"a\n\"\"b\"\"\",{row},{score:?},{is_anomaly}\n"));
     }
     (input, expected)
+}
+
+/// What is asked of an answer unless options say otherwise.
+fn answer(rows: AnswerRows) -> AnswerOptions {
+    AnswerOptions {
+        rows: rows.into(),
+        detail: Detail::Score.into(),
+        max_bytes: Some(64 << 20),
+    }
 }
 
 fn read(path: &Path) -> String {
@@ -153,8 +176,9 @@ async fn a_stream_with_out_gives_every_row_its_score_in_bounded_pieces() {
         assert_eq!(streams.len(), rows.div_ceil(10));
         for (index, (header, messages)) in streams.iter().enumerate() {
             // one version for the whole file, whatever becomes active meanwhile
-            assert_eq!(header.version, if index == 0 { 0 } else { ACTIVE_VERSION });
-            assert_eq!(header.detail(), Detail::Scores);
+            let version = (index > 0).then(|| version::of_number(ACTIVE_VERSION));
+            assert_eq!(header.version, version);
+            assert_eq!(header.answer, Some(answer(AnswerRows::All)));
             assert!(messages.iter().all(|&rows| rows <= 4) && messages.iter().sum::<usize>() <= 10);
         }
     }
@@ -168,14 +192,16 @@ async fn a_stream_without_out_is_one_stream() {
         .streamed("run", &["--stream", "--drop", "text", "--json"], 4, 10)
         .await
         .expect("scores");
-    let answer: serde_json::Value = serde_json::from_str(&shown).expect("one object");
-    assert_eq!(answer["summary"]["n_rows"], 25);
-    assert_eq!(answer["scores"][24], 24.0);
-    assert_eq!(answer["truncated"], false);
+    let shown: serde_json::Value = serde_json::from_str(&shown).expect("one object");
+    let predictions = &shown["predictions"];
+    assert_eq!(predictions["summary"]["n_rows"], 25);
+    assert_eq!(predictions["row_indices"][18], 24);
+    assert_eq!(predictions["scores"][18], 24.0);
+    assert_eq!(predictions["truncated"], false);
     let streams = case.fake.streams();
     assert_eq!(streams.len(), 1);
     assert_eq!(streams[0].1.iter().sum::<usize>(), 25);
-    assert_eq!(streams[0].0.detail(), Detail::Anomalies);
+    assert_eq!(streams[0].0.answer, Some(answer(AnswerRows::Anomalies)));
 }
 
 #[tokio::test]
@@ -185,7 +211,7 @@ async fn a_file_that_breaks_off_is_the_error_and_leaves_no_output() {
         .streamed("run", &["--stream", "--out", "OUT"], 1, 10)
         .await
         .expect_err("a ragged row");
-    assert!(format!("{error:?}").contains("line: 4"), "{error:?}");
+    assert!(format!("{error:?}").contains("line 4"), "{error:?}");
     assert!(!case.path("out.csv").exists());
     assert!(case.fake.streams().is_empty());
 }
@@ -241,7 +267,9 @@ async fn rows_that_depend_on_those_before_are_one_stream() {
     assert_eq!(read(&case.path("out.csv")), expected);
     let streams = case.fake.streams();
     assert_eq!(streams.len(), 1);
-    assert_eq!(streams[0].0.max_results, Some(1_000_000));
+    // as large an answer as a million scores need
+    let answer = streams[0].0.answer.expect("options");
+    assert!(answer.max_bytes.expect("a bound") > 9 * 1_000_000 + (64 << 10));
 }
 
 #[tokio::test]
@@ -280,23 +308,6 @@ async fn only_csv_is_cut() {
     assert_eq!(error.exit_code(), Some(2));
 }
 
-#[tokio::test]
-async fn a_dataset_is_scored_in_the_place_of_a_file() {
-    let case = Case::new("");
-    let dataset = ["--dataset", DATASET.0];
-    let shown = case
-        .whole("run", &[&dataset[..], &["--top", "1"]].concat())
-        .await
-        .expect("scores");
-    assert!(shown.contains("2 of 3 (66.7%)"), "{shown}");
-    let out = [&dataset[..], &["--out", "OUT"]].concat();
-    case.whole("run", &out).await.expect("scores");
-    assert_eq!(
-        read(&case.path("out.csv")),
-        "row,score,is_anomaly\n0,1.0,0\n1,9.0,1\n2,7.0,1\n"
-    );
-}
-
 #[test]
 fn what_is_said_of_a_file_is_not_said_of_a_dataset() {
     for other in [
@@ -311,6 +322,10 @@ fn what_is_said_of_a_file_is_not_said_of_a_dataset() {
         assert_eq!(error.kind(), ErrorKind::ArgumentConflict, "{error}");
         assert!(error.to_string().contains("--dataset"), "{error}");
     }
+    let error = parse(&["run", "in.csv", "--first-row", "3"]).expect_err("a file");
+    assert_eq!(error.kind(), ErrorKind::ArgumentConflict, "{error}");
+    let error = parse(&["run", "--first-row", "3"]).expect_err("no dataset");
+    assert_eq!(error.kind(), ErrorKind::MissingRequiredArgument, "{error}");
     let neither = parse(&["run"]).expect("it parses");
     let error = neither.read().expect_err("neither");
     assert!(format!("{error:?}").contains("--dataset"), "{error:?}");
@@ -318,4 +333,53 @@ fn what_is_said_of_a_file_is_not_said_of_a_dataset() {
     let streamed = parse(&["run", "--stream"]).expect("it parses");
     let error = stream::Upload::open(&streamed).err().expect("no file");
     assert_eq!(error.exit_code(), Some(2));
+}
+
+#[tokio::test]
+async fn rows_and_detail_are_asked_for_by_themselves() {
+    let case = Case::new("x\n1\n9\n7\n");
+    let shown = case
+        .whole(
+            "run",
+            &["--rows", "anomalies", "--detail", "full", "--version", "3"],
+        )
+        .await
+        .expect("scores");
+    assert!(shown.contains("2 of 3 (66.7%)"), "{shown}");
+    case.whole("run", &["--version", "active"])
+        .await
+        .expect("scores");
+    let files = case.fake.files();
+    let asked = AnswerOptions {
+        detail: Detail::Full.into(),
+        ..answer(AnswerRows::Anomalies)
+    };
+    assert_eq!(files[0].answer, Some(asked));
+    assert_eq!(files[0].version, Some(version::of_number(3)));
+    assert_eq!(files[1].answer, Some(answer(AnswerRows::All)));
+    assert_eq!(files[1].version, version::selector("active").ok());
+    for other in ["--rows=all", "--detail=score"] {
+        for option in ["--out=o", "--plot=x"] {
+            let error = parse(&["run", "f", option, other]).expect_err(other);
+            assert_eq!(error.kind(), ErrorKind::ArgumentConflict, "{error}");
+        }
+    }
+    assert!(parse(&["run", "f", "--rows", "some"]).is_err());
+}
+
+#[tokio::test]
+async fn a_column_of_ids_is_named_to_the_server() {
+    let case = Case::new("text,x\na,1\nb,9\n");
+    let named = |records: &Option<Records>| records.as_ref().map(|r| r.row_id_column.clone());
+    // the service of these tests knows no other columns, so the ids are dropped here
+    let options = ["--drop", "text", "--row-id-column", "text"];
+    case.whole("run", &options).await.expect("scores");
+    assert_eq!(
+        named(&case.fake.files()[0].records),
+        Some("text".to_owned())
+    );
+    case.streamed("run", &[&options[..], &["--stream"]].concat(), 4, 10)
+        .await
+        .expect("scores");
+    assert_eq!(case.fake.id_columns(), ["text"]);
 }

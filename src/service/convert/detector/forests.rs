@@ -16,25 +16,25 @@ impl TryFrom<IsolationForest> for IsolationForestParams {
         use isolation_forest::{MaxFeatures, MaxSamples};
         let mut params = Self::default();
         if let Some(n) = forest.n_estimators {
-            params.n_estimators = n as usize;
+            params = params.with_n_estimators(n as usize);
         }
         if let Some(value) = forest.max_samples {
-            params.max_samples = match Share::receive("max_samples", value)? {
+            params = params.with_max_samples(match Share::receive("max_samples", value)? {
                 Share::Count(count) => MaxSamples::Count(count),
                 Share::Fraction(fraction) => MaxSamples::Fraction(fraction),
-            };
+            });
         }
         if let Some(value) = forest.max_features {
-            params.max_features = match Share::receive("max_features", value)? {
+            params = params.with_max_features(match Share::receive("max_features", value)? {
                 Share::Count(count) => MaxFeatures::Count(count),
                 Share::Fraction(fraction) => MaxFeatures::Fraction(fraction),
-            };
+            });
         }
         if let Some(seed) = forest.random_state {
-            params.random_state = seed;
+            params = params.with_random_state(seed);
         }
         if let Some(ndim) = forest.ndim {
-            params.ndim = ndim as usize;
+            params = params.with_ndim(ndim as usize);
         }
         Ok(params)
     }
@@ -44,18 +44,18 @@ impl From<IsolationForestParams> for IsolationForest {
     fn from(params: IsolationForestParams) -> Self {
         use isolation_forest::{MaxFeatures, MaxSamples};
         Self {
-            n_estimators: sent(params.n_estimators),
-            max_samples: match params.max_samples {
+            n_estimators: sent(params.n_estimators()),
+            max_samples: match params.max_samples() {
                 MaxSamples::Auto => None,
                 MaxSamples::Count(count) => Some(count as f64),
                 MaxSamples::Fraction(fraction) => Some(fraction),
             },
-            max_features: Some(match params.max_features {
+            max_features: Some(match params.max_features() {
                 MaxFeatures::Count(count) => count as f64,
                 MaxFeatures::Fraction(fraction) => fraction,
             }),
-            random_state: Some(params.random_state),
-            ndim: sent(params.ndim),
+            random_state: Some(params.random_state()),
+            ndim: sent(params.ndim()),
         }
     }
 }
@@ -67,23 +67,23 @@ impl TryFrom<RandomForest> for RandomForestParams {
         use random_forest::MaxFeatures;
         let mut params = Self::default();
         if let Some(n) = forest.n_estimators {
-            params.n_estimators = n as usize;
+            params = params.with_n_estimators(n as usize);
         }
-        params.max_depth = forest.max_depth.map(|depth| depth as usize);
+        params = params.with_max_depth(forest.max_depth.map(|depth| depth as usize));
         if let Some(n) = forest.min_samples_leaf {
-            params.min_samples_leaf = n as usize;
+            params = params.with_min_samples_leaf(n as usize);
         }
         if let Some(value) = forest.max_features {
-            params.max_features = match Share::receive("max_features", value)? {
+            params = params.with_max_features(match Share::receive("max_features", value)? {
                 Share::Count(count) => MaxFeatures::Count(count),
                 Share::Fraction(fraction) => MaxFeatures::Fraction(fraction),
-            };
+            });
         }
         if let Some(weight) = forest.class_weight {
-            params.class_weight = class_weight::receive(weight)?;
+            params = params.with_class_weight(class_weight::receive(weight)?);
         }
         if let Some(seed) = forest.random_state {
-            params.random_state = seed;
+            params = params.with_random_state(seed);
         }
         Ok(params)
     }
@@ -93,16 +93,16 @@ impl From<RandomForestParams> for RandomForest {
     fn from(params: RandomForestParams) -> Self {
         use random_forest::MaxFeatures;
         Self {
-            n_estimators: sent(params.n_estimators),
-            max_depth: params.max_depth.and_then(sent),
-            min_samples_leaf: sent(params.min_samples_leaf),
-            max_features: match params.max_features {
+            n_estimators: sent(params.n_estimators()),
+            max_depth: params.max_depth().and_then(sent),
+            min_samples_leaf: sent(params.min_samples_leaf()),
+            max_features: match params.max_features() {
                 MaxFeatures::Sqrt => None,
                 MaxFeatures::Count(count) => Some(count as f64),
                 MaxFeatures::Fraction(fraction) => Some(fraction),
             },
-            class_weight: class_weight::answer(params.class_weight),
-            random_state: Some(params.random_state),
+            class_weight: class_weight::answer(params.class_weight()),
+            random_state: Some(params.random_state()),
         }
     }
 }

@@ -9,15 +9,13 @@ mod share;
 mod statistics;
 
 use crate::error::{Error, Result};
-use crate::proto::v1::{self, model, train_request};
+use crate::proto::v1;
+use crate::proto::v1::training_spec::Detector;
 use anomaly_detection::detector::DetectorParams;
 use anomaly_detection::features::Scaling;
 
 /// The detector that a request asks for; the default one when it names none.
-pub(in crate::service) fn params(
-    detector: Option<train_request::Detector>,
-) -> Result<DetectorParams> {
-    use train_request::Detector;
+pub(in crate::service) fn params(detector: Option<Detector>) -> Result<DetectorParams> {
     let Some(detector) = detector else {
         return Ok(DetectorParams::default());
     };
@@ -49,9 +47,8 @@ fn named<M, P: TryFrom<M, Error = Error>>(name: &str, message: M) -> Result<P> {
     P::try_from(message).map_err(|error| error.within(name))
 }
 
-/// The parameters of a stored model with this threshold.
-pub(super) fn answer(params: DetectorParams, threshold: f64) -> model::Detector {
-    use model::Detector;
+/// The parameters of a stored model.
+pub(super) fn answer(params: DetectorParams) -> Detector {
     match params {
         DetectorParams::Auto(params) => Detector::Auto(params.into()),
         DetectorParams::Ecod(params) => Detector::Ecod(params.into()),
@@ -65,11 +62,7 @@ pub(super) fn answer(params: DetectorParams, threshold: f64) -> model::Detector 
         DetectorParams::OneClassSvm(params) => Detector::OneClassSvm(params.into()),
         DetectorParams::Pca(params) => Detector::Pca(params.into()),
         DetectorParams::RandomForest(params) => Detector::RandomForest(params.into()),
-        DetectorParams::ZScore(mut params) => {
-            // the multiplier is the threshold, wherever that came from
-            params.multiplier.get_or_insert(threshold);
-            Detector::ZScore(params.into())
-        }
+        DetectorParams::ZScore(params) => Detector::ZScore(params.into()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{sent, unknown};
 use crate::error::{Error, Result};
-use crate::proto::v1::{self, Auto, Knn, Lesinn, LocalOutlierFactor, Metric};
+use crate::proto::v1::{self, Auto, Knn, Lesinn, LocalOutlierFactor};
 use anomaly_detection::detector::{
     AutoParams, KnnMethod, KnnParams, LesinnMetric, LesinnParams, LocalOutlierFactorParams,
 };
@@ -10,9 +10,7 @@ use anomaly_detection::detector::{
 impl From<LocalOutlierFactor> for LocalOutlierFactorParams {
     fn from(lof: LocalOutlierFactor) -> Self {
         match lof.n_neighbors {
-            Some(n) => Self {
-                n_neighbors: n as usize,
-            },
+            Some(n) => Self::new().with_n_neighbors(n as usize),
             None => Self::default(),
         }
     }
@@ -21,7 +19,7 @@ impl From<LocalOutlierFactor> for LocalOutlierFactorParams {
 impl From<LocalOutlierFactorParams> for LocalOutlierFactor {
     fn from(params: LocalOutlierFactorParams) -> Self {
         Self {
-            n_neighbors: sent(params.n_neighbors),
+            n_neighbors: sent(params.n_neighbors()),
         }
     }
 }
@@ -32,10 +30,10 @@ impl TryFrom<Knn> for KnnParams {
     fn try_from(knn: Knn) -> Result<Self> {
         let mut params = Self::default();
         if let Some(n) = knn.n_neighbors {
-            params.n_neighbors = n as usize;
+            params = params.with_n_neighbors(n as usize);
         }
-        params.method = match v1::KnnMethod::try_from(knn.method) {
-            Ok(v1::KnnMethod::Unspecified) => params.method,
+        let method = match v1::KnnMethod::try_from(knn.method) {
+            Ok(v1::KnnMethod::Unspecified) => params.method(),
             Ok(v1::KnnMethod::Largest) => KnnMethod::Largest,
             Ok(v1::KnnMethod::Mean) => KnnMethod::Mean,
             Ok(v1::KnnMethod::Median) => KnnMethod::Median,
@@ -44,19 +42,20 @@ impl TryFrom<Knn> for KnnParams {
                 return Err(unknown("method", knn.method, known));
             }
         };
+        params = params.with_method(method);
         Ok(params)
     }
 }
 
 impl From<KnnParams> for Knn {
     fn from(params: KnnParams) -> Self {
-        let method = match params.method {
+        let method = match params.method() {
             KnnMethod::Largest => v1::KnnMethod::Largest,
             KnnMethod::Mean => v1::KnnMethod::Mean,
             KnnMethod::Median => v1::KnnMethod::Median,
         };
         Self {
-            n_neighbors: sent(params.n_neighbors),
+            n_neighbors: sent(params.n_neighbors()),
             method: method.into(),
         }
     }
@@ -68,25 +67,26 @@ impl TryFrom<Lesinn> for LesinnParams {
     fn try_from(lesinn: Lesinn) -> Result<Self> {
         let mut params = Self::default();
         if let Some(n) = lesinn.n_estimators {
-            params.n_estimators = n as usize;
+            params = params.with_n_estimators(n as usize);
         }
         if let Some(n) = lesinn.max_samples {
-            params.max_samples = n as usize;
+            params = params.with_max_samples(n as usize);
         }
         if let Some(n) = lesinn.n_neighbors {
-            params.n_neighbors = n as usize;
+            params = params.with_n_neighbors(n as usize);
         }
-        params.metric = match Metric::try_from(lesinn.metric) {
-            Ok(Metric::Unspecified) => params.metric,
-            Ok(Metric::Manhattan) => LesinnMetric::Manhattan,
-            Ok(Metric::Euclidean) => LesinnMetric::Euclidean,
+        let metric = match v1::LesinnMetric::try_from(lesinn.metric) {
+            Ok(v1::LesinnMetric::Unspecified) => params.metric(),
+            Ok(v1::LesinnMetric::Manhattan) => LesinnMetric::Manhattan,
+            Ok(v1::LesinnMetric::Euclidean) => LesinnMetric::Euclidean,
             Err(_) => {
-                let known = "METRIC_MANHATTAN or METRIC_EUCLIDEAN";
+                let known = "LESINN_METRIC_MANHATTAN or LESINN_METRIC_EUCLIDEAN";
                 return Err(unknown("metric", lesinn.metric, known));
             }
         };
+        params = params.with_metric(metric);
         if let Some(seed) = lesinn.random_state {
-            params.random_state = seed;
+            params = params.with_random_state(seed);
         }
         Ok(params)
     }
@@ -94,16 +94,16 @@ impl TryFrom<Lesinn> for LesinnParams {
 
 impl From<LesinnParams> for Lesinn {
     fn from(params: LesinnParams) -> Self {
-        let metric = match params.metric {
-            LesinnMetric::Manhattan => Metric::Manhattan,
-            LesinnMetric::Euclidean => Metric::Euclidean,
+        let metric = match params.metric() {
+            LesinnMetric::Manhattan => v1::LesinnMetric::Manhattan,
+            LesinnMetric::Euclidean => v1::LesinnMetric::Euclidean,
         };
         Self {
-            n_estimators: sent(params.n_estimators),
-            max_samples: sent(params.max_samples),
-            n_neighbors: sent(params.n_neighbors),
+            n_estimators: sent(params.n_estimators()),
+            max_samples: sent(params.max_samples()),
+            n_neighbors: sent(params.n_neighbors()),
             metric: metric.into(),
-            random_state: Some(params.random_state),
+            random_state: Some(params.random_state()),
         }
     }
 }
@@ -111,7 +111,7 @@ impl From<LesinnParams> for Lesinn {
 impl From<Auto> for AutoParams {
     fn from(auto: Auto) -> Self {
         match auto.random_state {
-            Some(random_state) => Self { random_state },
+            Some(seed) => Self::new().with_random_state(seed),
             None => Self::default(),
         }
     }
@@ -120,7 +120,7 @@ impl From<Auto> for AutoParams {
 impl From<AutoParams> for Auto {
     fn from(params: AutoParams) -> Self {
         Self {
-            random_state: Some(params.random_state),
+            random_state: Some(params.random_state()),
         }
     }
 }

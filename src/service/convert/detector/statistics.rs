@@ -12,7 +12,7 @@ use anomaly_detection::table::shortened;
 impl From<Gaussian> for GaussianParams {
     fn from(gaussian: Gaussian) -> Self {
         match gaussian.ridge {
-            Some(ridge) => Self { ridge },
+            Some(ridge) => Self::new().with_ridge(ridge),
             None => Self::default(),
         }
     }
@@ -21,23 +21,21 @@ impl From<Gaussian> for GaussianParams {
 impl From<GaussianParams> for Gaussian {
     fn from(params: GaussianParams) -> Self {
         Self {
-            ridge: Some(params.ridge),
+            ridge: Some(params.ridge()),
         }
     }
 }
 
 impl From<Pca> for PcaParams {
     fn from(pca: Pca) -> Self {
-        Self {
-            n_components: pca.n_components.map(|n| n as usize),
-        }
+        Self::new().with_n_components(pca.n_components.map(|n| n as usize))
     }
 }
 
 impl From<PcaParams> for Pca {
     fn from(params: PcaParams) -> Self {
         Self {
-            n_components: params.n_components.and_then(sent),
+            n_components: params.n_components().and_then(sent),
         }
     }
 }
@@ -51,10 +49,9 @@ impl TryFrom<ZScore> for ZScoreParams {
             .into_iter()
             .enumerate()
             .map(|(index, baseline)| received(index, baseline));
-        Ok(Self {
-            multiplier: z_score.multiplier,
-            baselines: baselines.collect::<Result<_>>()?,
-        })
+        Ok(Self::new()
+            .with_multiplier(z_score.multiplier)
+            .with_baselines(baselines.collect::<Result<_>>()?))
     }
 }
 
@@ -75,14 +72,14 @@ fn received(index: usize, baseline: v1::Baseline) -> Result<Baseline> {
 
 impl From<ZScoreParams> for ZScore {
     fn from(params: ZScoreParams) -> Self {
-        let sent = |baseline: Baseline| v1::Baseline {
-            feature: baseline.feature,
+        let sent = |baseline: &Baseline| v1::Baseline {
+            feature: baseline.feature.clone(),
             mean: Some(baseline.mean),
             std: Some(baseline.std),
         };
         Self {
-            multiplier: params.multiplier,
-            baselines: params.baselines.into_iter().map(sent).collect(),
+            multiplier: params.multiplier(),
+            baselines: params.baselines().iter().map(sent).collect(),
         }
     }
 }
@@ -92,33 +89,33 @@ impl TryFrom<Hbos> for HbosParams {
 
     fn try_from(hbos: Hbos) -> Result<Self> {
         let default = Self::default();
-        Ok(Self {
-            n_bins: match (hbos.n_bins, hbos.auto_bins) {
-                (None, false) => default.n_bins,
-                (Some(count), false) => NBins::Count(count),
-                (None, true) => NBins::Auto,
-                (Some(_), true) => {
-                    let message = "n_bins and auto_bins exclude each other; give one of them";
-                    return Err(Error::new(reason::INVALID_PARAMETER, message).at("auto_bins"));
-                }
-            },
-            alpha: hbos.alpha.unwrap_or(default.alpha),
-            tol: hbos.tol.unwrap_or(default.tol),
-        })
+        let n_bins = match (hbos.n_bins, hbos.auto_bins) {
+            (None, false) => default.n_bins(),
+            (Some(count), false) => NBins::Count(count),
+            (None, true) => NBins::Auto,
+            (Some(_), true) => {
+                let message = "n_bins and auto_bins exclude each other; give one of them";
+                return Err(Error::new(reason::INVALID_PARAMETER, message).at("auto_bins"));
+            }
+        };
+        Ok(Self::new()
+            .with_n_bins(n_bins)
+            .with_alpha(hbos.alpha.unwrap_or(default.alpha()))
+            .with_tol(hbos.tol.unwrap_or(default.tol())))
     }
 }
 
 impl From<HbosParams> for Hbos {
     fn from(params: HbosParams) -> Self {
-        let (n_bins, auto_bins) = match params.n_bins {
+        let (n_bins, auto_bins) = match params.n_bins() {
             NBins::Count(count) => (Some(count), false),
             NBins::Auto => (None, true),
         };
         Self {
             n_bins,
             auto_bins,
-            alpha: Some(params.alpha),
-            tol: Some(params.tol),
+            alpha: Some(params.alpha()),
+            tol: Some(params.tol()),
         }
     }
 }

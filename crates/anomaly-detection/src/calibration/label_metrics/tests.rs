@@ -2,6 +2,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::calibration::{Policy, Threshold};
 
 const SCORES: [f64; 12] = [0.9, 0.8, 0.8, 0.7, 0.6, 0.5, 0.5, 0.5, 0.4, 0.3, 0.2, 0.1];
 const LABELS: [u8; 12] = [1, 1, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0];
@@ -20,13 +21,24 @@ fn labels() -> Vec<Option<bool>> {
     LABELS.iter().map(|&label| Some(label == 1)).collect()
 }
 
+/// The metrics of decisions by a threshold.
+fn metrics(
+    scores: &[f64],
+    labels: &[Option<bool>],
+    weights: Option<&[f64]>,
+    threshold: f64,
+) -> Option<LabelMetrics> {
+    let threshold = Threshold::new(Policy::Threshold(threshold), &[], None).expect("finite");
+    LabelMetrics::new(scores, &threshold.verdicts(scores), labels, weights)
+}
+
 fn close(a: f64, b: f64) -> bool {
     (a - b).abs() < 1e-12
 }
 
 #[test]
 fn agrees_with_scikit_learn() {
-    let metrics = LabelMetrics::new(&SCORES, &labels(), None, 0.5).expect("both classes");
+    let metrics = metrics(&SCORES, &labels(), None, 0.5).expect("both classes");
     assert!(close(metrics.auroc, AUROC), "{metrics:?}");
     assert!(close(metrics.average_precision, AP), "{metrics:?}");
     assert!(close(metrics.precision, 0.6), "{metrics:?}");
@@ -43,7 +55,7 @@ fn agrees_with_scikit_learn() {
 
 #[test]
 fn agrees_with_scikit_learn_on_weights() {
-    let metrics = LabelMetrics::new(&SCORES, &labels(), Some(&WEIGHTS), 0.5).expect("both classes");
+    let metrics = metrics(&SCORES, &labels(), Some(&WEIGHTS), 0.5).expect("both classes");
     assert!(close(metrics.auroc, WEIGHTED_AUROC), "{metrics:?}");
     assert!(close(metrics.average_precision, WEIGHTED_AP), "{metrics:?}");
     assert!(close(metrics.precision, WEIGHTED_PRECISION), "{metrics:?}");
@@ -56,38 +68,26 @@ fn agrees_with_scikit_learn_on_weights() {
 fn unknown_labels_are_skipped() {
     let mut scores = SCORES.to_vec();
     let mut labels = labels();
-    let expected = LabelMetrics::new(&scores, &labels, None, 0.5);
+    let expected = metrics(&scores, &labels, None, 0.5);
     scores.extend([0.95, 0.05]);
     labels.extend([None, None]);
-    assert_eq!(LabelMetrics::new(&scores, &labels, None, 0.5), expected);
+    assert_eq!(metrics(&scores, &labels, None, 0.5), expected);
 }
 
 #[test]
 fn a_single_class_has_no_metrics() {
     let scores = [1.0, 2.0];
-    assert_eq!(
-        LabelMetrics::new(&scores, &[Some(true); 2], None, 0.0),
-        None
-    );
-    assert_eq!(
-        LabelMetrics::new(&scores, &[Some(false); 2], None, 0.0),
-        None
-    );
-    assert_eq!(
-        LabelMetrics::new(&scores, &[Some(true), None], None, 0.0),
-        None
-    );
-    assert_eq!(LabelMetrics::new(&[], &[], None, 0.0), None);
+    assert_eq!(metrics(&scores, &[Some(true); 2], None, 0.0), None);
+    assert_eq!(metrics(&scores, &[Some(false); 2], None, 0.0), None);
+    assert_eq!(metrics(&scores, &[Some(true), None], None, 0.0), None);
+    assert_eq!(metrics(&[], &[], None, 0.0), None);
     let labels = [Some(true), Some(false)];
-    assert_eq!(
-        LabelMetrics::new(&scores, &labels, Some(&[1.0, 0.0]), 0.0),
-        None
-    );
+    assert_eq!(metrics(&scores, &labels, Some(&[1.0, 0.0]), 0.0), None);
 }
 
 #[test]
 fn nothing_flagged_is_precision_0() {
-    let metrics = LabelMetrics::new(&SCORES, &labels(), None, 2.0).expect("both classes");
+    let metrics = metrics(&SCORES, &labels(), None, 2.0).expect("both classes");
     assert_eq!(
         (metrics.precision, metrics.recall, metrics.f1),
         (0.0, 0.0, 0.0)
@@ -141,7 +141,7 @@ proptest! {
         let scores: Vec<f64> = rows.iter().map(|row| row.0).collect();
         let labels: Vec<Option<bool>> = rows.iter().map(|row| Some(row.1)).collect();
         let weights: Vec<f64> = rows.iter().map(|row| row.2).collect();
-        let metrics = LabelMetrics::new(&scores, &labels, weighted.then_some(&weights[..]), 10.0);
+        let metrics = metrics(&scores, &labels, weighted.then_some(&weights[..]), 10.0);
         let both = rows.iter().any(|row| row.1) && rows.iter().any(|row| !row.1);
         prop_assert_eq!(metrics.is_some(), both);
         if let Some(metrics) = metrics {

@@ -1,5 +1,4 @@
-//! The distance from the bulk of the rows, in units of their own covariance: Mahalanobis distance with a mean and a covariance
-//! that outliers cannot bend.
+//! A robust Mahalanobis distance: the mean and the covariance are those of the bulk of the rows, which outliers cannot distort.
 //!
 //! After Rousseeuw and Van Driessen, "A fast algorithm for the minimum covariance determinant estimator" (1999): starting
 //! from all rows, the mean and the covariance are taken anew of the three quarters of the rows that are nearest by the last
@@ -17,10 +16,10 @@ use crate::statistics::moments::triangle;
 /// The most features: time and memory grow with the square of their number.
 const MAX_FEATURES: usize = 256;
 
-/// The fewest rows for each feature: with fewer, a row that was learned from is nearer than any other could be.
+/// The minimum number of rows per feature: with fewer, training rows are systematically nearer than others.
 const MIN_ROWS_PER_FEATURE: usize = 5;
 
-/// How many rows for each feature are plenty.
+/// The maximum number of rows per feature that are used.
 const ROWS_PER_FEATURE: usize = 20;
 
 /// About how many products are summed in a step, where rows are not few.
@@ -29,7 +28,7 @@ const PRODUCTS: usize = 1 << 26;
 /// The share of the rows that count as the bulk.
 const BULK: f64 = 0.75;
 
-/// How often the bulk is chosen anew.
+/// The number of C-steps.
 const STEPS: usize = 5;
 
 /// The share of each feature's variance that is added to the diagonal.
@@ -41,7 +40,7 @@ const MIN_VARIANCE: f64 = 1e-6;
 /// How many rows are summed, or measured, at a time.
 const BLOCK: usize = 256;
 
-/// How many rows lie side by side.
+/// How many rows are processed at once.
 const LANES: usize = 8;
 
 /// A mean and a covariance.
@@ -68,7 +67,7 @@ impl Covariance {
     /// Learns from rows of `d` coordinates in row order, at least one, in parallel on rayon's current pool.
     ///
     /// # Errors
-    /// What `context` has to say.
+    /// That of a cancelled `context`.
     pub(super) fn fit(rows: &[f64], d: usize, context: &Context) -> Result<Self> {
         let n = rows.len() / d;
         let mut kept = vec![true; n];
@@ -106,7 +105,7 @@ impl Covariance {
         8 * (self.mean.len() + self.whitening.len())
     }
 
-    /// Whether it may measure rows of `d` coordinates.
+    /// Whether it is sound for rows of `d` coordinates.
     pub(super) fn is_sound(&self, d: usize) -> bool {
         d <= MAX_FEATURES
             && self.mean.len() == d
@@ -141,7 +140,7 @@ impl RowKernel for Covariance {
             }
         }
         for (distance, squared) in distances.iter_mut().zip(squared) {
-            // the smaller of the two also where a hostile model made it NaN
+            // the smaller of the two even if a hostile model makes it NaN
             *distance = squared.min(f64::MAX).sqrt();
         }
     }

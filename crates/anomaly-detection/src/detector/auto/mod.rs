@@ -1,11 +1,10 @@
-//! The detector for whoever names none: three views of a row, joined by how rare each finds it.
+//! The default detector: an ensemble of three views of a row, combined by the rarity of their scores.
 //!
 //! The views are [`Lesinn`] on a scale halfway between robust and standard, [`Lesinn`] on the logarithms of robustly scaled
-//! values, and the Mahalanobis distance from the bulk of the rows in these logarithms. Each is turned into its tail rank: the
-//! surprisal `-ln P(score or more)` among the training rows, with a fitted tail, so that it neither saturates nor ties. The
-//! score is the sum of the surprisals, which is Fisher's way to join tests ("Statistical Methods for Research Workers",
-//! 1932, section 21.1). Where there are more than 256 features, or fewer than 5 rows for each, there is no distance from the
-//! bulk.
+//! values, and the robust Mahalanobis distance in these logarithms. Each is turned into its tail rank: the surprisal `-ln
+//! P(score or more)` among the training rows, with a fitted tail, so that it neither saturates nor ties. The score is the sum
+//! of the surprisals: Fisher's method of combining tests ("Statistical Methods for Research Workers", 1932, section 21.1). With
+//! more than 256 features, or fewer than 5 rows for each, the Mahalanobis distance is left out.
 
 mod covariance;
 mod params;
@@ -23,9 +22,9 @@ pub use params::{AutoParams, AutoValidParams};
 use super::lesinn::frame::Form;
 use super::lesinn::random::{spread_rows, stream_state};
 use super::method::linfa_fit;
-use super::source::{ChosenRows, Rows};
+use super::source::{LookedAt, Rows};
 use super::{
-    DefaultScaling, Detector, History, Learned, Lesinn, LesinnParams, Method, RowSource, Sample,
+    DefaultScaling, Detector, Learned, Lesinn, LesinnParams, Method, PastRows, RowSource, Sample,
     check_n_features,
 };
 use crate::calibration::TailRank;
@@ -33,10 +32,10 @@ use crate::context::Context;
 use crate::error::{Error, Result, reason};
 use covariance::Covariance;
 
-/// The most rows that tail ranks are learned from.
+/// The maximum number of rows that tail ranks are learned from.
 const MAX_ROWS: usize = 10_000;
 
-/// About how many values these rows have, where they are long, but never fewer rows than [`MIN_ROWS`].
+/// About the maximum number of values in these rows, but at least [`MIN_ROWS`] rows.
 const MAX_VALUES: usize = 1 << 22;
 
 /// See [`MAX_VALUES`].
@@ -61,11 +60,11 @@ pub struct Auto {
     ranks: Vec<TailRank>,
 }
 
-/// Rows that each stand for `weight` of them.
+/// Rows, each with this weight.
 type Part<'a> = (Rows<'a>, f64);
 
 impl Auto {
-    /// Learns what the views say of the rows: the covariance where there are enough of them, and the ranks.
+    /// Learns the covariance, if there are enough rows for it, and the ranks.
     fn learn_ranks(&mut self, parts: &[Part<'_>], context: &Context) -> Result<()> {
         if let Some(rows) = self.rows_for_covariance(parts) {
             context.check()?;
@@ -74,7 +73,8 @@ impl Auto {
         let mut weights = Vec::new();
         let mut rows = Vec::new();
         for (part, weight) in parts {
-            let chosen = self.params.rows_for_ranks(part.nrows(), self.n_features());
+            let chosen =
+                rows_for_ranks(part.nrows(), self.n_features(), self.params.random_state());
             let stands_for = weight * part.nrows() as f64 / chosen.len().max(1) as f64;
             weights.resize(weights.len() + chosen.len(), stands_for);
             rows.extend(chosen.into_iter().map(|row| part.row(row)));
@@ -101,8 +101,8 @@ impl Auto {
         Ok(())
     }
 
-    /// The logarithmic coordinates of rows that represent the parts, all with the same weight; `None` where they are too few
-    /// or too long for a covariance.
+    /// The logarithmic coordinates of rows that represent the parts with equal weights; `None` if they are too few or too wide
+    /// for a covariance.
     fn rows_for_covariance(&self, parts: &[Part<'_>]) -> Option<Vec<f64>> {
         let d = self.n_features();
         let heaviest = parts.iter().map(|part| part.1).fold(0.0, f64::max);
@@ -114,7 +114,7 @@ impl Auto {
         let mut coordinates = Vec::new();
         for ((rows, _), share) in parts.iter().zip(shares) {
             let wanted = (share * thinning).round() as usize;
-            for row in spread_rows(rows.nrows(), wanted, self.params.random_state) {
+            for row in spread_rows(rows.nrows(), wanted, self.params.random_state()) {
                 let start = coordinates.len();
                 coordinates.resize(start + d, 0.0);
                 let frame = self.logarithmic.frame();
@@ -124,7 +124,7 @@ impl Auto {
         (coordinates.len() / d >= covariance::fewest_rows(d)).then_some(coordinates)
     }
 
-    /// What each view says of each row.
+    /// The score of each row in each view.
     fn views(&self, rows: ArrayView2<'_, f64>) -> Vec<Vec<f64>> {
         let (n, d) = rows.dim();
         let mut views: Vec<Vec<f64>> = [&self.balanced, &self.logarithmic]
@@ -153,36 +153,33 @@ fn most_rows(d: usize) -> Option<usize> {
     Some(covariance::most_rows(d)?.min(MAX_ROWS))
 }
 
-impl AutoParams {
+/// The indices of the rows, of n x d, that tail ranks are learned from.
+fn rows_for_ranks(n: usize, d: usize, random_state: u64) -> Vec<usize> {
+    let most = (MAX_VALUES / d).clamp(MIN_ROWS, MAX_ROWS);
+    spread_rows(n, most, random_state)
+}
+
+impl AutoValidParams {
     /// The parameters of the view with this number.
     fn member(&self, number: u64) -> LesinnParams {
-        LesinnParams {
-            random_state: stream_state(self.random_state, number),
-            ..LesinnParams::default()
-        }
+        LesinnParams::new().with_random_state(stream_state(self.random_state(), number))
     }
 
-    /// The numbers of the rows, of n x d, that tail ranks are learned from.
-    fn rows_for_ranks(&self, n: usize, d: usize) -> Vec<usize> {
-        let most = (MAX_VALUES / d).clamp(MIN_ROWS, MAX_ROWS);
-        spread_rows(n, most, self.random_state)
-    }
-
-    /// The numbers of the rows, of n x d, that a fit looks at, in any order.
+    /// The indices of the rows, of n x d, that a fit reads, in any order.
     fn rows_to_fit(&self, n: usize, d: usize, context: &Context) -> Result<Vec<usize>> {
         let mut rows = Vec::new();
         for (number, _) in VIEWS {
             let member = self.member(number);
             rows.extend(member.check_ref()?.rows_to_fit(n, d, context)?);
         }
-        rows.extend(self.rows_for_ranks(n, d));
+        rows.extend(rows_for_ranks(n, d, self.random_state()));
         if let Some(most) = most_rows(d) {
-            rows.extend(spread_rows(n, most.min(n), self.random_state));
+            rows.extend(spread_rows(n, most.min(n), self.random_state()));
         }
         Ok(rows)
     }
 
-    fn fit(&self, rows: Rows<'_>, context: &Context) -> Result<Auto> {
+    fn fit_rows(&self, rows: Rows<'_>, context: &Context) -> Result<Auto> {
         let [balanced, logarithmic] = VIEWS.map(|(number, form)| -> Result<Box<Lesinn>> {
             let member = self.member(number);
             let lesinn = member.check_ref()?.fit_rows(form, rows, context)?;
@@ -191,7 +188,7 @@ impl AutoParams {
         let mut auto = Auto {
             balanced: balanced?,
             logarithmic: logarithmic?,
-            params: self.clone(),
+            params: self.clone().into(),
             covariance: None,
             ranks: Vec::new(),
         };
@@ -264,36 +261,25 @@ impl Method for Auto {
     const SCALING: DefaultScaling = DefaultScaling::Own;
 
     fn random_state(params: &AutoParams) -> u64 {
-        params.random_state
+        params.random_state()
     }
 
+    /// Of rows that are not held, only those are held, after one pass, that a view, the covariance or the ranks are learned from.
     fn fit(
         params: &AutoValidParams,
-        sample: Sample<'_>,
+        rows: &dyn RowSource,
         context: &Context,
     ) -> Result<Learned<Self>> {
-        let auto = params.params().fit(sample.rows.into(), context)?;
-        Ok(Learned::plain(auto))
+        let choose = || params.rows_to_fit(rows.n_rows(), rows.n_features(), context);
+        let rows = LookedAt::of(rows, choose, context)?;
+        params.fit_rows(rows.rows(), context).map(Learned::plain)
     }
 
-    /// In one pass, of which only the rows are held that a view, the covariance or the ranks are learned from.
-    fn fit_streamed(
-        params: &AutoValidParams,
-        source: &dyn RowSource,
-        context: &Context,
-    ) -> Result<Learned<Self>> {
-        let params = params.params();
-        let chosen = params.rows_to_fit(source.n_rows(), source.n_features(), context)?;
-        let chosen = ChosenRows::gather(source, chosen, context)?;
-        let auto = params.fit(Rows::Chosen(&chosen), context)?;
-        Ok(Learned::plain(auto))
-    }
-
-    /// The samples see the new rows. The covariance and the ranks are learned anew from the history and the new rows, the
+    /// The samples see the new rows. The covariance and the ranks are learned anew from the past rows and the new rows, the
     /// covariance only where these are enough for it.
     fn update(
         &self,
-        history: History<'_>,
+        past: PastRows<'_>,
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<Learned<Self>> {
@@ -301,10 +287,10 @@ impl Method for Auto {
         let mut auto = self.clone();
         auto.balanced.learn(sample.rows, context)?;
         auto.logarithmic.learn(sample.rows, context)?;
-        if history.rows.nrows() > 0 {
-            check_n_features(history.rows, self.n_features())?;
+        if past.rows.nrows() > 0 {
+            check_n_features(past.rows, self.n_features())?;
             let parts = [
-                (history.rows.view().into(), history.weight()),
+                (past.rows.view().into(), past.weight()),
                 (sample.rows.view().into(), 1.0),
             ];
             auto.learn_ranks(&parts, context)?;

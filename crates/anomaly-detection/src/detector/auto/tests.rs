@@ -15,9 +15,9 @@ fn fit(rows: &Array2<f64>) -> Auto {
     model
 }
 
-fn update(model: &Auto, history: History<'_>, rows: &Array2<f64>) -> Auto {
+fn update(model: &Auto, past: PastRows<'_>, rows: &Array2<f64>) -> Auto {
     let sample = Sample::complete(rows.view());
-    let learned = model.update(history, sample, &Context::new());
+    let learned = model.update(past, sample, &Context::new());
     let model = learned.expect("a model").detector;
     model.validate().expect("sound");
     model
@@ -147,7 +147,7 @@ fn constant_and_dependent_and_extreme_columns_score_finitely() {
         );
         let updated = update(
             &model,
-            History {
+            PastRows {
                 seen_by_class: None,
                 rows: rows.view(),
                 labels: None,
@@ -167,23 +167,23 @@ fn constant_and_dependent_and_extreme_columns_score_finitely() {
 fn too_few_rows_and_other_widths_are_refused() {
     let params = AutoParams::default().check().expect("right");
     for rows in [Array2::zeros((1, 3)), Array2::zeros((3, 0))] {
-        let error = Auto::fit(&params, Sample::complete(rows.view()), &Context::new());
+        let error = Auto::fit(&params, &Sample::complete(rows.view()), &Context::new());
         assert_eq!(error.expect_err("refused").reason(), reason::UNUSABLE_ROWS);
     }
     let (model, other) = (fit(&table(10, 3, 5)), table(10, 2, 5));
-    let history = History {
+    let past = PastRows {
         seen_by_class: None,
         rows: other.view(),
         labels: None,
         seen: 10,
     };
-    let error = model.update(history, Sample::complete(other.view()), &Context::new());
+    let error = model.update(past, Sample::complete(other.view()), &Context::new());
     assert_eq!(
         error.expect_err("refused").reason(),
         reason::SCHEMA_MISMATCH
     );
     let three = table(10, 3, 5);
-    let error = model.update(history, Sample::complete(three.view()), &Context::new());
+    let error = model.update(past, Sample::complete(three.view()), &Context::new());
     assert_eq!(
         error.expect_err("refused").reason(),
         reason::SCHEMA_MISMATCH
@@ -207,14 +207,15 @@ fn cancellation_stops_a_fit_and_an_update() {
 #[test]
 fn the_number_of_threads_changes_nothing_and_the_seed_does() {
     let rows = table(3000, 5, 1);
-    let history = History {
+    let past = PastRows {
         seen_by_class: None,
         rows: rows.view(),
         labels: None,
         seen: 9000,
     };
-    threads_change_nothing(|| update(&fit(&rows), history, &rows));
-    let params = AutoParams { random_state: 1 }.check().expect("right");
+    threads_change_nothing(|| update(&fit(&rows), past, &rows));
+    let params = AutoParams::new().with_random_state(1);
+    let params = params.check().expect("right");
     let dataset = linfa::DatasetBase::from(rows.clone());
     assert_ne!(params.fit(&dataset).expect("a model"), fit(&rows));
 }
@@ -223,14 +224,14 @@ fn the_number_of_threads_changes_nothing_and_the_seed_does() {
 fn an_update_is_nearly_a_fit_on_the_union() {
     let rows = table(8000, 4, 6);
     let (first, second) = rows.view().split_at(Axis(0), 4000);
-    let history = History {
+    let past = PastRows {
         seen_by_class: None,
         rows: first.slice_move(s![..1000, ..]),
         labels: None,
         seen: 4000,
     };
     let model = fit(&first.to_owned());
-    let updated = update(&model, history, &second.to_owned());
+    let updated = update(&model, past, &second.to_owned());
     let whole = fit(&rows);
     let probes = table(500, 4, 7);
     let (a, b) = (score(&updated, probes.view()), score(&whole, probes.view()));
@@ -252,13 +253,13 @@ fn what_an_update_brings_becomes_usual() {
     let rows = table(2000, 3, 8);
     let model = fit(&rows);
     let shifted = table(2000, 3, 9).mapv(|x| x + 10.0);
-    let history = History {
+    let past = PastRows {
         seen_by_class: None,
         rows: rows.view(),
         labels: None,
         seen: 2000,
     };
-    let updated = update(&model, history, &shifted);
+    let updated = update(&model, past, &shifted);
     let mean = |model: &Auto| score(model, shifted.view()).iter().sum::<f64>() / 2000.0;
     assert!(
         mean(&updated) < 0.5 * mean(&model),
@@ -266,8 +267,11 @@ fn what_an_update_brings_becomes_usual() {
         mean(&updated),
         mean(&model)
     );
-    // without any history the samples learn, and the ranks stay
-    assert_eq!(update(&model, History::none(), &shifted).ranks, model.ranks);
+    // without any past rows the samples learn, and the ranks stay
+    assert_eq!(
+        update(&model, PastRows::none(), &shifted).ranks,
+        model.ranks
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What detectors promise, as functions that their tests call, and rows to hold them to it.
+//! The contract of all detectors, as functions that their tests call, with rows to test on.
 
 use std::fmt::Debug;
 
@@ -8,7 +8,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Detector, History, Learned, Method, Sample};
+use super::{Detector, Learned, Method, PastRows, Sample};
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
 
@@ -19,7 +19,7 @@ pub(super) mod rows;
 
 use rows::correlated;
 
-/// A detector whose tests can compare, store and read it.
+/// A detector that tests can compare, store and read.
 pub(super) trait Tested:
     Method + Debug + Clone + PartialEq + Serialize + DeserializeOwned
 {
@@ -32,18 +32,18 @@ pub(super) fn sample(rows: &Array2<f64>) -> Sample<'_> {
 }
 
 pub(super) fn fit<D: Tested>(params: &D::Params, rows: &Array2<f64>) -> Result<Learned<D>> {
-    D::fit(params.check_ref()?, sample(rows), &Context::new())
+    D::fit(params.check_ref()?, &sample(rows), &Context::new())
 }
 
-/// The fit of a detector for which a row that it has learned from is a row like any other.
+/// The fit of a detector that scores its training rows without bias.
 pub(super) fn fit_plain<D: Tested>(params: &D::Params, rows: &Array2<f64>) -> Result<D> {
     fit(params, rows).map(plain)
 }
 
-/// The same for an update without history.
+/// The same for an update without past rows.
 pub(super) fn update_plain<D: Tested>(model: &D, rows: &Array2<f64>) -> Result<D> {
     model
-        .update(History::none(), sample(rows), &Context::new())
+        .update(PastRows::none(), sample(rows), &Context::new())
         .map(plain)
 }
 
@@ -70,12 +70,12 @@ pub(super) fn bytes<D: Serialize>(model: &D) -> Vec<u8> {
     rmp_serde::to_vec_named(model).expect("bytes")
 }
 
-/// Checks that each number is as expected, up to the error.
+/// Checks each number against its expected value, up to the error.
 pub(super) fn assert_close(found: &[f64], expected: &[f64], error: f64) {
     assert_within(found, expected, |_| error);
 }
 
-/// Checks that each number is as expected, up to the error that is allowed for the expected one.
+/// Checks each number against its expected value, with the error allowed for that value.
 pub(super) fn assert_within(found: &[f64], expected: &[f64], error: impl Fn(f64) -> f64) {
     assert_eq!(found.len(), expected.len());
     for (a, b) in found.iter().zip(expected) {
@@ -160,14 +160,14 @@ pub(super) fn refuses_another_width<D: Tested>(model: &D) {
     assert_eq!(error.reason(), reason::SCHEMA_MISMATCH);
 }
 
-/// Neither a fit nor an update goes on for a caller who has left.
+/// A cancelled context stops fits and updates.
 pub(super) fn stops_when_no_one_waits<D: Tested>(params: &D::Params, rows: &Array2<f64>) {
     let model: D = fit(params, rows).expect("a model").detector;
     let context = Context::new();
     context.cancel();
     let checked = params.check_ref().expect("valid");
-    let fitted = D::fit(checked, sample(rows), &context);
-    let updated = model.update(History::none(), sample(rows), &context);
+    let fitted = D::fit(checked, &sample(rows), &context);
+    let updated = model.update(PastRows::none(), sample(rows), &context);
     for learned in [fitted, updated] {
         let error = learned.expect_err("cancelled");
         assert_eq!(error.reason(), reason::CANCELLED);

@@ -1,4 +1,4 @@
-//! What the detectors promise that live on exact moments.
+//! The contract of detectors based on exact moments.
 
 use linfa::traits::Fit;
 use ndarray::{Array1, Array2};

@@ -1,4 +1,4 @@
-//! What both detectors by nearest neighbours promise.
+//! The contract of the nearest-neighbour detectors.
 
 use linfa::ParamGuard;
 use ndarray::{Array2, Axis, array, concatenate, s};
@@ -11,7 +11,7 @@ use super::{
     storing_changes_nothing,
 };
 use crate::context::Context;
-use crate::detector::{History, Learned, Sample};
+use crate::detector::{Learned, PastRows, Sample};
 use crate::error::reason;
 
 fn calibration<D>(learned: &Learned<D>) -> &[f64] {
@@ -112,18 +112,18 @@ pub(in crate::detector) fn is_finite<D: Tested>(params: D::Params) {
     });
 }
 
-/// An update is a fit on the union while the history is all rows seen, and on a sample of it of as many rows as promised after.
+/// An update is a fit on the union while the past rows are all rows seen, and on a sample of it of as many rows as promised after.
 pub(in crate::detector) fn learns_more<D: Tested>(params: D::Params) {
     let (old, new) = (cloud(300, 3, 0.0, 1), cloud(200, 3, 0.3, 2));
     let model = fit::<D>(&params, &old).expect("a model").detector;
     let update = |seen, new: &Array2<f64>| {
-        let history = History {
+        let past = PastRows {
             seen_by_class: None,
             rows: old.view(),
             labels: None,
             seen,
         };
-        model.update(history, Sample::complete(new.view()), &Context::new())
+        model.update(past, Sample::complete(new.view()), &Context::new())
     };
     let union = concatenate![Axis(0), old, new];
     let whole = fit::<D>(&params, &union).expect("a model");
@@ -150,7 +150,7 @@ pub(in crate::detector) fn learns_more<D: Tested>(params: D::Params) {
     assert_eq!(calibration(&scores).len(), 302);
     let nothing = model
         .update(
-            History::none(),
+            PastRows::none(),
             Sample::complete(new.view()),
             &Context::new(),
         )
@@ -160,7 +160,7 @@ pub(in crate::detector) fn learns_more<D: Tested>(params: D::Params) {
     assert_eq!(error.reason(), reason::SCHEMA_MISMATCH);
 }
 
-/// A caller who has left gets no model, and one row is too few.
+/// A cancelled context gives no model, and one row is too few.
 pub(in crate::detector) fn refuses<D: Tested>(params: D::Params) {
     stops_when_no_one_waits::<D>(&params, &cloud(300, 3, 0.0, 1));
     for shape in [(1, 3), (0, 3), (3, 0)] {

@@ -1,4 +1,4 @@
-//! What the detectors promise that live on an exact summary of the ranks of each feature.
+//! The contract of detectors based on rank summaries.
 
 use linfa::traits::Fit;
 use ndarray::{Array1, Array2, Axis, concatenate, s};
@@ -68,7 +68,7 @@ pub(in crate::detector) fn is_finite<D: Tested<Params: Default>>() {
     });
 }
 
-/// Missing values are not learned from, neither in a fit nor in an update with a column that holds nothing.
+/// Missing values are ignored, in a fit and in an update with an empty column.
 pub(in crate::detector) fn learns_what_is_there<D: Tested<Params: Default>>(
     ranks: fn(&D) -> &[RankSummary],
 ) {
@@ -102,7 +102,7 @@ pub(in crate::detector) fn learns_exactly<D: Tested>(params: &D::Params, same: i
     });
 }
 
-/// One row, a column without values, rows of another width and a caller who has left are refused.
+/// One row, an empty column, rows of another width and a cancelled context are refused.
 pub(in crate::detector) fn refuses<D: Tested<Params: Default>>() {
     let params = D::Params::default();
     let few = mixed(1, 2, 0.0, 2);

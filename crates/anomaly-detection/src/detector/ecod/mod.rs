@@ -1,19 +1,18 @@
-//! ECOD: a value is as anomalous as it lies far out in the tails of its feature, a row as its features are together (Li, Zhao,
-//! Hu, Botta, Ionescu and Chen, "ECOD: unsupervised outlier detection using empirical cumulative distribution functions",
-//! 2022).
+//! ECOD: the farther out a value lies in a tail of its feature, the more anomalous it is; a row's score adds up its features
+//! (Li, Zhao, Hu, Botta, Ionescu and Chen, "ECOD: unsupervised outlier detection using empirical cumulative distribution
+//! functions", 2022).
 //!
 //! The score is PyOD's: the sum over the features of the larger of -ln(share of values at or below this one) and -ln(share at
 //! or above). Where the skewness is exactly 0, both count. (The paper lets the skewness choose the tail; since PyOD takes
 //! the largest of the left, the right and the chosen tail for each feature, it decides nothing more than that.) A skewness
 //! within 1e-9 counts as 0.
 //!
-//! Other than PyOD's, the score of a row does not depend on the rows that are scored with it: the shares are those among the
-//! values learned from. A value that was among them counts itself as it did then; any other counts as if it alone had been
-//! added, so that one beyond the range has a share of 1 / (n + 1). The scores of the rows learned from equal PyOD's
-//! `decision_scores_` while no feature has more than 8,192 distinct values; with more, shares carry the
-//! [error of the summary](crate::statistics::rank_summary), relative to the share.
+//! Unlike PyOD's, the score of a row does not depend on the other rows of its batch: shares are taken among the training
+//! values. A training value counts itself; any other is counted as if it alone had been added, so one beyond the range has a
+//! share of 1 / (n + 1). The scores of the training rows equal PyOD's `decision_scores_` while no feature has more than 8,192
+//! distinct values; with more, shares carry the [error of the summary](crate::statistics::rank_summary), relative to the share.
 //!
-//! A missing value is not learned from.
+//! Missing values are ignored in training.
 
 use ndarray::ArrayView2;
 use rayon::prelude::*;
@@ -22,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::lanes::{FeatureKernel, add_feature};
 use super::method::linfa_fit;
 use super::source::pass;
-use super::{Detector, History, Learned, Method, RowSource, Sample, check_n_features};
+use super::{Detector, Learned, Method, PastRows, RowSource, Sample, check_n_features};
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
 use crate::statistics::ColumnError;
@@ -33,13 +32,13 @@ mod params;
 
 pub use params::{EcodParams, EcodValidParams};
 
-/// How many rows go through the tables of one feature before those of the next: their values stay in the cache meanwhile.
+/// How many rows are looked up in the tables of one feature before the next, so that their values stay in the cache.
 const BLOCK_ROWS: usize = 1024;
 
-/// How many values are searched for at once.
+/// How many searches are interleaved.
 const LANES: usize = 8;
 
-/// No share of at most 2^53 values has a logarithm as large.
+/// An upper bound on -ln of a share of at most 2^53 values.
 const MAX_SCORE: f64 = 100.0;
 
 linfa_fit!(EcodValidParams => Ecod);
@@ -52,14 +51,14 @@ pub struct Ecod {
     ranks: Vec<RankSummary>,
     /// The moments of each feature.
     moments: ThirdMoments,
-    /// For each feature in turn, what a value adds to the score: one smaller than all values of the summary, one equal to the
-    /// first, one between the first and the second, and so on to one larger than all.
+    /// For each feature in turn, the contributions to the score: of a value below all values of the summary, equal to the
+    /// first, between the first and the second, and so on up to one above all.
     #[serde(with = "crate::le_bytes")]
     scores: Vec<f64>,
 }
 
 impl Ecod {
-    /// Learns from a source in one pass, and from what an earlier detector had learned from.
+    /// Learns from a source in one pass, on top of what an earlier detector learned.
     fn learn(earlier: Option<&Self>, source: &dyn RowSource, context: &Context) -> Result<Self> {
         let mut stream = ColumnStream::<(RankSummary, ThirdMoment)>::new(source.n_features());
         pass(source, context, &mut |_, block| {
@@ -82,7 +81,7 @@ impl Ecod {
         };
         let columns = stream.finish(context)?;
         let learned: Vec<Result<_>> = columns.into_par_iter().enumerate().map(learn).collect();
-        // the first error of them, whichever came first
+        // the first error in column order
         let features = learned.into_iter().collect::<Result<Vec<_>>>()?;
         let n_scores = features.iter().map(|(_, _, scores)| scores.len()).sum();
         let mut learned = Self {
@@ -100,7 +99,7 @@ impl Ecod {
     }
 }
 
-/// The distinct values of one feature and what they add to the score.
+/// The distinct values of one feature and their contributions to the score.
 struct FeatureScores<'a> {
     known: &'a [f64],
     table: &'a [f64],
@@ -117,7 +116,7 @@ impl FeatureKernel for FeatureScores<'_> {
     }
 }
 
-/// What a value adds to the score, as [`Ecod::scores`] holds it.
+/// The contributions of values to the score, in the layout of [`Ecod::scores`].
 fn tail_scores(ranks: &RankSummary, both_tails: bool) -> Vec<f64> {
     let n = ranks.n() as f64;
     let score = |left: f64, right: f64| {
@@ -198,28 +197,16 @@ impl Method for Ecod {
 
     const STREAMS: bool = true;
 
-    fn fit(
-        params: &EcodValidParams,
-        sample: Sample<'_>,
-        context: &Context,
-    ) -> Result<Learned<Self>> {
-        Self::fit_streamed(params, &sample, context)
-    }
-
     /// In one pass.
-    fn fit_streamed(
-        _: &EcodValidParams,
-        source: &dyn RowSource,
-        context: &Context,
-    ) -> Result<Learned<Self>> {
-        check_n_rows(source)?;
-        Self::learn(None, source, context).map(Learned::plain)
+    fn fit(_: &EcodValidParams, rows: &dyn RowSource, context: &Context) -> Result<Learned<Self>> {
+        check_n_rows(rows)?;
+        Self::learn(None, rows, context).map(Learned::plain)
     }
 
-    /// The ranks and the moments are merged, and equal those of a fit on the union up to the error of the summaries.
+    /// Merges ranks and moments, which equal those of a fit on the union up to the error of the summaries.
     fn update(
         &self,
-        _: History<'_>,
+        _: PastRows<'_>,
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<Learned<Self>> {

@@ -9,7 +9,7 @@ use crate::detector::contract::rows::correlated;
 use crate::detector::contract::{fit_plain, refuses_another_width, refuses_damages, score};
 
 fn fit_with(ridge: f64, rows: &Array2<f64>) -> Result<Gaussian> {
-    fit_plain(&GaussianParams { ridge }, rows)
+    fit_plain(&GaussianParams::new().with_ridge(ridge), rows)
 }
 
 fn fit(rows: &Array2<f64>) -> Gaussian {
@@ -51,7 +51,10 @@ fn agrees_with_scipy() {
 #[test]
 fn parameters_are_checked() {
     for ridge in [-1e-9, 1.1, f64::NAN, f64::INFINITY] {
-        let error = GaussianParams { ridge }.check().expect_err("refused");
+        let error = GaussianParams::new()
+            .with_ridge(ridge)
+            .check()
+            .expect_err("refused");
         assert_eq!(error.reason(), reason::INVALID_PARAMETER);
         assert_eq!(error.field_path(), Some("ridge"));
     }
@@ -125,7 +128,7 @@ fn damaged_models_are_refused() {
             |m| m.factor.truncate(5),
             |m| m.factor[2] = -1.0,
             |m| m.factor[1] = f64::NAN,
-            |m| m.params.ridge = 2.0,
+            |m| m.params = m.params.clone().with_ridge(2.0),
             |m| m.moments = Moments::new(3),
         ],
     );
@@ -167,7 +170,7 @@ fn an_update_is_a_fit_on_the_union() {
 
 #[test]
 fn hostile_finite_rows_never_give_nan() {
-    is_finite::<Gaussian>(&GaussianParams { ridge: 1e-6 }, |model, probe| {
+    is_finite::<Gaussian>(&GaussianParams::new().with_ridge(1e-6), |model, probe| {
         let found = model.explain(probe);
         assert!(
             found.mahalanobis.is_finite() && found.mahalanobis >= 0.0,

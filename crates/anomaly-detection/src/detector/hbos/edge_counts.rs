@@ -1,4 +1,4 @@
-//! How many values of a column lie below each of many numbers, counted exactly in a pass over the rows.
+//! Exact counts of the values of a column below given edges, in one pass over the rows.
 
 use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
@@ -9,16 +9,16 @@ use crate::detector::source::{changed, pass};
 use crate::error::Result;
 use crate::statistics::rank_summary::count_leading;
 
-/// The most bytes of what is counted in one pass; a column is never divided.
+/// The maximum bytes of the counts of one pass; a column is never split.
 const MAX_BYTES: usize = 64 << 20;
 
-/// How many values are counted between two looks at the context, column by column while they are in the cache.
+/// How many values are counted between two checks of the context, column by column while they are in the cache.
 const BLOCK_VALUES: usize = 1 << 17;
 
-/// How many values are looked up at once.
+/// How many look-ups are interleaved.
 const LANES: usize = 16;
 
-/// The numbers that are asked for of one column, and the values that were counted.
+/// The edges of one column and the counts between them.
 #[derive(Debug)]
 pub(super) struct EdgeCounts {
     column: usize,
@@ -26,12 +26,12 @@ pub(super) struct EdgeCounts {
     n: u64,
     /// Ascending and different.
     edges: Vec<f64>,
-    /// How many values lie at or above the edge before this place, and below the one at it.
+    /// How many values lie at or above the previous edge and below this one.
     counts: Vec<u64>,
 }
 
 impl EdgeCounts {
-    /// Nothing counted yet of a column of `n` values.
+    /// Empty counts for a column of `n` values.
     pub(super) fn new(column: usize, n: u64, mut edges: Vec<f64>) -> Self {
         edges.sort_unstable_by(f64::total_cmp);
         edges.dedup();
@@ -48,7 +48,7 @@ impl EdgeCounts {
         self.column
     }
 
-    /// The bytes that so many edges of a column take.
+    /// The bytes that this many edges of a column take.
     fn size_bytes(n_edges: usize) -> usize {
         size_of::<Self>().saturating_add(n_edges.saturating_mul(16))
     }
@@ -74,7 +74,7 @@ impl EdgeCounts {
         }
     }
 
-    /// Turns what was counted into how many values lie below each edge.
+    /// Accumulates the counts into how many values lie below each edge.
     fn sum_up(&mut self) {
         let mut sum = 0;
         for count in &mut self.counts {
@@ -94,7 +94,7 @@ pub(super) fn columns_a_pass(n_edges: usize) -> usize {
     (MAX_BYTES / EdgeCounts::size_bytes(n_edges)).max(1)
 }
 
-/// Counts the values that are present, in one pass and in parallel on rayon's current pool.
+/// Counts the observed values, in one pass and in parallel on rayon's current pool.
 ///
 /// # Errors
 /// Those of the pass, and [`reason::UNUSABLE_ROWS`](crate::error::reason::UNUSABLE_ROWS) where there are other values than there

@@ -1,10 +1,10 @@
-//! The histogram of one feature, and what its bins score.
+//! The histogram of one feature and the scores of its bins.
 
-use super::params::{HbosParams, MAX_AUTO_BINS, NBins};
+use super::params::{HbosValidParams, MAX_AUTO_BINS, NBins};
 use crate::context::Context;
 use crate::error::Result;
 
-/// How the values of one feature lie; there is at least one.
+/// The distribution of the values of one feature, of which there is at least one.
 pub(super) struct Counts<'a> {
     /// The smallest and the largest.
     pub(super) range: (f64, f64),
@@ -19,21 +19,25 @@ pub(super) struct Counts<'a> {
 pub(super) struct Histogram {
     /// The edges of the bins, ascending: one more than there are bins.
     pub(super) edges: Vec<f64>,
-    /// The score of a value in each bin, and last that of a value far outside.
+    /// The score of each bin, followed by that of a value far outside.
     pub(super) scores: Vec<f64>,
 }
 
 impl Histogram {
-    pub(super) fn new(values: &Counts<'_>, params: &HbosParams, context: &Context) -> Result<Self> {
+    pub(super) fn new(
+        values: &Counts<'_>,
+        params: &HbosValidParams,
+        context: &Context,
+    ) -> Result<Self> {
         let &Counts { range, n, .. } = values;
-        let n_bins = match params.n_bins {
+        let n_bins = match params.n_bins() {
             NBins::Count(count) => count as usize,
             NBins::Auto => auto_bins(values, context)?,
         };
         let edges = distinct_edges(range, n_bins);
         let mut counts: Vec<f64> = counts(values, &edges).collect();
         if range.0 == range.1 {
-            // not in the bin to the right of an edge, but in the one that it is looked up in
+            // counted in the bin that it is looked up in, not in the one to the right of the edge
             counts.fill(0.0);
             counts[edges.partition_point(|&edge| edge < range.0).max(1) - 1] = n;
         }
@@ -43,7 +47,7 @@ impl Histogram {
             .map(|(count, edge)| {
                 let density = count / (edge[1] - edge[0]) / n;
                 // a bin may be too narrow for a finite density
-                -(density.min(f64::MAX) + params.alpha).log2()
+                -(density.min(f64::MAX) + params.alpha()).log2()
             })
             .collect();
         scores.push(scores.iter().copied().fold(f64::MIN, f64::max));
@@ -52,17 +56,17 @@ impl Histogram {
 }
 
 /// The largest number of edges that [`edges_asked`] gives.
-pub(super) fn most_edges_asked(params: &HbosParams) -> usize {
+pub(super) fn most_edges_asked(params: &HbosValidParams) -> usize {
     let most = MAX_AUTO_BINS as usize;
-    match params.n_bins {
+    match params.n_bins() {
         NBins::Count(count) => count as usize + 1,
         NBins::Auto => most * (most + 3) / 2,
     }
 }
 
-/// All numbers that a histogram asks how many values lie below, of `n` values in a range.
-pub(super) fn edges_asked(range: (f64, f64), n: f64, params: &HbosParams) -> Vec<f64> {
-    match params.n_bins {
+/// All edges whose counts a histogram needs, for `n` values in a range.
+pub(super) fn edges_asked(range: (f64, f64), n: f64, params: &HbosValidParams) -> Vec<f64> {
+    match params.n_bins() {
         NBins::Count(count) => distinct_edges(range, count as usize),
         NBins::Auto => (1..auto_bound(n))
             .map(|n_bins| distinct_edges(range, n_bins))
@@ -85,7 +89,7 @@ fn counts(values: &Counts<'_>, edges: &[f64]) -> impl Iterator<Item = f64> {
     })
 }
 
-/// The edges of so many bins over a range of values, as `numpy.linspace` has them; of fewer where doubles are too coarse to
+/// The edges of this many bins over a range of values, as `numpy.linspace` has them; of fewer where doubles are too coarse to
 /// tell that many apart. The range of a constant is widened by 0.5 either way, or by more where 0.5 is too little.
 fn distinct_edges((mut low, mut high): (f64, f64), mut n_bins: usize) -> Vec<f64> {
     if low == high {

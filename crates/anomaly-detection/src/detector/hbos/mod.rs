@@ -1,19 +1,19 @@
-//! HBOS: a value is as anomalous as the bin of its feature's histogram is empty, a row as its features are together
-//! (Goldstein and Dengel, "Histogram-based outlier score (HBOS): a fast unsupervised anomaly detection algorithm", 2012).
+//! HBOS: the emptier the histogram bin of a value, the more anomalous it is; a row's score adds up its features (Goldstein and
+//! Dengel, "Histogram-based outlier score (HBOS): a fast unsupervised anomaly detection algorithm", 2012).
 //!
-//! The score is PyOD's: the sum over the features of -log2(density + alpha), with bins of equal width between the smallest
-//! and the largest value. A value that lies outside by at most `tol` times the width of the outermost bin counts as in it, one
-//! farther out as in the emptiest bin. The densities are per unit of the feature: the score depends on the unit.
+//! The score is PyOD's: the sum over the features of -log2(density + alpha), with bins of equal width between the smallest and
+//! the largest value. A value outside by at most `tol` times the width of the outermost bin counts as in that bin, one farther
+//! out as in the emptiest bin. Densities are per unit of the feature, so the score depends on the unit.
 //!
-//! As in PyOD, a value on an edge is counted in the bin to its right, and looked up in the one to its left. Other than there,
-//! the one value of a constant feature is counted where it is looked up; it would count as in an empty bin. Other than
-//! there, too, a range in which doubles are too coarse for so many bins has fewer.
+//! As in PyOD, a value on an edge is counted in the bin to its right and looked up in the one to its left. Unlike PyOD, the
+//! value of a constant feature is counted where it is looked up, since it would otherwise fall in an empty bin. A range too
+//! narrow for doubles to divide into that many bins has fewer.
 //!
 //! The histograms of a fit are exact, and so are those of an update while no feature has more than 8,192 distinct values;
 //! with more, the counts below an edge carry the [error of the summary](crate::statistics::rank_summary). An update lays new
 //! bins over the new range.
 //!
-//! A missing value is not learned from.
+//! Missing values are ignored in training.
 
 use linfa::ParamGuard;
 use ndarray::ArrayView2;
@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::lanes::{FeatureKernel, add_feature};
 use super::method::linfa_fit;
 use super::source::pass;
-use super::{Detector, History, Learned, Method, RowSource, Sample, check_n_features};
+use super::{Detector, Learned, Method, PastRows, RowSource, Sample, check_n_features};
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
 use crate::statistics::ColumnError;
@@ -40,13 +40,13 @@ pub use params::{
     MAX_N_BINS, NBins,
 };
 
-/// How many rows go through the histogram of one feature before that of the next: their values stay in the cache meanwhile.
+/// How many rows are looked up in one histogram before the next, so that their values stay in the cache.
 const BLOCK_ROWS: usize = 1024;
 
-/// How many values are looked up at once.
+/// How many look-ups are interleaved.
 const LANES: usize = 8;
 
-/// No logarithm of a double to base 2 is as large.
+/// An upper bound on the base-2 logarithm of any double.
 const MAX_SCORE: f64 = 1100.0;
 
 linfa_fit!(HbosValidParams => Hbos);
@@ -69,9 +69,9 @@ pub struct Hbos {
 }
 
 impl Hbos {
-    /// Learns from a source, and from what an earlier detector had learned from.
+    /// Learns from a source, on top of what an earlier detector learned.
     fn learn(
-        params: &HbosParams,
+        params: &HbosValidParams,
         earlier: Option<&Self>,
         source: &dyn RowSource,
         context: &Context,
@@ -112,7 +112,7 @@ impl Hbos {
             .collect::<Result<Vec<_>>>()?;
         let n_edges = features.iter().map(|(_, h)| h.edges.len()).sum();
         let mut learned = Self {
-            params: params.clone(),
+            params: params.clone().into(),
             ranks: Vec::with_capacity(features.len()),
             n_bins: Vec::with_capacity(features.len()),
             edges: Vec::with_capacity(n_edges),
@@ -138,11 +138,11 @@ impl Hbos {
     }
 }
 
-/// The histogram of values of these ranks, given how many of them lie below a number.
+/// The histogram of the values behind a rank summary, given how many of them lie below a number.
 fn histogram(
     ranks: &RankSummary,
     below: &dyn Fn(f64) -> f64,
-    params: &HbosParams,
+    params: &HbosValidParams,
     context: &Context,
 ) -> Result<Histogram> {
     let counts = Counts {
@@ -153,10 +153,10 @@ fn histogram(
     Histogram::new(&counts, params, context)
 }
 
-/// Exact histograms of the columns whose ranks are not exact, in one pass for as many of them as there is room for.
+/// Exact histograms of the columns whose rank summaries are approximate, in as few passes as memory allows.
 fn counted_histograms(
     ranks: &[RankSummary],
-    params: &HbosParams,
+    params: &HbosValidParams,
     source: &dyn RowSource,
     context: &Context,
 ) -> Result<Vec<Option<Histogram>>> {
@@ -241,7 +241,7 @@ impl Detector for Hbos {
                 let bins = FeatureBins {
                     edges: own,
                     table,
-                    tol: self.params.tol,
+                    tol: self.params.tol(),
                 };
                 add_feature::<LANES>(&bins, d, feature, rows, scores);
             }
@@ -281,40 +281,32 @@ impl Method for Hbos {
 
     const STREAMS: bool = true;
 
-    fn fit(
-        params: &HbosValidParams,
-        sample: Sample<'_>,
-        context: &Context,
-    ) -> Result<Learned<Self>> {
-        Self::fit_streamed(params, &sample, context)
-    }
-
     /// In two passes, or one where no column has more than 32,768 distinct values (fewer of more than 16 columns, but 8,192 at
     /// least). Where the number of bins is to be found, in one more for every seven columns of so many values after the first
     /// seven.
-    fn fit_streamed(
-        HbosValidParams(params): &HbosValidParams,
-        source: &dyn RowSource,
+    fn fit(
+        params: &HbosValidParams,
+        rows: &dyn RowSource,
         context: &Context,
     ) -> Result<Learned<Self>> {
-        let n = source.n_rows();
+        let n = rows.n_rows();
         if n < 2 {
             let message = format!("there are {n} rows; at least 2 are needed");
             return Err(Error::new(reason::UNUSABLE_ROWS, message));
         }
-        Self::learn(params, None, source, context).map(Learned::plain)
+        Self::learn(params, None, rows, context).map(Learned::plain)
     }
 
-    /// The ranks are merged, and equal those of a fit on the union up to the error of the summaries; the histograms are made
-    /// anew from them.
+    /// Merges the rank summaries, which equal those of a fit on the union up to their stated error, and rebuilds the histograms
+    /// from them.
     fn update(
         &self,
-        _: History<'_>,
+        _: PastRows<'_>,
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<Learned<Self>> {
         check_n_features(sample.observed, self.n_features())?;
-        Self::learn(&self.params, Some(self), &sample, context).map(Learned::plain)
+        Self::learn(self.params.check_ref()?, Some(self), &sample, context).map(Learned::plain)
     }
 
     fn params(&self) -> &HbosParams {
@@ -323,8 +315,8 @@ impl Method for Hbos {
 }
 
 /// Refuses histograms that would take more than 1 GiB.
-fn check_n_bins(params: &HbosParams, d: usize) -> Result<()> {
-    if let NBins::Count(count) = params.n_bins
+fn check_n_bins(params: &HbosValidParams, d: usize) -> Result<()> {
+    if let NBins::Count(count) = params.n_bins()
         && d.saturating_mul(2 * 8 * (count as usize + 1)) > 1 << 30
     {
         let message =

@@ -28,7 +28,10 @@ fn what_cannot_be_learned_is_refused() {
 }
 
 fn params(n_bins: NBins, alpha: f64, tol: f64) -> HbosParams {
-    HbosParams { n_bins, alpha, tol }
+    HbosParams::new()
+        .with_n_bins(n_bins)
+        .with_alpha(alpha)
+        .with_tol(tol)
 }
 
 #[test]
@@ -192,7 +195,7 @@ fn damaged_models_are_refused() {
             |m| m.n_bins[0] = 0,
             |m| m.n_bins[0] = u32::MAX,
             |m| m.n_bins.truncate(2),
-            |m| m.params.alpha = -1.0,
+            |m| m.params = m.params.clone().with_alpha(-1.0),
             |m| m.ranks.truncate(2),
             |m| m.ranks[1] = RankSummary::default(),
         ],

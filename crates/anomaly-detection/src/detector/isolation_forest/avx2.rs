@@ -1,8 +1,8 @@
-//! Walking a block of rows down perfect trees with AVX2.
+//! Traversal of perfect trees by a block of rows, with AVX2.
 //!
-//! The first four levels have 15 nodes in all, so few that comparing eight rows with every one of them and choosing between
-//! the outcomes is cheaper than looking each row's own node up. Below, look-ups win: gathers are slower than the interleaved
-//! loads of scalar code. The comparisons and sums are those of the portable walk, and so are the scores, bit for bit.
+//! The first four levels have only 15 nodes, so comparing eight rows with all of them and blending the outcomes is cheaper than
+//! loading each row's node. Below, loads win, interleaved in scalar code: gathers are slower. Comparisons and sums are those of
+//! the portable traversal, so the scores are the same bit for bit.
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::{
@@ -11,38 +11,51 @@ use std::arch::x86_64::{
 };
 
 use super::BLOCK;
-use super::perfect::{Node, PerfectTree, PerfectTrees};
+use super::perfect::{MAX_DEPTH, Node, PerfectTree, PerfectTrees};
+use crate::detector::simd::Avx2;
 
-/// The levels that are compared in full.
+/// The levels whose nodes are all compared.
 const TOP_LEVELS: u32 = 4;
 
 /// The nodes of these levels, and the unused slot 0.
 const N_TOP: usize = 1 << TOP_LEVELS;
 
-/// Rows whose look-ups are interleaved.
+/// The number of rows whose loads are interleaved.
 const LANES: usize = 32;
 
-/// Adds each row's path lengths, given sound trees and a block with a column for each of their features. False, and nothing
-/// done, where the processor lacks AVX2 or the trees are too shallow.
-pub(super) fn add_block(trees: &PerfectTrees, block: &[f32], sums: &mut [f64]) -> bool {
-    if !is_x86_feature_detected!("avx2") || trees.depth() < TOP_LEVELS {
-        return false;
-    }
+const _: () = assert!(BLOCK.is_multiple_of(LANES), "chunks of lanes fill a block");
+
+/// Whether trees of this depth can be traversed here.
+pub(super) fn takes(depth: u32) -> bool {
+    (TOP_LEVELS..=MAX_DEPTH).contains(&depth)
+}
+
+/// Adds the path lengths of each row; the block is laid out feature by feature.
+///
+/// # Panics
+/// If there are more than [`BLOCK`] rows, if the block lacks a feature that a node splits on, or if the trees are too shallow
+/// or too deep.
+pub(super) fn add_block(_: Avx2, trees: &PerfectTrees, block: &[f32], sums: &mut [f64]) {
     assert!(sums.len() <= BLOCK, "no more rows than a block has");
+    assert!(
+        block.len() >= trees.n_features() * BLOCK,
+        "a column for each feature that a node splits on"
+    );
+    assert!(takes(trees.depth()), "trees of a depth that can be walked");
     for index in 0..trees.n_trees() {
-        // SAFETY: the processor has AVX2, the trees have their slots and are deep enough; that the features they name are in
-        // the block is checked when a forest is made or read.
-        unsafe { add_tree(&trees.tree(index), block, sums) };
+        let tree = trees.tree(index);
+        // SAFETY: the processor has AVX2, or there would be no proof. A tree has `2^depth` nodes and leaves, its nodes split on
+        // features below `n_features`, and the rest was asserted.
+        unsafe { add_tree(&tree, block, sums) };
     }
-    true
 }
 
 /// Adds the path lengths of a block's rows in one tree.
 ///
 /// # Safety
 ///
-/// The processor has AVX2. The tree has `2^depth` nodes and leaves, with a depth of at least [`TOP_LEVELS`]. The block has
-/// [`BLOCK`] values for each feature that a node names, and there are no more sums than that.
+/// The processor has AVX2. The tree has `2^depth` nodes and leaves, with a depth that is [taken](takes). The block has
+/// [`BLOCK`] values for each feature that a node splits on, and there are no more sums than that.
 #[target_feature(enable = "avx2")]
 unsafe fn add_tree(tree: &PerfectTree<'_>, block: &[f32], sums: &mut [f64]) {
     let &PerfectTree {

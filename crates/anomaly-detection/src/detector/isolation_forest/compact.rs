@@ -1,4 +1,4 @@
-//! Deep trees: only the nodes that there are, with leaves that step to themselves.
+//! Deep trees, stored without padding. A leaf is its own child.
 
 use serde::{Deserialize, Serialize};
 
@@ -42,11 +42,11 @@ impl LeNumber for Node {
     }
 }
 
-/// Trees of any shape, one after the other. Children are numbered within their tree, whose root is 0.
+/// Trees of any shape, concatenated. Children are numbered within their tree, whose root is 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct CompactTrees {
     depth: u32,
-    /// Where each tree starts, and the end of the last.
+    /// The start of each tree, and the end of the last.
     #[serde(with = "le_bytes")]
     starts: Vec<u64>,
     #[serde(with = "le_bytes")]
@@ -57,7 +57,7 @@ pub(super) struct CompactTrees {
 }
 
 impl CompactTrees {
-    /// Joins trees none of which is deeper than `depth`.
+    /// Concatenates trees of at most this depth.
     pub(super) fn join(depth: u32, trees: Vec<GrowingTree>) -> Self {
         let n_nodes = trees.iter().map(|tree| tree.nodes.len()).sum();
         let mut joined = Self {
@@ -87,7 +87,7 @@ impl CompactTrees {
         self.starts.len() - 1
     }
 
-    /// Adds each row's path lengths; the block is laid out feature by feature.
+    /// Adds the path lengths of each row; the block is laid out feature by feature.
     pub(super) fn add_block(&self, block: &[f32], sums: &mut [f64]) {
         for index in 0..self.n_trees() {
             walk::add_block(&self.tree(index), block, sums);
@@ -99,7 +99,7 @@ impl CompactTrees {
         walk::sum_row(self.n_trees(), |index| self.tree(index), row)
     }
 
-    /// What is wrong with trees that were read, if anything is.
+    /// What is wrong with deserialised trees, if anything.
     pub(super) fn fault(&self, n_trees: usize, n_features: usize) -> Option<&'static str> {
         if self.depth == 0 || self.depth > 64 {
             return Some("the depth of the trees is out of range");
@@ -132,7 +132,7 @@ impl CompactTrees {
     }
 }
 
-/// Whether these are the starts of `n_trees` trees that are not empty and share `n_nodes` nodes.
+/// Whether these are the starts of `n_trees` non-empty trees of `n_nodes` nodes in total.
 pub(super) fn are_starts(starts: &[u64], n_trees: usize, n_nodes: usize) -> bool {
     starts.len() == n_trees + 1
         && starts.first() == Some(&0)
@@ -140,7 +140,7 @@ pub(super) fn are_starts(starts: &[u64], n_trees: usize, n_nodes: usize) -> bool
         && starts.is_sorted_by(|start, end| start < end)
 }
 
-/// One tree, being grown.
+/// A tree under construction.
 #[derive(Debug)]
 pub(super) struct GrowingTree {
     nodes: Vec<Node>,
@@ -177,7 +177,7 @@ impl Layout<AxisSplit> for GrowingTree {
     }
 }
 
-/// One of the trees.
+/// A tree.
 struct CompactTree<'a> {
     depth: u32,
     nodes: &'a [Node],

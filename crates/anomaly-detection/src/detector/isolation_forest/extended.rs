@@ -65,13 +65,13 @@ pub(super) fn project(terms: &[Term], value: impl Fn(u32) -> f32) -> f64 {
         .sum()
 }
 
-/// Trees of any shape, one after the other. Nodes are numbered within their tree, whose root is 0; the children of its k-th
-/// branch are `2k + 1` and `2k + 2`, and its terms start at `k * ndim`.
+/// Trees of any shape, concatenated. Nodes are numbered within their tree, whose root is 0; the children of its k-th branch are
+/// `2k + 1` and `2k + 2`, and its terms start at `k * ndim`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct ExtendedTrees {
     depth: u32,
     ndim: usize,
-    /// Where each tree starts, and the end of the last.
+    /// The start of each tree, and the end of the last.
     #[serde(with = "le_bytes")]
     starts: Vec<u64>,
     #[serde(with = "le_bytes")]
@@ -84,7 +84,7 @@ pub(super) struct ExtendedTrees {
 }
 
 impl ExtendedTrees {
-    /// Joins trees none of which is deeper than `depth`.
+    /// Concatenates trees of at most this depth.
     pub(super) fn join(depth: u32, ndim: usize, trees: Vec<GrowingTree>) -> Self {
         let mut joined = Self {
             depth,
@@ -120,7 +120,7 @@ impl ExtendedTrees {
         self.starts.len() - 1
     }
 
-    /// Adds each row's path lengths; the block is laid out feature by feature.
+    /// Adds the path lengths of each row; the block is laid out feature by feature.
     pub(super) fn add_block(&self, block: &[f32], sums: &mut [f64]) {
         for index in 0..self.n_trees() {
             walk::add_block(&self.tree(index), block, sums);
@@ -132,7 +132,7 @@ impl ExtendedTrees {
         walk::sum_row(self.n_trees(), |index| self.tree(index), row)
     }
 
-    /// What is wrong with trees that were read, if anything is.
+    /// What is wrong with deserialised trees, if anything.
     pub(super) fn fault(&self, n_trees: usize, n_features: usize) -> Option<&'static str> {
         if self.depth == 0 || self.depth > 64 {
             return Some("the depth of the trees is out of range");
@@ -186,7 +186,7 @@ impl ExtendedTrees {
     }
 }
 
-/// One tree, being grown.
+/// A tree under construction.
 #[derive(Debug)]
 pub(super) struct GrowingTree {
     nodes: Vec<Node>,
@@ -225,7 +225,7 @@ impl Layout<PlaneSplit> for GrowingTree {
     }
 }
 
-/// One of the trees.
+/// A tree.
 struct ExtendedTree<'a> {
     depth: u32,
     ndim: usize,

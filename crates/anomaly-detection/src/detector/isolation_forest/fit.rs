@@ -1,4 +1,4 @@
-//! Fitting a forest: its trees grow in parallel, each on a random stream of its own.
+//! Fitting a forest. Trees grow in parallel, each with its own random stream.
 
 use rayon::prelude::*;
 
@@ -10,47 +10,46 @@ use super::path::depth_limit;
 use super::perfect::{self, PerfectTrees};
 use super::plane::PlaneSplitter;
 use super::population::{Marks, Population};
-use super::{IsolationForest, IsolationForestParams, IsolationForestValidParams, Trees};
+use super::{IsolationForest, IsolationForestValidParams, Trees};
 use crate::context::Context;
 use crate::detector::method::linfa_fit;
 use crate::detector::random::tree_rng;
-use crate::detector::source::{ChosenRows, Rows};
-use crate::detector::{History, RowSource, Sample};
+use crate::detector::source::{ChosenRows, LookedAt, Rows};
+use crate::detector::{PastRows, RowSource, Sample};
 use crate::error::{Error, Result, reason};
 
-/// The most bytes that the trees of a forest may take. Parameters are small, and the forest that they ask for is not.
+/// The maximum size of a forest in bytes: small parameters can ask for a huge forest.
 const MAX_BYTES: u64 = 1 << 30;
 
 impl IsolationForestValidParams {
-    /// Grows a forest on a population of the new rows and of the `seen` rows that `history` stands for, n x d each. Trees
+    /// Grows a forest on a population of the new rows and of the `seen` rows that `past` stands for, n x d each. Trees
     /// grow in parallel on rayon's current pool; their number of threads changes nothing.
     ///
-    /// Fails where there are fewer than 2 rows or no features, where `max_features` or `ndim` exceeds the number of features,
-    /// where the trees could take more than 1 GiB, or where the caller has left.
+    /// Fails if there are fewer than 2 rows or no features, if `max_features` or `ndim` exceeds the number of features, if the
+    /// trees could take more than 1 GiB, or if `context` is cancelled.
     pub fn fit_rows(
         &self,
-        history: Option<History<'_>>,
+        past: Option<PastRows<'_>>,
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<IsolationForest> {
-        self.grow(history.as_ref(), sample.rows.into(), context)
+        self.grow(past.as_ref(), sample.rows.into(), context)
     }
 
-    /// Grows the forest of all rows on those that its trees draw, in one pass over the source.
+    /// Grows the forest of all rows of a source, whose trees look at those alone that they draw.
     pub(super) fn fit_source(
         &self,
         source: &dyn RowSource,
         context: &Context,
     ) -> Result<IsolationForest> {
-        let drawn = self.draw(source, context)?;
-        let chosen = ChosenRows::gather(source, drawn, context)?;
-        self.grow(None, Rows::Chosen(&chosen), context)
+        let rows = LookedAt::of(source, || self.draw(source, context), context)?;
+        self.grow(None, rows.rows(), context)
     }
 
-    /// The numbers of the rows that a forest of all rows looks at, in ascending order.
+    /// The indices of the rows that a fit reads, in ascending order.
     fn draw(&self, source: &dyn RowSource, context: &Context) -> Result<Vec<usize>> {
         let (n, d) = (source.n_rows(), source.n_features());
-        let params = self.params();
+        let params = self;
         let unknown = ChosenRows::none(n, d);
         let population = Population::new(None, Rows::Chosen(&unknown), params)?;
         self.n_tree_features(d)?;
@@ -60,9 +59,9 @@ impl IsolationForestValidParams {
         drawn.resize(n);
         let mut n_drawn = spaced_rows(n).filter(|&row| drawn.insert(row)).count();
         let (mut marks, mut positions) = (Marks::default(), Vec::new());
-        for index in 0..params.n_estimators {
+        for index in 0..params.n_estimators() {
             context.check()?;
-            let mut rng = tree_rng(params.random_state, population.seen(), index);
+            let mut rng = tree_rng(params.random_state(), population.seen(), index);
             population.draw(&mut rng, &mut marks, &mut positions);
             n_drawn += positions.iter().filter(|&&row| drawn.insert(row)).count();
             ChosenRows::check_size(n_drawn, d)?;
@@ -74,24 +73,24 @@ impl IsolationForestValidParams {
 
     fn grow(
         &self,
-        history: Option<&History<'_>>,
+        past: Option<&PastRows<'_>>,
         new: Rows<'_>,
         context: &Context,
     ) -> Result<IsolationForest> {
-        let params = self.params();
-        let population = Population::new(history, new.view(), params)?;
+        let params = self;
+        let population = Population::new(past, new.view(), params)?;
         let n_tree_features = self.n_tree_features(population.n_features())?;
         check_size(params, population.n_subsample())?;
         let fit = ForestFit {
             n_tree_features,
-            random_state: params.random_state,
+            random_state: params.random_state(),
             frame: Frame::learn(&population),
             population,
             context,
         };
-        let trees = fit.grow(params.n_estimators, params.ndim)?;
+        let trees = fit.grow(params.n_estimators(), params.ndim())?;
         Ok(IsolationForest {
-            params: params.clone(),
+            params: self.clone().into(),
             n_subsample: fit.population.n_subsample(),
             frame: fit.frame,
             trees,
@@ -99,33 +98,34 @@ impl IsolationForestValidParams {
     }
 }
 
-/// Fails where trees of so many rows could take more than [`MAX_BYTES`]. To be called before any of it is taken.
-fn check_size(params: &IsolationForestParams, n_subsample: usize) -> Result<()> {
+/// Fails if trees of this many rows could take more than [`MAX_BYTES`]. To be called before allocating.
+fn check_size(params: &IsolationForestValidParams, n_subsample: usize) -> Result<()> {
     const NODE_BYTES: u64 = 16;
     const TERM_BYTES: u64 = 8;
     let n_branches = n_subsample as u64;
-    let terms = match params.ndim as u64 {
+    let terms = match params.ndim() as u64 {
         1 => 0,
         ndim => n_branches.saturating_mul(ndim).saturating_mul(TERM_BYTES),
     };
     let tree = (2 * NODE_BYTES)
         .saturating_mul(n_branches)
         .saturating_add(terms);
-    let bytes = tree.saturating_mul(params.n_estimators as u64);
+    let bytes = tree.saturating_mul(params.n_estimators() as u64);
     if bytes <= MAX_BYTES {
         return Ok(());
     }
     let message = format!(
         "{} trees of {n_subsample} rows with ndim {} may take {bytes} bytes, and at most {MAX_BYTES} are allowed; lower \
          n_estimators, max_samples or ndim",
-        params.n_estimators, params.ndim
+        params.n_estimators(),
+        params.ndim()
     );
     Err(Error::new(reason::INVALID_PARAMETER, message).at("n_estimators"))
 }
 
 linfa_fit!(IsolationForestValidParams => IsolationForest);
 
-/// What all trees of a fit share.
+/// The data that all trees of a fit share.
 struct ForestFit<'a> {
     population: Population<'a>,
     frame: Frame,
@@ -149,9 +149,10 @@ impl ForestFit<'_> {
             self.grow_each(&mut trees, || AxisSplitter)?;
             return Ok(Trees::Compact(CompactTrees::join(depth, trees)));
         }
-        let mut trees = PerfectTrees::unsplit(n_trees, depth);
-        self.grow_each(&mut trees.growing(), || AxisSplitter)?;
-        Ok(Trees::Perfect(trees))
+        PerfectTrees::grow(n_trees, depth, |trees| {
+            self.grow_each(trees, || AxisSplitter)
+        })
+        .map(Trees::Perfect)
     }
 
     fn grow_each<S: Splitter>(

@@ -1,7 +1,7 @@
-//! The frame in which a forest compares values: single precision, centred and scaled for each feature.
+//! The scaled coordinates in which a forest compares values: single precision, centred and scaled per feature.
 //!
-//! Centring happens in double precision, so that 1e9 and 1e9 + 1 stay apart. Scales are powers of two, so that scaling rounds
-//! nothing, and follow the spread of the bulk, so that neither a tiny nor a huge unit leaves the range of `f32`.
+//! Values are centred in double precision, so that 1e9 and 1e9 + 1 stay distinct. Scales are powers of two, so that scaling is
+//! exact, and follow the spread of the bulk, so that no unit leaves the range of `f32`.
 
 use ndarray::{ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
@@ -10,10 +10,10 @@ use super::BLOCK;
 use super::population::Population;
 use crate::le_bytes;
 
-/// How many rows of each part of the population the frame is learned from.
+/// How many rows of each part of the population the frame is fitted to.
 const N_ROWS: usize = 256;
 
-/// For each feature its centre and the reciprocal of its scale.
+/// The centre of each feature and the reciprocal of its scale.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Frame {
     #[serde(with = "le_bytes")]
@@ -23,7 +23,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Learns the medians and the median deviations of evenly spaced rows.
+    /// Fits the medians and median absolute deviations of evenly spaced rows.
     pub(super) fn learn(population: &Population<'_>) -> Self {
         let n_features = population.n_features();
         let mut values = Vec::with_capacity(2 * N_ROWS);
@@ -49,13 +49,13 @@ impl Frame {
         self.centre.len()
     }
 
-    /// A value in the frame, always finite for a finite one: what is out of range becomes the largest number.
+    /// Scales a value. Finite values stay finite: what is out of range saturates.
     #[inline]
     pub(super) fn value(&self, feature: usize, x: f64) -> f32 {
         to_f32(x, self.centre[feature], self.inverse_scale[feature])
     }
 
-    /// Puts one row into the frame.
+    /// Scales one row.
     pub(super) fn row(&self, row: ArrayView1<'_, f64>, out: &mut [f32]) {
         for (((out, &x), &centre), &inverse) in out
             .iter_mut()
@@ -67,7 +67,7 @@ impl Frame {
         }
     }
 
-    /// Puts up to [`BLOCK`] rows into the frame, feature by feature: `out[feature * BLOCK + row]`.
+    /// Scales up to [`BLOCK`] rows, feature by feature: `out[feature * BLOCK + row]`.
     pub(super) fn block(&self, rows: ArrayView2<'_, f64>, out: &mut [f32]) {
         for (r, row) in rows.outer_iter().enumerate() {
             for (((out, &x), &centre), &inverse) in out
@@ -81,7 +81,7 @@ impl Frame {
         }
     }
 
-    /// What is wrong with a frame that was read, if anything is.
+    /// What is wrong with a deserialised frame, if anything.
     pub(super) fn fault(&self) -> Option<&'static str> {
         if self.centre.is_empty() || self.centre.len() != self.inverse_scale.len() {
             return Some("the frame does not have one centre and one scale for each feature");
@@ -100,7 +100,7 @@ impl Frame {
     }
 }
 
-/// The numbers of the rows, of `n`, that the frame is learned from.
+/// The indices of the rows, of `n`, that the frame is fitted to.
 pub(super) fn spaced_rows(n: usize) -> impl Iterator<Item = usize> {
     (0..n).step_by(n.div_ceil(N_ROWS).max(1))
 }

@@ -1,4 +1,4 @@
-//! Growing one tree, whatever its splits and its layout are (Liu, Ting and Zhou, 2008, algorithm 2).
+//! Growing one tree, generic over splits and layouts (Liu, Ting and Zhou, 2008, algorithm 2).
 
 use rand::RngExt;
 
@@ -7,11 +7,11 @@ use super::path::{average_path_length, depth_limit};
 use super::population::{Marks, Population};
 use crate::detector::random::TreeRng;
 
-/// A tree under construction. Nodes are named by numbers of the layout's own choosing.
+/// A tree under construction. The layout numbers the nodes.
 pub(super) trait Layout<S> {
-    /// The name of the root.
+    /// The number of the root.
     const ROOT: u32;
-    /// Makes a node a branch and names its two children.
+    /// Makes a node a branch and returns its two children.
     fn branch(&mut self, node: u32, split: S) -> [u32; 2];
     /// Makes a node at this depth a leaf.
     fn leaf(&mut self, node: u32, depth: u32, path: f32);
@@ -19,10 +19,10 @@ pub(super) trait Layout<S> {
 
 /// A way to split rows in two.
 pub(super) trait Splitter {
-    /// What a branch remembers.
+    /// The split stored in a branch.
     type Split;
-    /// Splits the rows of a node and moves those of the first child to the front; how many they are. Both sides get rows.
-    /// None where all rows are the same.
+    /// Splits the rows of a node: moves those of the first child to the front and returns their number. Neither side is empty.
+    /// `None` if all rows are equal.
     fn split(
         &mut self,
         columns: &Columns,
@@ -32,14 +32,14 @@ pub(super) trait Splitter {
     ) -> Option<(Self::Split, usize)>;
 }
 
-/// The features that a node may split on. The first `n_constant` of them are known not to vary among its rows, and so
-/// neither among those of its descendants.
+/// The features that a node may split on. The first `n_constant` of them are constant on its rows, and so on its descendants'
+/// rows.
 pub(super) struct Candidates<'a> {
     order: &'a mut [u32],
     n_constant: usize,
 }
 
-/// A feature's place among a tree's columns and its range among a node's rows.
+/// The column of a feature in a tree's data and its range over a node's rows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Range {
     pub(super) column: u32,
@@ -48,7 +48,7 @@ pub(super) struct Range {
 }
 
 impl Candidates<'_> {
-    /// Draws a feature that varies, uniformly among those not drawn for this node yet; `n_drawn` counts them.
+    /// Draws a feature that varies, uniformly among those not yet drawn for this node; `n_drawn` counts the draws.
     pub(super) fn draw(
         &mut self,
         columns: &Columns,
@@ -75,7 +75,7 @@ impl Candidates<'_> {
     }
 }
 
-/// The rows of one tree in the forest's frame, column by column.
+/// The scaled rows of one tree, column by column.
 #[derive(Debug, Default)]
 pub(super) struct Columns {
     n_rows: usize,
@@ -134,7 +134,7 @@ impl Columns {
     }
 }
 
-/// The memory that growing one tree needs, kept for the next one.
+/// Buffers for growing a tree, reused for the next.
 #[derive(Debug, Default)]
 pub(super) struct Grower {
     marks: Marks,
@@ -145,7 +145,7 @@ pub(super) struct Grower {
 }
 
 impl Grower {
-    /// Grows a tree on rows and features of its own.
+    /// Grows a tree on its own rows and features.
     pub(super) fn grow<S: Splitter>(
         &mut self,
         population: &Population<'_>,
@@ -215,7 +215,7 @@ impl<S: Splitter, L: Layout<S::Split>> Growth<'_, S, L> {
     }
 }
 
-/// Moves the rows for which `is_second` is false to the front; how many they are.
+/// Moves the rows for which `is_second` is false to the front and returns their number.
 #[inline]
 pub(super) fn partition(rows: &mut [u32], is_second: impl Fn(u32) -> bool) -> usize {
     let mut n_first = 0;
@@ -227,7 +227,7 @@ pub(super) fn partition(rows: &mut [u32], is_second: impl Fn(u32) -> bool) -> us
     n_first
 }
 
-/// A uniform threshold in `[min, max)`, so that both sides get rows; `min < max`.
+/// A uniform threshold in `[min, max)`, so that neither side is empty; `min < max`.
 pub(super) fn threshold(min: f32, max: f32, rng: &mut TreeRng) -> f32 {
     let (low, high) = (f64::from(min), f64::from(max));
     let threshold = (low + rng.random::<f64>() * (high - low)) as f32;

@@ -1,8 +1,9 @@
 //! Isolation forest (Liu, Ting and Zhou, "Isolation Forest", ICDM 2008), and with `ndim` above 1 the extended isolation
 //! forest (Hariri, Carrasco Kind and Brunner, 2018).
 //!
-//! A tree splits a small random subsample at random until its rows are alone. Anomalies are alone early: the score of a row is
-//! `2^(-E[h] / c(n))`, where `E[h]` is its average path length over the trees and `c(n)` that of a tree of n rows.
+//! A tree splits a small random subsample at random until its rows are isolated. Anomalies are isolated early: the score of a
+//! row is `2^(-E[h] / c(n))`, where `E[h]` is its average path length over the trees and `c(n)` the average path length in a
+//! tree of n rows.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -28,24 +29,24 @@ use serde::{Deserialize, Serialize};
 
 pub use params::{IsolationForestParams, IsolationForestValidParams, MaxFeatures, MaxSamples};
 
-use super::{Detector, History, Learned, Method, RowSource, Sample, check_n_features};
+use super::{Detector, Learned, Method, PastRows, RowSource, Sample, check_n_features};
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
 use frame::Frame;
 use path::average_path_length;
 
-/// How many rows are walked down a tree before the next one's turn.
+/// The number of rows that traverse a tree before the next tree.
 const BLOCK: usize = 128;
 
-/// About how many steps and terms a block of rows takes: some milliseconds.
+/// About how many steps and terms a block of rows takes: a few milliseconds.
 const BLOCK_STEPS: usize = 1 << 23;
 
-/// Fewer rows than these are walked down all trees one by one.
+/// Fewer rows than this traverse all trees one by one.
 const FEW: usize = 8;
 
 /// A fitted isolation forest. Scores are in (0, 1], the negative of scikit-learn's `score_samples`.
 ///
-/// Every forest is sound: deserialising one checks it.
+/// Deserialising a forest validates it, so every forest is sound.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "UncheckedForest")]
 pub struct IsolationForest {
@@ -56,7 +57,7 @@ pub struct IsolationForest {
     trees: Trees,
 }
 
-/// The trees, in the layout that suits their size and their splits.
+/// The trees, in a layout that suits their size and splits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Trees {
@@ -65,7 +66,7 @@ enum Trees {
     Extended(extended::ExtendedTrees),
 }
 
-/// A forest as read, of which nothing is known yet.
+/// A deserialised forest before validation.
 #[derive(Deserialize)]
 struct UncheckedForest {
     params: IsolationForestParams,
@@ -100,7 +101,7 @@ impl Detector for IsolationForest {
             (scores.len(), self.n_features()),
             "a score for each row, of the forest's features"
         );
-        let normaliser = self.params.n_estimators as f64 * average_path_length(self.n_subsample);
+        let normaliser = self.params.n_estimators() as f64 * average_path_length(self.n_subsample);
         let score = |sum: f64| (-sum / normaliser).exp2();
         let mut values = Vec::new();
         let blocks = rows.axis_chunks_iter(Axis(0), BLOCK);
@@ -129,7 +130,7 @@ impl Detector for IsolationForest {
             )
         };
         let n_trees = match self.params.check_ref() {
-            Ok(params) => params.params().n_estimators,
+            Ok(params) => params.n_estimators(),
             Err(error) => return Err(damaged(error.message())),
         };
         if self.n_subsample < 2 {
@@ -146,7 +147,7 @@ impl Detector for IsolationForest {
 
     fn block_rows(&self) -> usize {
         let depth = path::depth_limit(self.n_subsample) as usize;
-        let steps = self.params.n_estimators * depth * self.params.ndim;
+        let steps = self.params.n_estimators() * depth * self.params.ndim();
         (BLOCK_STEPS / steps.max(1)).clamp(FEW, 1024)
     }
 
@@ -168,37 +169,29 @@ impl Method for IsolationForest {
     const STREAMS: bool = true;
 
     fn random_state(params: &IsolationForestParams) -> u64 {
-        params.random_state
+        params.random_state()
     }
 
+    /// Of rows that are not held, only those are held, after one pass, that the trees draw.
     fn fit(
         params: &IsolationForestValidParams,
-        sample: Sample<'_>,
+        rows: &dyn RowSource,
         context: &Context,
     ) -> Result<Learned<Self>> {
-        params.fit_rows(None, sample, context).map(Learned::plain)
+        params.fit_source(rows, context).map(Learned::plain)
     }
 
-    /// In one pass, of which only the rows that the trees draw are held.
-    fn fit_streamed(
-        params: &IsolationForestValidParams,
-        source: &dyn RowSource,
-        context: &Context,
-    ) -> Result<Learned<Self>> {
-        params.fit_source(source, context).map(Learned::plain)
-    }
-
-    /// Grows all trees anew, on a population in which `history` stands for all rows seen before.
+    /// Grows all trees anew, on a population in which `past` stands for all rows seen before.
     fn update(
         &self,
-        history: History<'_>,
+        past: PastRows<'_>,
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<Learned<Self>> {
         check_n_features(sample.rows, self.n_features())?;
         let params = self.params.check_ref()?;
         params
-            .fit_rows(Some(history), sample, context)
+            .fit_rows(Some(past), sample, context)
             .map(Learned::plain)
     }
 

@@ -1,4 +1,4 @@
-//! Normal random numbers, for the directions of an extended forest's splits.
+//! Normal random numbers, for the split directions of an extended forest.
 
 use rand::RngExt;
 

@@ -1,9 +1,8 @@
-//! What may be asked of an isolation forest, and the check that makes it usable.
+//! The parameters of an isolation forest and their check.
 
-use linfa::ParamGuard;
-use ref_cast::{RefCastCustom, ref_cast_custom};
 use serde::{Deserialize, Serialize};
 
+use crate::detector::params::params;
 use crate::error::{Error, Result, reason};
 
 /// How many rows each tree is grown on, drawn without replacement.
@@ -28,50 +27,26 @@ pub enum MaxFeatures {
     Fraction(f64),
 }
 
-/// The parameters of an isolation forest, unchecked. [`ParamGuard::check`] makes them usable.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct IsolationForestParams {
-    /// How many trees, 1 to 10,000. Default 100.
-    pub n_estimators: usize,
-    /// How many rows each tree is grown on. Default [`MaxSamples::Auto`].
-    pub max_samples: MaxSamples,
-    /// How many features each tree may split on. Default all.
-    pub max_features: MaxFeatures,
-    /// The seed of all random choices. Default 0.
-    pub random_state: u64,
-    /// How many features each split combines: 1 is the classic forest, more the extended one. Default 1.
-    pub ndim: usize,
-}
-
-impl Default for IsolationForestParams {
-    fn default() -> Self {
-        Self {
-            n_estimators: 100,
-            max_samples: MaxSamples::Auto,
-            max_features: MaxFeatures::Fraction(1.0),
-            random_state: 0,
-            ndim: 1,
-        }
+params! {
+    /// The parameters of an [`IsolationForest`](super::IsolationForest), unchecked.
+    IsolationForestParams => IsolationForestValidParams {
+        /// How many trees, 1 to 10,000. Default 100.
+        n_estimators, with_n_estimators: usize = 100,
+        /// How many rows each tree is grown on. Default [`MaxSamples::Auto`].
+        max_samples, with_max_samples: MaxSamples = MaxSamples::Auto,
+        /// How many features each tree may split on. Default all.
+        max_features, with_max_features: MaxFeatures = MaxFeatures::Fraction(1.0),
+        /// The seed of all random choices. Default 0.
+        random_state, with_random_state: u64 = 0,
+        /// How many features each split combines: 1 is the classic forest, more the extended one. Default 1.
+        ndim, with_ndim: usize = 1,
     }
 }
-
-/// Checked parameters, which fit a forest.
-#[derive(Debug, Clone, PartialEq, RefCastCustom)]
-#[repr(transparent)]
-pub struct IsolationForestValidParams(IsolationForestParams);
 
 impl IsolationForestValidParams {
-    #[ref_cast_custom]
-    fn trust(params: &IsolationForestParams) -> &Self;
-
-    /// The parameters.
-    pub fn params(&self) -> &IsolationForestParams {
-        &self.0
-    }
-
-    /// How many features a tree may use of `n_features`; fails where more are asked for than there are.
+    /// How many of `n_features` features a tree may use; fails if more are asked for than there are.
     pub(super) fn n_tree_features(&self, n_features: usize) -> Result<usize> {
-        let n_tree_features = match self.0.max_features {
+        let n_tree_features = match self.max_features {
             MaxFeatures::Count(count) => count,
             MaxFeatures::Fraction(fraction) => {
                 ((fraction * n_features as f64) as usize).clamp(1, n_features.max(1))
@@ -85,12 +60,12 @@ impl IsolationForestValidParams {
                 ),
             ));
         }
-        if self.0.ndim > n_features {
+        if self.ndim > n_features {
             return Err(invalid(
                 "ndim",
                 format!(
                     "ndim is {}, but there are only {n_features} features",
-                    self.0.ndim
+                    self.ndim
                 ),
             ));
         }
@@ -98,11 +73,8 @@ impl IsolationForestValidParams {
     }
 }
 
-impl ParamGuard for IsolationForestParams {
-    type Checked = IsolationForestValidParams;
-    type Error = Error;
-
-    fn check_ref(&self) -> Result<&Self::Checked> {
+impl IsolationForestValidParams {
+    fn check_values(&self) -> Result<()> {
         if !(1..=10_000).contains(&self.n_estimators) {
             return Err(invalid(
                 "n_estimators",
@@ -138,12 +110,7 @@ impl ParamGuard for IsolationForestParams {
                 "ndim is 0, it must be from 1 to the number of features".to_owned(),
             ));
         }
-        Ok(IsolationForestValidParams::trust(self))
-    }
-
-    fn check(self) -> Result<Self::Checked> {
-        self.check_ref()?;
-        Ok(IsolationForestValidParams(self))
+        Ok(())
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn depth_limit(n: usize) -> u32 {
 /// No path of a forest is longer: 64 edges and c(2^64).
 const LONGEST: f32 = 160.0;
 
-/// Whether a forest can have such a path.
+/// Whether a forest can have a path of this length.
 pub(super) fn is_path_length(path: f32) -> bool {
     (0.0..=LONGEST).contains(&path)
 }

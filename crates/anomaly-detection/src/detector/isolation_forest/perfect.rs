@@ -1,12 +1,14 @@
 //! Shallow trees, each padded to a perfect binary tree in heap order.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 #[cfg(target_arch = "x86_64")]
 use super::avx2;
 use super::grow::{AxisSplit, Layout};
 use super::path::is_path_length;
 use super::walk::{self, Tree};
+#[cfg(target_arch = "x86_64")]
+use crate::detector::simd::Avx2;
 use crate::le_bytes::{self, LeNumber};
 
 /// Deeper trees are not padded: they would be mostly padding.
@@ -34,10 +36,21 @@ impl LeNumber for Node {
     }
 }
 
-/// Trees of the same depth, one after the other. A tree has `2^depth` slots for nodes, where the root is 1 (0 is unused)
-/// and the children of `i` are `2i` and `2i + 1`, and `2^depth` leaves.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Trees of the same depth, concatenated. A tree has `2^depth` slots for nodes, where the root is 1 (0 is unused) and the
+/// children of `i` are `2i` and `2i + 1`, and `2^depth` leaves.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(transparent)]
 pub(super) struct PerfectTrees {
+    slots: Slots,
+    /// All nodes split on features below this. Unchecked reads rely on it: it is computed from the nodes, which never change
+    /// afterwards.
+    #[serde(skip)]
+    n_features: usize,
+}
+
+/// The nodes and leaves of trees, grown or being grown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Slots {
     depth: u32,
     #[serde(with = "le_bytes")]
     nodes: Vec<Node>,
@@ -45,61 +58,82 @@ pub(super) struct PerfectTrees {
     leaves: Vec<f32>,
 }
 
+impl From<Slots> for PerfectTrees {
+    fn from(slots: Slots) -> Self {
+        let features = slots.nodes.iter().map(|node| node.feature as usize);
+        let n_features = features.max().map_or(0, |last| last + 1);
+        Self { slots, n_features }
+    }
+}
+
+impl<'de> Deserialize<'de> for PerfectTrees {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Slots::deserialize(deserializer).map(Self::from)
+    }
+}
+
 impl PerfectTrees {
-    /// Trees that are all padding yet.
-    pub(super) fn unsplit(n_trees: usize, depth: u32) -> Self {
+    /// Lets `grow` grow trees that start as all padding.
+    pub(super) fn grow<E>(
+        n_trees: usize,
+        depth: u32,
+        grow: impl FnOnce(&mut [GrowingTree<'_>]) -> Result<(), E>,
+    ) -> Result<Self, E> {
         let padding = Node {
             threshold: f32::MAX,
             feature: 0,
         };
-        Self {
+        let mut slots = Slots {
             depth,
             nodes: vec![padding; n_trees << depth],
             leaves: vec![0.0; n_trees << depth],
-        }
-    }
-
-    /// The trees, to be grown.
-    pub(super) fn growing(&mut self) -> Vec<GrowingTree<'_>> {
-        let n_slots = 1 << self.depth;
-        self.nodes
-            .chunks_exact_mut(n_slots)
-            .zip(self.leaves.chunks_exact_mut(n_slots))
+        };
+        let nodes = slots.nodes.chunks_exact_mut(1 << depth);
+        let trees = nodes.zip(slots.leaves.chunks_exact_mut(1 << depth));
+        let mut growing: Vec<_> = trees
             .map(|(nodes, leaves)| GrowingTree {
-                depth: self.depth,
+                depth,
                 nodes,
                 leaves,
             })
-            .collect()
+            .collect();
+        grow(&mut growing)?;
+        Ok(slots.into())
     }
 
     pub(super) fn tree(&self, index: usize) -> PerfectTree<'_> {
-        let slots = index << self.depth..(index + 1) << self.depth;
+        let depth = self.slots.depth;
+        let slots = index << depth..(index + 1) << depth;
         PerfectTree {
-            depth: self.depth,
-            nodes: &self.nodes[slots.clone()],
-            leaves: &self.leaves[slots],
+            depth,
+            nodes: &self.slots.nodes[slots.clone()],
+            leaves: &self.slots.leaves[slots],
         }
     }
 
     pub(super) fn depth(&self) -> u32 {
-        self.depth
+        self.slots.depth
     }
 
     pub(super) fn n_trees(&self) -> usize {
-        self.leaves.len() >> self.depth
+        self.slots.leaves.len() >> self.slots.depth
     }
 
-    /// Adds each row's path lengths; the block is laid out feature by feature.
+    /// The number of features that a block needs: all nodes split on features below it.
+    pub(super) fn n_features(&self) -> usize {
+        self.n_features
+    }
+
+    /// Adds the path lengths of each row; the block is laid out feature by feature.
     pub(super) fn add_block(&self, block: &[f32], sums: &mut [f64]) {
         #[cfg(target_arch = "x86_64")]
-        if avx2::add_block(self, block, sums) {
-            return;
+        if let (true, Some(avx2)) = (avx2::takes(self.depth()), Avx2::detect()) {
+            return avx2::add_block(avx2, self, block, sums);
         }
         self.add_block_portably(block, sums);
     }
 
-    /// The same, on any processor.
+    /// The portable version.
     pub(super) fn add_block_portably(&self, block: &[f32], sums: &mut [f64]) {
         for index in 0..self.n_trees() {
             walk::add_block(&self.tree(index), block, sums);
@@ -111,39 +145,40 @@ impl PerfectTrees {
         walk::sum_row(self.n_trees(), |index| self.tree(index), row)
     }
 
-    /// What is wrong with trees that were read, if anything is.
+    /// What is wrong with deserialised trees, if anything.
     pub(super) fn fault(&self, n_trees: usize, n_features: usize) -> Option<&'static str> {
-        if self.depth == 0 || self.depth > MAX_DEPTH {
+        let Slots {
+            depth,
+            nodes,
+            leaves,
+        } = &self.slots;
+        if !(1..=MAX_DEPTH).contains(depth) {
             return Some("the depth of the trees is out of range");
         }
-        let n_slots = n_trees << self.depth;
-        if self.nodes.len() != n_slots || self.leaves.len() != n_slots {
+        let n_slots = n_trees << depth;
+        if nodes.len() != n_slots || leaves.len() != n_slots {
             return Some(
                 "the trees do not have the number of nodes and leaves that their depth asks for",
             );
         }
-        if !self.nodes.iter().all(|node| node.threshold.is_finite()) {
+        if !nodes.iter().all(|node| node.threshold.is_finite()) {
             return Some("a threshold is not finite");
         }
-        if !self
-            .nodes
-            .iter()
-            .all(|node| (node.feature as usize) < n_features)
-        {
+        if self.n_features > n_features {
             return Some("a node splits on a feature that does not exist");
         }
-        if !self.leaves.iter().all(|&path| is_path_length(path)) {
+        if !leaves.iter().all(|&path| is_path_length(path)) {
             return Some("a path length is out of range");
         }
         None
     }
 
     pub(super) fn size_bytes(&self) -> usize {
-        size_of_val(&*self.nodes) + size_of_val(&*self.leaves)
+        size_of_val(&*self.slots.nodes) + size_of_val(&*self.slots.leaves)
     }
 }
 
-/// One of the trees, being grown.
+/// A tree under construction.
 pub(super) struct GrowingTree<'a> {
     depth: u32,
     nodes: &'a mut [Node],
@@ -158,7 +193,7 @@ impl Layout<AxisSplit> for GrowingTree<'_> {
         [2 * node, 2 * node + 1]
     }
 
-    /// Gives the path to all slots below the leaf: padding leads to the first of them, or to any.
+    /// Fills all slots below the leaf with its path: padding may lead to any of them.
     fn leaf(&mut self, node: u32, depth: u32, path: f32) {
         let below = self.depth - depth;
         let first = ((node as usize) << below) - self.leaves.len();
@@ -166,12 +201,12 @@ impl Layout<AxisSplit> for GrowingTree<'_> {
     }
 }
 
-/// One of the trees.
+/// A tree.
 pub(super) struct PerfectTree<'a> {
     pub(super) depth: u32,
     /// `2^depth` slots.
     pub(super) nodes: &'a [Node],
-    /// As many path lengths.
+    /// `2^depth` path lengths.
     pub(super) leaves: &'a [f32],
 }
 
@@ -197,28 +232,65 @@ impl Tree for PerfectTree<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::BLOCK;
     use super::*;
+
+    fn unsplit(n_trees: usize, depth: u32) -> PerfectTrees {
+        PerfectTrees::grow(n_trees, depth, |_| Ok::<_, ()>(())).expect("trees")
+    }
 
     #[test]
     fn damage_is_found() {
-        let sound = PerfectTrees::unsplit(2, 3);
+        let sound = unsplit(2, 3);
         assert_eq!(sound.fault(2, 5), None);
         assert!(sound.fault(3, 5).is_some());
-        let damages: [&dyn Fn(&mut PerfectTrees); 9] = [
-            &|trees| trees.depth = 0,
-            &|trees| trees.depth = 4,
-            &|trees| trees.depth = u32::MAX,
-            &|trees| trees.nodes.truncate(15),
-            &|trees| trees.leaves.push(1.0),
-            &|trees| trees.nodes[9].feature = 5,
-            &|trees| trees.nodes[1].threshold = f32::NAN,
-            &|trees| trees.leaves[3] = f32::NAN,
-            &|trees| trees.leaves[3] = -1.0,
+        let damages: [&dyn Fn(&mut Slots); 9] = [
+            &|slots| slots.depth = 0,
+            &|slots| slots.depth = 4,
+            &|slots| slots.depth = u32::MAX,
+            &|slots| slots.nodes.truncate(15),
+            &|slots| slots.leaves.push(1.0),
+            &|slots| slots.nodes[9].feature = 5,
+            &|slots| slots.nodes[1].threshold = f32::NAN,
+            &|slots| slots.leaves[3] = f32::NAN,
+            &|slots| slots.leaves[3] = -1.0,
         ];
         for (index, damage) in damages.iter().enumerate() {
-            let mut trees = sound.clone();
-            damage(&mut trees);
+            let mut slots = sound.slots.clone();
+            damage(&mut slots);
+            let trees = PerfectTrees::from(slots);
             assert!(trees.fault(2, 5).is_some(), "damage {index}");
+        }
+    }
+
+    #[test]
+    fn no_walk_reads_beyond_a_block_or_a_tree() {
+        let trees = unsplit(2, 6);
+        let mut slots = trees.slots.clone();
+        slots.nodes[40].feature = 2;
+        let names_a_third_feature = PerfectTrees::from(slots);
+        let mut slots = trees.slots.clone();
+        slots.nodes.truncate(70);
+        let lacks_nodes = PerfectTrees::from(slots);
+        let two_features = vec![1.0; 2 * BLOCK];
+        let panics = |trees: &PerfectTrees, block: &[f32], n_rows: usize| {
+            let walk = || trees.add_block(block, &mut vec![0.0; n_rows]);
+            std::panic::catch_unwind(walk).is_err()
+        };
+        assert!(!panics(&trees, &two_features, BLOCK));
+        assert!(panics(&trees, &two_features, BLOCK + 1));
+        assert!(panics(&trees, &two_features[..BLOCK - 1], BLOCK));
+        assert!(panics(&names_a_third_feature, &two_features, BLOCK));
+        assert!(panics(&lacks_nodes, &vec![1.0; 3 * BLOCK], BLOCK));
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx2) = Avx2::detect() {
+            for depth in [1, 3] {
+                let walk = || {
+                    let sums = &mut vec![0.0; BLOCK];
+                    avx2::add_block(avx2, &unsplit(2, depth), &two_features, sums);
+                };
+                assert!(std::panic::catch_unwind(walk).is_err(), "depth {depth}");
+            }
         }
     }
 }

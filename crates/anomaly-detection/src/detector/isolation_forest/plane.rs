@@ -1,9 +1,9 @@
 //! The extended forest (Hariri, Carrasco Kind and Brunner, 2018): splits by hyperplanes that combine several features.
 //!
-//! A hyperplane has a normal of `ndim` normal numbers and passes through a uniform point of the box around a node's rows. Two
-//! things differ from the paper. The box is scaled to a cube first, so that the units of features do not matter. And where
-//! the point leaves all rows on one side, the offset is drawn uniformly between the outermost rows instead, so that no child
-//! is empty, as the score's normalisation supposes.
+//! A hyperplane has a normal vector of `ndim` Gaussian numbers and passes through a uniform point of the bounding box of a
+//! node's rows. Two things differ from the paper. The box is scaled to a cube first, so that units do not matter. And if the
+//! point leaves all rows on one side, the offset is drawn uniformly between the outermost rows instead, so that no child is
+//! empty, as the normalisation of the score assumes.
 
 use rand::RngExt;
 
@@ -58,7 +58,7 @@ impl Splitter for PlaneSplitter {
         } else {
             None
         };
-        // features of one value, or projections that single precision cannot tell apart: split on one feature
+        // constant features, or projections that single precision cannot distinguish: split on one feature
         let (mut terms, threshold) = plane.unwrap_or_else(|| {
             let term = Term {
                 coefficient: 1.0,
@@ -82,7 +82,7 @@ impl Splitter for PlaneSplitter {
 }
 
 impl PlaneSplitter {
-    /// A plane that separates the rows; its terms name columns. None where rounding leaves all rows on one side.
+    /// A plane that separates the rows; its terms name columns. `None` if rounding leaves all rows on one side.
     fn plane(
         &mut self,
         axes: &[Range],

@@ -1,10 +1,10 @@
-//! The population that trees are drawn from: the rows seen before, which a uniform sample stands for, and the new rows.
+//! The population that trees draw from: the new rows, and a uniform sample that represents the rows seen before.
 
 use ndarray::{ArrayView1, ArrayView2};
 use rand::RngExt;
 
-use super::params::{IsolationForestParams, MaxSamples};
-use crate::detector::History;
+use super::params::{IsolationForestValidParams, MaxSamples};
+use crate::detector::PastRows;
 use crate::detector::random::TreeRng;
 use crate::detector::source::Rows;
 use crate::error::{Error, Result, reason};
@@ -12,40 +12,40 @@ use crate::error::{Error, Result, reason};
 /// The default of `max_samples`.
 const AUTO_SAMPLES: usize = 256;
 
-/// The rows to draw from and how many each tree takes.
+/// The rows to draw from and the subsample size.
 pub(super) struct Population<'a> {
-    history: Rows<'a>,
+    past: Rows<'a>,
     new: Rows<'a>,
     seen: u64,
     n_subsample: usize,
 }
 
 impl<'a> Population<'a> {
-    /// Joins the parts. Fails where they differ in width or there are not two rows to tell apart.
+    /// Joins the parts. Fails if they differ in width or if there are fewer than two rows.
     pub(super) fn new(
-        history: Option<&'a History<'_>>,
+        past: Option<&'a PastRows<'_>>,
         new: Rows<'a>,
-        params: &IsolationForestParams,
+        params: &IsolationForestValidParams,
     ) -> Result<Self> {
-        let (history, seen) = match history {
-            Some(History { rows, seen, .. }) if rows.nrows() > 0 => {
+        let (past, seen) = match past {
+            Some(PastRows { rows, seen, .. }) if rows.nrows() > 0 => {
                 (rows.view(), (*seen).max(rows.nrows() as u64))
             }
             _ => (no_rows(new.ncols())?, 0),
         };
-        let history = Rows::All(history);
-        if history.ncols() != new.ncols() {
+        let past = Rows::All(past);
+        if past.ncols() != new.ncols() {
             return Err(Error::new(
                 reason::SCHEMA_MISMATCH,
                 format!(
-                    "the new rows have {} features, the history has {}",
+                    "the new rows have {} features, the rows seen before have {}",
                     new.ncols(),
-                    history.ncols()
+                    past.ncols()
                 ),
             ));
         }
         let n_rows = seen.saturating_add(new.nrows() as u64);
-        let held = history.nrows() + new.nrows();
+        let held = past.nrows() + new.nrows();
         if held < 2 || new.ncols() == 0 {
             return Err(Error::new(
                 reason::UNUSABLE_ROWS,
@@ -55,18 +55,18 @@ impl<'a> Population<'a> {
                 ),
             ));
         }
-        let wanted = match params.max_samples {
+        let wanted = match params.max_samples() {
             MaxSamples::Auto => AUTO_SAMPLES as u64,
             MaxSamples::Count(count) => count as u64,
             MaxSamples::Fraction(fraction) => (fraction * n_rows as f64) as u64,
         };
         let n_subsample = wanted
             .min(n_rows)
-            .min(represented(history.nrows(), seen, n_rows))
+            .min(represented(past.nrows(), seen, n_rows))
             .min(u64::from(u32::MAX / 4))
             .max(2);
         Ok(Self {
-            history,
+            past,
             new,
             seen,
             n_subsample: n_subsample as usize,
@@ -88,13 +88,13 @@ impl<'a> Population<'a> {
     }
 
     pub(super) fn parts(&self) -> [Rows<'a>; 2] {
-        [self.history, self.new]
+        [self.past, self.new]
     }
 
-    /// A row by its position: the history's rows come first.
+    /// A row by its position: past rows come first.
     pub(super) fn row(&self, position: usize) -> ArrayView1<'a, f64> {
-        match position.checked_sub(self.history.nrows()) {
-            None => self.history.row(position),
+        match position.checked_sub(self.past.nrows()) {
+            None => self.past.row(position),
             Some(position) => self.new.row(position),
         }
     }
@@ -103,15 +103,15 @@ impl<'a> Population<'a> {
     /// replacement from all rows ever seen would be.
     pub(super) fn draw(&self, rng: &mut TreeRng, marks: &mut Marks, out: &mut Vec<usize>) {
         out.clear();
-        let n_history = self.n_from_history(rng);
-        let held = self.history.nrows();
+        let n_past = self.n_from_history(rng);
+        let held = self.past.nrows();
         marks.resize(held.max(self.new.nrows()));
-        draw_distinct(0, held, n_history, rng, marks, out);
-        let n_new = self.n_subsample - n_history;
+        draw_distinct(0, held, n_past, rng, marks, out);
+        let n_new = self.n_subsample - n_past;
         draw_distinct(held, self.new.nrows(), n_new, rng, marks, out);
     }
 
-    /// A hypergeometric number, by sequential draws, within what both parts hold.
+    /// A hypergeometric number by sequential draws, clamped to the rows that both parts have.
     fn n_from_history(&self, rng: &mut TreeRng) -> usize {
         if self.seen == 0 {
             return 0;
@@ -124,13 +124,13 @@ impl<'a> Population<'a> {
                 new -= 1;
             }
         }
-        let n_history = (self.seen - old) as usize;
+        let n_past = (self.seen - old) as usize;
         let fewest = self.n_subsample.saturating_sub(self.new.nrows());
-        n_history.min(self.history.nrows()).max(fewest)
+        n_past.min(self.past.nrows()).max(fewest)
     }
 }
 
-/// How many rows a subsample may have before the history's share of it exceeds the rows that stand for the history.
+/// How many rows a subsample may have before the share of past rows in it exceeds the rows that stand for them.
 fn represented(held: usize, seen: u64, n_rows: u64) -> u64 {
     if seen == 0 {
         return n_rows;
@@ -152,7 +152,7 @@ impl Marks {
         self.0.resize(n.div_ceil(64), 0);
     }
 
-    /// Adds a position; false where it was there already.
+    /// Adds a position; false if it was already present.
     pub(super) fn insert(&mut self, position: usize) -> bool {
         let (word, bit) = (&mut self.0[position / 64], 1 << (position % 64));
         let is_new = *word & bit == 0;
@@ -169,7 +169,7 @@ impl Marks {
     }
 }
 
-/// Appends `n` distinct positions of `start..start + length`, by rejection; draws those to leave out where they are fewer.
+/// Appends `n` distinct positions of `start..start + length`, by rejection; draws the positions to leave out if they are fewer.
 fn draw_distinct(
     start: usize,
     length: usize,

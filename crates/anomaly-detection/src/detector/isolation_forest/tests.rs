@@ -40,18 +40,9 @@ fn cloud(n_rows: usize, n_features: usize, seed: u64) -> Array2<f64> {
 
 /// One set of parameters for each layout, small.
 fn layouts() -> [IsolationForestParams; 3] {
-    let perfect = IsolationForestParams {
-        n_estimators: 21,
-        ..Default::default()
-    };
-    let compact = IsolationForestParams {
-        max_samples: MaxSamples::Count(1100),
-        ..perfect.clone()
-    };
-    let extended = IsolationForestParams {
-        ndim: 2,
-        ..perfect.clone()
-    };
+    let perfect = IsolationForestParams::new().with_n_estimators(21);
+    let compact = perfect.clone().with_max_samples(MaxSamples::Count(1100));
+    let extended = perfect.clone().with_ndim(2);
     [perfect, compact, extended]
 }
 
@@ -59,55 +50,25 @@ fn layouts() -> [IsolationForestParams; 3] {
 fn parameters_out_of_range_are_named() {
     let default = IsolationForestParams::default;
     let wrong = [
+        ("n_estimators", default().with_n_estimators(0)),
+        ("n_estimators", default().with_n_estimators(10_001)),
         (
-            "n_estimators",
-            IsolationForestParams {
-                n_estimators: 0,
-                ..default()
-            },
-        ),
-        (
-            "n_estimators",
-            IsolationForestParams {
-                n_estimators: 10_001,
-                ..default()
-            },
+            "max_samples",
+            default().with_max_samples(MaxSamples::Count(1)),
         ),
         (
             "max_samples",
-            IsolationForestParams {
-                max_samples: MaxSamples::Count(1),
-                ..default()
-            },
-        ),
-        (
-            "max_samples",
-            IsolationForestParams {
-                max_samples: MaxSamples::Fraction(f64::NAN),
-                ..default()
-            },
+            default().with_max_samples(MaxSamples::Fraction(f64::NAN)),
         ),
         (
             "max_features",
-            IsolationForestParams {
-                max_features: MaxFeatures::Count(0),
-                ..default()
-            },
+            default().with_max_features(MaxFeatures::Count(0)),
         ),
         (
             "max_features",
-            IsolationForestParams {
-                max_features: MaxFeatures::Fraction(1.5),
-                ..default()
-            },
+            default().with_max_features(MaxFeatures::Fraction(1.5)),
         ),
-        (
-            "ndim",
-            IsolationForestParams {
-                ndim: 0,
-                ..default()
-            },
-        ),
+        ("ndim", default().with_ndim(0)),
     ];
     for (name, params) in wrong {
         let error = params.check().expect_err(name);
@@ -118,18 +79,9 @@ fn parameters_out_of_range_are_named() {
     let too_wide = [
         (
             "max_features",
-            IsolationForestParams {
-                max_features: MaxFeatures::Count(3),
-                ..default()
-            },
+            default().with_max_features(MaxFeatures::Count(3)),
         ),
-        (
-            "ndim",
-            IsolationForestParams {
-                ndim: 3,
-                ..default()
-            },
-        ),
+        ("ndim", default().with_ndim(3)),
     ];
     for (name, params) in too_wide {
         let params = params.check().expect("valid for wider rows");
@@ -197,10 +149,7 @@ fn two_rows_take_one_step() {
 fn neighbours_far_from_zero_stay_apart() {
     let mut rows = Array2::from_elem((300, 1), 1e9);
     rows[[7, 0]] = 1e9 + 1.0;
-    let all = IsolationForestParams {
-        max_samples: MaxSamples::Fraction(1.0),
-        ..Default::default()
-    };
+    let all = IsolationForestParams::new().with_max_samples(MaxSamples::Fraction(1.0));
     let forest = fit(&all, &rows);
     let scores = scores(&forest, rows.view());
     assert!(scores[7] > scores[8] + 0.1, "{} {}", scores[7], scores[8]);
@@ -241,10 +190,7 @@ fn threads_and_repetition_change_nothing() {
         };
         let first = on(1);
         assert!(first == on(3) && first == on(1));
-        let reseeded = IsolationForestParams {
-            random_state: 1,
-            ..params.clone()
-        };
+        let reseeded = params.clone().with_random_state(1);
         assert!(first != encode(&fit(&reseeded, &rows)));
     }
 }
@@ -266,14 +212,14 @@ fn an_update_weighs_the_history_by_what_was_seen() {
     let new = cloud(500, 2, 7) + 50.0;
     let forest = fit(&IsolationForestParams::default(), &old);
     let after = |seen| {
-        let history = History {
+        let past = PastRows {
             seen_by_class: None,
             labels: None,
             rows: old.view(),
             seen,
         };
         forest
-            .update(history, sample(&new), &context)
+            .update(past, sample(&new), &context)
             .expect("rows of the same features")
             .detector
     };
@@ -291,59 +237,55 @@ fn an_update_weighs_the_history_by_what_was_seen() {
 #[test]
 fn a_subsample_keeps_the_shares_of_history_and_new_rows() {
     let (old, new) = (cloud(100, 1, 0), cloud(300, 1, 0));
-    let history = History {
+    let past = PastRows {
         seen_by_class: None,
         labels: None,
         rows: old.view(),
         seen: 900,
     };
-    let params = IsolationForestParams {
-        max_samples: MaxSamples::Count(60),
-        ..Default::default()
-    };
+    let params = IsolationForestParams::new()
+        .with_max_samples(MaxSamples::Count(60))
+        .check()
+        .expect("valid");
     let sample = sample(&new);
     let population =
-        population::Population::new(Some(&history), sample.rows.view().into(), &params)
-            .expect("rows");
+        population::Population::new(Some(&past), sample.rows.view().into(), &params).expect("rows");
     let mut marks = population::Marks::default();
-    let (mut positions, mut n_history) = (Vec::new(), 0);
+    let (mut positions, mut n_past) = (Vec::new(), 0);
     for tree in 0..200 {
         population.draw(
             &mut crate::detector::random::tree_rng(0, 900, tree),
             &mut marks,
             &mut positions,
         );
-        n_history += positions.iter().filter(|&&position| position < 100).count();
+        n_past += positions.iter().filter(|&&position| position < 100).count();
         positions.sort_unstable();
         positions.dedup();
         assert_eq!(positions.len(), 60);
         assert!(positions[59] < 400);
     }
     // 45 a tree are expected, with a standard deviation of 3.3
-    assert!((n_history as f64 / 200.0 - 45.0).abs() < 1.0, "{n_history}");
+    assert!((n_past as f64 / 200.0 - 45.0).abs() < 1.0, "{n_past}");
 }
 
 #[test]
 fn a_history_too_small_for_its_share_shrinks_the_subsample() {
     let (old, new) = (cloud(10, 2, 0), cloud(100, 2, 1));
     for (seen, n_subsample) in [(10, 110), (100, 20), (u64::MAX, 10)] {
-        let history = History {
+        let past = PastRows {
             seen_by_class: None,
             labels: None,
             rows: old.view(),
             seen,
         };
-        let params = IsolationForestParams {
-            max_samples: MaxSamples::Fraction(1.0),
-            ..Default::default()
-        };
+        let params = IsolationForestParams::new().with_max_samples(MaxSamples::Fraction(1.0));
         let params = params.check().expect("valid parameters");
         let forest = params
-            .fit_rows(Some(history), sample(&new), &Context::new())
+            .fit_rows(Some(past), sample(&new), &Context::new())
             .expect("rows");
         assert_eq!(forest.n_subsample, n_subsample, "{seen} seen");
     }
-    let history = History {
+    let past = PastRows {
         seen_by_class: None,
         labels: None,
         rows: old.slice(s![..1, ..]),
@@ -352,7 +294,7 @@ fn a_history_too_small_for_its_share_shrinks_the_subsample() {
     let none = Array2::zeros((0, 2));
     let params = IsolationForestParams::default().check().expect("defaults");
     let error = params
-        .fit_rows(Some(history), sample(&none), &Context::new())
+        .fit_rows(Some(past), sample(&none), &Context::new())
         .expect_err("one row");
     assert_eq!(error.reason(), reason::UNUSABLE_ROWS);
 }
@@ -362,14 +304,14 @@ fn other_features_are_refused() {
     let forest = fit(&IsolationForestParams::default(), &cloud(50, 3, 0));
     let (two, three) = (cloud(50, 2, 0), cloud(50, 3, 0));
     for (old, new) in [(&two, &three), (&three, &two), (&two, &two)] {
-        let history = History {
+        let past = PastRows {
             seen_by_class: None,
             labels: None,
             rows: old.view(),
             seen: 50,
         };
         let error = forest
-            .update(history, sample(new), &Context::new())
+            .update(past, sample(new), &Context::new())
             .expect_err("other features");
         assert_eq!(error.reason(), reason::SCHEMA_MISMATCH);
     }

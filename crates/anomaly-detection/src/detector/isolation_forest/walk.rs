@@ -1,20 +1,20 @@
-//! Walking rows down trees, several at a time, so that the loads of one overlap those of the others.
+//! Tree traversal, interleaved over several rows so that their loads overlap.
 //!
-//! Path lengths are singles below 2^8, of which no more than 2^14 are added up in double precision: the sum is exact, so
-//! that neither the order of the trees nor the way of walking can change a score.
+//! Path lengths are single-precision numbers below 2^8, and at most 2^14 of them are added in double precision. The sum is
+//! exact, so neither the order of the trees nor that of the traversal changes a score.
 
 use super::BLOCK;
 
-/// How many walks are interleaved.
+/// The number of interleaved traversals.
 const LANES: usize = 16;
 
-/// A tree that can be walked down. Leaves step to themselves.
+/// A tree that can be traversed. A leaf is its own child.
 pub(super) trait Tree {
     /// The root.
     const ROOT: u32;
-    /// How many steps lead from the root to any leaf.
+    /// The number of steps after which every row is at a leaf.
     fn depth(&self) -> u32;
-    /// The child of a node that a row with these values belongs to.
+    /// The child of a node for a row with these values.
     fn step(&self, node: u32, value: impl Fn(u32) -> f32) -> u32;
     /// The path length of a leaf.
     fn path(&self, leaf: u32) -> f32;
@@ -41,7 +41,7 @@ fn add_lanes<T: Tree>(tree: &T, block: &[f32], sums: &mut [f64]) {
     }
 }
 
-/// The sum of the path lengths of one row in all trees, which are equally deep.
+/// The sum of the path lengths of one row over all trees, which have the same depth.
 #[inline]
 pub(super) fn sum_row<T: Tree>(n_trees: usize, tree: impl Fn(usize) -> T, row: &[f32]) -> f64 {
     let mut sum = 0.0;

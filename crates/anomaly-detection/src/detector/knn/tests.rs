@@ -8,10 +8,9 @@ use crate::detector::contract::{fit, fits_through_linfa, refuses_damages, score}
 use crate::error::reason;
 
 fn params(n_neighbors: usize, method: KnnMethod) -> KnnParams {
-    KnnParams {
-        n_neighbors,
-        method,
-    }
+    KnnParams::new()
+        .with_n_neighbors(n_neighbors)
+        .with_method(method)
 }
 
 #[test]
@@ -87,7 +86,7 @@ fn damaged_models_are_refused() {
     let good = fit::<Knn>(&KnnParams::default(), &eight_rows());
     refuses_damages(
         &good.expect("a model").detector,
-        &[|m| m.params.n_neighbors = 0],
+        &[|m| m.params = m.params.clone().with_n_neighbors(0)],
     );
 }
 

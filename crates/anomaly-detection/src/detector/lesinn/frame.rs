@@ -1,5 +1,5 @@
-//! The scale that distances are taken in, learned at fit and frozen: coordinates are centred and scaled as doubles, and only
-//! then rounded to single precision.
+//! The scaling of coordinates, learned at fit and then frozen: values are centred and scaled in double precision, then rounded
+//! to single.
 
 use ndarray::ArrayView1;
 use rayon::prelude::*;
@@ -14,10 +14,10 @@ use crate::statistics::quantile::quantile;
 /// Coordinates are held to this on both sides, so that no distance overflows: 65,536 squares of twice as much fit an `f32`.
 pub(super) const LIMIT: f64 = 1e15;
 
-/// The most rows whose quantiles are taken.
+/// The maximum number of rows for quantiles.
 const MAX_ROWS: usize = 1 << 15;
 
-/// The most values whose quantiles are taken, where there are many columns; but never fewer than [`MIN_ROWS`] rows.
+/// The maximum number of values for quantiles, over all columns; but at least [`MIN_ROWS`] rows.
 const MAX_VALUES: usize = 1 << 23;
 
 /// See [`MAX_VALUES`].
@@ -29,10 +29,10 @@ const COLUMNS: usize = 8;
 /// The interquartile range of the standard normal distribution.
 const NORMAL_IQR: f64 = 1.349;
 
-/// A spread that is smaller than this share of another counts as 0 beside it.
+/// A spread below this fraction of another counts as 0.
 const NEGLIGIBLE: f64 = 1e-9;
 
-/// What becomes of a value.
+/// The transformation of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::detector) enum Form {
@@ -59,7 +59,7 @@ impl Frame {
     /// current pool.
     ///
     /// # Errors
-    /// What `context` has to say.
+    /// That of a cancelled `context`.
     pub(in crate::detector) fn learn(
         form: Form,
         rows: Rows<'_>,
@@ -97,7 +97,7 @@ impl Frame {
         })
     }
 
-    /// The numbers of the rows, of n x d, that the scale is learned from.
+    /// The indices of the rows, of n x d, that the scale is learned from.
     pub(super) fn chosen_rows(n: usize, d: usize, random_state: u64) -> Vec<usize> {
         let most = (MAX_VALUES / d.max(1)).clamp(MIN_ROWS, MAX_ROWS);
         spread_rows(n, most, random_state)
@@ -163,7 +163,7 @@ fn scale(form: Form, column: &mut [f64]) -> (f64, f64) {
     if divisor == 0.0 {
         return (centre, 1.0);
     }
-    // a spread as small as the rounding of the values says nothing
+    // a spread within the rounding error of the values is meaningless
     let rounding = 4.0 * f64::EPSILON * centre.abs();
     (centre, divisor.min(f64::MAX).max(rounding))
 }

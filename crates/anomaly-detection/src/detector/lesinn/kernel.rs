@@ -1,17 +1,18 @@
-//! The distances of rows to all members of all samples, and the nearest of each sample.
+//! The distances of rows to all members of all samples, and the nearest members of each sample.
 //!
-//! Eight samples lie side by side, one a lane, so that the nearest rows of each are found without looking across lanes. The
-//! portable code and that for AVX2 are the same source with the same order of operations, and so are the scores, bit for bit.
+//! Eight samples are processed at once, one per lane, so the nearest members of each are found without cross-lane operations.
+//! Portable and AVX2 code are the same source with the same order of operations, so the scores are the same bit for bit.
 
 use super::params::LesinnMetric;
-#[cfg(target_arch = "x86_64")]
-use super::simd::Avx2;
-use super::simd::{LANES, Lane, Portable, Simd};
+use crate::detector::simd::{F32x8, Simd, with_simd};
 
-/// How many rows share a look at a member.
+/// The samples of a group, one a lane.
+pub(super) const LANES: usize = 8;
+
+/// How many rows share the load of a member.
 pub(super) const TILE: usize = 4;
 
-/// How many members a tile of rows meets at a time, and how many a single row does: enough sums under way to hide the
+/// How many members are compared at once with a tile of rows, and with a single row: enough independent sums to hide the
 /// latency of an addition.
 const PAIR: usize = 2;
 const OCTET: usize = 8;
@@ -22,42 +23,35 @@ const FEATURES: usize = 256;
 /// The number of least distances that the fast path keeps: three neighbours, and one that may be skipped.
 const USUAL: usize = 4;
 
-/// What a block of rows is compared with.
+/// The samples that a block of rows is compared with.
 pub(super) struct Kernel<'a> {
     /// The members: n_groups x n_members x n_features lanes.
-    pub(super) members: &'a [Lane],
+    pub(super) members: &'a [F32x8],
     pub(super) n_members: usize,
     pub(super) n_features: usize,
-    /// How many samples there are; the lanes beyond them in the last group count nothing.
+    /// The number of samples; excess lanes of the last group are ignored.
     pub(super) n_samples: usize,
     /// How many distances of each sample are averaged, fewer than `n_members`.
     pub(super) n_neighbors: usize,
     pub(super) metric: LesinnMetric,
 }
 
-/// Room for a block of rows.
+/// Buffers for a block of rows.
 #[derive(Default)]
 pub(super) struct Scratch {
     /// The coordinates: of each whole tile feature by feature, then of each remaining row.
     pub(super) coordinates: Vec<f32>,
-    least: Vec<Lane>,
+    least: Vec<F32x8>,
     sums: Vec<[f64; LANES]>,
 }
 
 impl Kernel<'_> {
     /// Writes the mean distance of each row of a block, whose coordinates are in the scratch.
     pub(super) fn score(&self, scratch: &mut Scratch, scores: &mut [f64]) {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(avx2) = Avx2::detect() {
-            return avx2.run(
-                #[inline(always)]
-                |avx2| self.score_with(avx2, scratch, scores),
-            );
-        }
-        self.score_with(Portable, scratch, scores);
+        with_simd!(simd => self.score_with(simd, scratch, scores));
     }
 
-    /// Inlined into the code for each set of instructions.
+    /// Inlined into the code for each instruction set.
     #[inline(always)]
     pub(super) fn score_with<S: Simd>(&self, simd: S, scratch: &mut Scratch, scores: &mut [f64]) {
         let n_rows = scores.len();
@@ -78,7 +72,7 @@ impl Kernel<'_> {
         }
     }
 
-    /// Adds what each sample says of each row to the sums. `LEAST` is `n_neighbors + 1`, or 0 for any number.
+    /// Adds the contribution of each sample to the sum of each row. `LEAST` is `n_neighbors + 1`, or 0 for any number.
     #[inline(always)]
     fn add_groups<S: Simd, const SQUARED: bool, const LEAST: usize>(
         &self,
@@ -128,13 +122,14 @@ impl Kernel<'_> {
     }
 }
 
-/// Notes the distances of tiles of `R` rows to `J` members. Each of a tile's rows has `n_least` lanes of least distances.
+/// Updates the least distances with those of tiles of `R` rows to `J` members. Each row of a tile has `n_least` vectors of
+/// least distances.
 #[inline(always)]
 fn sweep<S: Simd, const R: usize, const J: usize, const SQUARED: bool, const LEAST: usize>(
     simd: S,
-    members: &[Lane],
+    members: &[F32x8],
     tiles: &[[f32; R]],
-    least: &mut [Lane],
+    least: &mut [F32x8],
     d: usize,
     n_least: usize,
 ) {
@@ -158,10 +153,10 @@ fn sweep<S: Simd, const R: usize, const J: usize, const SQUARED: bool, const LEA
 #[inline(always)]
 fn distances<S: Simd, const R: usize, const J: usize, const SQUARED: bool>(
     simd: S,
-    members: &[Lane],
+    members: &[F32x8],
     tile: &[[f32; R]],
     d: usize,
-) -> [[S::V; J]; R] {
+) -> [[S::F32x8; J]; R] {
     let mut totals = [[simd.splat(0.0); J]; R];
     for first in (0..d).step_by(FEATURES) {
         let n = FEATURES.min(d - first);
@@ -200,9 +195,9 @@ fn distances<S: Simd, const R: usize, const J: usize, const SQUARED: bool>(
     totals
 }
 
-/// Puts a distance of each lane into the lane's least ones, which ascend; the largest drops out.
+/// Inserts a distance per lane into the ascending least distances of the lane; the largest drops out.
 #[inline(always)]
-fn insert<S: Simd>(simd: S, least: &mut [Lane], mut distance: S::V) {
+fn insert<S: Simd>(simd: S, least: &mut [F32x8], mut distance: S::F32x8) {
     for place in least {
         let kept = simd.load(place);
         simd.store(simd.min(kept, distance), place);
@@ -214,8 +209,8 @@ fn insert<S: Simd>(simd: S, least: &mut [Lane], mut distance: S::V) {
 #[inline(always)]
 fn insert_all<S: Simd, const J: usize, const LEAST: usize>(
     simd: S,
-    least: &mut [Lane],
-    distances: [S::V; J],
+    least: &mut [F32x8],
+    distances: [S::F32x8; J],
 ) {
     let mut kept = [simd.splat(0.0); LEAST];
     for (kept, place) in kept.iter_mut().zip(&*least) {
@@ -233,7 +228,7 @@ fn insert_all<S: Simd, const J: usize, const LEAST: usize>(
 
 /// Adds the sum of each lane's least distances, but for one that is exactly 0 or else for the largest.
 #[inline(always)]
-fn add_nearest<const SQUARED: bool>(sums: &mut [f64; LANES], least: &[Lane], live: &[f64; LANES]) {
+fn add_nearest<const SQUARED: bool>(sums: &mut [f64; LANES], least: &[F32x8], live: &[f64; LANES]) {
     let [nearest, .., farthest] = least else {
         return;
     };

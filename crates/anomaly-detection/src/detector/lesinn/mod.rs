@@ -2,9 +2,9 @@
 //! workshops 2015): the score of a row is its mean distance to the nearest rows of many small random samples.
 //!
 //! With `n_estimators` samples S and k = min(`n_neighbors`, |S| - 1), the score is the mean over the samples of the mean
-//! distance to the k nearest rows of S, of which one at distance exactly 0 is left out first: a row that was learned from
-//! would meet itself there. The score of a training row is therefore honest. Each sample is a reservoir, so that after any
-//! number of updates it is a uniform sample of all rows seen; the scale of the distances stays as it was at fit.
+//! distance to the k nearest rows of S. One row at distance exactly 0 is skipped first, since a training row would find itself
+//! there; so the scores of training rows are unbiased. Each sample is a reservoir, which after any number of updates is a
+//! uniform sample of all rows seen; the scale of the distances stays as fitted.
 
 pub(super) mod frame;
 mod kernel;
@@ -12,7 +12,6 @@ mod params;
 pub(super) mod random;
 mod references;
 mod reservoirs;
-mod simd;
 
 #[cfg(test)]
 mod tests;
@@ -24,9 +23,9 @@ use serde::{Deserialize, Serialize};
 pub use params::{LesinnMetric, LesinnParams, LesinnValidParams};
 
 use super::method::linfa_fit;
-use super::source::{ChosenRows, Rows};
+use super::source::{ChosenRows, LookedAt, Rows};
 use super::{
-    DefaultScaling, Detector, History, Learned, Method, RowSource, Sample, check_n_features,
+    DefaultScaling, Detector, Learned, Method, PastRows, RowSource, Sample, check_n_features,
 };
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
@@ -35,16 +34,16 @@ use kernel::{Kernel, Scratch, TILE};
 use references::References;
 use reservoirs::Reservoirs;
 
-/// The most rows of a block that is scored at a time, and the fewest where rows are long.
+/// The maximum and, for wide rows, the minimum number of rows in a block.
 const BLOCK: usize = 64;
 
 /// See [`BLOCK`].
 const MIN_BLOCK: usize = 16;
 
-/// How many coordinates a block holds about at most.
+/// About the maximum number of coordinates in a block.
 const BLOCK_VALUES: usize = 1 << 20;
 
-/// About how many differences of eight samples are summed between two looks at the context: some 20 ms of work.
+/// About how many differences of eight samples are summed between two checks of the context: some 20 ms of work.
 const BLOCK_TERMS: usize = 1 << 26;
 
 linfa_fit!(LesinnValidParams => Lesinn);
@@ -59,49 +58,41 @@ pub struct Lesinn {
 }
 
 impl LesinnValidParams {
-    /// Fits on rows, n x d, whose distances are taken in a scale of this form.
+    /// Fits on rows, n x d, with this form of scaling.
     ///
     /// # Errors
-    /// [`reason::UNUSABLE_ROWS`] for fewer than 2 rows or no columns, [`reason::INVALID_PARAMETER`] where the samples would take
-    /// more than 1 GiB, and what `context` has to say.
+    /// [`reason::UNUSABLE_ROWS`] for fewer than 2 rows or no columns, [`reason::INVALID_PARAMETER`] if the samples would take
+    /// more than 1 GiB, and that of a cancelled `context`.
     pub(super) fn fit_rows(&self, form: Form, rows: Rows<'_>, context: &Context) -> Result<Lesinn> {
         let (n, d) = (rows.nrows(), rows.ncols());
         self.check_shape(n, d)?;
         context.check()?;
-        let params = self.params();
-        let LesinnParams {
-            n_estimators,
-            max_samples,
-            random_state,
-            ..
-        } = *params;
+        let random_state = self.random_state();
         let mut lesinn = Lesinn {
-            params: params.clone(),
+            params: self.clone().into(),
             frame: Frame::learn(form, rows, random_state, context)?,
-            reservoirs: Reservoirs::new(n_estimators, max_samples, random_state),
-            references: References::new(n_estimators, d),
+            reservoirs: self.reservoirs(),
+            references: References::new(self.n_estimators(), d),
         };
         lesinn.learn_rows(rows, context)?;
         Ok(lesinn)
     }
 
-    /// The numbers of the rows, of n x d, that a fit looks at, in any order.
+    /// The indices of the rows, of n x d, that a fit reads, in any order.
     ///
     /// # Errors
-    /// As [`fit_rows`](Self::fit_rows), and [`reason::UNUSABLE_ROWS`] where they take too much.
+    /// As [`fit_rows`](Self::fit_rows), and [`reason::UNUSABLE_ROWS`] if they take too much memory.
     pub(super) fn rows_to_fit(&self, n: usize, d: usize, context: &Context) -> Result<Vec<usize>> {
         self.check_shape(n, d)?;
-        let LesinnParams {
-            n_estimators,
-            max_samples,
-            random_state,
-            ..
-        } = *self.params();
-        ChosenRows::check_size(max_samples.min(n), d)?;
-        let mut chosen = Frame::chosen_rows(n, d, random_state);
-        let mut reservoirs = Reservoirs::new(n_estimators, max_samples, random_state);
-        chosen.extend(reservoirs.members_of(n, context)?);
+        ChosenRows::check_size(self.max_samples().min(n), d)?;
+        let mut chosen = Frame::chosen_rows(n, d, self.random_state());
+        chosen.extend(self.reservoirs().members_of(n, context)?);
         Ok(chosen)
+    }
+
+    /// Empty samples.
+    fn reservoirs(&self) -> Reservoirs {
+        Reservoirs::new(self.n_estimators(), self.max_samples(), self.random_state())
     }
 
     /// Fails for fewer than 2 rows, no columns, or samples that would take too much.
@@ -112,20 +103,19 @@ impl LesinnValidParams {
             );
             return Err(Error::new(reason::UNUSABLE_ROWS, message));
         }
-        let params = self.params();
-        references::check_size(params.n_estimators, params.max_samples.min(n), d)
+        references::check_size(self.n_estimators(), self.max_samples().min(n), d)
     }
 }
 
 impl Lesinn {
-    /// Shows rows, n x d, to the samples.
+    /// Updates the samples with rows, n x d.
     pub(super) fn learn(&mut self, rows: ArrayView2<'_, f64>, context: &Context) -> Result<()> {
         self.learn_rows(rows.into(), context)
     }
 
     fn learn_rows(&mut self, rows: Rows<'_>, context: &Context) -> Result<()> {
         let n_members = self.reservoirs.n_members_after(rows.nrows());
-        references::check_size(self.params.n_estimators, n_members, rows.ncols())?;
+        references::check_size(self.params.n_estimators(), n_members, rows.ncols())?;
         self.references.grow(n_members);
         let frame = &self.frame;
         let groups = self.references.groups_mut();
@@ -146,9 +136,9 @@ impl Lesinn {
             members: self.references.lanes(),
             n_members,
             n_features: self.n_features(),
-            n_samples: self.params.n_estimators,
-            n_neighbors: self.params.n_neighbors.min(n_members - 1),
-            metric: self.params.metric,
+            n_samples: self.params.n_estimators(),
+            n_neighbors: self.params.n_neighbors().min(n_members - 1),
+            metric: self.params.metric(),
         }
     }
 
@@ -194,18 +184,15 @@ impl Detector for Lesinn {
     }
 
     fn block_rows(&self) -> usize {
-        let members = self.params.n_estimators * self.params.max_samples;
-        let terms = self.references.lanes().len() + members * self.params.n_neighbors;
+        let members = self.params.n_estimators() * self.params.max_samples();
+        let terms = self.references.lanes().len() + members * self.params.n_neighbors();
         (BLOCK_TERMS / terms.max(1)).clamp(TILE, 1024)
     }
 
     fn validate(&self) -> Result<()> {
         let d = self.frame.n_features();
-        let LesinnParams {
-            n_estimators,
-            max_samples,
-            ..
-        } = self.params;
+        let n_estimators = self.params.n_estimators();
+        let max_samples = self.params.max_samples();
         let fits = self.params.check_ref().is_ok()
             && self.frame.is_sound()
             && self.reservoirs.is_sound(n_estimators, max_samples)
@@ -237,36 +224,27 @@ impl Method for Lesinn {
     const SCALING: DefaultScaling = DefaultScaling::Own;
 
     fn random_state(params: &LesinnParams) -> u64 {
-        params.random_state
+        params.random_state()
     }
 
+    /// Of rows that are not held, only the members of the samples and the rows that the scale is learned from are held, after
+    /// one pass.
     fn fit(
         params: &LesinnValidParams,
-        sample: Sample<'_>,
+        rows: &dyn RowSource,
         context: &Context,
     ) -> Result<Learned<Self>> {
+        let choose = || params.rows_to_fit(rows.n_rows(), rows.n_features(), context);
+        let rows = LookedAt::of(rows, choose, context)?;
         params
-            .fit_rows(Form::Balanced, sample.rows.into(), context)
+            .fit_rows(Form::Balanced, rows.rows(), context)
             .map(Learned::plain)
     }
 
-    /// In one pass, of which only the members of the samples and the rows that the scale is learned from are held.
-    fn fit_streamed(
-        params: &LesinnValidParams,
-        source: &dyn RowSource,
-        context: &Context,
-    ) -> Result<Learned<Self>> {
-        let chosen = params.rows_to_fit(source.n_rows(), source.n_features(), context)?;
-        let chosen = ChosenRows::gather(source, chosen, context)?;
-        params
-            .fit_rows(Form::Balanced, Rows::Chosen(&chosen), context)
-            .map(Learned::plain)
-    }
-
-    /// The samples see the new rows, after which they are those of a fit on all rows ever seen; the scale stays.
+    /// Updates the samples, which then equal those of a fit on all rows ever seen. The scale stays.
     fn update(
         &self,
-        _: History<'_>,
+        _: PastRows<'_>,
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<Learned<Self>> {

@@ -1,9 +1,8 @@
-//! What may be asked of a lesinn detector, and the check that makes it usable.
+//! The parameters of a lesinn detector and their check.
 
-use linfa::ParamGuard;
-use ref_cast::{RefCastCustom, ref_cast_custom};
 use serde::{Deserialize, Serialize};
 
+use crate::detector::params::params;
 use crate::error::{Error, Result, reason};
 
 /// The most samples.
@@ -12,10 +11,10 @@ pub(super) const MAX_ESTIMATORS: usize = 10_000;
 /// The most rows in a sample.
 pub(super) const MAX_SAMPLES: usize = 65_536;
 
-/// The most steps that the search for the nearest rows of all samples may take for each row: some milliseconds.
+/// The maximum number of search steps over all samples for one row: a few milliseconds.
 const MAX_STEPS: usize = 1 << 24;
 
-/// How far apart two scaled rows are.
+/// The distance between two scaled rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LesinnMetric {
@@ -26,54 +25,25 @@ pub enum LesinnMetric {
     Euclidean,
 }
 
-/// The parameters of a [`Lesinn`](super::Lesinn), unchecked. [`ParamGuard::check`] makes them usable.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LesinnParams {
-    /// How many samples, 1 to 10,000. Default 64.
-    pub n_estimators: usize,
-    /// How many rows each sample holds, drawn without replacement, 2 to 65,536; all rows where there are fewer. Default 32.
-    pub max_samples: usize,
-    /// How many nearest rows of a sample the distances are averaged over, from 1 to one fewer than `max_samples`. Times these
-    /// two at most 2^24. Default 3.
-    pub n_neighbors: usize,
-    /// The distance between scaled rows. Default [`LesinnMetric::Manhattan`].
-    pub metric: LesinnMetric,
-    /// The seed of all random choices. Default 0.
-    pub random_state: u64,
-}
-
-impl Default for LesinnParams {
-    fn default() -> Self {
-        Self {
-            n_estimators: 64,
-            max_samples: 32,
-            n_neighbors: 3,
-            metric: LesinnMetric::Manhattan,
-            random_state: 0,
-        }
+params! {
+    /// The parameters of a [`Lesinn`](super::Lesinn), unchecked.
+    LesinnParams => LesinnValidParams {
+        /// How many samples, 1 to 10,000. Default 64.
+        n_estimators, with_n_estimators: usize = 64,
+        /// How many rows each sample holds, drawn without replacement, 2 to 65,536; all rows where there are fewer. Default 32.
+        max_samples, with_max_samples: usize = 32,
+        /// How many nearest rows of each sample are averaged, from 1 to `max_samples` - 1. The product of all three is at most
+        /// 2^24. Default 3.
+        n_neighbors, with_n_neighbors: usize = 3,
+        /// The distance between scaled rows. Default [`LesinnMetric::Manhattan`].
+        metric, with_metric: LesinnMetric = LesinnMetric::Manhattan,
+        /// The seed of all random choices. Default 0.
+        random_state, with_random_state: u64 = 0,
     }
 }
-
-/// Checked [`LesinnParams`].
-#[derive(Debug, Clone, PartialEq, RefCastCustom)]
-#[repr(transparent)]
-pub struct LesinnValidParams(LesinnParams);
 
 impl LesinnValidParams {
-    #[ref_cast_custom]
-    fn trust(params: &LesinnParams) -> &Self;
-
-    /// The parameters.
-    pub fn params(&self) -> &LesinnParams {
-        &self.0
-    }
-}
-
-impl ParamGuard for LesinnParams {
-    type Checked = LesinnValidParams;
-    type Error = Error;
-
-    fn check_ref(&self) -> Result<&Self::Checked> {
+    fn check_values(&self) -> Result<()> {
         check_range("n_estimators", self.n_estimators, 1, MAX_ESTIMATORS)?;
         check_range("max_samples", self.max_samples, 2, MAX_SAMPLES)?;
         if !(1..self.max_samples).contains(&self.n_neighbors) {
@@ -92,12 +62,7 @@ impl ParamGuard for LesinnParams {
             );
             return Err(Error::new(reason::INVALID_PARAMETER, message).at("n_neighbors"));
         }
-        Ok(LesinnValidParams::trust(self))
-    }
-
-    fn check(self) -> Result<Self::Checked> {
-        self.check_ref()?;
-        Ok(LesinnValidParams(self))
+        Ok(())
     }
 }
 

@@ -13,18 +13,18 @@ impl Stream<'_> {
         number
     }
 
-    /// A number above 0 and below 1.
+    /// A uniform number in (0, 1).
     pub(in crate::detector) fn unit(&mut self) -> f64 {
         ((self.next() >> 12) as f64 + 0.5) / (1u64 << 52) as f64
     }
 
-    /// A number below `n`, which is at least 1.
+    /// A uniform integer below `n`, which is at least 1.
     pub(in crate::detector) fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.next()) * n as u128) >> 64) as usize
     }
 }
 
-/// The start of the stream with this number of all those of a seed.
+/// The initial state of a seed's stream with this number.
 pub(in crate::detector) fn stream_state(random_state: u64, number: u64) -> u64 {
     mix(split_mix(random_state) ^ number)
 }
@@ -66,7 +66,7 @@ pub(in crate::detector) fn log_1p(x: f64) -> f64 {
     let halved = fraction > std::f64::consts::SQRT_2;
     let exponent = if halved { exponent + 1.0 } else { exponent };
     let fraction = if halved { 0.5 * fraction } else { fraction };
-    // chosen without a branch, which would be a toss
+    // without a branch, which would be unpredictable
     let small = x < 0.4;
     let exponent = if small { 0.0 } else { exponent };
     let above = if small { x } else { fraction - 1.0 };

@@ -1,9 +1,10 @@
-//! The members of all samples, in the order in which scoring reads them.
+//! The members of all samples, in the order that scoring reads them.
 
 use serde::{Deserialize, Serialize};
 
 use super::frame::LIMIT;
-use super::simd::{LANES, Lane};
+use super::kernel::LANES;
+use crate::detector::simd::F32x8;
 use crate::error::{Error, Result, reason};
 
 /// The most bytes that the members may take.
@@ -33,7 +34,7 @@ impl GroupMut<'_> {
     }
 }
 
-/// Fails where samples of so many rows would take more than [`MAX_BYTES`]. To be called before any of it is taken.
+/// Fails if samples of this many rows would take more than [`MAX_BYTES`]. To be called before allocating.
 pub(super) fn check_size(n_samples: usize, n_members: usize, n_features: usize) -> Result<()> {
     let bytes = [n_members, n_features, LANES * size_of::<f32>()]
         .iter()
@@ -88,7 +89,7 @@ impl References {
     }
 
     /// n_groups x n_members x n_features lanes.
-    pub(super) fn lanes(&self) -> &[Lane] {
+    pub(super) fn lanes(&self) -> &[F32x8] {
         self.values.as_chunks().0
     }
 
@@ -96,7 +97,7 @@ impl References {
         size_of::<f32>() * self.values.len()
     }
 
-    /// Whether it holds so many members of so many samples, with coordinates that the frame can give.
+    /// Whether it holds this many members of this many samples, with coordinates that the frame can produce.
     pub(super) fn is_sound(&self, n_samples: usize, n_members: usize, n_features: usize) -> bool {
         let n_groups = n_samples.div_ceil(LANES);
         self.n_groups == n_groups

@@ -1,19 +1,19 @@
-//! Which rows are in which sample: each sample is a reservoir of its own, so that update after update it stays a uniform
-//! sample of everything seen (Li, "Reservoir-sampling algorithms of time complexity O(n (1 + log(N / n)))", 1994,
-//! algorithm L: it draws how many rows to pass over).
+//! Which rows are in which sample. Each sample is its own reservoir, so it stays a uniform sample of everything seen through
+//! all updates (Li, "Reservoir-sampling algorithms of time complexity O(n (1 + log(N / n)))", 1994, algorithm L, which draws
+//! how many rows to skip).
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::kernel::LANES;
 use super::random::{Stream, stream_state};
-use super::simd::LANES;
 use crate::context::Context;
 use crate::error::Result;
 
 /// The most rows seen that are counted, and a row that never comes.
 const NEVER: u64 = u64::MAX;
 
-/// How many rows are taken in between two looks at the context.
+/// How many rows are processed between two checks of the context.
 const PATIENCE: usize = 4096;
 
 /// The state of the samples, each of which has the same number of places.
@@ -35,7 +35,7 @@ pub(super) struct Reservoirs {
     next: Vec<u64>,
 }
 
-/// What becomes of one sample: for each place the new row that comes to it, or [`Reservoirs::KEPT`].
+/// The changes to one sample: for each place its new row, or [`Reservoirs::KEPT`].
 pub(super) type Arrivals = Vec<usize>;
 
 impl Reservoirs {
@@ -60,7 +60,7 @@ impl Reservoirs {
         self.seen.min(self.capacity as u64) as usize
     }
 
-    /// How many it will hold after so many more rows.
+    /// How many it will hold after this many more rows.
     pub(super) fn n_members_after(&self, n_rows: usize) -> usize {
         let seen = self.seen.saturating_add(n_rows as u64);
         seen.min(self.capacity as u64) as usize
@@ -107,7 +107,7 @@ impl Reservoirs {
     /// pool.
     ///
     /// # Errors
-    /// What `context` has to say.
+    /// That of a cancelled `context`.
     pub(super) fn members_of(&mut self, n_rows: usize, context: &Context) -> Result<Vec<usize>> {
         let mut members = vec![Vec::new(); self.streams.len().div_ceil(LANES)];
         let groups = members.iter_mut().collect();
@@ -122,7 +122,7 @@ impl Reservoirs {
         3 * 8 * self.streams.len()
     }
 
-    /// Whether it may learn on, as the state of so many samples of so many places.
+    /// Whether this is a sound state of this many samples of this many places.
     pub(super) fn is_sound(&self, n_samples: usize, capacity: usize) -> bool {
         let lengths = [self.streams.len(), self.thresholds.len(), self.next.len()];
         lengths == [n_samples; 3]

@@ -1,12 +1,12 @@
 use ndarray::{Array2, array, concatenate, s};
 use proptest::prelude::*;
 
-use super::simd::Portable;
 use super::*;
 use crate::detector::contract::{
     company_changes_nothing, fit_plain, fits_through_linfa, refuses_another_width, refuses_damages,
     score, stops_when_no_one_waits, storing_changes_nothing, threads_change_nothing, update_plain,
 };
+use crate::detector::simd::Portable;
 
 fn fit_with(params: LesinnParams, rows: &Array2<f64>) -> Result<Lesinn> {
     let model: Lesinn = fit_plain(&params, rows)?;
@@ -48,7 +48,7 @@ fn expected(model: &Lesinn, rows: &Array2<f64>, row: &[f64]) -> f64 {
         .map(|member| {
             let differences = coordinates(member);
             let differences = differences.iter().zip(&x).map(|(a, b)| a - b);
-            match model.params.metric {
+            match model.params.metric() {
                 LesinnMetric::Manhattan => differences.map(f64::abs).sum(),
                 LesinnMetric::Euclidean => differences.map(|x| x * x).sum::<f64>().sqrt(),
             }
@@ -58,7 +58,7 @@ fn expected(model: &Lesinn, rows: &Array2<f64>, row: &[f64]) -> f64 {
     if distances[0] == 0.0 {
         distances.remove(0);
     }
-    let k = model.params.n_neighbors.min(rows.nrows() - 1);
+    let k = model.params.n_neighbors().min(rows.nrows() - 1);
     distances[..k].iter().sum::<f64>() / k as f64
 }
 
@@ -74,12 +74,10 @@ fn scores_are_those_of_the_definition() {
             (29, 7, 1),
         ] {
             let rows = table(n, d, 1);
-            let params = LesinnParams {
-                n_estimators: 11,
-                n_neighbors,
-                metric,
-                ..LesinnParams::default()
-            };
+            let params = LesinnParams::new()
+                .with_n_estimators(11)
+                .with_n_neighbors(n_neighbors)
+                .with_metric(metric);
             let model = fit_with(params, &rows).expect("a model");
             let probes = concatenate![Axis(0), rows, table(13, d, 2)];
             for (row, found) in probes.outer_iter().zip(score(&model, probes.view())) {
@@ -97,14 +95,7 @@ fn scores_are_those_of_the_definition() {
 fn the_scale_is_halfway_between_robust_and_standard() {
     // numpy: x = arange(101.0) ** 2; percentile, clip(percentile 1, percentile 99).std(), sqrt of the product
     let rows = Array2::from_shape_fn((101, 1), |(i, _)| (i * i) as f64);
-    let model = fit_with(
-        LesinnParams {
-            n_estimators: 1,
-            ..LesinnParams::default()
-        },
-        &rows,
-    )
-    .expect("a model");
+    let model = fit_with(LesinnParams::new().with_n_estimators(1), &rows).expect("a model");
     let x = array![2500.0 + NUMPY_SCALE];
     model
         .frame
@@ -118,11 +109,7 @@ const NUMPY_SCALE: f64 = 3339.3698947149724;
 fn one_neighbour_at_no_distance_is_skipped_and_only_one() {
     // the scale: median 0.5, quarter points 0 and 1, so that the distance between 0 and 1 is known up to it
     let rows = array![[0.0], [0.0], [0.0], [1.0], [1.0], [1.0]];
-    let params = LesinnParams {
-        n_estimators: 1,
-        n_neighbors: 3,
-        ..LesinnParams::default()
-    };
+    let params = LesinnParams::new().with_n_estimators(1).with_n_neighbors(3);
     let model = fit_with(params, &rows).expect("a model");
     let scores = score(&model, array![[0.0], [0.5]].view());
     let mut unit = 0.0;
@@ -139,49 +126,15 @@ fn one_neighbour_at_no_distance_is_skipped_and_only_one() {
 fn parameters_are_checked() {
     let default = LesinnParams::default;
     let wrong = [
-        (
-            "n_estimators",
-            LesinnParams {
-                n_estimators: 0,
-                ..default()
-            },
-        ),
-        (
-            "n_estimators",
-            LesinnParams {
-                n_estimators: 10_001,
-                ..default()
-            },
-        ),
+        ("n_estimators", default().with_n_estimators(0)),
+        ("n_estimators", default().with_n_estimators(10_001)),
         (
             "max_samples",
-            LesinnParams {
-                max_samples: 1,
-                n_neighbors: 1,
-                ..default()
-            },
+            default().with_max_samples(1).with_n_neighbors(1),
         ),
-        (
-            "max_samples",
-            LesinnParams {
-                max_samples: 65_537,
-                ..default()
-            },
-        ),
-        (
-            "n_neighbors",
-            LesinnParams {
-                n_neighbors: 0,
-                ..default()
-            },
-        ),
-        (
-            "n_neighbors",
-            LesinnParams {
-                n_neighbors: 32,
-                ..default()
-            },
-        ),
+        ("max_samples", default().with_max_samples(65_537)),
+        ("n_neighbors", default().with_n_neighbors(0)),
+        ("n_neighbors", default().with_n_neighbors(32)),
     ];
     for (field, params) in wrong {
         let error = params.check().expect_err("refused");
@@ -205,19 +158,17 @@ fn too_little_and_too_much_are_refused() {
         let error = fit_with(LesinnParams::default(), &rows).expect_err("refused");
         assert_eq!(error.reason(), reason::UNUSABLE_ROWS);
     }
-    let params = LesinnParams {
-        n_estimators: 256,
-        max_samples: 65_536,
-        n_neighbors: 1,
-        ..LesinnParams::default()
-    };
+    let params = LesinnParams::new()
+        .with_n_estimators(256)
+        .with_max_samples(65_536)
+        .with_n_neighbors(1);
     let error = fit_with(params.clone(), &Array2::zeros((40_000, 30))).expect_err("1.2 GB");
     assert_eq!(error.reason(), reason::INVALID_PARAMETER);
     assert!(error.message().contains("lower n_estimators"), "{error}");
     let small = fit_with(params, &Array2::zeros((2, 30))).expect("a model");
     let more = Array2::zeros((40_000, 30));
     let error = small.update(
-        History::none(),
+        PastRows::none(),
         Sample::complete(more.view()),
         &Context::new(),
     );
@@ -241,10 +192,7 @@ fn cancellation_stops_a_fit_and_an_update() {
 fn the_number_of_threads_changes_nothing_and_the_seed_does() {
     let rows = table(3000, 9, 1);
     threads_change_nothing(|| update(&fit(&rows), &rows));
-    let other = LesinnParams {
-        random_state: 1,
-        ..LesinnParams::default()
-    };
+    let other = LesinnParams::new().with_random_state(1);
     assert_ne!(
         fit_with(other, &rows).expect("a model").references,
         fit(&rows).references
@@ -296,9 +244,9 @@ fn damaged_models_are_refused() {
     refuses_damages(
         &good,
         &[
-            |m| m.params.n_neighbors = 32,
-            |m| m.params.n_estimators = 65,
-            |m| m.params.max_samples = 31,
+            |m| m.params = m.params.clone().with_n_neighbors(32),
+            |m| m.params = m.params.clone().with_n_estimators(65),
+            |m| m.params = m.params.clone().with_max_samples(31),
             |m| m.references = References::new(64, 3),
             |m| m.references.groups_mut()[7].set(7, 31, 2, f32::NAN),
             |m| m.references.groups_mut()[0].set(0, 0, 0, 2e15),
@@ -325,14 +273,7 @@ fn wide_and_constant_and_equal_rows_score_finitely() {
     ] {
         let d = rows.ncols();
         for metric in [LesinnMetric::Manhattan, LesinnMetric::Euclidean] {
-            let model = fit_with(
-                LesinnParams {
-                    metric,
-                    ..LesinnParams::default()
-                },
-                &rows,
-            )
-            .expect("a model");
+            let model = fit_with(LesinnParams::new().with_metric(metric), &rows).expect("a model");
             let probes = array![[f64::MAX], [f64::MIN], [0.0], [5e-324], [1e150]];
             let probes = Array2::from_shape_fn((5, d), |(i, _)| probes[(i, 0)]);
             let scores = score(&model, concatenate![Axis(0), rows, probes].view());
@@ -360,7 +301,7 @@ proptest! {
     ) {
         let rows = table(n, d, seed);
         let metric = if euclidean { LesinnMetric::Euclidean } else { LesinnMetric::Manhattan };
-        let params = LesinnParams { n_estimators: 13, max_samples: 19, n_neighbors, metric, random_state: seed };
+        let params = LesinnParams::new().with_n_estimators(13).with_max_samples(19).with_n_neighbors(n_neighbors).with_metric(metric).with_random_state(seed);
         let model = fit_with(params, &rows).expect("a model");
         let probes = concatenate![Axis(0), rows, table(75, d, !seed)];
         let together = company_changes_nothing(&model, probes.view(), from);

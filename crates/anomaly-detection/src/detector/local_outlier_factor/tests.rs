@@ -9,7 +9,7 @@ use crate::detector::contract::{fit, fits_through_linfa, refuses_damages, score}
 type Lof = LocalOutlierFactor;
 
 fn params(n_neighbors: usize) -> LocalOutlierFactorParams {
-    LocalOutlierFactorParams { n_neighbors }
+    LocalOutlierFactorParams::new().with_n_neighbors(n_neighbors)
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn damaged_models_are_refused() {
     refuses_damages(
         &good,
         &[
-            |m| m.params.n_neighbors = 0,
+            |m| m.params = m.params.clone().with_n_neighbors(0),
             |m| m.k_distances.truncate(2),
             |m| m.densities.truncate(2),
             |m| m.densities.push(1.0),

@@ -1,19 +1,19 @@
-//! The rows as the solver sees them: in blocks of one class and weight, each feature less its mean and in units of about its
+//! The rows as the solver sees them: in blocks of one class and weight, with each feature centred and in units of about its
 //! standard deviation.
 //!
-//! The intercept is not penalised, and so takes up the means; the penalty is rescaled with the features. Coefficients are
-//! therefore those of the rows as they came, yet offsets and units cost no digits.
+//! The unpenalised intercept absorbs the means, and the penalty is rescaled with the features. So the coefficients are those of
+//! the original rows, yet offsets and units cost no precision.
 
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 
 use super::kernels::{Block, LANES};
-use super::params::LogisticRegressionParams;
+use super::params::LogisticRegressionValidParams;
 use crate::context::Context;
 use crate::detector::row_order::content_order;
 use crate::error::{Error, Result, reason};
 
-/// The largest magnitude of a value; all beyond count as it, so that no sum of squares overflows.
+/// Values are clamped to this magnitude, so that no sum of squares overflows.
 pub(super) const MAX_VALUE: f64 = 1e150;
 
 /// The smallest unit of a feature: far below it, a coefficient could not be held in a double.
@@ -34,7 +34,7 @@ pub(super) const MAX_PARTS: usize = 16;
 const THINNED_TO_ONE_IN: usize = 8;
 const MIN_ROWS_A_FEATURE: usize = 16;
 
-/// Rows of one source: their labels, and how much each of them counts before its class is looked at.
+/// Rows of one source, with their labels and their weights before class weights.
 pub(super) struct Source<'a> {
     pub(super) rows: ArrayView2<'a, f64>,
     pub(super) labels: &'a [bool],
@@ -60,7 +60,7 @@ impl Design {
     /// Lays out the rows of all sources, which have the same d > 0 columns.
     pub(super) fn new(
         sources: &[Source<'_>],
-        params: &LogisticRegressionParams,
+        params: &LogisticRegressionValidParams,
         context: &Context,
     ) -> Result<Self> {
         let d = sources
@@ -77,7 +77,7 @@ impl Design {
         }
         let (centers, units) = standardize(&mut blocks, d, n, context)?;
         let total = weights.total;
-        let penalty = 1.0 / (params.c * weights.largest * total);
+        let penalty = 1.0 / (params.c() * weights.largest * total);
         let penalties = units
             .iter()
             .map(|unit| (penalty / unit / unit).clamp(1e-280, 1e280))
@@ -100,8 +100,8 @@ impl Design {
         }
     }
 
-    /// Every few blocks, where that leaves enough rows of both classes: near to the minimum over all, and cheaper to come by.
-    /// Which rows they are is as good as random, because those of a class are ordered by their hashes.
+    /// Every few blocks, if that leaves enough rows of both classes: their minimum is close to that over all rows, and cheaper.
+    /// The rows are as good as random, because those of a class are ordered by their hashes.
     pub(super) fn thinned(&self) -> Option<Problem<'_>> {
         let blocks: Vec<&Block> = self.blocks.iter().step_by(THINNED_TO_ONE_IN).collect();
         let enough = |anomaly: bool| {
@@ -161,7 +161,7 @@ fn check_size(n: usize, d: usize) -> Result<()> {
     Ok(())
 }
 
-/// How much rows count by their class.
+/// The weights of the classes.
 #[derive(Clone, Copy)]
 struct Weights {
     /// Relative to the largest.
@@ -173,7 +173,10 @@ struct Weights {
     log_odds: f64,
 }
 
-fn class_weights(sources: &[Source<'_>], params: &LogisticRegressionParams) -> Result<Weights> {
+fn class_weights(
+    sources: &[Source<'_>],
+    params: &LogisticRegressionValidParams,
+) -> Result<Weights> {
     let (mut normal, mut anomaly) = (0.0, 0.0);
     for source in sources {
         let anomalies = source.labels.iter().filter(|&&label| label).count();
@@ -188,7 +191,7 @@ fn class_weights(sources: &[Source<'_>], params: &LogisticRegressionParams) -> R
             return Err(Error::new(reason::UNUSABLE_ROWS, message));
         }
     }
-    let (weight_normal, weight_anomaly) = params.class_weight.weights(normal, anomaly);
+    let (weight_normal, weight_anomaly) = params.class_weight().weights(normal, anomaly);
     let largest = weight_normal.max(weight_anomaly);
     let (relative_normal, relative_anomaly) = (weight_normal / largest, weight_anomaly / largest);
     Ok(Weights {
@@ -226,7 +229,7 @@ fn lay_out(
             let lanes = indices.len().next_multiple_of(LANES);
             let mut values = vec![0.0; d * lanes];
             for (group, indices) in indices.chunks(LANES).enumerate() {
-                // in place of rows that are missing, the first is read
+                // missing rows read the first one instead
                 let rows: [&[f64]; LANES] = std::array::from_fn(|k| {
                     let i = indices[if k < indices.len() { k } else { 0 }];
                     &all[i * d..(i + 1) * d]
@@ -287,7 +290,7 @@ fn standardize(
         Some(block) => block.values.iter().step_by(block.lanes).copied().collect(),
         None => Vec::new(),
     };
-    // means as offsets from one of the rows: exact where a feature is constant
+    // means as offsets from one of the rows: exact for a constant feature
     let offsets = sums(&|j, values| sum_of(values, |x| (x - first[j]) * share))?;
     let centers: Vec<f64> = first
         .iter()
@@ -320,7 +323,7 @@ fn standardize(
     Ok((centers, units))
 }
 
-/// The sum of the terms of some values, in lanes that do not wait for each other.
+/// The sum of the terms of some values, in independent lanes.
 #[inline(always)]
 fn sum_of(values: &[f64], term: impl Fn(f64) -> f64) -> f64 {
     let (groups, rest) = values.as_chunks::<LANES>();

@@ -12,7 +12,7 @@ impl Factor {
     /// Of the second derivatives, with as much of a ridge as it takes.
     ///
     /// # Errors
-    /// What `context` has to say.
+    /// That of a cancelled `context`.
     pub(super) fn new(sums: &Sums, context: &Context) -> Result<Self> {
         let n = sums.gradient.len();
         let mut ridge = 0.0;

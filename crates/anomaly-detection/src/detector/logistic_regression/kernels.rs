@@ -1,8 +1,9 @@
-//! The inner loops over a block of rows, which the processor's widest registers may take.
+//! The vectorised inner loops over a block of rows.
 //!
-//! The values of a block lie feature after feature, so that all sums run over rows side by side. Nothing is fused: the same
-//! operations in the same order with AVX2 and without give the same bits.
-#![allow(unsafe_code)]
+//! The values of a block are stored feature by feature, so that all sums are vectorised over rows. Nothing is fused: the
+//! operations and their order are the same with AVX2 and without, and so are the bits.
+
+use crate::detector::simd::{F64x4, Simd, with_simd};
 
 /// Rows are padded to whole groups of this many.
 pub(super) const LANES: usize = 8;
@@ -34,7 +35,7 @@ pub(super) struct Block {
     pub(super) anomaly: bool,
 }
 
-/// Space for what is known of each row of a block.
+/// Buffers for the figures of each row of a block.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     /// The derivative of each row's loss, by the logarithm of its odds.
@@ -48,44 +49,31 @@ pub(super) struct Scratch {
     shortfalls: Vec<f64>,
 }
 
-macro_rules! dispatched {
-    ($(#[$doc:meta])* $name:ident, $wide:ident, $body:ident, ($($arg:ident: $type:ty),*)) => {
-        $(#[$doc])*
-        pub(super) fn $name($($arg: $type),*) {
-            #[cfg(target_arch = "x86_64")]
-            if is_x86_feature_detected!("avx2") {
-                // SAFETY: the processor has AVX2.
-                return unsafe { $wide($($arg),*) };
-            }
-            $body::<false>($($arg),*);
-        }
-
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2")]
-        fn $wide($($arg: $type),*) {
-            $body::<true>($($arg),*);
-        }
-    };
+/// Adds loss and derivatives of a block's rows at a point, d coefficients and the intercept. Second derivatives are added where
+/// `sums` has room for them; those by the odds alone are left in `scratch` in any case.
+pub(super) fn evaluate(block: &Block, point: &[f64], scratch: &mut Scratch, sums: &mut Sums) {
+    with_simd!(simd => evaluate_with(simd, block, point, scratch, sums));
 }
 
-dispatched!(
-    /// Adds loss and derivatives of a block's rows at a point, d coefficients and the intercept. Second derivatives are
-    /// added where `sums` has room for them; those by the odds alone are left in `scratch` in any case.
-    evaluate, evaluate_wide, evaluate_any, (block: &Block, point: &[f64], scratch: &mut Scratch, sums: &mut Sums)
-);
+/// Adds the product of a block's second derivatives with a vector of d + 1, given those by the odds.
+pub(super) fn multiply(
+    block: &Block,
+    curvatures: &[f64],
+    vector: &[f64],
+    scratch: &mut Scratch,
+    product: &mut [f64],
+) {
+    with_simd!(_ => multiply_in_lanes(block, curvatures, vector, scratch, product));
+}
 
-dispatched!(
-    /// Adds the product of a block's second derivatives with a vector of d + 1, given those by the odds.
-    multiply, multiply_wide, multiply_any, (block: &Block, curvatures: &[f64], vector: &[f64], scratch: &mut Scratch, product: &mut [f64])
-);
-
-dispatched!(
-    /// Adds the diagonal of a block's second derivatives, d + 1, given those by the odds.
-    diagonal, diagonal_wide, diagonal_any, (block: &Block, curvatures: &[f64], sums: &mut [f64])
-);
+/// Adds the diagonal of a block's second derivatives, d + 1, given those by the odds.
+pub(super) fn diagonal(block: &Block, curvatures: &[f64], sums: &mut [f64]) {
+    with_simd!(_ => diagonal_in_lanes(block, curvatures, sums));
+}
 
 #[inline(always)]
-fn evaluate_any<const WIDE: bool>(
+fn evaluate_with<S: Simd>(
+    simd: S,
     block: &Block,
     point: &[f64],
     scratch: &mut Scratch,
@@ -105,12 +93,12 @@ fn evaluate_any<const WIDE: bool>(
         for values in block.values.chunks_exact(block.lanes) {
             scaled.extend(values.iter().zip(curvatures.iter()).map(|(x, c)| x * c));
         }
-        add_hessian::<WIDE>(block, scaled, curvatures, &mut sums.hessian);
+        add_hessian(simd, block, scaled, curvatures, &mut sums.hessian);
     }
 }
 
 #[inline(always)]
-fn multiply_any<const WIDE: bool>(
+fn multiply_in_lanes(
     block: &Block,
     curvatures: &[f64],
     vector: &[f64],
@@ -125,7 +113,7 @@ fn multiply_any<const WIDE: bool>(
 }
 
 #[inline(always)]
-fn diagonal_any<const WIDE: bool>(block: &Block, curvatures: &[f64], sums: &mut [f64]) {
+fn diagonal_in_lanes(block: &Block, curvatures: &[f64], sums: &mut [f64]) {
     for (values, sum) in block.values.chunks_exact(block.lanes).zip(&mut *sums) {
         let mut lanes = [0.0; LANES];
         for (values, curvatures) in groups(values).iter().zip(groups(curvatures)) {
@@ -182,7 +170,7 @@ fn losses(block: &Block, scratch: &mut Scratch) -> f64 {
     let odds = &mut residuals[..n];
     let (exponentials, shortfalls) = (&mut exponentials[..n], &mut shortfalls[..n]);
     let curvatures = &mut curvatures[..n];
-    // without a branch, so that rows go side by side
+    // without a branch, so that the loop vectorises
     for i in 0..n {
         let margin = sign * odds[i];
         let e = exp_negative(-margin.abs());
@@ -196,7 +184,7 @@ fn losses(block: &Block, scratch: &mut Scratch) -> f64 {
     for values in [odds, curvatures, exponentials, shortfalls] {
         values[block.n_rows..].fill(0.0);
     }
-    // the logarithm of 1 + e is taken of products of such, which are at most 2^16 a lane
+    // the logarithms of 1 + e are summed as one logarithm of their product, at most 2^16 a lane
     let mut products = [1.0; LANES];
     for exponentials in groups(&scratch.exponentials) {
         for k in 0..LANES {
@@ -258,7 +246,8 @@ fn add_products(block: &Block, factors: &[f64], sums: &mut [f64]) {
 
 /// Adds the products of scaled features with features: two of the former with four of the latter at a time.
 #[inline(always)]
-fn add_hessian<const WIDE: bool>(
+fn add_hessian<S: Simd>(
+    simd: S,
     block: &Block,
     scaled: &[f64],
     curvatures: &[f64],
@@ -267,16 +256,16 @@ fn add_hessian<const WIDE: bool>(
     let lanes = block.lanes;
     let d = block.values.len() / lanes;
     for i in (0..d).step_by(ROWS) {
-        let rows: [&[[f64; 4]]; ROWS] = std::array::from_fn(|r| {
+        let rows: [&[F64x4]; ROWS] = std::array::from_fn(|r| {
             let i = (i + r).min(d - 1);
             scaled[i * lanes..(i + 1) * lanes].as_chunks().0
         });
         for j in (0..(i + ROWS).min(d)).step_by(COLUMNS) {
-            let columns: [&[[f64; 4]]; COLUMNS] = std::array::from_fn(|c| {
+            let columns: [&[F64x4]; COLUMNS] = std::array::from_fn(|c| {
                 let j = (j + c).min(d - 1);
                 block.values[j * lanes..(j + 1) * lanes].as_chunks().0
             });
-            let tile = tile_of::<WIDE>(rows, columns);
+            let tile = tile(simd, rows, columns);
             for (r, sums) in tile.iter().enumerate() {
                 let i = i + r;
                 for (c, sum) in sums.iter().enumerate() {
@@ -294,73 +283,33 @@ fn add_hessian<const WIDE: bool>(
     last[d] += sum(curvatures);
 }
 
-/// The products of `R` rows with `C` columns of the same length; `WIDE` where the processor has AVX2.
+/// The products of rows with columns of the same length.
 #[inline(always)]
-fn tile_of<const WIDE: bool>(
-    rows: [&[[f64; 4]]; ROWS],
-    columns: [&[[f64; 4]]; COLUMNS],
+fn tile<S: Simd>(
+    simd: S,
+    rows: [&[F64x4]; ROWS],
+    columns: [&[F64x4]; COLUMNS],
 ) -> [[f64; COLUMNS]; ROWS] {
-    #[cfg(target_arch = "x86_64")]
-    if WIDE {
-        // SAFETY: only functions that need AVX2 themselves are wide.
-        return unsafe { wide_tile(rows, columns) };
-    }
-    tile(rows, columns)
-}
-
-/// As [`tile`], to the bit.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-#[inline]
-fn wide_tile(rows: [&[[f64; 4]]; ROWS], columns: [&[[f64; 4]]; COLUMNS]) -> [[f64; COLUMNS]; ROWS] {
-    use std::arch::x86_64::{
-        _mm256_add_pd, _mm256_loadu_pd, _mm256_mul_pd, _mm256_setzero_pd, _mm256_storeu_pd,
-    };
     let n = rows[0].len();
     let rows = rows.map(|row| &row[..n]);
     let columns = columns.map(|column| &column[..n]);
-    let mut sums = [[_mm256_setzero_pd(); COLUMNS]; ROWS];
+    let mut sums = [[simd.splat_f64(0.0); COLUMNS]; ROWS];
     for index in 0..n {
-        // SAFETY: each is an array of four doubles.
-        let rows = rows.map(|row| unsafe { _mm256_loadu_pd(row[index].as_ptr()) });
+        let rows = rows.map(|row| simd.load_f64(&row[index]));
         for c in 0..COLUMNS {
-            // SAFETY: as above.
-            let column = unsafe { _mm256_loadu_pd(columns[c][index].as_ptr()) };
+            let column = simd.load_f64(&columns[c][index]);
             for r in 0..ROWS {
-                sums[r][c] = _mm256_add_pd(sums[r][c], _mm256_mul_pd(rows[r], column));
+                sums[r][c] = simd.add_f64(sums[r][c], simd.mul_f64(rows[r], column));
             }
         }
     }
     sums.map(|sums| {
         sums.map(|sum| {
             let mut lanes = [0.0; 4];
-            // SAFETY: there is room for four doubles.
-            unsafe { _mm256_storeu_pd(lanes.as_mut_ptr(), sum) };
+            simd.store_f64(sum, &mut lanes);
             (lanes[0] + lanes[1]) + (lanes[2] + lanes[3])
         })
     })
-}
-
-/// The products of `R` rows with `C` columns of the same length.
-#[inline(always)]
-fn tile<const R: usize, const C: usize>(
-    rows: [&[[f64; 4]]; R],
-    columns: [&[[f64; 4]]; C],
-) -> [[f64; C]; R] {
-    let n = rows[0].len();
-    let rows = rows.map(|row| &row[..n]);
-    let columns = columns.map(|column| &column[..n]);
-    let mut sums = [[[0.0; 4]; C]; R];
-    for index in 0..n {
-        for r in 0..R {
-            for c in 0..C {
-                for k in 0..4 {
-                    sums[r][c][k] += rows[r][index][k] * columns[c][index][k];
-                }
-            }
-        }
-    }
-    sums.map(|sums| sums.map(|[a, b, c, d]| (a + b) + (c + d)))
 }
 
 #[inline(always)]

@@ -1,9 +1,9 @@
 //! Logistic regression with a quadratic penalty (Hastie, Tibshirani, Friedman: "The Elements of Statistical Learning", 2nd
 //! edition, 4.4): the score of a row is the probability that it is an anomaly.
 //!
-//! The objective is scikit-learn's: `c` times the weighted sum of the log losses, and half the sum of the squared
-//! coefficients; the intercept is not penalised. Newton's method takes it to its minimum, so that coefficients do not depend
-//! on where it started: an update is a fit that starts from what is known.
+//! The objective is scikit-learn's: `c` times the weighted sum of the log losses, plus half the sum of the squared
+//! coefficients; the intercept is not penalised. Newton's method takes it to its minimum, so the coefficients do not depend on
+//! the start: an update is a fit that starts from the known coefficients.
 //!
 //! A probability near 0 keeps its relative precision, one near 1 is at most the largest double below 1. A value counts as
 //! 1e150 at most in magnitude.
@@ -23,7 +23,11 @@ pub use params::{LogisticRegressionParams, LogisticRegressionValidParams};
 use self::design::{Design, MAX_VALUE, Source};
 use self::newton::Stop;
 use super::method::linfa_fit;
-use super::{DefaultScaling, Detector, History, Learned, Method, Sample, check_n_features};
+use super::source::all_rows;
+use super::{
+    DefaultScaling, Detector, Learned, Method, PastRows, RowSource, Sample, check_n_features,
+};
+use crate::calibration::Policy;
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
 
@@ -46,7 +50,7 @@ pub struct LogisticRegression {
     params: LogisticRegressionParams,
     #[serde(with = "crate::le_bytes")]
     coefficients: Vec<f64>,
-    /// The mean of each feature, which is taken from it first: large offsets then cost no digits.
+    /// The mean of each feature, which is subtracted first, so that large offsets cost no precision.
     #[serde(with = "crate::le_bytes")]
     centers: Vec<f64>,
     /// The logarithm of the odds at the mean.
@@ -66,7 +70,7 @@ impl LogisticRegression {
         self.log_odds - newton::dot(&self.coefficients, &self.centers)
     }
 
-    /// Whether the last fit or update came to the minimum before its iterations ended.
+    /// Whether the last fit or update converged within its iterations.
     pub fn converged(&self) -> bool {
         self.converged
     }
@@ -82,7 +86,6 @@ impl LogisticRegression {
         sources: &[Source<'_>],
         context: &Context,
     ) -> Result<Self> {
-        let params = params.params();
         let design = Design::new(sources, params, context)?;
         let d = design.units.len();
         let mut cold = vec![0.0; d + 1];
@@ -97,13 +100,13 @@ impl LogisticRegression {
             starts.push(warm);
         }
         let stop = Stop {
-            tol: params.tol,
-            max_iter: params.max_iter,
+            tol: params.tol(),
+            max_iter: params.max_iter(),
         };
         if let Some(thinned) = design.thinned() {
             let rough = Stop {
                 tol: ROUGH_TOL,
-                max_iter: params.max_iter.min(MAX_ROUGH_ITER),
+                max_iter: params.max_iter().min(MAX_ROUGH_ITER),
             };
             starts = vec![newton::minimize(&thinned, &starts, rough, context)?.point];
         }
@@ -117,7 +120,7 @@ impl LogisticRegression {
         };
         let (log_odds, coefficients) = solution.point.split_last().unwrap_or((&0.0, &[]));
         Ok(Self {
-            params: params.clone(),
+            params: params.clone().into(),
             coefficients: coefficients
                 .iter()
                 .zip(&design.units)
@@ -224,18 +227,24 @@ impl Method for LogisticRegression {
 
     const SUPERVISED: bool = true;
 
+    /// What is more likely an anomaly than not.
+    fn default_policy() -> Policy {
+        Policy::Threshold(0.5)
+    }
+
     const SCALING: DefaultScaling = DefaultScaling::Standard;
 
     /// Fits on `sample.rows` and their labels.
     ///
     /// # Errors
     /// [`reason::UNUSABLE_ROWS`] without a label for each row, without rows of both classes, without columns, and for more
-    /// rows and columns than 1 GiB holds; what `context` has to say.
+    /// rows and columns than 1 GiB holds; and that of a cancelled `context`.
     fn fit(
         params: &LogisticRegressionValidParams,
-        sample: Sample<'_>,
+        rows: &dyn RowSource,
         context: &Context,
     ) -> Result<Learned<Self>> {
+        let sample = all_rows(rows, Self::NAME)?;
         if sample.rows.ncols() == 0 {
             return Err(Error::new(
                 reason::UNUSABLE_ROWS,
@@ -246,22 +255,18 @@ impl Method for LogisticRegression {
         Self::learn(params, None, &sources, context).map(Learned::plain)
     }
 
-    /// As a fit on the rows of both, those of the history standing for all rows seen before.
+    /// As a fit on the rows of both, the past rows standing for all rows seen before.
     fn update(
         &self,
-        history: History<'_>,
+        past: PastRows<'_>,
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<Learned<Self>> {
         check_n_features(sample.rows, self.n_features())?;
         let mut sources = vec![source(sample.rows.view(), sample.labels, [1.0; 2])?];
-        if history.rows.nrows() > 0 {
-            check_n_features(history.rows, self.n_features())?;
-            sources.push(source(
-                history.rows.view(),
-                history.labels,
-                history.class_weights(),
-            )?);
+        if past.rows.nrows() > 0 {
+            check_n_features(past.rows, self.n_features())?;
+            sources.push(source(past.rows.view(), past.labels, past.class_weights())?);
         }
         Self::learn(self.params.check_ref()?, Some(self), &sources, context).map(Learned::plain)
     }

@@ -12,13 +12,13 @@ use super::kernels::{self, Scratch, Sums};
 use crate::context::Context;
 use crate::error::Result;
 
-/// Up to so many features, second derivatives are held as a matrix from the start.
+/// Up to this many features, second derivatives are held as a matrix from the start.
 const ALWAYS_DENSE: usize = 96;
 
 /// The most features for which they are ever held as a matrix.
 pub(super) const MAX_DENSE: usize = 512;
 
-/// The most conjugate gradients for one step where there is no way but them.
+/// The maximum number of conjugate gradient iterations for one step if no factor is possible.
 const MAX_CONJUGATE: usize = 2000;
 
 /// The most halvings of a step.
@@ -43,7 +43,7 @@ pub(super) struct Stop {
     pub(super) max_iter: u32,
 }
 
-/// Where the solver came to.
+/// The solution.
 pub(super) struct Solution {
     /// d coefficients and the intercept.
     pub(super) point: Vec<f64>,
@@ -422,7 +422,7 @@ fn max_norm(x: &[f64]) -> f64 {
     x.iter().fold(0.0, |norm: f64, x| norm.max(x.abs()))
 }
 
-/// In a fixed order, in lanes.
+/// A sum in a fixed order, in lanes.
 pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let (a, a_rest) = a.as_chunks::<8>();
     let (b, b_rest) = b.as_chunks::<8>();

@@ -1,58 +1,27 @@
 //! The parameters of a logistic regression.
 
-use linfa::ParamGuard;
-use ref_cast::{RefCastCustom, ref_cast_custom};
-use serde::{Deserialize, Serialize};
-
 use crate::detector::class_weight::ClassWeight;
+use crate::detector::params::params;
 use crate::error::{Error, Result, reason};
 
-/// The parameters of [`LogisticRegression`](super::LogisticRegression): scikit-learn's, with its meanings and defaults.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LogisticRegressionParams {
-    /// The inverse of the strength of the penalty: the sum of the losses counts so many times half the sum of the squared
-    /// coefficients. Finite, greater than 0.
-    pub c: f64,
-    /// How much the rows of each class count.
-    pub class_weight: ClassWeight,
-    /// The fit ends when the gradient of the mean loss and penalty is at most this in each coordinate, and coefficients
-    /// change by far less. Greater than 0, at most 1.
-    pub tol: f64,
-    /// The most iterations: 1 to 1,000,000.
-    pub max_iter: u32,
-}
-
-impl Default for LogisticRegressionParams {
-    fn default() -> Self {
-        Self {
-            c: 1.0,
-            class_weight: ClassWeight::default(),
-            tol: 1e-4,
-            max_iter: 100,
-        }
+params! {
+    /// The parameters of [`LogisticRegression`](super::LogisticRegression): scikit-learn's, with its meanings and defaults.
+    LogisticRegressionParams => LogisticRegressionValidParams {
+        /// The inverse of the regularisation strength: the weight of the sum of losses against half the sum of squared
+        /// coefficients. Finite, greater than 0.
+        c, with_c: f64 = 1.0,
+        /// How much the rows of each class count.
+        class_weight, with_class_weight: ClassWeight = ClassWeight::default(),
+        /// The fit converges when no component of the gradient exceeds this, and coefficients change by far less. Greater than
+        /// 0, at most 1.
+        tol, with_tol: f64 = 1e-4,
+        /// The most iterations: 1 to 1,000,000.
+        max_iter, with_max_iter: u32 = 100,
     }
 }
-
-/// Checked [`LogisticRegressionParams`].
-#[derive(Debug, Clone, PartialEq, RefCastCustom)]
-#[repr(transparent)]
-pub struct LogisticRegressionValidParams(LogisticRegressionParams);
 
 impl LogisticRegressionValidParams {
-    #[ref_cast_custom]
-    fn trust(params: &LogisticRegressionParams) -> &Self;
-
-    /// The parameters.
-    pub fn params(&self) -> &LogisticRegressionParams {
-        &self.0
-    }
-}
-
-impl ParamGuard for LogisticRegressionParams {
-    type Checked = LogisticRegressionValidParams;
-    type Error = Error;
-
-    fn check_ref(&self) -> Result<&Self::Checked> {
+    fn check_values(&self) -> Result<()> {
         if !(self.c.is_finite() && self.c > 0.0) {
             let message = format!("c is {:?}; it must be finite and greater than 0", self.c);
             return Err(invalid("c", message));
@@ -69,12 +38,7 @@ impl ParamGuard for LogisticRegressionParams {
             );
             return Err(invalid("max_iter", message));
         }
-        Ok(LogisticRegressionValidParams::trust(self))
-    }
-
-    fn check(self) -> Result<Self::Checked> {
-        self.check_ref()?;
-        Ok(LogisticRegressionValidParams(self))
+        Ok(())
     }
 }
 

@@ -25,7 +25,7 @@ fn fit_with(
     labels: &[bool],
 ) -> Result<LogisticRegression> {
     let params = params.check_ref()?;
-    <LogisticRegression as Method>::fit(params, sample(rows, labels), &Context::new())
+    <LogisticRegression as Method>::fit(params, &sample(rows, labels), &Context::new())
         .map(|learned| learned.detector)
 }
 
@@ -78,11 +78,9 @@ fn agrees_with_scikit_learn() {
         ),
     ];
     for (c, class_weight, expected) in cases {
-        let params = LogisticRegressionParams {
-            c,
-            class_weight,
-            ..LogisticRegressionParams::default()
-        };
+        let params = LogisticRegressionParams::new()
+            .with_c(c)
+            .with_class_weight(class_weight);
         let model = fit_with(&params, &rows, &labels).expect("a model");
         assert!(model.converged());
         let [first, second, intercept, probability] = expected;
@@ -119,17 +117,17 @@ fn parameters_are_checked() {
     let good = LogisticRegressionParams::default();
     type Change = fn(&mut LogisticRegressionParams);
     let wrong: [(Change, &str); 6] = [
-        (|p| p.c = 0.0, "c"),
-        (|p| p.c = f64::INFINITY, "c"),
-        (|p| p.tol = 0.0, "tol"),
-        (|p| p.tol = f64::NAN, "tol"),
-        (|p| p.max_iter = 0, "max_iter"),
+        (|p| *p = p.clone().with_c(0.0), "c"),
+        (|p| *p = p.clone().with_c(f64::INFINITY), "c"),
+        (|p| *p = p.clone().with_tol(0.0), "tol"),
+        (|p| *p = p.clone().with_tol(f64::NAN), "tol"),
+        (|p| *p = p.clone().with_max_iter(0), "max_iter"),
         (
             |p| {
-                p.class_weight = ClassWeight::Given {
+                *p = p.clone().with_class_weight(ClassWeight::Given {
                     normal: 0.0,
                     anomaly: 1.0,
-                }
+                })
             },
             "class_weight.normal",
         ),
@@ -166,7 +164,7 @@ fn labels_of_both_classes_are_needed() {
     }
     let params = LogisticRegressionParams::default().check().expect("valid");
     let unlabelled = Sample::complete(rows.view());
-    let error = <LogisticRegression as Method>::fit(&params, unlabelled, &Context::new());
+    let error = <LogisticRegression as Method>::fit(&params, &unlabelled, &Context::new());
     assert_eq!(error.expect_err("refused").reason(), reason::UNUSABLE_ROWS);
     let none = Array2::zeros((10, 0));
     let error = fit_with(&LogisticRegressionParams::default(), &none, &labels);
@@ -178,10 +176,7 @@ fn separable_classes_converge() {
     let rows = Array2::from_shape_fn((40, 2), |(i, j)| if j == 0 { i as f64 / 10.0 } else { 1.0 });
     let labels: Vec<bool> = (0..40).map(|i| i >= 20).collect();
     for c in [1e-3, 1.0, 1e3, 1e9, 1e300] {
-        let params = LogisticRegressionParams {
-            c,
-            ..LogisticRegressionParams::default()
-        };
+        let params = LogisticRegressionParams::new().with_c(c);
         let model = fit_with(&params, &rows, &labels).expect("a model");
         assert!(model.coefficients()[0] > 0.0 && model.coefficients()[1] == 0.0);
         let scores = score(&model, rows.view());
@@ -194,10 +189,7 @@ fn separable_classes_converge() {
 #[test]
 fn too_few_iterations_still_give_a_model() {
     let (rows, labels) = table(300, 3, 0.0, 1);
-    let params = LogisticRegressionParams {
-        max_iter: 1,
-        ..LogisticRegressionParams::default()
-    };
+    let params = LogisticRegressionParams::new().with_max_iter(1);
     let model = fit_with(&params, &rows, &labels).expect("a model");
     assert!(!model.converged() && model.n_iter() == 1);
     assert!(model.coefficients()[0] > 0.1);
@@ -234,7 +226,7 @@ fn a_start_among_fewer_rows_changes_nothing_but_the_way() {
     let (rows, labels) = table(20_000, 3, 0.5, 7);
     let params = LogisticRegressionParams::default().check().expect("valid");
     let sources = [source(rows.view(), Some(&labels), [1.0; 2]).expect("labels")];
-    let design = Design::new(&sources, params.params(), &Context::new()).expect("a design");
+    let design = Design::new(&sources, &params, &Context::new()).expect("a design");
     let thinned = design.thinned().expect("enough rows");
     let stop = Stop {
         tol: 1e-4,
@@ -262,10 +254,7 @@ fn a_start_among_fewer_rows_changes_nothing_but_the_way() {
 #[test]
 fn offsets_and_units_cost_no_digits() {
     let (rows, labels) = table(500, 3, 0.0, 9);
-    let params = LogisticRegressionParams {
-        c: 1e6,
-        ..LogisticRegressionParams::default()
-    };
+    let params = LogisticRegressionParams::new().with_c(1e6);
     let plain = fit_with(&params, &rows, &labels).expect("a model");
     // whole numbers, so that the offset rounds nothing away
     let moved = rows.mapv(|x| (x * 1e6).round());
@@ -293,7 +282,7 @@ fn an_update_is_a_fit_on_the_union() {
     let (rows, labels) = table(900, 4, 2.0, 3);
     let (first, second) = rows.view().split_at(Axis(0), 600);
     let model = fit(&first.to_owned(), &labels[..600]);
-    let history = History {
+    let past = PastRows {
         seen_by_class: None,
         rows: first,
         labels: Some(&labels[..600]),
@@ -301,7 +290,7 @@ fn an_update_is_a_fit_on_the_union() {
     };
     let (new, new_labels) = (second.to_owned(), &labels[600..]);
     let updated = model
-        .update(history, sample(&new, new_labels), &Context::new())
+        .update(past, sample(&new, new_labels), &Context::new())
         .expect("a model")
         .detector;
     let whole = fit(&rows, &labels);
@@ -309,8 +298,8 @@ fn an_update_is_a_fit_on_the_union() {
     assert_close(&[updated.intercept()], &[whole.intercept()], 1e-7);
     assert!(updated.converged());
 
-    // a history of which half is gone counts double
-    let half = History {
+    // past rows of which half are gone count double
+    let half = PastRows {
         seen_by_class: None,
         rows: first.slice_move(s![..300, ..]),
         labels: Some(&labels[..300]),
@@ -329,15 +318,15 @@ fn an_update_is_a_fit_on_the_union() {
     // new rows of one class will do
     let calm = vec![false; 300];
     model
-        .update(history, sample(&new, &calm), &Context::new())
+        .update(past, sample(&new, &calm), &Context::new())
         .expect("a model");
     let error = model
-        .update(history, Sample::complete(new.view()), &Context::new())
+        .update(past, Sample::complete(new.view()), &Context::new())
         .expect_err("no labels");
     assert_eq!(error.reason(), reason::UNUSABLE_ROWS);
     let narrow = new.slice(s![.., ..2]).to_owned();
     let error = model
-        .update(history, sample(&narrow, new_labels), &Context::new())
+        .update(past, sample(&narrow, new_labels), &Context::new())
         .expect_err("another width");
     assert_eq!(error.reason(), reason::SCHEMA_MISMATCH);
 }
@@ -348,7 +337,7 @@ fn a_cancelled_fit_stops() {
     let context = Context::new();
     context.cancel();
     let params = LogisticRegressionParams::default().check().expect("valid");
-    let error = <LogisticRegression as Method>::fit(&params, sample(&rows, &labels), &context);
+    let error = <LogisticRegression as Method>::fit(&params, &sample(&rows, &labels), &context);
     assert_eq!(error.expect_err("cancelled").reason(), reason::CANCELLED);
 }
 
@@ -364,7 +353,7 @@ fn damaged_models_are_refused() {
             |m| m.coefficients[0] = f64::NAN,
             |m| m.centers[2] = f64::INFINITY,
             |m| m.log_odds = f64::NAN,
-            |m| m.params.c = -1.0,
+            |m| m.params = m.params.clone().with_c(-1.0),
             |m| {
                 m.coefficients.clear();
                 m.centers.clear();

@@ -1,180 +1,89 @@
 //! The filter with AVX2 and FMA. It may round otherwise than the portable one, within the margin that both are given.
-#![allow(unsafe_code)]
-
-use std::arch::x86_64::{
-    __m256, _CMP_LE_OQ, _mm256_cmp_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_loadu_ps,
-    _mm256_max_ps, _mm256_min_ps, _mm256_movemask_ps, _mm256_set1_ps, _mm256_setzero_ps,
-    _mm256_storeu_ps, _mm256_sub_ps,
-};
 
 use super::kernel::{Boxes, Kernel, LANES, STRIP};
-use super::nearest::Neighbor;
-use super::search::Search;
-use crate::context::Context;
-use crate::error::Result;
+use crate::detector::simd::{Avx2, F32x8, Simd};
 
-/// For processors with AVX2 and FMA.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Avx2(());
+/// The vectors that hold a number for each point of a strip.
+const VECTORS: usize = STRIP / LANES;
 
-impl Avx2 {
-    /// Only where the processor has both.
-    pub(super) fn detect() -> Option<Self> {
-        let has_both = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-        has_both.then_some(Self(()))
-    }
-
-    /// [`Search::run_with`] this kernel, compiled for these processors.
-    pub(super) fn run(
-        self,
-        search: &mut Search<'_>,
-        rows: &[f64],
-        own: Option<usize>,
-        context: &Context,
-        visit: &mut dyn FnMut(usize, &[Neighbor]),
-    ) -> Result<()> {
-        // SAFETY: there is no Avx2 where the processor lacks it or FMA.
-        unsafe { run(self, search, rows, own, context, visit) }
-    }
-}
-
-#[target_feature(enable = "avx2,fma")]
-fn run(
-    kernel: Avx2,
-    search: &mut Search<'_>,
-    rows: &[f64],
-    own: Option<usize>,
-    context: &Context,
-    visit: &mut dyn FnMut(usize, &[Neighbor]),
-) -> Result<()> {
-    search.run_with(kernel, rows, own, context, visit)
-}
+/// A register of eight singles.
+type Vector = <Avx2 as Simd>::F32x8;
 
 impl Kernel for Avx2 {
     #[inline(always)]
     fn sums(self, lanes: &[f32], halves: &[f32; STRIP], query: &[f32]) -> [f32; STRIP] {
-        // SAFETY: there is no Avx2 where the processor lacks it or FMA.
-        unsafe { sums(lanes, halves, query) }
+        let mut sums = [0.0; STRIP];
+        let vectors = vectors(self, lanes, halves, query);
+        for (eight, vector) in sums.as_chunks_mut().0.iter_mut().zip(vectors) {
+            self.store(vector, eight);
+        }
+        sums
     }
 
     #[inline(always)]
     fn filter(self, lanes: &[f32], halves: &[f32; STRIP], query: &[f32], threshold: f32) -> u64 {
-        // SAFETY: there is no Avx2 where the processor lacks it or FMA.
-        unsafe { filter(lanes, halves, query, threshold) }
+        mask_of(self, vectors(self, lanes, halves, query), threshold)
     }
 
     #[inline(always)]
     fn within(self, lanes: &[[f32; STRIP]], query: &[f32], limit: f32) -> u64 {
-        // SAFETY: there is no Avx2 where the processor lacks it or FMA.
-        unsafe { within(lanes, query, limit) }
+        let mut sums = [self.splat(0.0); VECTORS];
+        for (lanes, &q) in lanes.iter().zip(query) {
+            let lanes: &[F32x8] = lanes.as_chunks().0;
+            let q = self.splat(q);
+            for i in 0..VECTORS {
+                let difference = self.sub(q, self.load(&lanes[i]));
+                sums[i] = self.mul_add(difference, difference, sums[i]);
+            }
+        }
+        mask_of(self, sums, limit)
     }
 
     #[inline(always)]
     fn bounds(self, boxes: &[Boxes], query: &[f32]) -> [f32; LANES] {
-        // SAFETY: there is no Avx2 where the processor lacks it or FMA.
-        unsafe { bounds(boxes, query) }
+        let mut sums = self.splat(0.0);
+        for ([lows, highs], &q) in boxes.iter().zip(query) {
+            let q = self.splat(q);
+            let nearest = self.min(self.max(q, self.load(lows)), self.load(highs));
+            let difference = self.sub(q, nearest);
+            sums = self.mul_add(difference, difference, sums);
+        }
+        let mut out = [0.0; LANES];
+        self.store(sums, &mut out);
+        out
     }
 
     #[inline(always)]
     fn mask(self, numbers: &[f32; LANES], limit: f32) -> u32 {
-        // SAFETY: there is no Avx2 where the processor lacks it or FMA.
-        unsafe { mask(numbers, limit) }
+        u32::from(self.le_mask(self.load(numbers), self.splat(limit)))
     }
 }
 
-/// The vectors that hold a number for each point of a strip.
-const VECTORS: usize = STRIP / 8;
-
-#[target_feature(enable = "avx2,fma")]
-#[inline]
-fn vectors(lanes: &[f32], halves: &[f32; STRIP], query: &[f32]) -> [__m256; VECTORS] {
-    let halves = halves.as_chunks::<8>().0;
-    let mut sums = [_mm256_setzero_ps(); VECTORS];
+#[inline(always)]
+fn vectors(avx2: Avx2, lanes: &[f32], halves: &[f32; STRIP], query: &[f32]) -> [Vector; VECTORS] {
+    let halves: &[F32x8] = halves.as_chunks().0;
+    let mut sums = [avx2.splat(0.0); VECTORS];
     for i in 0..VECTORS {
-        sums[i] = load(&halves[i]);
+        sums[i] = avx2.load(&halves[i]);
     }
     for (lanes, &q) in lanes.as_chunks::<STRIP>().0.iter().zip(query) {
-        let lanes = lanes.as_chunks::<8>().0;
-        let q = _mm256_set1_ps(q);
+        let lanes: &[F32x8] = lanes.as_chunks().0;
+        let q = avx2.splat(q);
         // by index and not by zip, so that the sums stay in registers
         for i in 0..VECTORS {
-            sums[i] = _mm256_fnmadd_ps(q, load(&lanes[i]), sums[i]);
+            sums[i] = avx2.neg_mul_add(q, avx2.load(&lanes[i]), sums[i]);
         }
     }
     sums
 }
 
-#[target_feature(enable = "avx2,fma")]
-#[inline]
-fn load(eight: &[f32; 8]) -> __m256 {
-    // SAFETY: there are eight floats.
-    unsafe { _mm256_loadu_ps(eight.as_ptr()) }
-}
-
-#[target_feature(enable = "avx2,fma")]
-#[inline]
-fn sums(lanes: &[f32], halves: &[f32; STRIP], query: &[f32]) -> [f32; STRIP] {
-    let mut sums = [0.0; STRIP];
-    let vectors = vectors(lanes, halves, query);
-    for (eight, vector) in sums.as_chunks_mut::<8>().0.iter_mut().zip(vectors) {
-        // SAFETY: there is room for eight floats.
-        unsafe { _mm256_storeu_ps(eight.as_mut_ptr(), vector) };
-    }
-    sums
-}
-
-#[target_feature(enable = "avx2,fma")]
-#[inline]
-fn filter(lanes: &[f32], halves: &[f32; STRIP], query: &[f32], threshold: f32) -> u64 {
-    let threshold = _mm256_set1_ps(threshold);
+/// A bit for each number, set where it is not greater than the limit.
+#[inline(always)]
+fn mask_of(avx2: Avx2, vectors: [Vector; VECTORS], limit: f32) -> u64 {
+    let limit = avx2.splat(limit);
     let mut mask = 0;
-    for (i, sum) in vectors(lanes, halves, query).into_iter().enumerate() {
-        let le = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(sum, threshold));
-        mask |= u64::from(le as u8) << (8 * i);
+    for (i, vector) in vectors.into_iter().enumerate() {
+        mask |= u64::from(avx2.le_mask(vector, limit)) << (LANES * i);
     }
     mask
-}
-
-#[target_feature(enable = "avx2,fma")]
-#[inline]
-fn within(lanes: &[[f32; STRIP]], query: &[f32], limit: f32) -> u64 {
-    let mut sums = [_mm256_setzero_ps(); VECTORS];
-    for (lanes, &q) in lanes.iter().zip(query) {
-        let lanes = lanes.as_chunks::<8>().0;
-        let q = _mm256_set1_ps(q);
-        for i in 0..VECTORS {
-            let difference = _mm256_sub_ps(q, load(&lanes[i]));
-            sums[i] = _mm256_fmadd_ps(difference, difference, sums[i]);
-        }
-    }
-    let limit = _mm256_set1_ps(limit);
-    let mut mask = 0;
-    for (i, sum) in sums.into_iter().enumerate() {
-        let le = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(sum, limit));
-        mask |= u64::from(le as u8) << (8 * i);
-    }
-    mask
-}
-
-#[target_feature(enable = "avx2,fma")]
-#[inline]
-fn bounds(boxes: &[Boxes], query: &[f32]) -> [f32; LANES] {
-    let mut sums = _mm256_setzero_ps();
-    for ([lows, highs], &q) in boxes.iter().zip(query) {
-        let q = _mm256_set1_ps(q);
-        let nearest = _mm256_min_ps(_mm256_max_ps(q, load(lows)), load(highs));
-        let difference = _mm256_sub_ps(q, nearest);
-        sums = _mm256_fmadd_ps(difference, difference, sums);
-    }
-    let mut out = [0.0; LANES];
-    // SAFETY: there is room for eight floats.
-    unsafe { _mm256_storeu_ps(out.as_mut_ptr(), sums) };
-    out
-}
-
-#[target_feature(enable = "avx2,fma")]
-#[inline]
-fn mask(numbers: &[f32; LANES], limit: f32) -> u32 {
-    let le = _mm256_cmp_ps::<_CMP_LE_OQ>(load(numbers), _mm256_set1_ps(limit));
-    u32::from(_mm256_movemask_ps(le) as u8)
 }

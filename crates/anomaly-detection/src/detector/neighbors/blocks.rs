@@ -1,10 +1,10 @@
 //! Points in blocks for the filter: as floats around the centre of their block, the first coordinate of a strip of points
 //! before the second.
 //!
-//! For q the query and p a point, both less the centre, |q - p|^2 = |q|^2 + 2 (|p|^2 / 2 - q . p), which costs one multiplication
-//! and addition a coordinate. What rounding can do to it is bounded by the margin that [`Blocks::scan`] allows for: no point
-//! that is near enough is lost, and the few others that pass fall to the exact distance. Around the centre the margin is small
-//! where it matters, that is where query and block are near each other.
+//! For a query q and a point p, both relative to the centre, |q - p|^2 = |q|^2 + 2 (|p|^2 / 2 - q . p), which costs one
+//! multiply-add per coordinate. [`Blocks::scan`] allows a margin for rounding: no point that is near enough is lost, and the
+//! exact distance rejects the few others that pass. Relative to the centre the margin is small where it matters: for a query
+//! near the block.
 
 use super::kernel::{Kernel, STRIP, squared_distance};
 use super::nearest::{Nearest, Neighbor};
@@ -30,7 +30,7 @@ const ROUNDOFF: f64 = 4.0 / 16_777_216.0;
 /// queries to be centred rarely.
 pub(super) const BLOCK: usize = 4 * STRIP;
 
-/// The points in blocks of strips; a derivative of [`Points`].
+/// The points in blocks of strips, derived from [`Points`].
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Blocks {
     n_points: usize,
@@ -42,7 +42,7 @@ pub(super) struct Blocks {
     halves: Vec<[f32; STRIP]>,
 }
 
-/// A row whose neighbours are looked for.
+/// A row whose neighbours are searched.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Query<'a> {
     /// Its index among the rows of the search.
@@ -50,7 +50,7 @@ pub(super) struct Query<'a> {
     pub(super) row: &'a [f64],
     /// The position of the point of which the row is a copy that is not its own neighbour.
     pub(super) own: Option<usize>,
-    /// The block or the leaf that is looked at first.
+    /// The block or the leaf to search first.
     pub(super) home: usize,
 }
 
@@ -77,14 +77,14 @@ impl Centred {
     /// A squared distance within which there are more than `n` points, given the sums of at least as many.
     fn bound(&self, mut sums: [f32; STRIP], n: usize) -> f64 {
         if self.squared >= MAX_QUERY {
-            // it may have been brought nearer
+            // clamping may have brought it nearer
             return f64::INFINITY;
         }
         let (_, &mut sum, _) = sums.select_nth_unstable_by(n, f32::total_cmp);
         (self.squared + 2.0 * f64::from(sum) + self.margin) * (1.0 + 2.0 * ROUNDOFF) + self.margin
     }
 
-    /// Forgets the query, for another one to come.
+    /// Resets for another query.
     pub(super) fn clear(&mut self) {
         self.block = usize::MAX;
     }
@@ -180,7 +180,7 @@ impl Blocks {
         nearest.0
     }
 
-    /// Offers the points of a block that may be near enough, unless its centre is so far away that none is.
+    /// Offers the points of a block that may be near enough, unless its centre is too far away for any.
     #[inline(always)]
     pub(super) fn scan<K: Kernel>(
         &self,

@@ -1,5 +1,5 @@
-//! Looking at all points, for many features, where boxes keep little away: blocks of points small enough for the cache are
-//! compared with a batch of queries. The nearest block comes first, so that the others can be skipped or filtered.
+//! Brute-force search, for many features, where bounding boxes prune little. Blocks of points that fit the cache are compared
+//! with a batch of queries, the nearest block first, so that the others can be skipped or filtered.
 
 pub(super) use super::blocks::BLOCK;
 use super::blocks::{Blocks, Centred, Query};
@@ -12,7 +12,7 @@ use crate::error::Result;
 /// The most queries that are searched for together.
 pub(super) const BATCH: usize = 16;
 
-/// A derivative of [`Points`]; sound by construction.
+/// Derived from [`Points`], so sound by construction.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Brute {
     blocks: Blocks,
@@ -28,7 +28,7 @@ impl Brute {
         Centred::new(self.blocks.n_features())
     }
 
-    /// The block to look at first for a row.
+    /// The block to search first for a row.
     #[inline(always)]
     pub(super) fn home(&self, row: &[f64]) -> usize {
         self.blocks.nearest(row)

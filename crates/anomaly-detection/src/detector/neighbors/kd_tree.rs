@@ -13,7 +13,7 @@ pub(super) use super::leaves::LEAF;
 /// The children of a node.
 const WIDTH: usize = LANES;
 
-/// A derivative of [`Points`]; sound by construction.
+/// Derived from [`Points`], so sound by construction.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct KdTree {
     leaves: Leaves,
@@ -29,20 +29,20 @@ struct Level {
     boxes: Vec<Boxes>,
 }
 
-/// The groups that there is room for at first.
+/// The initial capacity for groups.
 const MAX_GROUPS: usize = 64;
 
-/// The box of no child.
+/// The empty box.
 const NOTHING: Boxes = [[f32::INFINITY; WIDTH], [f32::NEG_INFINITY; WIDTH]];
 
-/// A node that remains to be looked at.
+/// A node still to be searched.
 #[derive(Debug, Clone, Copy)]
 struct Pending {
     level: u32,
     index: u32,
 }
 
-/// The leaves under one node that remain to be visited.
+/// The leaves under one node that are still to be searched.
 #[derive(Debug, Clone, Copy)]
 struct Group {
     /// The squared distances of their boxes.
@@ -52,7 +52,7 @@ struct Group {
     first_leaf: u32,
 }
 
-/// What searches use again and again.
+/// Buffers that searches reuse.
 #[derive(Debug)]
 pub(super) struct Scratch {
     centred: Centred,
@@ -125,7 +125,7 @@ impl KdTree {
         }
     }
 
-    /// The leaf to look at first for a row: that of the nearest box on each level.
+    /// The leaf to search first for a row: that of the nearest box on each level.
     #[inline(always)]
     pub(super) fn home<K: Kernel>(&self, kernel: K, row: &[f64], scratch: &mut Scratch) -> usize {
         self.leaves.centre(row, &mut scratch.centred);

@@ -1,5 +1,7 @@
 //! The arithmetic of a search: exact distances in doubles, and a filter in floats that never loses a point.
 
+use crate::detector::simd::Portable;
+
 /// The points of a strip: sums enough to keep the arithmetic units busy, and a bit of a `u64` for each.
 pub(super) const STRIP: usize = 64;
 
@@ -9,7 +11,7 @@ pub(super) const LANES: usize = 8;
 /// The lower ends of eight boxes in one feature, and the upper ones.
 pub(super) type Boxes = [[f32; LANES]; 2];
 
-/// What a search is compiled for.
+/// The vector operations of a search.
 pub(super) trait Kernel: Copy {
     /// `h - q . p` for each point p of a strip. `lanes` holds the first coordinate of all points, then the second, and so on;
     /// `halves` holds each h.
@@ -28,10 +30,6 @@ pub(super) trait Kernel: Copy {
     /// A bit for each of eight numbers, set where it is not greater than the limit.
     fn mask(self, numbers: &[f32; LANES], limit: f32) -> u32;
 }
-
-/// For any processor.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Portable;
 
 impl Kernel for Portable {
     #[inline(always)]
@@ -92,7 +90,8 @@ impl Kernel for Portable {
     }
 }
 
-/// The squared distance of two points. Four sums, which no compiler need reorder to use vectors: the same bits everywhere.
+/// The squared distance of two points, in four sums, so that compilers can use vectors without reordering: the same bits
+/// everywhere.
 #[inline(always)]
 pub(super) fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 4];
@@ -104,7 +103,7 @@ pub(super) fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
             sums[lane] += difference * difference;
         }
     }
-    // to add a zero changes no bit, and keeps the sums in a register
+    // adding zeros changes no bit and keeps the sums in a register
     let square = |i: usize| (rest_a[i] - rest_b[i]) * (rest_a[i] - rest_b[i]);
     let rest = match rest_a.len().min(rest_b.len()) {
         0 => [0.0; 4],

@@ -8,7 +8,7 @@ use super::kernel::{Kernel, STRIP, squared_distance};
 use super::nearest::{Nearest, Neighbor};
 use super::points::Points;
 
-/// The points of a leaf, and a bit of a `u64` for each. Smaller leaves, of which fewer points are looked at, take longer.
+/// The number of points in a leaf, one bit of a `u64` each. Smaller leaves would compare fewer points, yet take longer.
 pub(super) const LEAF: usize = STRIP;
 
 /// The largest coordinate around the centre, in absolute value; all beyond count as it. That brings points and queries nearer
@@ -31,7 +31,7 @@ const ROOM: usize = TOGETHER + LEAF;
 /// Added to each limit for each feature: more than what is lost where squares of floats are too small for a float.
 const UNDERFLOW: f64 = 1e-36;
 
-/// The points in leaves; a derivative of [`Points`].
+/// The points in leaves, derived from [`Points`].
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Leaves {
     n_points: usize,
@@ -40,7 +40,7 @@ pub(super) struct Leaves {
     lanes: Vec<[f32; LEAF]>,
 }
 
-/// A row whose neighbours are looked for in a tree.
+/// A row whose neighbours are searched in a tree.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Query<'a> {
     pub(super) row: &'a [f64],
@@ -138,7 +138,7 @@ impl Leaves {
         }
     }
 
-    /// Puts a row around the centre.
+    /// Centres a row.
     #[inline(always)]
     pub(super) fn centre(&self, row: &[f64], centred: &mut Centred) {
         let mut squared = 0.0;
@@ -151,7 +151,7 @@ impl Leaves {
         centred.norm = squared.sqrt();
     }
 
-    /// Keeps the points of a leaf that may be within the limit, to be offered soon. Returns whether they should be now.
+    /// Collects the points of a leaf that may be within the limit. Returns whether enough are collected to be offered.
     #[inline(always)]
     pub(super) fn scan<K: Kernel>(
         &self,
@@ -163,7 +163,7 @@ impl Leaves {
         let d = self.n_features();
         let lanes = &self.lanes[leaf * d..(leaf + 1) * d];
         let mut mask = kernel.within(lanes, &centred.values, limit);
-        // where the limit is infinite, so may be what is none
+        // an infinite limit also admits the padding
         mask &= u64::MAX >> (LEAF - self.n_in(leaf));
         while mask != 0 {
             centred.near[centred.n_near] = (leaf * LEAF) as u32 + mask.trailing_zeros();
@@ -173,7 +173,7 @@ impl Leaves {
         centred.n_near >= TOGETHER
     }
 
-    /// Offers the points that were kept.
+    /// Offers the collected points.
     #[inline(always)]
     pub(super) fn offer(
         &self,

@@ -36,7 +36,7 @@ use search::Search;
 pub(super) use nearest::Neighbor;
 pub(super) use union::Union;
 
-/// The most neighbours that a detector looks at.
+/// The maximum number of neighbours.
 pub(super) const MAX_NEIGHBORS: usize = 10_000;
 
 /// The most bytes that an index, and the neighbours of all its points, may each take.
@@ -51,14 +51,14 @@ const ROW_BYTES: usize = 64;
 /// The most features that are searched by a tree.
 const MAX_TREE_FEATURES: usize = 15;
 
-/// The points that are searched for at a time when all are.
+/// How many points are searched for at a time when all are.
 const ROWS: usize = 64;
 
 /// The most such portions that a thread takes at a time.
 const CHUNKS: usize = 8;
 
-/// The rows that a detector of so many neighbours scores at a time: a search takes from some microseconds to about a
-/// millisecond, and longer for very many neighbours.
+/// How many rows a detector with this many neighbours scores at a time: a search takes from a few microseconds to about a
+/// millisecond, longer for very many neighbours.
 pub(super) fn block_rows(n_neighbors: usize) -> usize {
     (4096 / n_neighbors.max(1)).clamp(8, 128)
 }
@@ -66,7 +66,7 @@ pub(super) fn block_rows(n_neighbors: usize) -> usize {
 /// The values that are copied at a time of rows to search for.
 const MAX_COPIED: usize = 1 << 20;
 
-/// Checks a number of neighbours that was asked for.
+/// Checks a requested number of neighbours.
 pub(super) fn check_n_neighbors(n_neighbors: usize) -> Result<()> {
     if !(1..=MAX_NEIGHBORS).contains(&n_neighbors) {
         let message = format!("n_neighbors is {n_neighbors}; it must be from 1 to {MAX_NEIGHBORS}");
@@ -75,7 +75,7 @@ pub(super) fn check_n_neighbors(n_neighbors: usize) -> Result<()> {
     Ok(())
 }
 
-/// Rows whose nearest can be found. Sound, however it came about: deserialising one checks it.
+/// A searchable set of rows. Always sound: deserialising an index validates it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Points", into = "Points")]
 pub(super) struct Index {
@@ -107,7 +107,7 @@ impl TryFrom<Points> for Index {
     }
 }
 
-/// The error of an index or a detector on it that was read and is not sound.
+/// The error of a deserialised index, or a detector on it, that is unsound.
 pub(super) fn damaged(fault: &str) -> Error {
     let message = format!("damaged index of nearest neighbours: {fault}");
     Error::new(reason::DAMAGED_ARTIFACT, message)
@@ -117,7 +117,7 @@ impl Index {
     /// An index of the rows of all parts, and for each row the position of its point.
     ///
     /// # Errors
-    /// [`reason::UNUSABLE_ROWS`] for fewer than 2 rows, no features, or more than fit into 1 GiB; what `context` has to say.
+    /// [`reason::UNUSABLE_ROWS`] for fewer than 2 rows, no features, or more than fit into 1 GiB; and that of a cancelled `context`.
     pub(super) fn learn(
         parts: &[ArrayView2<'_, f64>],
         context: &Context,
@@ -166,7 +166,7 @@ impl Index {
         self.points.len()
     }
 
-    /// As many neighbours as each row has, at most those asked for.
+    /// The requested number of neighbours, or all other rows if there are fewer.
     pub(super) fn n_neighbors(&self, asked: usize) -> usize {
         if asked < self.points.len() {
             // each point is a row at least; to count them all would take as long as a search
@@ -184,7 +184,7 @@ impl Index {
         self.points.size_bytes() + layout
     }
 
-    /// Checks an index that was read; as that has happened before, it costs little.
+    /// Checks the index; cheap, since deserialising already did.
     pub(super) fn validate(&self) -> Result<()> {
         self.points
             .fault()
@@ -195,7 +195,7 @@ impl Index {
     /// chunk of `out` of them: one of `width` for each point.
     ///
     /// # Errors
-    /// What `context` has to say.
+    /// That of a cancelled `context`.
     pub(super) fn leave_one_out<T: Send>(
         &self,
         n_neighbors: usize,

@@ -17,15 +17,15 @@ impl Neighbor {
         self.squared.sqrt()
     }
 
-    /// Whether it comes before another: it is nearer, or as near and at a lower position. A strict order, so that the nearest
-    /// are the same however they are searched for.
+    /// Whether it comes before another: it is nearer, or as near and at a lower position. The order is strict, so the nearest
+    /// points do not depend on the order of the search.
     fn precedes(&self, other: &Self) -> bool {
         self.squared < other.squared
             || (self.squared == other.squared && self.position < other.position)
     }
 }
 
-/// Up to so many points, one is put in its place by comparing it with all of them at once.
+/// Up to this many points, one is put in its place by comparing it with all of them at once.
 const FEW: usize = 64;
 
 /// The fewest nearest points that are together as many rows as wanted, nearest first.
@@ -51,7 +51,7 @@ impl Nearest {
         }
     }
 
-    /// Forgets all.
+    /// Removes all points.
     pub(super) fn clear(&mut self) {
         self.n_rows = 0;
         self.bound = f64::INFINITY;

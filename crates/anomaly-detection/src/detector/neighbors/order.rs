@@ -12,7 +12,7 @@ use crate::error::Result;
 /// Nodes of more points than these are split in parallel.
 const PARALLEL: usize = 4096;
 
-/// Points between two looks at the context.
+/// The number of points between two checks of the context.
 const POINTS_PER_CHECK: usize = 256;
 
 /// The levels that a coordinate is rounded to for its variance.

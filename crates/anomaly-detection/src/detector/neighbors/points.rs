@@ -17,7 +17,7 @@ use crate::error::Result;
 /// The largest coordinate in absolute value; all beyond it count as it, so that no squared distance overflows.
 const MAX_COORDINATE: f64 = 1e150;
 
-/// Values between two looks at the context.
+/// The number of values between two checks of the context.
 const VALUES_PER_CHECK: usize = 1 << 18;
 
 /// Distinct points, those that are near each other together.
@@ -27,7 +27,7 @@ pub(super) struct Points {
     /// The coordinates, point after point.
     #[serde(with = "crate::le_bytes")]
     values: Vec<f64>,
-    /// How many rows each point stands for.
+    /// How many rows each point represents.
     #[serde(with = "crate::le_bytes")]
     copies: Vec<u32>,
 }
@@ -117,7 +117,7 @@ impl Points {
         self.copies.iter().map(|&copies| copies as usize).sum()
     }
 
-    /// How many rows each point stands for.
+    /// How many rows each point represents.
     pub(super) fn copies(&self) -> &[u32] {
         &self.copies
     }

@@ -4,14 +4,15 @@ use super::Layout;
 use super::blocks::{Centred, Query};
 use super::brute::{self, Brute};
 use super::kd_tree::{self, KdTree};
-use super::kernel::{Kernel, Portable};
+use super::kernel::Kernel;
 use super::leaves;
 use super::nearest::{Nearest, Neighbor};
 use super::points::Points;
 use crate::context::Context;
+use crate::detector::simd::with_simd;
 use crate::error::Result;
 
-/// A search and what it uses again and again.
+/// A search with its reusable buffers.
 pub(super) struct Search<'a> {
     points: &'a Points,
     layout: SearchLayout<'a>,
@@ -45,11 +46,7 @@ impl<'a> Search<'a> {
         context: &Context,
         visit: &mut dyn FnMut(usize, &[Neighbor]),
     ) -> Result<()> {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(avx2) = super::avx2::Avx2::detect() {
-            return avx2.run(self, rows, own, context, visit);
-        }
-        self.run_with(Portable, rows, own, context, visit)
+        with_simd!(kernel => self.run_with(kernel, rows, own, context, visit))
     }
 
     #[inline(always)]

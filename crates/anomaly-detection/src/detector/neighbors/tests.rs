@@ -62,7 +62,7 @@ fn check(rows: &Array2<f64>, queries: &Array2<f64>, k: usize) -> Result<(), Test
     let rows: Vec<f64> = queries.iter().map(|&x| coordinate(x)).collect();
     search
         .run_with(
-            kernel::Portable,
+            crate::detector::simd::Portable,
             &rows,
             None,
             &Context::new(),

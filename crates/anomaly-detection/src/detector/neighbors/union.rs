@@ -1,7 +1,7 @@
-//! What the detectors learn from at an update.
+//! The rows that neighbour-based detectors learn from in an update.
 //!
-//! The rows of a history stand for several rows each, but weights do not define the density of neighbours. So an update learns
-//! anew from the history's rows and from a uniform draw of the new rows at the same rate. Together they are a uniform sample of
+//! Past rows stand for several rows each, but weights do not define the density of neighbours. So an update learns
+//! anew from the past rows and from a uniform draw of the new rows at the same rate. Together they are a uniform sample of
 //! all rows ever seen, and do not become more with every update.
 
 use std::cmp::Ordering;
@@ -10,67 +10,66 @@ use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
 
 use crate::context::Context;
-use crate::detector::{Detector, History, Learned, Sample, check_n_features};
+use crate::detector::{Detector, Learned, PastRows, Sample, check_n_features};
 use crate::error::{Error, Result};
 use crate::statistics::draw::Draw;
 
-/// Rows between two looks at the context.
+/// The number of rows between two checks of the context.
 const ROWS_PER_CHECK: usize = 32;
 
-/// A uniform sample of the rows of a history and of the new ones.
+/// A uniform sample of past rows and of the new ones.
 pub(in crate::detector) struct Union<'a> {
-    history: ArrayView2<'a, f64>,
+    past: ArrayView2<'a, f64>,
     new: ArrayView2<'a, f64>,
     /// The new rows that were drawn, and which those are; `None` where all were.
     drawn: Option<(Array2<f64>, Vec<bool>)>,
 }
 
 impl<'a> Union<'a> {
-    /// Joins rows for a detector of so many features. Of the new rows a part of 1 / [`History::weight`] is drawn, and at least
+    /// Joins rows for a detector of so many features. Of the new rows a part of 1 / [`PastRows::weight`] is drawn, and at least
     /// one; all of them while that is 1. The draw depends on the rows as a set and on how many were seen before.
     ///
     /// # Errors
     /// [`reason::SCHEMA_MISMATCH`](crate::error::reason::SCHEMA_MISMATCH) for rows with another number of features.
     pub(in crate::detector) fn new(
         n_features: usize,
-        history: &'a History<'_>,
+        past: &'a PastRows<'_>,
         sample: &'a Sample<'_>,
     ) -> Result<Self> {
         let mut union = Self {
-            history: history.rows.view(),
+            past: past.rows.view(),
             new: sample.rows.view(),
             drawn: None,
         };
         check_n_features(sample.rows, n_features)?;
-        if history.rows.is_empty() {
-            union.history = sample.rows.slice(ndarray::s![..0, ..]);
+        if past.rows.is_empty() {
+            union.past = sample.rows.slice(ndarray::s![..0, ..]);
             return Ok(union);
         }
-        check_n_features(history.rows, n_features)?;
+        check_n_features(past.rows, n_features)?;
         let n_new = union.new.nrows();
-        let n_drawn = (n_new as f64 / history.weight()).round().max(1.0) as usize;
+        let n_drawn = (n_new as f64 / past.weight()).round().max(1.0) as usize;
         if n_drawn < n_new {
-            let is_drawn = draw(sample.rows, n_drawn, history.seen);
+            let is_drawn = draw(sample.rows, n_drawn, past.seen);
             let indices: Vec<usize> = (0..n_new).filter(|&i| is_drawn[i]).collect();
             union.drawn = Some((union.new.select(Axis(0), &indices), is_drawn));
         }
         Ok(union)
     }
 
-    /// The rows to learn from: those of the history, and those drawn.
+    /// The rows to learn from: the past rows, and those drawn.
     pub(in crate::detector) fn parts(&self) -> [ArrayView2<'_, f64>; 2] {
         let new = match &self.drawn {
             Some((rows, _)) => rows.view(),
             None => self.new.view(),
         };
-        [self.history.view(), new]
+        [self.past.view(), new]
     }
 
-    /// The same with calibration scores of all rows, not only of those that were learned from: the others are scored as rows
-    /// that the detector has never seen, which they are.
+    /// Extends the calibration scores to all rows: those that were not drawn are scored as unseen rows.
     ///
     /// # Errors
-    /// What `context` has to say.
+    /// That of a cancelled `context`.
     pub(in crate::detector) fn complete<D: Detector>(
         &self,
         learned: Learned<D>,
@@ -91,13 +90,13 @@ impl<'a> Union<'a> {
                 learned.detector.score_block(rows, scores);
                 Ok::<_, Error>(())
             })?;
-        let (history, drawn) = scores.split_at(self.history.nrows());
+        let (past, drawn) = scores.split_at(self.past.nrows());
         let (mut drawn, mut rest) = (drawn.iter(), rest_scores.iter());
         let new = is_drawn.iter().filter_map(|&is_drawn| {
             let scores = if is_drawn { &mut drawn } else { &mut rest };
             scores.next().copied()
         });
-        let scores = history.iter().copied().chain(new).collect();
+        let scores = past.iter().copied().chain(new).collect();
         Ok(Learned {
             calibration_scores: Some(scores),
             ..learned

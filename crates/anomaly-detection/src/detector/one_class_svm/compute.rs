@@ -1,14 +1,11 @@
 //! Kernel values of many pairs of rows: one row with many, or weighted sums over many for each of some rows.
 //!
-//! Everything is written once, for whatever lanes, and compiled twice on x86-64. A fused multiply-add is a call where the
-//! processor may lack one, so that the portable form is exact there but slow.
-#![allow(unsafe_code)]
+//! Everything is written once, for any vectors. A fused multiply-add is a call where the processor may lack one, so that the
+//! portable form is exact there but slow.
 
-#[cfg(target_arch = "x86_64")]
-use super::lanes::Avx2;
-use super::lanes::{Lanes, Portable};
 use super::points::{LANES, Points};
-use super::similarity::Similarity;
+use super::similarity::{Similarity, to_array};
+use crate::detector::simd::{F64x4, Simd, with_simd};
 
 /// Blocks of points that one row is compared with at once.
 const BLOCKS: usize = 6;
@@ -29,13 +26,7 @@ const FEATURES: usize = 256;
 pub(super) fn kernel_row<S: Similarity>(kernel: S, blocks: &[f32], row: &[f32], out: &mut [f32]) {
     assert_eq!(blocks.len(), out.len() * row.len(), "a value for each");
     assert!(out.len().is_multiple_of(LANES), "whole blocks");
-    #[cfg(target_arch = "x86_64")]
-    if has_fma() {
-        // SAFETY: the processor has AVX2 and FMA.
-        unsafe { avx2::kernel_row(kernel, blocks, row, out) };
-        return;
-    }
-    row_in::<S, Portable>(kernel, blocks, row, out);
+    with_simd!(simd => row_in(simd, kernel, blocks, row, out));
 }
 
 /// Points and their coefficients in tiles that stay in the processor's cache while many rows are compared with them.
@@ -43,8 +34,8 @@ pub(super) fn tiles<'a>(
     points: &'a Points,
     coefficients: &'a [f64],
 ) -> impl Iterator<Item = (&'a [f32], &'a [f64])> {
-    assert_eq!(coefficients.len(), points.n_padded(), "coefficients");
-    let d = points.d().max(1);
+    assert_eq!(coefficients.len(), points.n_padded_rows(), "coefficients");
+    let d = points.n_features().max(1);
     let n = (TILE / (BLOCKS * LANES * d)).max(1) * BLOCKS * LANES;
     points.values().chunks(n * d).zip(coefficients.chunks(n))
 }
@@ -64,13 +55,7 @@ pub(super) fn add_kernels<S: Similarity>(
     assert_eq!(rows.len(), sums.len() * d, "whole rows");
     assert_eq!(blocks.len(), coefficients.len() * d, "a coefficient each");
     assert!(coefficients.len().is_multiple_of(LANES), "whole blocks");
-    #[cfg(target_arch = "x86_64")]
-    if has_fma() {
-        // SAFETY: the processor has AVX2 and FMA.
-        unsafe { avx2::add_kernels(kernel, (blocks, coefficients), rows, sums) };
-        return;
-    }
-    sums_in::<S, Portable>(kernel, (blocks, coefficients), rows, sums);
+    with_simd!(simd => sums_in(simd, kernel, (blocks, coefficients), rows, sums));
 }
 
 /// The sum of a row's sums.
@@ -81,59 +66,17 @@ pub(super) fn total(sums: &[f64; LANES]) -> f64 {
 
 /// The kernel of each point with itself.
 pub(super) fn diagonal<S: Similarity>(kernel: S, points: &Points) -> Vec<f32> {
-    let mut out = vec![S::OF_ITSELF.unwrap_or(0.0); points.n_padded()];
+    let mut out = vec![S::OF_ITSELF.unwrap_or(0.0); points.n_padded_rows()];
     if S::OF_ITSELF.is_none() {
-        #[cfg(target_arch = "x86_64")]
-        if has_fma() {
-            // SAFETY: the processor has AVX2 and FMA.
-            unsafe { avx2::diagonal(kernel, points, &mut out) };
-            return out;
-        }
-        diagonal_in::<S, Portable>(kernel, points, &mut out);
+        with_simd!(simd => diagonal_in(simd, kernel, points, &mut out));
     }
     out
 }
 
-/// Whether the processor is one of those that the faster forms are for.
-#[cfg(target_arch = "x86_64")]
-pub(super) fn has_fma() -> bool {
-    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
-}
-
-/// For processors with AVX2 and FMA.
-#[cfg(target_arch = "x86_64")]
-mod avx2 {
-    use super::{Avx2, LANES, Points, Similarity, diagonal_in, row_in, sums_in};
-
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) fn kernel_row<S: Similarity>(
-        kernel: S,
-        blocks: &[f32],
-        row: &[f32],
-        out: &mut [f32],
-    ) {
-        row_in::<S, Avx2>(kernel, blocks, row, out);
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) fn add_kernels<S: Similarity>(
-        kernel: S,
-        tile: (&[f32], &[f64]),
-        rows: &[f32],
-        sums: &mut [[f64; LANES]],
-    ) {
-        sums_in::<S, Avx2>(kernel, tile, rows, sums);
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) fn diagonal<S: Similarity>(kernel: S, points: &Points, out: &mut [f32]) {
-        diagonal_in::<S, Avx2>(kernel, points, out);
-    }
-}
-
 #[inline(always)]
-pub(super) fn row_in<S: Similarity, L: Lanes>(
-    kernel: S,
+pub(super) fn row_in<S: Simd, K: Similarity>(
+    simd: S,
+    kernel: K,
     blocks: &[f32],
     row: &[f32],
     out: &mut [f32],
@@ -143,21 +86,22 @@ pub(super) fn row_in<S: Similarity, L: Lanes>(
     let mut groups = blocks.chunks_exact((BLOCKS * d).max(1));
     let mut outs = out.chunks_exact_mut(BLOCKS * LANES);
     for (group, out) in groups.by_ref().zip(outs.by_ref()) {
-        let values = kernels::<S, L, BLOCKS, 1>(kernel, group, row);
+        let values = kernels::<S, K, BLOCKS, 1>(simd, kernel, group, row);
         for (out, lanes) in out.chunks_exact_mut(LANES).zip(values[0]) {
-            out.copy_from_slice(&lanes.to_array());
+            out.copy_from_slice(&to_array(simd, lanes));
         }
     }
     let rest = outs.into_remainder().chunks_exact_mut(LANES);
     for (block, out) in groups.remainder().chunks_exact(d.max(1)).zip(rest) {
-        let values = kernels::<S, L, 1, 1>(kernel, block, row);
-        out.copy_from_slice(&values[0][0].to_array());
+        let values = kernels::<S, K, 1, 1>(simd, kernel, block, row);
+        out.copy_from_slice(&to_array(simd, values[0][0]));
     }
 }
 
 #[inline(always)]
-pub(super) fn sums_in<S: Similarity, L: Lanes>(
-    kernel: S,
+pub(super) fn sums_in<S: Simd, K: Similarity>(
+    simd: S,
+    kernel: K,
     (blocks, coefficients): (&[f32], &[f64]),
     rows: &[f32],
     sums: &mut [[f64; LANES]],
@@ -168,79 +112,81 @@ pub(super) fn sums_in<S: Similarity, L: Lanes>(
     let mut groups = rows.chunks_exact(ROWS * d);
     let mut of_groups = sums.chunks_exact_mut(ROWS);
     for (rows, sums) in groups.by_ref().zip(of_groups.by_ref()) {
-        let mut lanes = [L::sums(&sums[0]); ROWS];
+        let mut lanes = [load_sums(simd, &sums[0]); ROWS];
         for r in 1..ROWS {
-            lanes[r] = L::sums(&sums[r]);
+            lanes[r] = load_sums(simd, &sums[r]);
         }
         for (block, coefficients) in blocks.chunks_exact(d).zip(coefficients) {
-            let values = kernels::<S, L, 1, ROWS>(kernel, block, rows);
+            let values = kernels::<S, K, 1, ROWS>(simd, kernel, block, rows);
             for r in 0..ROWS {
-                lanes[r] = values[r][0].add_products(coefficients, lanes[r]);
+                lanes[r] = add_products(simd, values[r][0], coefficients, lanes[r]);
             }
         }
         for r in 0..ROWS {
-            L::store(lanes[r], &mut sums[r]);
+            store_sums(simd, lanes[r], &mut sums[r]);
         }
     }
     let rest = groups.remainder().chunks_exact(d);
     for (row, sums) in rest.zip(of_groups.into_remainder()) {
-        let mut lanes = L::sums(sums);
+        let mut lanes = load_sums(simd, sums);
         let mut groups = blocks.chunks_exact(BLOCKS * d);
         let mut of_groups = coefficients.chunks_exact(BLOCKS);
         for (group, coefficients) in groups.by_ref().zip(of_groups.by_ref()) {
-            let values = kernels::<S, L, BLOCKS, 1>(kernel, group, row);
+            let values = kernels::<S, K, BLOCKS, 1>(simd, kernel, group, row);
             for b in 0..BLOCKS {
-                lanes = values[0][b].add_products(&coefficients[b], lanes);
+                lanes = add_products(simd, values[0][b], &coefficients[b], lanes);
             }
         }
         let rest = groups.remainder().chunks_exact(d);
         for (block, coefficients) in rest.zip(of_groups.remainder()) {
-            let values = kernels::<S, L, 1, 1>(kernel, block, row);
-            lanes = values[0][0].add_products(coefficients, lanes);
+            let values = kernels::<S, K, 1, 1>(simd, kernel, block, row);
+            lanes = add_products(simd, values[0][0], coefficients, lanes);
         }
-        L::store(lanes, sums);
+        store_sums(simd, lanes, sums);
     }
 }
 
 #[inline(always)]
-fn diagonal_in<S: Similarity, L: Lanes>(kernel: S, points: &Points, out: &mut [f32]) {
+fn diagonal_in<S: Simd, K: Similarity>(simd: S, kernel: K, points: &Points, out: &mut [f32]) {
     let blocks = points.values().as_chunks::<LANES>().0;
     let outs = out.chunks_exact_mut(LANES);
-    for (block, out) in blocks.chunks_exact(points.d().max(1)).zip(outs) {
-        let mut total = L::splat(0.0);
+    for (block, out) in blocks.chunks_exact(points.n_features().max(1)).zip(outs) {
+        let mut total = simd.splat(0.0);
         for features in block.chunks(FEATURES) {
-            let mut sums = L::splat(0.0);
-            for &x in features {
-                sums = S::add(sums, L::from_array(x), L::from_array(x));
+            let mut sums = simd.splat(0.0);
+            for x in features {
+                let x = simd.load(x);
+                sums = K::add(simd, sums, x, x);
             }
-            total = total.plus(sums);
+            total = simd.add(total, sums);
         }
-        out.copy_from_slice(&kernel.finish(total).to_array());
+        out.copy_from_slice(&to_array(simd, kernel.finish(simd, total)));
     }
 }
 
 /// The kernels of each of `R` rows with `B` blocks of points.
 #[inline(always)]
-fn kernels<S: Similarity, L: Lanes, const B: usize, const R: usize>(
-    kernel: S,
+fn kernels<S: Simd, K: Similarity, const B: usize, const R: usize>(
+    simd: S,
+    kernel: K,
     blocks: &[[f32; LANES]],
     rows: &[f32],
-) -> [[L; B]; R] {
+) -> [[S::F32x8; B]; R] {
     let d = rows.len() / R;
     assert_eq!(blocks.len(), B * d, "whole blocks");
-    let mut totals = sums_of::<S, L, B, R>(blocks, rows, d, 0, d.min(FEATURES));
+    let mut totals = sums_of::<S, K, B, R>(simd, blocks, rows, d, 0, d.min(FEATURES));
     for from in (FEATURES..d).step_by(FEATURES) {
         let to = (from + FEATURES).min(d);
-        let sums = sums_of::<S, L, B, R>(blocks, rows, d, from, to);
+        let sums = sums_of::<S, K, B, R>(simd, blocks, rows, d, from, to);
         for (totals, sums) in totals.iter_mut().zip(sums) {
             for (total, sum) in totals.iter_mut().zip(sums) {
-                *total = total.plus(sum);
+                *total = simd.add(*total, sum);
             }
         }
     }
     for values in &mut totals {
         for value in values {
-            *value = kernel.finish(*value);
+            *value = kernel.finish(simd, *value);
         }
     }
     totals
@@ -248,27 +194,60 @@ fn kernels<S: Similarity, L: Lanes, const B: usize, const R: usize>(
 
 /// The sums over some of the features.
 #[inline(always)]
-fn sums_of<S: Similarity, L: Lanes, const B: usize, const R: usize>(
+fn sums_of<S: Simd, K: Similarity, const B: usize, const R: usize>(
+    simd: S,
     blocks: &[[f32; LANES]],
     rows: &[f32],
     d: usize,
     from: usize,
     to: usize,
-) -> [[L; B]; R] {
-    let mut sums = [[L::splat(0.0); B]; R];
+) -> [[S::F32x8; B]; R] {
+    let mut sums = [[simd.splat(0.0); B]; R];
     let blocks: [&[[f32; LANES]]; B] = std::array::from_fn(|b| &blocks[b * d + from..b * d + to]);
     let rows: [&[f32]; R] = std::array::from_fn(|r| &rows[r * d + from..r * d + to]);
     for j in 0..to - from {
-        let mut x = [L::splat(0.0); B];
+        let mut x = [simd.splat(0.0); B];
         for b in 0..B {
-            x[b] = L::from_array(blocks[b][j]);
+            x[b] = simd.load(&blocks[b][j]);
         }
         for r in 0..R {
-            let y = L::splat(rows[r][j]);
+            let y = simd.splat(rows[r][j]);
             for b in 0..B {
-                sums[r][b] = S::add(sums[r][b], x[b], y);
+                sums[r][b] = K::add(simd, sums[r][b], x[b], y);
             }
         }
     }
     sums
+}
+
+/// Sums of doubles, a lane for each of eight singles.
+type Sums<S> = [<S as Simd>::F64x4; 2];
+
+#[inline(always)]
+fn load_sums<S: Simd>(simd: S, sums: &[f64; LANES]) -> Sums<S> {
+    let halves: &[F64x4] = sums.as_chunks().0;
+    [simd.load_f64(&halves[0]), simd.load_f64(&halves[1])]
+}
+
+#[inline(always)]
+fn store_sums<S: Simd>(simd: S, [low, high]: Sums<S>, sums: &mut [f64; LANES]) {
+    let halves: &mut [F64x4] = sums.as_chunks_mut().0;
+    simd.store_f64(low, &mut halves[0]);
+    simd.store_f64(high, &mut halves[1]);
+}
+
+/// Adds the products of values with their coefficients, each rounded once with the sum.
+#[inline(always)]
+fn add_products<S: Simd>(
+    simd: S,
+    values: S::F32x8,
+    coefficients: &[f64; LANES],
+    sums: Sums<S>,
+) -> Sums<S> {
+    let [low, high] = simd.widen(values);
+    let [of_low, of_high] = load_sums(simd, coefficients);
+    [
+        simd.mul_add_f64(of_low, low, sums[0]),
+        simd.mul_add_f64(of_high, high, sums[1]),
+    ]
 }

@@ -1,8 +1,8 @@
-//! From the units of the rows to those that the kernel is computed in, and the kernel there.
+//! The scaled coordinates that the kernel is computed in, and the kernel in these.
 
 use serde::{Deserialize, Serialize};
 
-use super::params::{Gamma, Kernel, OneClassSvmParams};
+use super::params::{OneClassSvmParams, OneClassSvmValidParams, SvmGamma, SvmKernel};
 use super::points::{MAX_VALUE, Points};
 use super::rows::{DistinctRows, bounded};
 use super::similarity::{Poly, Rbf, Sigmoid, Similarity};
@@ -42,17 +42,17 @@ pub(super) enum Form {
     Sigmoid { factor: f64, offset: f64 },
 }
 
-/// Something to be done with the kernel, whichever it is.
+/// An operation that is generic over the kernel.
 pub(super) trait Visitor {
-    /// What comes of it.
+    /// The result.
     type Output;
 
-    /// Does it.
+    /// Runs it.
     fn visit<S: Similarity>(self, kernel: S) -> Self::Output;
 }
 
 impl Form {
-    /// Does something with the kernel.
+    /// Runs an operation with the kernel.
     pub(super) fn visit<V: Visitor>(self, visitor: V) -> V::Output {
         match self {
             Self::Rbf => visitor.visit(Rbf),
@@ -72,15 +72,15 @@ impl Form {
 
 /// The factor gamma for these rows.
 pub(super) fn resolve_gamma(
-    gamma: Gamma,
+    gamma: SvmGamma,
     rows: &DistinctRows<'_>,
     context: &Context,
 ) -> Result<f64> {
-    let d = rows.d() as f64;
+    let d = rows.n_features() as f64;
     match gamma {
-        Gamma::Value(gamma) => Ok(gamma),
-        Gamma::Auto => Ok(1.0 / d),
-        Gamma::Scale => {
+        SvmGamma::Value(gamma) => Ok(gamma),
+        SvmGamma::Auto => Ok(1.0 / d),
+        SvmGamma::Scale => {
             let count = d * rows.weights().iter().sum::<f64>();
             let [sum] = rows.sum(context, |row| [row.iter().map(|&x| bounded(x)).sum()])?;
             let mean = sum / count;
@@ -100,20 +100,20 @@ pub(super) fn resolve_gamma(
 }
 
 impl Frame {
-    /// The frame for these rows, and the rows in it.
+    /// Fits the frame to these rows; returns it with the scaled rows.
     pub(super) fn learn(
-        params: &OneClassSvmParams,
+        params: &OneClassSvmValidParams,
         gamma: f64,
         rows: &DistinctRows<'_>,
         context: &Context,
     ) -> Result<(Self, Points)> {
         let mut frame = Self {
-            centre: vec![0.0; rows.d()],
+            centre: vec![0.0; rows.n_features()],
             scale: 1.0,
             form: Form::Rbf,
             score_unit: 1.0,
         };
-        if params.kernel == Kernel::Rbf {
+        if params.kernel() == SvmKernel::Rbf {
             frame.centre = rows.means(context)?;
             // rounding may carry a mean of the largest values beyond them
             frame
@@ -137,13 +137,13 @@ impl Frame {
         Ok((frame, points))
     }
 
-    fn set_form(&mut self, params: &OneClassSvmParams, gamma: f64, squared: f64) {
-        let (gamma, coef0, degree) = match params.kernel {
-            Kernel::Linear => (1.0, 0.0, 1),
-            _ => (gamma, params.coef0, params.degree),
+    fn set_form(&mut self, params: &OneClassSvmValidParams, gamma: f64, squared: f64) {
+        let (gamma, coef0, degree) = match params.kernel() {
+            SvmKernel::Linear => (1.0, 0.0, 1),
+            _ => (gamma, params.coef0(), params.degree()),
         };
         let unit = 1.0 / self.scale;
-        if params.kernel == Kernel::Sigmoid {
+        if params.kernel() == SvmKernel::Sigmoid {
             self.form = Form::Sigmoid {
                 factor: (gamma * unit * unit).min(MAX_FACTOR),
                 offset: coef0.clamp(-MAX_FACTOR, MAX_FACTOR),
@@ -171,12 +171,12 @@ impl Frame {
         self.score_unit = self.score_unit.clamp(1.0 / MAX_SCORE_UNIT, MAX_SCORE_UNIT);
     }
 
-    /// The rows in the units of the kernel.
+    /// The scaled rows.
     fn points(&self, rows: &DistinctRows<'_>, context: &Context) -> Result<Points> {
-        let mut points = Points::zeros(rows.n(), rows.d());
-        let mut row = vec![0.0; rows.d()];
-        let checked = ((1 << 20) / rows.d()).max(1);
-        for i in 0..rows.n() {
+        let mut points = Points::zeros(rows.n_rows(), rows.n_features());
+        let mut row = vec![0.0; rows.n_features()];
+        let checked = ((1 << 20) / rows.n_features()).max(1);
+        for i in 0..rows.n_rows() {
             if i % checked == 0 {
                 context.check()?;
             }
@@ -186,7 +186,7 @@ impl Frame {
         Ok(points)
     }
 
-    /// A row in the units of the kernel.
+    /// A scaled row.
     pub(super) fn project(&self, row: &[f64], out: &mut [f32]) {
         for ((out, &x), &centre) in out.iter_mut().zip(row).zip(&self.centre) {
             let value = (bounded(x) - centre) * self.scale;
@@ -216,10 +216,10 @@ impl Frame {
 
     /// Whether the kernel is that of the parameters.
     pub(super) fn suits(&self, params: &OneClassSvmParams) -> bool {
-        match (self.form, params.kernel) {
-            (Form::Rbf, Kernel::Rbf) | (Form::Sigmoid { .. }, Kernel::Sigmoid) => true,
-            (Form::Poly { degree, .. }, Kernel::Poly) => degree == params.degree,
-            (Form::Poly { degree, .. }, Kernel::Linear) => degree == 1,
+        match (self.form, params.kernel()) {
+            (Form::Rbf, SvmKernel::Rbf) | (Form::Sigmoid { .. }, SvmKernel::Sigmoid) => true,
+            (Form::Poly { degree, .. }, SvmKernel::Poly) => degree == params.degree(),
+            (Form::Poly { degree, .. }, SvmKernel::Linear) => degree == 1,
             _ => false,
         }
     }

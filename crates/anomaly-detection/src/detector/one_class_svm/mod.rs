@@ -12,7 +12,6 @@
 
 mod compute;
 mod frame;
-mod lanes;
 mod params;
 mod points;
 mod rows;
@@ -28,10 +27,13 @@ use linfa::ParamGuard;
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
-pub use params::{Gamma, Kernel, MAX_DEGREE, OneClassSvmParams, OneClassSvmValidParams};
+pub use params::{MAX_DEGREE, OneClassSvmParams, OneClassSvmValidParams, SvmGamma, SvmKernel};
 
 use super::method::linfa_fit;
-use super::{DefaultScaling, Detector, History, Learned, Method, Sample, check_n_features};
+use super::source::all_rows;
+use super::{
+    DefaultScaling, Detector, Learned, Method, PastRows, RowSource, Sample, check_n_features,
+};
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
 use compute::{add_kernels, tiles, total};
@@ -68,29 +70,28 @@ pub struct OneClassSvm {
 linfa_fit!(OneClassSvmValidParams => OneClassSvm);
 
 impl OneClassSvmValidParams {
-    /// Fits on the rows of a history, each with its weight, and of a sample, with the given gamma or that of the parameters.
+    /// Fits on past rows, each with its weight, and those of a sample, with the given gamma or that of the parameters.
     fn fit_rows(
         &self,
-        history: Option<History<'_>>,
+        past: Option<PastRows<'_>>,
         sample: Sample<'_>,
         gamma: Option<f64>,
         context: &Context,
     ) -> Result<OneClassSvm> {
-        let params = self.params();
-        let rows = DistinctRows::new(history.as_ref(), &sample, context)?;
+        let rows = DistinctRows::new(past.as_ref(), &sample, context)?;
         let gamma = match gamma {
             Some(gamma) => gamma,
-            None => resolve_gamma(params.gamma, &rows, context)?,
+            None => resolve_gamma(self.gamma(), &rows, context)?,
         };
-        let (frame, points) = Frame::learn(params, gamma, &rows, context)?;
+        let (frame, points) = Frame::learn(self, gamma, &rows, context)?;
         let solution = frame.form().visit(Solve {
             points: &points,
             caps: rows.weights(),
-            sum: params.nu * rows.weights().iter().sum::<f64>(),
-            tol: params.tol / frame.score_unit(),
+            sum: self.nu() * rows.weights().iter().sum::<f64>(),
+            tol: self.tol() / frame.score_unit(),
             context,
         })?;
-        let support: Vec<u32> = (0..points.n() as u32)
+        let support: Vec<u32> = (0..points.n_rows() as u32)
             .filter(|&i| solution.alpha[i as usize] > 0.0)
             .collect();
         let mut coefficients: Vec<f64> = support
@@ -98,12 +99,12 @@ impl OneClassSvmValidParams {
             .map(|&i| solution.alpha[i as usize])
             .collect();
         let mut support = points.pick(&support);
-        if params.kernel == Kernel::Linear {
+        if self.kernel() == SvmKernel::Linear {
             (support, coefficients) = support.weighted_mean(&coefficients);
         }
-        coefficients.resize(support.n_padded(), 0.0);
+        coefficients.resize(support.n_padded_rows(), 0.0);
         Ok(OneClassSvm {
-            params: params.clone(),
+            params: self.clone().into(),
             gamma,
             frame,
             support,
@@ -113,7 +114,7 @@ impl OneClassSvmValidParams {
     }
 }
 
-/// Solves for the coefficients with whichever kernel.
+/// Solves for the coefficients, generic over the kernel.
 struct Solve<'a> {
     points: &'a Points,
     caps: &'a [f64],
@@ -145,7 +146,7 @@ impl Visitor for Solve<'_> {
     }
 }
 
-/// Scores rows with whichever kernel.
+/// Scores rows, generic over the kernel.
 struct Score<'a> {
     svm: &'a OneClassSvm,
     rows: ArrayView2<'a, f64>,
@@ -187,7 +188,7 @@ impl Detector for OneClassSvm {
     }
 
     fn block_rows(&self) -> usize {
-        (BLOCK_PAIRS / self.support.n_padded().max(1)).clamp(TOGETHER, 1024)
+        (BLOCK_PAIRS / self.support.n_padded_rows().max(1)).clamp(TOGETHER, 1024)
     }
 
     fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
@@ -212,7 +213,7 @@ impl Detector for OneClassSvm {
 
     fn validate(&self) -> Result<()> {
         let is_number = |x: f64| x.abs() <= MAX_NUMBER;
-        let n = self.support.n();
+        let n = self.support.n_rows();
         let fits = self.params.check_ref().is_ok()
             && self.gamma > 0.0
             && self.gamma.is_finite()
@@ -220,8 +221,8 @@ impl Detector for OneClassSvm {
             && self.frame.is_sound()
             && self.frame.suits(&self.params)
             && self.support.is_sound()
-            && self.support.d() == self.n_features()
-            && self.coefficients.len() == self.support.n_padded()
+            && self.support.n_features() == self.n_features()
+            && self.coefficients.len() == self.support.n_padded_rows()
             && self.coefficients.iter().all(|&x| is_number(x))
             && self.coefficients[n..].iter().all(|&x| x == 0.0)
             && is_number(self.rho);
@@ -242,25 +243,25 @@ impl Method for OneClassSvm {
 
     fn fit(
         params: &OneClassSvmValidParams,
-        sample: Sample<'_>,
+        rows: &dyn RowSource,
         context: &Context,
     ) -> Result<Learned<Self>> {
         params
-            .fit_rows(None, sample, None, context)
+            .fit_rows(None, all_rows(rows, Self::NAME)?, None, context)
             .map(Learned::plain)
     }
 
-    /// Fits anew on the rows of `history`, each with its weight, and those of the sample. Gamma stays what it was.
+    /// Fits anew on the rows of `past`, each with its weight, and those of the sample. Gamma stays what it was.
     fn update(
         &self,
-        history: History<'_>,
+        past: PastRows<'_>,
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<Learned<Self>> {
         check_n_features(sample.rows, self.n_features())?;
         self.params
             .check_ref()?
-            .fit_rows(Some(history), sample, Some(self.gamma), context)
+            .fit_rows(Some(past), sample, Some(self.gamma), context)
             .map(Learned::plain)
     }
 

@@ -1,16 +1,15 @@
-//! Rows in the layout that kernels are computed in.
+//! Rows in the memory layout of the kernels.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// How many rows are computed with at once.
+/// The number of rows in a block.
 pub(super) const LANES: usize = 8;
 
 /// No value is larger in absolute value.
 pub(super) const MAX_VALUE: f32 = 1e15;
 
-/// n rows of d f32: blocks of [`LANES`] rows, and in each of them one feature after the other. The last block is filled up
-/// with zeros.
+/// n rows of d f32 values: blocks of [`LANES`] rows, each stored feature by feature. The last block is padded with zeros.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Points {
     n: usize,
@@ -30,17 +29,17 @@ impl Points {
     }
 
     /// How many rows.
-    pub(super) fn n(&self) -> usize {
+    pub(super) fn n_rows(&self) -> usize {
         self.n
     }
 
     /// How many features.
-    pub(super) fn d(&self) -> usize {
+    pub(super) fn n_features(&self) -> usize {
         self.d
     }
 
-    /// How many rows with those that fill the last block up.
-    pub(super) fn n_padded(&self) -> usize {
+    /// The number of rows, padding included.
+    pub(super) fn n_padded_rows(&self) -> usize {
         self.n.div_ceil(LANES) * LANES
     }
 
@@ -63,7 +62,7 @@ impl Points {
         }
     }
 
-    /// These of the rows.
+    /// A selection of the rows.
     pub(super) fn pick(&self, rows: &[u32]) -> Self {
         let mut picked = Self::zeros(rows.len(), self.d);
         let blocks = picked.values.par_chunks_mut((LANES * self.d).max(1));
@@ -79,7 +78,7 @@ impl Points {
         picked
     }
 
-    /// The mean with these weights, and the sum of the weights, in whose place they then are.
+    /// The weighted mean as a single row, with the sum of the weights as its weight.
     pub(super) fn weighted_mean(&self, weights: &[f64]) -> (Self, Vec<f64>) {
         let total: f64 = weights.iter().sum();
         let mut means = vec![0.0; self.d];
@@ -111,7 +110,7 @@ impl Points {
         largest
     }
 
-    /// Whether there are as many values as there should be, none so large that a sum of their products overflows.
+    /// Whether the number of values is right and none is so large that a sum of products overflows.
     pub(super) fn is_sound(&self) -> bool {
         let length = self.n.div_ceil(LANES).checked_mul(LANES);
         length.and_then(|n| n.checked_mul(self.d)) == Some(self.values.len())

@@ -1,19 +1,19 @@
-//! The rows that a model is learned from, in an order that does not depend on how they came.
+//! The training rows, in an order that does not depend on how they came.
 
 use ndarray::{ArrayView2, CowArray, Ix2};
 use rayon::prelude::*;
 
 use crate::context::Context;
-use crate::detector::{History, Sample};
+use crate::detector::{PastRows, Sample};
 use crate::error::{Error, Result, reason};
 
-/// All values beyond this count as it, so that no sum of squares overflows.
+/// Values are clamped to this, so that no sum of squares overflows.
 pub(super) const MAX_VALUE: f64 = 1e140;
 
-/// The most bytes that the rows may take while a model is learned.
+/// The maximum memory of the rows in bytes during a fit.
 const MAX_BYTES: usize = 960 << 20;
 
-/// How many values are worked on between two checks of the context.
+/// How many values are processed between two checks of the context.
 const CHECKED: usize = 1 << 20;
 
 /// The distinct rows, in lexicographic order, and the weight of each: the sum over its copies.
@@ -26,29 +26,29 @@ pub(super) struct DistinctRows<'a> {
 }
 
 impl<'a> DistinctRows<'a> {
-    /// The rows of a history, each with its weight, and of a sample, each with weight 1.
+    /// Past rows, each with its weight, and those of a sample, each with weight 1.
     ///
     /// # Errors
     /// [`reason::UNUSABLE_ROWS`] for fewer than two rows, no columns, and more than there is room for;
-    /// [`reason::SCHEMA_MISMATCH`] for a history of another width; what `context` has to say.
+    /// [`reason::SCHEMA_MISMATCH`] for past rows of another width; what `context` has to say.
     pub(super) fn new(
-        history: Option<&'a History<'_>>,
+        past: Option<&'a PastRows<'_>>,
         sample: &'a Sample<'_>,
         context: &Context,
     ) -> Result<Self> {
         let d = sample.rows.ncols();
-        let history = history.filter(|history| history.rows.nrows() > 0);
-        if let Some(history) = history
-            && history.rows.ncols() != d
+        let past = past.filter(|past| past.rows.nrows() > 0);
+        if let Some(past) = past
+            && past.rows.ncols() != d
         {
             let message = format!(
                 "the rows have {d} columns, those seen before have {}",
-                history.rows.ncols()
+                past.rows.ncols()
             );
             return Err(Error::new(reason::SCHEMA_MISMATCH, message));
         }
-        let n_history = history.map_or(0, |history| history.rows.nrows());
-        let n = n_history + sample.rows.nrows();
+        let n_past = past.map_or(0, |past| past.rows.nrows());
+        let n = n_past + sample.rows.nrows();
         check_size(n, d)?;
         let standard = |rows: ArrayView2<'a, f64>| -> CowArray<'a, f64, Ix2> {
             if rows.is_standard_layout() {
@@ -59,16 +59,16 @@ impl<'a> DistinctRows<'a> {
         };
         let mut rows = Self {
             parts: [
-                history.map(|history| standard(history.rows.view())),
+                past.map(|past| standard(past.rows.view())),
                 Some(standard(sample.rows.view())),
             ],
             d,
             places: (0..n as u32).collect(),
             weights: Vec::new(),
         };
-        let weight = history.map_or(1.0, |history| history.weight());
+        let weight = past.map_or(1.0, |past| past.weight());
         let weight_at = |place: u32| {
-            if (place as usize) < n_history {
+            if (place as usize) < n_past {
                 weight
             } else {
                 1.0
@@ -81,12 +81,12 @@ impl<'a> DistinctRows<'a> {
     }
 
     /// How many distinct rows.
-    pub(super) fn n(&self) -> usize {
+    pub(super) fn n_rows(&self) -> usize {
         self.places.len()
     }
 
     /// How many columns.
-    pub(super) fn d(&self) -> usize {
+    pub(super) fn n_features(&self) -> usize {
         self.d
     }
 
@@ -154,18 +154,18 @@ impl<'a> DistinctRows<'a> {
         Ok(largest.into_iter().fold(0.0, f64::max))
     }
 
-    /// What a function makes of each block of rows, in parallel.
+    /// Maps each block of rows, in parallel.
     fn per_block<T: Send>(
         &self,
         context: &Context,
         of: impl Fn(std::ops::Range<usize>) -> T + Sync,
     ) -> Result<Vec<T>> {
         let size = (CHECKED / self.d).clamp(1, 4096);
-        (0..self.n().div_ceil(size))
+        (0..self.n_rows().div_ceil(size))
             .into_par_iter()
             .map(|block| {
                 context.check()?;
-                Ok(of(block * size..((block + 1) * size).min(self.n())))
+                Ok(of(block * size..((block + 1) * size).min(self.n_rows())))
             })
             .collect()
     }
@@ -261,12 +261,12 @@ impl<'a> DistinctRows<'a> {
     }
 }
 
-/// The value, brought back to [`MAX_VALUE`] in absolute value, and never the negative zero.
+/// The value clamped to [`MAX_VALUE`] in absolute value, never negative zero.
 pub(super) fn bounded(x: f64) -> f64 {
     x.clamp(-MAX_VALUE, MAX_VALUE) + 0.0
 }
 
-/// Fails where there is nothing to learn from, or too much. To be called before anything is allocated.
+/// Fails if there is nothing to learn from, or too much. To be called before allocating.
 fn check_size(n: usize, d: usize) -> Result<()> {
     if n < 2 || d == 0 {
         let message = format!("there are {n} rows of {d} columns; at least 2 of 1 are needed");

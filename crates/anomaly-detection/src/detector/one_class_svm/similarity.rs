@@ -1,24 +1,24 @@
 //! The kernels, in their own units, of eight pairs of rows at a time.
 
-use super::lanes::Lanes;
 use super::points::LANES;
+use crate::detector::simd::Simd;
 
 /// The largest kernel value in absolute value, where that of a row with itself among those learned from is 1 at most.
 const MAX_VALUE: f64 = 1e30;
 
-/// The largest argument of the hyperbolic tangent; it is 1 from far below.
+/// The largest argument of the hyperbolic tangent, which rounds to 1 long before.
 const MAX_ARGUMENT: f64 = 40.0;
 
-/// A kernel: a sum over the features, and a function of that.
+/// A kernel: a function of a sum over the features.
 pub(super) trait Similarity: Copy + Send + Sync {
     /// The kernel of any row with itself, where that is the same for all.
     const OF_ITSELF: Option<f32> = None;
 
     /// Adds the terms of a feature to sums.
-    fn add<L: Lanes>(sums: L, x: L, y: L) -> L;
+    fn add<S: Simd>(simd: S, sums: S::F32x8, x: S::F32x8, y: S::F32x8) -> S::F32x8;
 
     /// The kernel's values, given sums.
-    fn finish<L: Lanes>(self, sums: L) -> L;
+    fn finish<S: Simd>(self, simd: S, sums: S::F32x8) -> S::F32x8;
 }
 
 /// `2^-|x - y|^2`: gamma and the base are in the units.
@@ -29,15 +29,15 @@ impl Similarity for Rbf {
     const OF_ITSELF: Option<f32> = Some(1.0);
 
     #[inline(always)]
-    fn add<L: Lanes>(sums: L, x: L, y: L) -> L {
+    fn add<S: Simd>(simd: S, sums: S::F32x8, x: S::F32x8, y: S::F32x8) -> S::F32x8 {
         // this way round, x can come from memory; the square is the same
-        let difference = y.minus(x);
-        difference.mul_add(difference, sums)
+        let difference = simd.sub(y, x);
+        simd.mul_add(difference, difference, sums)
     }
 
     #[inline(always)]
-    fn finish<L: Lanes>(self, sums: L) -> L {
-        exp2_negated(sums)
+    fn finish<S: Simd>(self, simd: S, sums: S::F32x8) -> S::F32x8 {
+        exp2_negated(simd, sums)
     }
 }
 
@@ -51,13 +51,13 @@ pub(super) struct Poly {
 
 impl Similarity for Poly {
     #[inline(always)]
-    fn add<L: Lanes>(sums: L, x: L, y: L) -> L {
-        x.mul_add(y, sums)
+    fn add<S: Simd>(simd: S, sums: S::F32x8, x: S::F32x8, y: S::F32x8) -> S::F32x8 {
+        simd.mul_add(x, y, sums)
     }
 
     #[inline(always)]
-    fn finish<L: Lanes>(self, sums: L) -> L {
-        let sums = sums.to_array();
+    fn finish<S: Simd>(self, simd: S, sums: S::F32x8) -> S::F32x8 {
+        let sums = to_array(simd, sums);
         let mut base = [0.0; LANES];
         for l in 0..LANES {
             base[l] = self.factor * f64::from(sums[l]) + self.offset;
@@ -77,7 +77,7 @@ impl Similarity for Poly {
         for l in 0..LANES {
             values[l] = power[l] as f32;
         }
-        L::from_array(values)
+        simd.load(&values)
     }
 }
 
@@ -90,13 +90,13 @@ pub(super) struct Sigmoid {
 
 impl Similarity for Sigmoid {
     #[inline(always)]
-    fn add<L: Lanes>(sums: L, x: L, y: L) -> L {
-        x.mul_add(y, sums)
+    fn add<S: Simd>(simd: S, sums: S::F32x8, x: S::F32x8, y: S::F32x8) -> S::F32x8 {
+        simd.mul_add(x, y, sums)
     }
 
     #[inline(always)]
-    fn finish<L: Lanes>(self, sums: L) -> L {
-        let sums = sums.to_array();
+    fn finish<S: Simd>(self, simd: S, sums: S::F32x8) -> S::F32x8 {
+        let sums = to_array(simd, sums);
         let mut arguments = [0.0_f32; LANES];
         let mut doubled = [0.0_f32; LANES];
         for l in 0..LANES {
@@ -104,34 +104,42 @@ impl Similarity for Sigmoid {
             arguments[l] = argument.clamp(-MAX_ARGUMENT, MAX_ARGUMENT) as f32;
             doubled[l] = arguments[l].abs() * (2.0 * std::f32::consts::LOG2_E);
         }
-        let powers = exp2_negated(L::from_array(doubled)).to_array();
+        let powers = to_array(simd, exp2_negated(simd, simd.load(&doubled)));
         let mut values = [0.0; LANES];
         for l in 0..LANES {
             values[l] = ((1.0 - powers[l]) / (1.0 + powers[l])).copysign(arguments[l]);
         }
-        L::from_array(values)
+        simd.load(&values)
     }
 }
 
-/// `2^-x` for x from 0 up, with a relative error of about 1e-7; for x beyond 126 as for 126. The power of 0 is exactly 1, no
-/// other is larger.
+/// `2^-x` for x >= 0, with a relative error of about 1e-7; x is clamped to 126. The result is at most 1, and exactly 1 for 0.
 #[inline(always)]
-pub(super) fn exp2_negated<L: Lanes>(x: L) -> L {
+pub(super) fn exp2_negated<S: Simd>(simd: S, x: S::F32x8) -> S::F32x8 {
     /// Added to a small number, it leaves the nearest integer in the lowest bits of the sum.
     const ROUND: f32 = 12_582_912.0;
-    let x = x.least(L::splat(126.0));
-    let rounded = L::splat(ROUND).minus(x);
+    let round = simd.splat(ROUND);
+    let x = simd.min(x, simd.splat(126.0));
+    let rounded = simd.sub(round, x);
     // the negated rest of x, between -1/2 and 1/2
-    let rest = L::splat(ROUND).minus(rounded).minus(x);
-    let mut power = L::splat(C[5]);
+    let rest = simd.sub(simd.sub(round, rounded), x);
+    let mut power = simd.splat(C[5]);
     for c in [C[4], C[3], C[2], C[1], C[0], 1.0] {
-        power = power.mul_add(rest, L::splat(c));
+        power = simd.mul_add(power, rest, simd.splat(c));
     }
-    power.times_powers_of_two(rounded)
+    simd.add_exponents(power, rounded)
 }
 
-/// `2^f - 1` is nearly the polynomial of f, -1/2 to 1/2, with these coefficients from that of f on: those of the least
-/// maximal relative error of `2^f`, 2e-9.
+/// The numbers of a vector.
+#[inline(always)]
+pub(super) fn to_array<S: Simd>(simd: S, v: S::F32x8) -> [f32; LANES] {
+    let mut values = [0.0; LANES];
+    simd.store(v, &mut values);
+    values
+}
+
+/// The minimax coefficients, from that of f upwards, of a polynomial for `2^f - 1` with f in [-1/2, 1/2]: the relative error of
+/// `2^f` is at most 2e-9.
 const C: [f32; 6] = [
     std::f32::consts::LN_2,
     0.240_226_48,

@@ -1,5 +1,5 @@
-//! Sequential minimal optimisation on few rows, whose whole kernel matrix has room (Fan, Chen and Lin, "Working Set
-//! Selection Using Second Order Information for Training SVM", 2005).
+//! Sequential minimal optimisation on few rows, whose kernel matrix fits in memory (Fan, Chen and Lin, "Working Set Selection
+//! Using Second Order Information for Training SVM", 2005).
 
 use rayon::prelude::*;
 
@@ -10,13 +10,13 @@ use super::steps::{partner, step};
 use crate::context::Context;
 use crate::error::Result;
 
-/// How many multiply-adds are done between two checks of the context, about.
+/// About how many multiply-adds are done between two checks of the context.
 const CHECKED: usize = 1 << 24;
 
-/// How many multiply-adds of a row of the kernel matrix are worth a task of their own.
+/// The minimum number of multiply-adds for a parallel task.
 const SHARED: usize = 1 << 19;
 
-/// The part of a problem that is on some of its rows, all others being left as they are.
+/// The subproblem on some rows, with all others fixed.
 pub(super) struct Part {
     /// The coefficient of each row.
     pub(super) alpha: Vec<f64>,
@@ -26,8 +26,8 @@ pub(super) struct Part {
     pub(super) gradient: Vec<f64>,
 }
 
-/// The kernel matrix of a part, computed row by row as needed. Its memory is kept for the next part; pages that were never
-/// written take none.
+/// The kernel matrix of a subproblem, computed row by row on demand. Its memory is reused; pages that were never written take
+/// none.
 #[derive(Default)]
 pub(super) struct Matrix {
     values: Vec<f32>,
@@ -38,7 +38,7 @@ pub(super) struct Matrix {
 
 impl Matrix {
     fn reset(&mut self, points: &Points) {
-        let n = points.n_padded();
+        let n = points.n_padded_rows();
         if self.values.len() < n * n {
             // fresh zeros are pages that take no memory yet
             self.values = Vec::new();
@@ -47,14 +47,14 @@ impl Matrix {
         self.n = n;
         self.known.clear();
         self.known.resize(n, false);
-        self.row.resize(points.d(), 0.0);
+        self.row.resize(points.n_features(), 0.0);
     }
 
     fn need<S: Similarity>(&mut self, kernel: S, points: &Points, i: usize) {
         if !self.known[i] {
             points.get(i, &mut self.row);
             let values = &mut self.values[i * self.n..][..self.n];
-            let d = points.d();
+            let d = points.n_features();
             let share = (SHARED / d.max(1)).next_multiple_of(LANES);
             if self.n < 2 * share {
                 kernel_row(kernel, points.values(), &self.row, values);
@@ -75,8 +75,8 @@ impl Matrix {
 }
 
 impl Part {
-    /// Moves coefficients between pairs of rows until the optimality conditions hold but for `tol`, or the steps are used
-    /// up. Returns the number of steps.
+    /// Moves weight between pairs of coefficients until the optimality conditions hold within `tol`, or the steps are used up.
+    /// Returns the number of steps.
     pub(super) fn solve<S: Similarity>(
         &mut self,
         kernel: S,
@@ -87,7 +87,7 @@ impl Part {
         context: &Context,
     ) -> Result<usize> {
         matrix.reset(points);
-        let n = points.n_padded();
+        let n = points.n_padded_rows();
         self.gradient.resize(n, 0.0);
         let diagonal = diagonal(kernel, points);
         let mut may_give = vec![0.0; n];
@@ -97,7 +97,7 @@ impl Part {
         }
         let zeros = vec![0.0; n];
         let (mut i, mut least) = step(&mut self.gradient, 0.0, &zeros, &zeros, &taking);
-        let checked = CHECKED / (n * points.d().max(8)).max(1) + 1;
+        let checked = CHECKED / (n * points.n_features().max(8)).max(1) + 1;
         for steps in 0..most_steps {
             if steps % checked == 0 {
                 context.check()?;
@@ -136,7 +136,7 @@ impl Part {
             };
             self.alpha[j] = if moved == stock { 0.0 } else { stock - moved };
             if before == (self.alpha[i], self.alpha[j]) {
-                // less than a rounding error is to be gained
+                // the gain is less than rounding error
                 return Ok(steps);
             }
             for k in [i, j] {
@@ -148,7 +148,7 @@ impl Part {
     }
 }
 
-/// What the passes need to know of a coefficient: 1 where it may decrease, else 0, and 0 where it may increase, else infinity.
+/// The flags of a coefficient for the passes: 1 if it may decrease, else 0; and 0 if it may increase, else infinity.
 fn bounds(alpha: f64, cap: f64) -> (f32, f64) {
     let may_give = if alpha > 0.0 { 1.0 } else { 0.0 };
     let taking = if alpha < cap { 0.0 } else { f64::INFINITY };

@@ -1,11 +1,11 @@
-//! The quadratic programme of a one-class SVM: half the sum of `alpha_i alpha_j k(x_i, x_j)` is to be least, where the
-//! coefficients are from 0 to their caps and have a given sum.
+//! The quadratic programme of a one-class SVM: minimise half the sum of `alpha_i alpha_j k(x_i, x_j)`, with coefficients
+//! between 0 and their caps and a given sum.
 //!
-//! Decomposition (Joachims, "Making Large-Scale SVM Learning Practical", 1999): the rows that violate the optimality
-//! conditions the most are solved for while all others stay, and the gradient of all rows follows, until none violates them.
+//! Decomposition (Joachims, "Making Large-Scale SVM Learning Practical", 1999): solve for the rows that violate the optimality
+//! conditions most, with all others fixed, then update the gradient of all rows, until none violates them.
 //!
-//! Nearly all coefficients are 0 or at their caps in the end, and the solution of a fourth of the rows, found in the same
-//! way, tells most of them: the rows that it finds least dense get their caps until the sum is used up.
+//! Nearly all coefficients end at 0 or at their caps, and the solution for a quarter of the rows, found in the same way,
+//! predicts most of them: the rows of lowest density in it get their caps until the sum is used up.
 
 use rayon::prelude::*;
 
@@ -16,13 +16,13 @@ use super::smo::{Matrix, Part};
 use crate::context::Context;
 use crate::error::{Error, Result};
 
-/// The most rows that are solved for at once. Their kernel matrix takes 64 MiB at most.
+/// The maximum number of rows that are solved for at once. Their kernel matrix takes at most 64 MiB.
 const MAX_PART: usize = 4096;
 
-/// Of every so many rows one is solved for first.
+/// One in this many rows is solved for first.
 const SAMPLED: usize = 4;
 
-/// So few rows, and less, start without the solution of a part of them.
+/// Up to this many rows are solved without a first solution on a subset.
 const FEW: usize = 512;
 
 /// The tolerance of the solution of a sample, as a fraction of the sum of the coefficients.
@@ -31,10 +31,10 @@ const SAMPLE_TOL: f64 = 1e-4;
 /// The tolerance is no finer than this fraction of the sum of the coefficients: kernel values are rounded to f32.
 const MIN_TOL: f64 = 1e-8;
 
-/// For how many rows kernels are summed up at once.
+/// How many rows have their kernels summed at once.
 const TOGETHER: usize = 64;
 
-/// What is to be solved. The kernel of a row with itself is 1 at most.
+/// The problem. The kernel of a row with itself is at most 1.
 #[derive(Clone, Copy)]
 pub(super) struct Problem<'a, S> {
     pub(super) kernel: S,
@@ -43,12 +43,12 @@ pub(super) struct Problem<'a, S> {
     pub(super) caps: &'a [f64],
     /// The sum of the coefficients, at most that of the caps.
     pub(super) sum: f64,
-    /// By how much the optimality conditions may be violated.
+    /// The tolerated violation of the optimality conditions.
     pub(super) tol: f64,
     pub(super) context: &'a Context,
 }
 
-/// What it is solved by.
+/// The solution.
 #[derive(Debug, Clone)]
 pub(super) struct Solution {
     /// The coefficient of each row.
@@ -61,13 +61,13 @@ impl<S: Similarity> Problem<'_, S> {
     /// Solves it.
     ///
     /// # Errors
-    /// What the context has to say.
+    /// That of a cancelled context.
     pub(super) fn solve(&self) -> Result<Solution> {
         self.solve_with(&mut Matrix::default())
     }
 
     fn solve_with(&self, matrix: &mut Matrix) -> Result<Solution> {
-        let n = self.points.n();
+        let n = self.points.n_rows();
         let mut alpha = self.start(matrix)?;
         let mut gradient = self.gradient_of(&alpha)?;
         let tol = self.tol.max(MIN_TOL * self.sum);
@@ -118,7 +118,7 @@ impl<S: Similarity> Problem<'_, S> {
 
     /// Coefficients to start from.
     fn start(&self, matrix: &mut Matrix) -> Result<Vec<f64>> {
-        let n = self.points.n();
+        let n = self.points.n_rows();
         let densities = if n <= FEW {
             self.gradient_of(self.caps)?
         } else {
@@ -166,14 +166,14 @@ impl<S: Similarity> Problem<'_, S> {
         )
     }
 
-    /// For each row the sum of its kernels with some rows, each times a coefficient.
+    /// For each row, the weighted sum of its kernels with some rows.
     fn sums(&self, terms: &[(u32, f64)]) -> Result<Vec<f64>> {
         self.context.check()?;
         let (rows, mut coefficients): (Vec<u32>, Vec<f64>) = terms.iter().copied().unzip();
         let support = self.points.pick(&rows);
-        coefficients.resize(support.n_padded(), 0.0);
-        let d = self.points.d();
-        let mut sums = vec![0.0; self.points.n()];
+        coefficients.resize(support.n_padded_rows(), 0.0);
+        let d = self.points.n_features();
+        let mut sums = vec![0.0; self.points.n_rows()];
         sums.par_chunks_mut(TOGETHER)
             .enumerate()
             .try_for_each_init(
@@ -198,7 +198,8 @@ impl<S: Similarity> Problem<'_, S> {
         Ok(sums)
     }
 
-    /// The least gradient of the rows that may take more, and the largest of those that may give some away.
+    /// The smallest gradient of the rows whose coefficients may increase, and the largest of those whose coefficients may
+    /// decrease.
     fn bounds(&self, alpha: &[f64], gradient: &[f64]) -> (f64, f64) {
         let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
         for ((&alpha, &cap), &gradient) in alpha.iter().zip(self.caps).zip(gradient) {
@@ -212,10 +213,10 @@ impl<S: Similarity> Problem<'_, S> {
         (least, most)
     }
 
-    /// The rows to solve for next, in their order: those of the least gradient of the rows that may take more, and as many of
-    /// the largest gradient of those that may give.
+    /// The rows to solve for next, in order: those of the smallest gradient whose coefficients may increase, and as many of the
+    /// largest gradient whose coefficients may decrease.
     fn violators(&self, alpha: &[f64], gradient: &[f64]) -> Vec<u32> {
-        let n = self.points.n();
+        let n = self.points.n_rows();
         if n <= MAX_PART {
             return (0..n as u32).collect();
         }
@@ -238,8 +239,8 @@ impl<S: Similarity> Problem<'_, S> {
         rows
     }
 
-    /// The gradient at the boundary: the mean of it where coefficients are between their bounds; where none is, the middle
-    /// of what the others allow.
+    /// The gradient at the boundary: the mean over coefficients strictly between their bounds, or if there are none, the middle
+    /// of the range that the others allow.
     fn rho(&self, alpha: &[f64], gradient: &[f64]) -> f64 {
         let (mut count, mut free) = (0.0, 0.0);
         let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);

@@ -1,27 +1,27 @@
-//! The two passes over all rows that a step of the solver takes, in lanes, compiled twice as the kernels are.
-#![allow(unsafe_code)]
+//! The two passes over all rows in a step of the solver.
 
 use super::points::LANES;
+use crate::detector::simd::with_simd;
 
-/// The least curvature, where two rows are the same to the kernel.
+/// The minimum curvature, for two rows that the kernel cannot distinguish.
 const MIN_CURVATURE: f32 = 1e-12;
 
 /// The second row of a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Partner {
-    /// Its index; none where nothing is to be gained.
+    /// Its index; `None` if no row decreases the objective.
     pub(super) index: Option<usize>,
-    /// By how much the optimality conditions are violated.
+    /// The violation of the optimality conditions.
     pub(super) gap: f32,
 }
 
-/// The row which, together with the first one, promises the largest decrease (Fan, Chen and Lin, 2005, WSS 2), of those that
-/// may give some of their coefficient away; the first one of equals. `kernels` and `own` are the kernels of the first row
-/// with each and with itself, `diagonal` those of each with itself, `gradient` the gradient at each and at the first row,
-/// `may_give` 1 or 0.
+/// Selects the second row of a step: of the rows whose coefficient may decrease, the one that promises the largest decrease of
+/// the objective together with the first row (Fan, Chen and Lin, 2005, WSS 2), and the first of ties. `kernels` and `own` are
+/// the kernels of the first row with each row and with itself, `diagonal` those of each row with itself, `gradient` the
+/// gradient at each row and at the first row; `may_give` is 1 or 0.
 ///
 /// # Panics
-/// If the slices are not of one length, which divides into lanes.
+/// If the slices do not have the same length, a multiple of [`LANES`].
 pub(super) fn partner(
     gradient: (&[f64], f64),
     may_give: &[f32],
@@ -33,20 +33,15 @@ pub(super) fn partner(
         n.is_multiple_of(LANES) && may_give.len() == n && kernels.len() == n && diagonal.len() == n,
         "slices of one length"
     );
-    #[cfg(target_arch = "x86_64")]
-    if super::compute::has_fma() {
-        // SAFETY: the processor has AVX2 and FMA.
-        return unsafe { avx2::partner(gradient, may_give, (kernels, own), diagonal) };
-    }
-    portable::partner(gradient, may_give, (kernels, own), diagonal)
+    with_simd!(_ => portable::partner(gradient, may_give, (kernels, own), diagonal))
 }
 
-/// Adds `step` times the difference of two rows' kernels to the gradient, and returns the index of the least of those that
-/// may take more, with its value; the first one of equals; infinity where there is none. `taking` is 0 for them and infinite
-/// for the others.
+/// Adds `step` times the difference of two kernel rows to the gradient. Returns the index and value of the smallest gradient
+/// among the rows whose coefficient may increase, the first of ties, or infinity if there is none. `taking` is 0 for these rows
+/// and infinite for the others.
 ///
 /// # Panics
-/// If the slices are not of one length, which divides into lanes.
+/// If the slices do not have the same length, a multiple of [`LANES`].
 pub(super) fn step(
     gradient: &mut [f64],
     step: f64,
@@ -59,42 +54,10 @@ pub(super) fn step(
         n.is_multiple_of(LANES) && plus.len() == n && minus.len() == n && taking.len() == n,
         "slices of one length"
     );
-    #[cfg(target_arch = "x86_64")]
-    if super::compute::has_fma() {
-        // SAFETY: the processor has AVX2 and FMA.
-        return unsafe { avx2::step(gradient, step, plus, minus, taking) };
-    }
-    portable::step(gradient, step, plus, minus, taking)
+    with_simd!(_ => portable::step(gradient, step, plus, minus, taking))
 }
 
-/// For processors with AVX2 and FMA.
-#[cfg(target_arch = "x86_64")]
-mod avx2 {
-    use super::{Partner, portable};
-
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) fn partner(
-        gradient: (&[f64], f64),
-        may_give: &[f32],
-        first: (&[f32], f32),
-        diagonal: &[f32],
-    ) -> Partner {
-        portable::partner(gradient, may_give, first, diagonal)
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) fn step(
-        gradient: &mut [f64],
-        step: f64,
-        plus: &[f32],
-        minus: &[f32],
-        taking: &[f64],
-    ) -> (usize, f64) {
-        portable::step(gradient, step, plus, minus, taking)
-    }
-}
-
-/// For any processor.
+/// Plain loops, which the compiler vectorises for each instruction set.
 pub(super) mod portable {
     use super::{LANES, MIN_CURVATURE, Partner};
 

@@ -30,29 +30,31 @@ fn table(n: usize, d: usize, seed: u64, grid: bool) -> Array2<f64> {
 }
 
 fn kernels() -> impl Iterator<Item = OneClassSvmParams> {
-    [Kernel::Rbf, Kernel::Linear, Kernel::Poly, Kernel::Sigmoid]
-        .into_iter()
-        .flat_map(|kernel| {
-            [0.05, 0.5, 1.0].map(|nu| OneClassSvmParams {
-                nu,
-                kernel,
-                coef0: 0.5,
-                ..OneClassSvmParams::default()
-            })
+    [
+        SvmKernel::Rbf,
+        SvmKernel::Linear,
+        SvmKernel::Poly,
+        SvmKernel::Sigmoid,
+    ]
+    .into_iter()
+    .flat_map(|kernel| {
+        [0.05, 0.5, 1.0].map(|nu| {
+            OneClassSvmParams::new()
+                .with_nu(nu)
+                .with_kernel(kernel)
+                .with_coef0(0.5)
         })
+    })
 }
 
 #[test]
 fn parameters_are_checked() {
     let base = OneClassSvmParams::default;
-    let nu = |nu| OneClassSvmParams { nu, ..base() };
-    let tol = |tol| OneClassSvmParams { tol, ..base() };
-    let coef0 = |coef0| OneClassSvmParams { coef0, ..base() };
-    let degree = |degree| OneClassSvmParams { degree, ..base() };
-    let gamma = |gamma| OneClassSvmParams {
-        gamma: Gamma::Value(gamma),
-        ..base()
-    };
+    let nu = |nu| base().with_nu(nu);
+    let tol = |tol| base().with_tol(tol);
+    let coef0 = |coef0| base().with_coef0(coef0);
+    let degree = |degree| base().with_degree(degree);
+    let gamma = |gamma| base().with_gamma(SvmGamma::Value(gamma));
     let mut refused = Vec::new();
     refused.extend([0.0, -0.1, 1.1, f64::NAN].map(|x| ("nu", nu(x))));
     refused.extend([0.0, -1.0, f64::NAN, f64::INFINITY].map(|x| ("tol", tol(x))));
@@ -86,7 +88,7 @@ fn too_few_and_too_many_rows_are_refused() {
     let many = one.broadcast((1 << 14, 1 << 16)).expect("a view");
     let params = OneClassSvmParams::default();
     let params = params.check_ref().expect("valid");
-    let error = <OneClassSvm as Method>::fit(params, Sample::complete(many), &Context::new())
+    let error = <OneClassSvm as Method>::fit(params, &Sample::complete(many), &Context::new())
         .expect_err("refused");
     assert_eq!(error.reason(), reason::UNUSABLE_ROWS);
     assert!(error.message().contains("16384 rows of 65536"), "{error}");
@@ -98,21 +100,18 @@ fn an_update_is_a_fit_on_the_union_with_gamma_as_it_was() {
     let (old, new) = rows.view().split_at(Axis(0), 40);
     for params in kernels() {
         let first = fit(&params, &old.to_owned());
-        let history = History {
+        let past = PastRows {
             seen_by_class: None,
             rows: old,
             labels: None,
             seen: 120,
         };
         let sample = Sample::complete(new);
-        let updated = first.update(history, sample, &Context::new());
+        let updated = first.update(past, sample, &Context::new());
         let updated = updated.expect("a model").detector;
-        // each row seen before stands for three
+        // each row seen before represents three
         let union = concatenate![Axis(0), new, old, old, old];
-        let whole = OneClassSvmParams {
-            gamma: Gamma::Value(first.gamma),
-            ..params.clone()
-        };
+        let whole = params.clone().with_gamma(SvmGamma::Value(first.gamma));
         let whole = OneClassSvm {
             params: params.clone(),
             ..fit(&whole, &union)
@@ -126,18 +125,16 @@ fn an_update_is_a_fit_on_the_union_with_gamma_as_it_was() {
 fn copies_count_as_weights() {
     // by hand from two rows with kernel c: one of weight 3 and one of weight 1, sum of coefficients 2
     let rows = array![[0.0], [0.0], [0.0], [1.0]];
-    let params = OneClassSvmParams {
-        gamma: Gamma::Value(1.0),
-        tol: 1e-12,
-        ..OneClassSvmParams::default()
-    };
+    let params = OneClassSvmParams::new()
+        .with_gamma(SvmGamma::Value(1.0))
+        .with_tol(1e-12);
     let model = fit(&params, &rows);
     let c = (-1.0_f64).exp();
     let scores = score(&model, array![[0.0], [1.0]].view());
     // without the caps both coefficients would be 1, which the caps allow
     assert!(scores.iter().all(|s| s.abs() < 1e-6), "{scores:?}");
     assert!((model.rho - (1.0 + c)).abs() < 1e-6, "{model:?}");
-    assert_eq!(model.support.n(), 2);
+    assert_eq!(model.support.n_rows(), 2);
 }
 
 #[test]
@@ -148,18 +145,15 @@ fn cancellation_stops_a_fit_and_an_update() {
 #[test]
 fn a_far_row_is_anomalous_and_a_central_one_is_not() {
     let rows = table(300, 4, 9, false);
-    let params = OneClassSvmParams {
-        nu: 0.1,
-        ..OneClassSvmParams::default()
-    };
+    let params = OneClassSvmParams::new().with_nu(0.1);
     let model = fit(&params, &rows);
     let scores = score(&model, rows.view());
     let outside = scores.iter().filter(|s| **s > 2e-3).count();
     assert!(outside <= 30, "{outside} of 300 outside with nu 0.1");
     assert!(
-        model.support.n() >= 30,
+        model.support.n_rows() >= 30,
         "at least nu n support vectors: {}",
-        model.support.n()
+        model.support.n_rows()
     );
     let far = score(&model, array![[50.0, -50.0, 50.0, 50.0]].view())[0];
     assert!(
@@ -220,23 +214,20 @@ fn degenerate_rows_give_finite_scores() {
 
 #[test]
 fn damaged_models_are_refused() {
-    let params = OneClassSvmParams {
-        kernel: Kernel::Poly,
-        ..OneClassSvmParams::default()
-    };
+    let params = OneClassSvmParams::new().with_kernel(SvmKernel::Poly);
     let good = fit(&params, &table(30, 3, 6, false));
     refuses_damages(
         &good,
         &[
-            |m| m.params.nu = 2.0,
-            |m| m.params.kernel = Kernel::Rbf,
-            |m| m.params.degree = 2,
+            |m| m.params = m.params.clone().with_nu(2.0),
+            |m| m.params = m.params.clone().with_kernel(SvmKernel::Rbf),
+            |m| m.params = m.params.clone().with_degree(2),
             |m| m.gamma = f64::NAN,
             |m| m.coefficients.truncate(8),
             |m| m.coefficients[0] = f64::INFINITY,
             |m| *m.coefficients.last_mut().expect("some") = 1.0,
             |m| m.rho = f64::NAN,
-            |m| m.support = Points::zeros(m.support.n(), 2),
+            |m| m.support = Points::zeros(m.support.n_rows(), 2),
         ],
     );
     for (n, d, n_values) in [(usize::MAX, 3, 24), (30, usize::MAX, 96), (30, 3, 95)] {

@@ -52,7 +52,7 @@ struct Reduced {
 /// The eigenvalues and eigenvectors of a finite symmetric matrix.
 ///
 /// # Errors
-/// [`reason::UNUSABLE_ROWS`] should the iteration not converge; what `context` has to say.
+/// [`reason::UNUSABLE_ROWS`] should the iteration not converge; and that of a cancelled `context`.
 pub(super) fn eigen(matrix: Array2<f64>, context: &Context) -> Result<Eigen> {
     let d = matrix.nrows();
     let reduced = reduce(matrix, context)?;

@@ -13,7 +13,7 @@ use crate::detector::contract::{
 use crate::detector::{Gaussian, GaussianParams};
 
 fn fit_with(n_components: Option<usize>, rows: &Array2<f64>) -> Result<Pca> {
-    fit_plain(&PcaParams { n_components }, rows)
+    fit_plain(&PcaParams::new().with_n_components(n_components), rows)
 }
 
 fn fit(rows: &Array2<f64>) -> Pca {
@@ -48,7 +48,7 @@ fn agrees_with_numpy() {
 #[test]
 fn all_components_give_the_squared_mahalanobis_distance() {
     let rows = correlated(500, 7, 1e9, 2);
-    let params = GaussianParams { ridge: 0.0 };
+    let params = GaussianParams::new().with_ridge(0.0);
     let gaussian: Gaussian = fit_plain(&params, &rows).expect("a model");
     let squared: Vec<f64> = rows
         .rows()
@@ -151,8 +151,8 @@ fn damaged_models_are_refused() {
             |m| m.eigenvalues.reverse(),
             |m| m.weights.truncate(8),
             |m| m.weights[1] = f64::INFINITY,
-            |m| m.params.n_components = Some(0),
-            |m| m.params.n_components = Some(2),
+            |m| m.params = m.params.clone().with_n_components(Some(0)),
+            |m| m.params = m.params.clone().with_n_components(Some(2)),
             |m| m.moments = Moments::new(3),
             |m| {
                 m.eigenvalues.clear();

@@ -8,36 +8,33 @@ use crate::context::Context;
 use crate::detector::random::TreeRng;
 use crate::error::Result;
 
-/// How the rows of a bag are drawn: as many as there are, with replacement, where each row of the history counts the weight of
+/// How the rows of a bag are drawn: as many as there are, with replacement, where each past row counts the weight of
 /// its class.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Draw<'a> {
-    /// Whether each row of the history is an anomaly.
-    history: &'a [bool],
+    /// Whether each past row is an anomaly.
+    past: &'a [bool],
     n_rows: u32,
-    /// The share of the history.
+    /// The share of the past rows.
     share: f64,
-    /// How likely a row of each class is kept when it is drawn from the history; 1 for the heavier.
+    /// How likely a row of each class is kept when it is drawn from the past rows; 1 for the heavier.
     kept: [f64; 2],
 }
 
 impl<'a> Draw<'a> {
-    /// The history and the sample have at most 2^30 rows; the weights are finite and at least 1.
-    pub(super) fn new(history: &'a [bool], weights: [f64; 2], n_sample: usize) -> Self {
-        let total: f64 = history
-            .iter()
-            .map(|&label| weights[usize::from(label)])
-            .sum();
+    /// The past rows and the sample have at most 2^30 rows; the weights are finite and at least 1.
+    pub(super) fn new(past: &'a [bool], weights: [f64; 2], n_sample: usize) -> Self {
+        let total: f64 = past.iter().map(|&label| weights[usize::from(label)]).sum();
         // a class without rows must not keep the other from being drawn
-        let has = [false, true].map(|class| history.contains(&class));
+        let has = [false, true].map(|class| past.contains(&class));
         let heavier = match has {
             [true, false] => weights[0],
             [false, true] => weights[1],
             _ => weights[0].max(weights[1]),
         };
         Self {
-            history,
-            n_rows: (history.len() + n_sample) as u32,
+            past,
+            n_rows: (past.len() + n_sample) as u32,
             share: total / (total + n_sample as f64),
             kept: weights.map(|weight| (weight / heavier).min(1.0)),
         }
@@ -51,16 +48,16 @@ impl<'a> Draw<'a> {
         context: &Context,
     ) -> Result<()> {
         const BATCH: u32 = 1 << 20;
-        let n_history = self.history.len() as u32;
+        let n_past = self.past.len() as u32;
         for start in (0..self.n_rows).step_by(BATCH as usize) {
             context.check()?;
             for _ in start..start.saturating_add(BATCH).min(self.n_rows) {
-                let row = if n_history == 0 {
+                let row = if n_past == 0 {
                     rng.random_range(0..self.n_rows)
-                } else if n_history == self.n_rows || rng.random::<f64>() < self.share {
+                } else if n_past == self.n_rows || rng.random::<f64>() < self.share {
                     self.draw_history(rng)
                 } else {
-                    rng.random_range(n_history..self.n_rows)
+                    rng.random_range(n_past..self.n_rows)
                 };
                 counts[row as usize] += 1;
             }
@@ -70,8 +67,8 @@ impl<'a> Draw<'a> {
 
     fn draw_history(&self, rng: &mut TreeRng) -> u32 {
         loop {
-            let row = rng.random_range(0..self.history.len() as u32);
-            let kept = self.kept[usize::from(self.history[row as usize])];
+            let row = rng.random_range(0..self.past.len() as u32);
+            let kept = self.kept[usize::from(self.past[row as usize])];
             if kept >= 1.0 || rng.random::<f64>() < kept {
                 return row;
             }
@@ -79,8 +76,8 @@ impl<'a> Draw<'a> {
     }
 }
 
-/// For each row the sum and the number of its scores in trees that have not learned from it. Sums are in fixed point, so that
-/// the order in which threads add changes nothing.
+/// The sum and the number of the out-of-bag scores of each row. Sums are in fixed point, so that the order in which threads add
+/// does not matter.
 #[derive(Debug)]
 pub(super) struct OutOfBag(Vec<AtomicU64>);
 
@@ -95,7 +92,7 @@ impl OutOfBag {
         Self((0..n_rows).map(|_| AtomicU64::new(0)).collect())
     }
 
-    /// Adds the score that a tree gives to rows which it has not learned from.
+    /// Adds a tree's score of rows outside its bag.
     pub(super) fn add(&self, rows: &[u32], score: f32) {
         let added = (1 << SUM_BITS) + (f64::from(score) * ONE) as u64;
         for &row in rows {

@@ -1,4 +1,4 @@
-//! The rows to learn from, each value replaced by its bin: at most 256 for each feature.
+//! The training rows with each value replaced by its bin: at most 256 bins per feature.
 
 use std::ops::Range;
 
@@ -19,7 +19,7 @@ const MAX_SORTED: usize = 1 << 17;
 /// How many columns one pass over the rows gathers: those that share cache lines.
 const GROUP: usize = 8;
 
-/// How many rows are looked at before the caller's patience is.
+/// How many rows are processed between two checks of the context.
 const BLOCK: usize = 1 << 16;
 
 /// How many values a group may hold.
@@ -73,14 +73,14 @@ impl Bins {
 /// The values of some features, column by column.
 fn gather(rows: &Rows<'_>, features: Range<usize>, context: &Context) -> Result<Vec<Vec<f64>>> {
     let mut columns = vec![Vec::with_capacity(rows.n_rows()); features.len()];
-    for part in [rows.history, rows.sample] {
+    for part in [rows.past, rows.sample] {
         for start in (0..part.nrows()).step_by(BLOCK) {
             context.check()?;
             let end = (start + BLOCK).min(part.nrows());
             let block = part.slice(s![start..end, features.clone()]);
             for row in block.outer_iter() {
                 for (column, &x) in columns.iter_mut().zip(row) {
-                    // one zero only
+                    // 0 and -0 are one value
                     column.push(x + 0.0);
                 }
             }
@@ -126,7 +126,7 @@ impl Column {
     }
 }
 
-/// A value, and which share of the rows has it, where both classes count the same.
+/// A value and the share of rows that have it, with both classes weighted equally.
 #[derive(Debug, Clone, Copy)]
 struct Run {
     value: f64,

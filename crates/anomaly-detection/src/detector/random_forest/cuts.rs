@@ -86,7 +86,7 @@ impl Cuts {
         &self.values[self.range_of_feature(feature)]
     }
 
-    /// What is wrong with thresholds that were read, if anything is.
+    /// What is wrong with deserialised thresholds, if anything.
     pub(super) fn fault(&self, n_features: usize) -> Option<&'static str> {
         let ascend = self.features.is_sorted_by(|a, b| a < b)
             && self
@@ -119,7 +119,7 @@ impl Cuts {
     }
 }
 
-/// How many searches go on at a time, so that their look-ups overlap.
+/// How many searches are interleaved, so that their loads overlap.
 const LANES: usize = 8;
 
 /// Gives the code of each value: how many of the thresholds are below it.
@@ -140,7 +140,7 @@ pub(super) fn encode(cuts: &[f64], values: impl Iterator<Item = f64>, mut put: i
     }
 }
 
-/// The codes of some values, by binary searches without branches that depend on a value.
+/// The codes of some values, by branch-free binary searches.
 #[inline]
 fn search(cuts: &[f64], values: &[f64; LANES]) -> [u16; LANES] {
     let mut bases = [0; LANES];

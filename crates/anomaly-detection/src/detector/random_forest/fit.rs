@@ -1,4 +1,4 @@
-//! Fitting a forest, and replacing some of its trees. Trees grow in parallel, each on a random stream of its own.
+//! Fitting a forest and replacing some of its trees. Trees grow in parallel, each with its own random stream.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,27 +18,26 @@ use super::tree::Tree;
 use super::{RandomForest, RandomForestValidParams};
 use crate::context::Context;
 use crate::detector::method::linfa_fit;
-use crate::detector::{Detector, History, Learned, Sample, check_n_features};
+use crate::detector::{Detector, Learned, PastRows, Sample, check_n_features};
 use crate::error::Result;
 
-/// The most bytes that all threads that grow trees may take together.
+/// The maximum memory in bytes of all threads that grow trees.
 const MAX_BYTES: usize = 1 << 30;
 
 impl RandomForestValidParams {
     /// Grows a forest on the rows of the sample and their labels.
     ///
     /// # Errors
-    /// [`reason::UNUSABLE_ROWS`](crate::error::reason::UNUSABLE_ROWS) without labels, without rows of both classes, and for more columns or values than can be
-    /// learned from; [`reason::INVALID_PARAMETER`](crate::error::reason::INVALID_PARAMETER) where `max_features` exceeds the number of columns, and for trees that would
-    /// take too much memory; what `context` has to say.
+    /// [`reason::UNUSABLE_ROWS`](crate::error::reason::UNUSABLE_ROWS) without labels, without rows of both classes, and for too
+    /// many columns or values; [`reason::INVALID_PARAMETER`](crate::error::reason::INVALID_PARAMETER) if `max_features` exceeds
+    /// the number of columns, and for trees that would take too much memory; and that of a cancelled `context`.
     pub fn fit_rows(&self, sample: Sample<'_>, context: &Context) -> Result<Learned<RandomForest>> {
-        let params = self.params();
         let rows = Rows::new(None, sample)?;
-        let numbers: Vec<usize> = (0..params.n_estimators).collect();
+        let numbers: Vec<usize> = (0..self.n_estimators()).collect();
         let grown = self.grow(&rows, &numbers, &Cuts::default(), context)?;
         let sources: Vec<Source<'_>> = grown.trees.iter().map(Source::Grown).collect();
         let detector = RandomForest {
-            params: params.clone(),
+            params: self.clone().into(),
             n_features: rows.n_features(),
             oldest: 0,
             forest: join(&Cuts::default(), &grown.cuts, &sources, context)?,
@@ -57,7 +56,6 @@ impl RandomForestValidParams {
         model: &Cuts,
         context: &Context,
     ) -> Result<Grown> {
-        let params = self.params();
         let n_split_features = self.n_split_features(rows.n_features())?;
         let bins = Bins::learn(rows, model, context)?;
         let growth = Growth {
@@ -65,17 +63,17 @@ impl RandomForestValidParams {
             labels: &rows.labels,
             n_features: rows.n_features(),
             draw: Draw::new(
-                &rows.labels[..rows.history.nrows()],
+                &rows.labels[..rows.past.nrows()],
                 rows.weights,
                 rows.sample.nrows(),
             ),
             rule: Rule {
                 n_features: n_split_features,
-                min_rows: params.min_samples_leaf,
-                weights: rows.class_weights(params.class_weight),
+                min_rows: self.min_samples_leaf(),
+                weights: rows.class_weights(self.class_weight()),
             },
-            max_depth: params.max_depth.unwrap_or(MAX_DEPTH).min(MAX_DEPTH),
-            random_state: params.random_state,
+            max_depth: self.max_depth().unwrap_or(MAX_DEPTH).min(MAX_DEPTH),
+            random_state: self.random_state(),
             seen: rows.seen,
             out_of_bag: OutOfBag::new(rows.n_rows()),
             n_nodes: AtomicUsize::new(0),
@@ -93,14 +91,14 @@ impl RandomForestValidParams {
 
 linfa_fit!(RandomForestValidParams => RandomForest, supervised);
 
-/// New trees, the thresholds that they are on, and for each row the sum and the number of its scores out of the bag.
+/// New trees, their thresholds, and the sum and number of each row's out-of-bag scores.
 struct Grown {
     trees: Vec<Tree>,
     cuts: Cuts,
     out_of_bag: Vec<(f64, u64)>,
 }
 
-/// Grows the trees with these numbers. Only so many grow at a time as memory allows.
+/// Grows the trees with these numbers, as many at a time as memory allows.
 fn grow_all(growth: &Growth<'_>, numbers: &[usize]) -> Result<Vec<Tree>> {
     let n_affordable = MAX_BYTES / Grower::bytes(growth.labels.len()).max(1);
     let n_growers = rayon::current_num_threads()
@@ -134,24 +132,24 @@ impl RandomForest {
     pub(super) fn replace(
         &self,
         params: &RandomForestValidParams,
-        history: History<'_>,
+        past: PastRows<'_>,
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<Learned<Self>> {
         check_n_features(sample.rows, self.n_features)?;
-        check_n_features(history.rows, self.n_features)?;
+        check_n_features(past.rows, self.n_features)?;
         // views are invariant: both borrowed anew, for one lifetime
-        let history = History {
-            rows: history.rows.view(),
-            ..history
+        let past = PastRows {
+            rows: past.rows.view(),
+            ..past
         };
         let sample = Sample {
             rows: sample.rows.view(),
             observed: sample.observed.view(),
             ..sample
         };
-        let rows = Rows::new(Some(history), sample)?;
-        let n_trees = self.params.n_estimators;
+        let rows = Rows::new(Some(past), sample)?;
+        let n_trees = self.params.n_estimators();
         let n_new = n_replaced(n_trees, rows.seen, rows.sample.nrows());
         let numbers: Vec<usize> = (0..n_new).map(|i| (self.oldest + i) % n_trees).collect();
         let grown = params.grow(&rows, &numbers, &self.forest.cuts, context)?;
@@ -179,7 +177,7 @@ impl RandomForest {
         let strangers = join(&self.forest.cuts, &Cuts::default(), &kept, context)?;
         let mut out_of_bag = grown.out_of_bag;
         let sums = strangers.sums(rows.sample, context)?;
-        let of_sample = out_of_bag.iter_mut().skip(rows.history.nrows());
+        let of_sample = out_of_bag.iter_mut().skip(rows.past.nrows());
         for ((sum, n), kept_sum) in of_sample.zip(sums) {
             *sum += kept_sum;
             *n += kept.len() as u64;
@@ -191,14 +189,14 @@ impl RandomForest {
         })
     }
 
-    /// The mean score of each row in trees that have not learned from it, or its plain score where all have.
+    /// The mean out-of-bag score of each row, or its plain score if it is in every bag.
     fn calibrate(
         &self,
         rows: &Rows<'_>,
         out_of_bag: &[(f64, u64)],
         context: &Context,
     ) -> Result<Vec<f64>> {
-        let n_history = rows.history.nrows();
+        let n_past = rows.past.nrows();
         let mut scores = Vec::with_capacity(rows.n_rows());
         for (index, &(sum, n)) in out_of_bag.iter().enumerate() {
             if n > 0 {
@@ -206,8 +204,8 @@ impl RandomForest {
                 continue;
             }
             context.check()?;
-            let row = match index.checked_sub(n_history) {
-                None => rows.history.row(index),
+            let row = match index.checked_sub(n_past) {
+                None => rows.past.row(index),
                 Some(index) => rows.sample.row(index),
             };
             let mut score = [0.0];
@@ -218,7 +216,7 @@ impl RandomForest {
     }
 }
 
-/// How many of the trees a sample replaces: its share in all rows seen, rounded up, and at least one.
+/// How many trees a sample replaces: its share of all rows seen, rounded up, at least one.
 fn n_replaced(n_trees: usize, seen: u64, n_new: usize) -> usize {
     let all = u128::from(seen) + n_new as u128;
     let replaced = (n_trees as u128 * n_new as u128).div_ceil(all.max(1));

@@ -1,4 +1,4 @@
-//! Trees with the thresholds that they are on, and how they score rows.
+//! Trees with their thresholds, and how they score rows.
 
 use std::sync::OnceLock;
 
@@ -13,16 +13,16 @@ use super::windows::Windows;
 use crate::context::Context;
 use crate::error::Result;
 
-/// How many rows are walked down a tree before the next one's turn.
+/// The number of rows that traverse a tree before the next tree.
 pub(super) const BLOCK: usize = 8192;
 
-/// The most codes of a block, so that they stay near the processor.
+/// The maximum number of codes in a block, so that they stay in the cache.
 const MAX_CODES: usize = 1 << 18;
 
-/// Fewer rows than these are walked down all trees one by one.
+/// Fewer rows than this traverse all trees one by one.
 const FEW: usize = 8;
 
-/// How many rows are scored between looks at the caller's patience.
+/// How many rows are scored between two checks of the context.
 const BATCH: usize = 1024;
 
 /// Trees and their thresholds.
@@ -65,7 +65,7 @@ impl Forest {
     }
 
     pub(super) fn sum_coded<C: Code>(&self, rows: ArrayView2<'_, f64>, sums: &mut [f64]) {
-        // leaves look at the code of slot 0, which a forest without splits does not have
+        // leaves read the code of slot 0, which a forest without splits lacks
         let n_slots = self.cuts.n_slots().max(1);
         if rows.nrows() < FEW {
             let mut codes = vec![C::default(); n_slots];

@@ -1,5 +1,5 @@
-//! Bringing rows down a tree in groups: all rows through the first window, side by side, and then those together that leave it
-//! by the same node, through the window after it.
+//! Tree traversal in groups: all rows pass the first window together, then the rows that leave it at the same node pass the
+//! next window together.
 
 use std::hint::black_box;
 
@@ -14,7 +14,7 @@ const WALK: usize = 8;
 /// About how many of these the gathering takes for each [`CODES`] slots.
 const GATHERING: usize = 20;
 
-/// The memory that it takes, kept for the next tree.
+/// Buffers, reused for the next tree.
 #[derive(Debug)]
 pub(super) struct Groups {
     first: Box<Outcomes<CHUNK>>,
@@ -40,7 +40,7 @@ impl Default for Groups {
 }
 
 impl Groups {
-    /// Adds the score of each row that the windows bring to a leaf. The others go to `open`, each with the node where it is.
+    /// Adds the score of each row that reaches a leaf within the windows. The others go to `open`, each with its current node.
     pub(super) fn add_tree<'a>(
         &mut self,
         tree: TreeView<'_>,
@@ -134,7 +134,7 @@ impl Groups {
     }
 }
 
-/// Reads all nodes in their order, which brings them near the processor sooner than looking them up one by one does.
+/// Reads all nodes in order, which loads them into the cache sooner than random access does.
 fn approach(nodes: &[Node]) {
     let lines = nodes.iter().step_by(64 / size_of::<Node>());
     black_box(lines.fold(0, |bits, node| bits ^ node.child()));

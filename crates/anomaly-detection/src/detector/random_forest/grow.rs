@@ -1,4 +1,4 @@
-//! Growing one tree: rows of its bag, and those outside it, are parted node by node until none is worth splitting.
+//! Growing one tree: the rows in its bag and those outside it are split node by node.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,10 +10,10 @@ use crate::context::Context;
 use crate::detector::random::{TreeRng, tree_rng};
 use crate::error::{Error, Result, reason};
 
-/// How many values are looked at before the caller's patience is.
+/// How many values are processed between two checks of the context.
 const PATIENCE: usize = 1 << 20;
 
-/// What trees are grown on, and how.
+/// The data and rules that trees are grown with.
 pub(super) struct Growth<'a> {
     pub(super) bins: &'a Bins,
     pub(super) labels: &'a [bool],
@@ -41,7 +41,7 @@ struct Open {
     n_constant: usize,
 }
 
-/// The memory that growing one tree needs, kept for the next one.
+/// Buffers for growing a tree, reused for the next.
 #[derive(Debug, Default)]
 pub(super) struct Grower {
     draws: Vec<u32>,
@@ -55,7 +55,7 @@ pub(super) struct Grower {
 }
 
 impl Grower {
-    /// The bytes that growing a tree on so many rows needs.
+    /// The memory in bytes for growing a tree on this many rows.
     pub(super) fn bytes(n_rows: usize) -> usize {
         n_rows * (size_of::<u32>() + 2 * size_of::<Drawn>() + 2 * size_of::<u32>())
     }
@@ -190,7 +190,7 @@ impl Grower {
     }
 }
 
-/// Moves the items that go right behind the others, keeping the order on both sides; how many go left.
+/// Partitions the items stably, those that go left first, and returns their number.
 #[inline]
 fn partition<T: Copy>(items: &mut [T], spare: &mut [T], goes_right: impl Fn(T) -> bool) -> usize {
     let spare = &mut spare[..items.len()];

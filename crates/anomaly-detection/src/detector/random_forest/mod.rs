@@ -1,9 +1,9 @@
 //! Random forest (Breiman, "Random Forests", Machine Learning 45, 2001), which learns from labels.
 //!
-//! Each tree is grown on as many rows as there are, drawn with replacement, and splits by the Gini impurity on the best of a few
-//! features drawn for each split. The score of a row is the probability that it is an anomaly: the mean over the trees of the
-//! weighted share of anomalies in the row's leaf. Thresholds lie between at most 256 bins of each feature, learned from the
-//! rows; below as many distinct values they are those of an exact search.
+//! Each tree is grown on a bootstrap sample of the rows and splits on the best of a few features drawn for each split, by the
+//! Gini impurity. The score of a row is the probability that it is an anomaly: the mean over the trees of the weighted share of
+//! anomalies in the row's leaf. Thresholds lie between at most 256 bins of each feature, learned from the rows; with fewer
+//! distinct values they are those of an exact search.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -32,12 +32,14 @@ use serde::{Deserialize, Serialize};
 
 pub use params::{MAX_DEPTH, MaxFeatures, RandomForestParams, RandomForestValidParams};
 
-use super::{Detector, History, Learned, Method, Sample};
+use super::source::all_rows;
+use super::{Detector, Learned, Method, PastRows, RowSource, Sample};
+use crate::calibration::Policy;
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
 use forest::Forest;
 
-/// How many walks of a row down a tree there are between two looks at whether anyone still waits, at most.
+/// The maximum number of traversals of a tree by a row between two checks of the context.
 const BLOCK_WALKS: usize = 4096 * 400;
 
 /// A fitted random forest. Scores are probabilities, in [0, 1].
@@ -66,7 +68,7 @@ impl Detector for RandomForest {
         scores.iter_mut().for_each(|score| *score /= n_trees);
     }
 
-    /// Many, because each tree comes near the processor once for all of them.
+    /// Many, because each tree is loaded into the cache once for all of them.
     fn block_rows(&self) -> usize {
         (BLOCK_WALKS / self.forest.trees.n_trees().max(1)).clamp(128, forest::BLOCK)
     }
@@ -83,7 +85,7 @@ impl Detector for RandomForest {
             )
         };
         let n_trees = match self.params.check_ref() {
-            Ok(params) => params.params().n_estimators,
+            Ok(params) => params.n_estimators(),
             Err(error) => return Err(damaged(error.message())),
         };
         if self.n_features == 0 || self.oldest >= n_trees {
@@ -108,35 +110,40 @@ impl Method for RandomForest {
 
     const SUPERVISED: bool = true;
 
-    fn random_state(params: &RandomForestParams) -> u64 {
-        params.random_state
+    /// What is more likely an anomaly than not.
+    fn default_policy() -> Policy {
+        Policy::Threshold(0.5)
     }
 
-    /// Calibration scores are out-of-bag: the mean over the trees that have not learned from the row. A row that all trees have
-    /// learned from gets its plain score.
+    fn random_state(params: &RandomForestParams) -> u64 {
+        params.random_state()
+    }
+
+    /// Calibration scores are out-of-bag: the mean over the trees whose bags do not hold the row. A row in every bag gets its
+    /// plain score.
     fn fit(
         params: &RandomForestValidParams,
-        sample: Sample<'_>,
+        rows: &dyn RowSource,
         context: &Context,
     ) -> Result<Learned<Self>> {
-        params.fit_rows(sample, context)
+        params.fit_rows(all_rows(rows, Self::NAME)?, context)
     }
 
-    /// Replaces the oldest trees, in rotation, by new ones grown on the history and the sample, in which each row of the history
+    /// Replaces the oldest trees, in rotation, by new ones grown on the past rows and the sample, in which each past row
     /// is drawn as often as the rows that it stands for. The share of new trees is that of the sample in all rows seen, rounded
     /// up. New trees choose among thresholds of their own.
     ///
     /// The calibration score of a row of the sample is its mean score in the trees kept, none of which has learned from it, and
-    /// in those new trees whose bag does not hold it. Which of the trees kept have learned from a row of the history is not
+    /// in those new trees whose bag does not hold it. Which of the trees kept have learned from a past row is not
     /// known: its score is the mean over those new trees whose bag does not hold it, which are few where few are replaced, and
     /// its plain score where there are none.
     fn update(
         &self,
-        history: History<'_>,
+        past: PastRows<'_>,
         sample: Sample<'_>,
         context: &Context,
     ) -> Result<Learned<Self>> {
-        self.replace(self.params.check_ref()?, history, sample, context)
+        self.replace(self.params.check_ref()?, past, sample, context)
     }
 
     fn params(&self) -> &RandomForestParams {

@@ -1,13 +1,12 @@
-//! What may be asked of a random forest, and the check that makes it usable.
+//! The parameters of a random forest and their check.
 
-use linfa::ParamGuard;
-use ref_cast::{RefCastCustom, ref_cast_custom};
 use serde::{Deserialize, Serialize};
 
 use crate::detector::class_weight::ClassWeight;
+use crate::detector::params::params;
 use crate::error::{Error, Result, reason};
 
-/// The deepest that any tree grows, whatever [`RandomForestParams::max_depth`] allows.
+/// The maximum depth of any tree, whatever [`RandomForestParams::max_depth`] allows.
 pub const MAX_DEPTH: usize = 128;
 
 /// How many features each split chooses from, drawn without replacement for each split.
@@ -23,54 +22,28 @@ pub enum MaxFeatures {
     Fraction(f64),
 }
 
-/// The parameters of a random forest, unchecked, with scikit-learn's names, meanings and defaults. [`ParamGuard::check`] makes
-/// them usable.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RandomForestParams {
-    /// How many trees, 1 to 10,000. Default 100.
-    pub n_estimators: usize,
-    /// How many splits lie between the root and a leaf at most, at least 1. Default none, which is [`MAX_DEPTH`].
-    pub max_depth: Option<usize>,
-    /// How many distinct rows a leaf has at least, at least 1. Default 1.
-    pub min_samples_leaf: usize,
-    /// How many features each split chooses from. Default [`MaxFeatures::Sqrt`].
-    pub max_features: MaxFeatures,
-    /// How much each class counts. Default [`ClassWeight::Uniform`].
-    pub class_weight: ClassWeight,
-    /// The seed of all random choices. Default 0.
-    pub random_state: u64,
-}
-
-impl Default for RandomForestParams {
-    fn default() -> Self {
-        Self {
-            n_estimators: 100,
-            max_depth: None,
-            min_samples_leaf: 1,
-            max_features: MaxFeatures::Sqrt,
-            class_weight: ClassWeight::Uniform,
-            random_state: 0,
-        }
+params! {
+    /// The parameters of a [`RandomForest`](super::RandomForest), unchecked, with scikit-learn's names, meanings and defaults.
+    RandomForestParams => RandomForestValidParams {
+        /// How many trees, 1 to 10,000. Default 100.
+        n_estimators, with_n_estimators: usize = 100,
+        /// The maximum depth of a tree, at least 1. Default `None`, which is [`MAX_DEPTH`].
+        max_depth, with_max_depth: Option<usize> = None,
+        /// The minimum number of distinct rows in a leaf, at least 1. Default 1.
+        min_samples_leaf, with_min_samples_leaf: usize = 1,
+        /// How many features each split chooses from. Default [`MaxFeatures::Sqrt`].
+        max_features, with_max_features: MaxFeatures = MaxFeatures::Sqrt,
+        /// How much each class counts. Default [`ClassWeight::Uniform`].
+        class_weight, with_class_weight: ClassWeight = ClassWeight::Uniform,
+        /// The seed of all random choices. Default 0.
+        random_state, with_random_state: u64 = 0,
     }
 }
-
-/// Checked parameters, which fit a forest.
-#[derive(Debug, Clone, PartialEq, RefCastCustom)]
-#[repr(transparent)]
-pub struct RandomForestValidParams(RandomForestParams);
 
 impl RandomForestValidParams {
-    #[ref_cast_custom]
-    fn trust(params: &RandomForestParams) -> &Self;
-
-    /// The parameters.
-    pub fn params(&self) -> &RandomForestParams {
-        &self.0
-    }
-
     /// How many features a split chooses from of `n_features`; fails where more are asked for than there are.
     pub(super) fn n_split_features(&self, n_features: usize) -> Result<usize> {
-        let count = match self.0.max_features {
+        let count = match self.max_features {
             MaxFeatures::Sqrt => n_features.isqrt(),
             MaxFeatures::Fraction(fraction) => (fraction * n_features as f64) as usize,
             MaxFeatures::Count(count) if count > n_features => {
@@ -84,11 +57,8 @@ impl RandomForestValidParams {
     }
 }
 
-impl ParamGuard for RandomForestParams {
-    type Checked = RandomForestValidParams;
-    type Error = Error;
-
-    fn check_ref(&self) -> Result<&Self::Checked> {
+impl RandomForestValidParams {
+    fn check_values(&self) -> Result<()> {
         if !(1..=10_000).contains(&self.n_estimators) {
             let message = format!(
                 "n_estimators is {}, it must be from 1 to 10000",
@@ -118,12 +88,7 @@ impl ParamGuard for RandomForestParams {
             MaxFeatures::Sqrt | MaxFeatures::Count(_) | MaxFeatures::Fraction(_) => {}
         }
         self.class_weight.check()?;
-        Ok(RandomForestValidParams::trust(self))
-    }
-
-    fn check(self) -> Result<Self::Checked> {
-        self.check_ref()?;
-        Ok(RandomForestValidParams(self))
+        Ok(())
     }
 }
 

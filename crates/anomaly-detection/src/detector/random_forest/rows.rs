@@ -1,10 +1,10 @@
-//! The rows that trees are grown on: the history before the sample, each row with its label.
+//! The rows that trees are grown on: past rows before the sample, each row with its label.
 
 use ndarray::ArrayView2;
 
 use super::cuts::MAX_FEATURES;
 use crate::detector::class_weight::ClassWeight;
-use crate::detector::{History, Sample};
+use crate::detector::{PastRows, Sample};
 use crate::error::{Error, Result, reason};
 
 /// The most values, each of which takes a byte.
@@ -16,33 +16,33 @@ const MIN_WEIGHT: f64 = 1e-100;
 /// The rows that trees are grown on.
 #[derive(Debug)]
 pub(super) struct Rows<'a> {
-    pub(super) history: ArrayView2<'a, f64>,
+    pub(super) past: ArrayView2<'a, f64>,
     pub(super) sample: ArrayView2<'a, f64>,
-    /// Whether each row is an anomaly, those of the history before those of the sample.
+    /// Whether each row is an anomaly, past rows before those of the sample.
     pub(super) labels: Vec<bool>,
-    /// How many rows each normal row and each anomaly of the history stands for.
+    /// How many rows each normal row and each anomaly of the past rows stands for.
     pub(super) weights: [f64; 2],
     /// How many rows were seen before the sample.
     pub(super) seen: u64,
 }
 
 impl<'a> Rows<'a> {
-    /// Checks that trees can be grown on the rows. The history has as many columns as the sample.
-    pub(super) fn new(history: Option<History<'a>>, sample: Sample<'a>) -> Result<Self> {
+    /// Checks that trees can be grown on the rows. Past rows have as many columns as the sample.
+    pub(super) fn new(past: Option<PastRows<'a>>, sample: Sample<'a>) -> Result<Self> {
         let n_features = sample.rows.ncols();
         let mut labels = Vec::new();
         let mut rows = Self {
-            history: sample.rows.split_at(ndarray::Axis(0), 0).0,
+            past: sample.rows.split_at(ndarray::Axis(0), 0).0,
             sample: sample.rows,
             labels: Vec::new(),
             weights: [1.0; 2],
             seen: 0,
         };
-        if let Some(history) = history {
-            rows.weights = history.class_weights();
-            rows.seen = history.seen;
-            rows.history = history.rows;
-            labels.extend(labels_of(history.rows, history.labels)?);
+        if let Some(past) = past {
+            rows.weights = past.class_weights();
+            rows.seen = past.seen;
+            rows.past = past.rows;
+            labels.extend(labels_of(past.rows, past.labels)?);
         }
         labels.extend(labels_of(sample.rows, sample.labels)?);
         rows.labels = labels;
@@ -72,7 +72,7 @@ impl<'a> Rows<'a> {
     }
 
     pub(super) fn n_rows(&self) -> usize {
-        self.history.nrows() + self.sample.nrows()
+        self.past.nrows() + self.sample.nrows()
     }
 
     pub(super) fn n_features(&self) -> usize {
@@ -82,9 +82,9 @@ impl<'a> Rows<'a> {
     /// The weights of a normal row and of an anomaly, of which the larger is 1.
     pub(super) fn class_weights(&self, class_weight: ClassWeight) -> (f64, f64) {
         let weighted = |class: bool| {
-            let (history, sample) = self.labels.split_at(self.history.nrows());
+            let (past, sample) = self.labels.split_at(self.past.nrows());
             let count = |labels: &[bool]| labels.iter().filter(|&&l| l == class).count() as f64;
-            self.weights[usize::from(class)] * count(history) + count(sample)
+            self.weights[usize::from(class)] * count(past) + count(sample)
         };
         let (normal, anomaly) = class_weight.weights(weighted(false), weighted(true));
         let larger = normal.max(anomaly);

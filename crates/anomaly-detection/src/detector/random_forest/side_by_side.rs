@@ -1,8 +1,11 @@
-//! What is done with many rows side by side. Outcomes are the numbers of nodes, and so are the same on every processor.
+//! Traversal of many rows at once. Outcomes are node numbers, so they are the same on every processor.
 
 #[cfg(target_arch = "x86_64")]
 use super::avx2;
 use super::windows::Split;
+#[cfg(target_arch = "x86_64")]
+use crate::detector::simd::Avx2;
+use crate::detector::simd::with_simd;
 
 /// How many rows are gathered from a block at a time.
 pub(super) const GATHERED: usize = 32;
@@ -10,7 +13,7 @@ pub(super) const GATHERED: usize = 32;
 /// How many codes of a row are gathered at a time.
 pub(super) const CODES: usize = 16;
 
-/// For each node of a window and each of `N` rows where the row ends up that comes to that node.
+/// For each node of a window and each of `N` rows, where the row ends up from that node.
 pub(super) type Outcomes<const N: usize> = [[u8; N]; 256];
 
 /// Outcomes where every row stays where it is.
@@ -32,11 +35,7 @@ pub(super) fn choose<const N: usize>(
     stride: usize,
     outcomes: &mut Outcomes<N>,
 ) {
-    #[cfg(target_arch = "x86_64")]
-    if avx2::choose(splits, codes, stride, outcomes) {
-        return;
-    }
-    choose_plain(splits, codes, stride, outcomes);
+    with_simd!(_ => choose_plain(splits, codes, stride, outcomes));
 }
 
 #[inline(always)]
@@ -52,7 +51,7 @@ pub(super) fn choose_plain<const N: usize>(
         let right = outcomes[usize::from(split.child.wrapping_add(1))];
         let outcome = &mut outcomes[usize::from(split.node)];
         for row in 0..N {
-            // a mask, so that compilers find the instructions for many rows
+            // a mask, so that the compiler vectorises over rows
             let goes_right = 0_u8.wrapping_sub(u8::from(of_slot[row] >= split.at_least));
             outcome[row] = left[row] ^ ((left[row] ^ right[row]) & goes_right);
         }
@@ -62,8 +61,8 @@ pub(super) fn choose_plain<const N: usize>(
 /// Turns codes row by row into codes slot by slot.
 pub(super) fn transpose(rows: &[&[u8; CODES]; GATHERED], slots: &mut [[u8; GATHERED]; CODES]) {
     #[cfg(target_arch = "x86_64")]
-    if avx2::transpose(rows, slots) {
-        return;
+    if let Some(avx2) = Avx2::detect() {
+        return avx2::transpose(avx2, rows, slots);
     }
     transpose_plain(rows, slots);
 }

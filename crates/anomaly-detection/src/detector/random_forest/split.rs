@@ -1,4 +1,4 @@
-//! The best split of a node: the threshold of some features drawn at random that lowers the Gini impurity most.
+//! The best split of a node: of some randomly drawn features, the threshold that lowers the Gini impurity most.
 
 use rand::RngExt;
 
@@ -38,7 +38,7 @@ impl Counts {
         self.0 += other.0;
     }
 
-    /// What is left without a part of it.
+    /// The difference of the counts.
     #[inline]
     pub(super) fn without(self, part: Self) -> Self {
         Self(self.0 - part.0)
@@ -49,7 +49,7 @@ impl Counts {
         self.0 as u32 == 0 || self.0 >> 32 == 0
     }
 
-    /// Whether both are of one and the same class.
+    /// Whether both hold only the same one class.
     #[inline]
     fn is_pure_with(self, other: Self) -> bool {
         Self(self.0 | other.0).is_pure()
@@ -65,8 +65,7 @@ impl Counts {
     }
 }
 
-/// How pure weighted rows are: the less impure, the larger. The weighted Gini impurity is twice the weight of the anomalies
-/// less twice this.
+/// The purity of weighted rows. The weighted Gini impurity is twice the weight of the anomalies minus twice this.
 #[inline]
 pub(super) fn purity((normal, anomaly): (f64, f64)) -> f64 {
     anomaly * (anomaly / (normal + anomaly))
@@ -118,7 +117,7 @@ impl Default for Histogram {
     }
 }
 
-/// A node with fewer rows marks bins as it counts, a larger one looks for them afterwards.
+/// A node with fewer rows marks non-empty bins while counting, a larger one finds them afterwards.
 const SMALL: usize = 192;
 
 impl Histogram {
@@ -152,7 +151,7 @@ impl Histogram {
         self.marks.iter().map(|mark| mark.count_ones()).sum()
     }
 
-    /// Empties the histogram, bin after bin in order; gives the bin, its counts and its rows.
+    /// Drains the histogram in bin order; yields the bin, its counts and its rows.
     #[inline]
     fn drain(&mut self, mut each: impl FnMut(u8, Counts, u32)) {
         for (word, mark) in self.marks.iter_mut().enumerate() {
@@ -172,7 +171,7 @@ impl Histogram {
 pub(super) struct Rule {
     /// How many features are drawn.
     pub(super) n_features: usize,
-    /// The fewest rows of a leaf.
+    /// The minimum number of rows in a leaf.
     pub(super) min_rows: usize,
     /// The weights of a normal row and an anomaly.
     pub(super) weights: (f64, f64),
@@ -196,8 +195,8 @@ pub(super) struct Splitter {
 
 impl Splitter {
     /// The best split of a node with rows of both classes, and how many of the candidates are known to be constant in it, of
-    /// which `n_constant` were known before. As scikit-learn draws them: constant features count, but when all features
-    /// drawn are constant the drawing goes on. `work` takes the number of values looked at.
+    /// which `n_constant` were known before. Features are drawn as in scikit-learn: constant ones count, but if all drawn
+    /// features are constant, drawing goes on. `work` is given the number of values read.
     pub(super) fn split(
         &mut self,
         task: Task<'_>,
@@ -288,7 +287,7 @@ impl Splitter {
     }
 }
 
-/// Of the thresholds between two bins that are not empty the one in the middle of the gap.
+/// The threshold in the middle of the gap between two non-empty bins.
 fn middle(cuts: &[f64], below: u8, above: u8) -> u8 {
     let gap = &cuts[usize::from(below)..usize::from(above)];
     let (Some(&first), Some(&last)) = (gap.first(), gap.last()) else {

@@ -24,7 +24,7 @@ fn learn(
     labels: &[bool],
 ) -> Result<Learned<RandomForest>> {
     let params = params.check_ref()?;
-    RandomForest::fit(params, sample(rows, labels), &Context::new())
+    RandomForest::fit(params, &sample(rows, labels), &Context::new())
 }
 
 fn fit(params: &RandomForestParams, rows: &Array2<f64>, labels: &[bool]) -> RandomForest {
@@ -40,10 +40,7 @@ fn scores(forest: &RandomForest, rows: ArrayView2<'_, f64>) -> Vec<f64> {
 }
 
 fn small() -> RandomForestParams {
-    RandomForestParams {
-        n_estimators: 21,
-        ..Default::default()
-    }
+    RandomForestParams::new().with_n_estimators(21)
 }
 
 /// Rows of uniform numbers; where the sum of the first two is small, most are anomalies.
@@ -77,22 +74,26 @@ fn auroc(scores: &[f64], labels: &[bool]) -> f64 {
 fn parameters_out_of_range_are_named() {
     type Change = fn(&mut RandomForestParams);
     let wrong: [(&str, Change); 8] = [
-        ("n_estimators", |p| p.n_estimators = 0),
-        ("n_estimators", |p| p.n_estimators = 10_001),
-        ("max_depth", |p| p.max_depth = Some(0)),
-        ("min_samples_leaf", |p| p.min_samples_leaf = 0),
-        ("max_features", |p| p.max_features = MaxFeatures::Count(0)),
-        ("max_features", |p| {
-            p.max_features = MaxFeatures::Fraction(f64::NAN);
+        ("n_estimators", |p| *p = p.clone().with_n_estimators(0)),
+        ("n_estimators", |p| *p = p.clone().with_n_estimators(10_001)),
+        ("max_depth", |p| *p = p.clone().with_max_depth(Some(0))),
+        ("min_samples_leaf", |p| {
+            *p = p.clone().with_min_samples_leaf(0)
         }),
         ("max_features", |p| {
-            p.max_features = MaxFeatures::Fraction(1.1);
+            *p = p.clone().with_max_features(MaxFeatures::Count(0))
+        }),
+        ("max_features", |p| {
+            *p = p.clone().with_max_features(MaxFeatures::Fraction(f64::NAN));
+        }),
+        ("max_features", |p| {
+            *p = p.clone().with_max_features(MaxFeatures::Fraction(1.1));
         }),
         ("class_weight.anomaly", |p| {
-            p.class_weight = ClassWeight::Given {
+            *p = p.clone().with_class_weight(ClassWeight::Given {
                 normal: 1.0,
                 anomaly: 0.0,
-            };
+            });
         }),
     ];
     for (name, change) in wrong {
@@ -103,10 +104,7 @@ fn parameters_out_of_range_are_named() {
         assert_eq!(error.field_path(), Some(name));
     }
     let (rows, labels) = cloud(50, 2, 0);
-    let wide = RandomForestParams {
-        max_features: MaxFeatures::Count(3),
-        ..small()
-    };
+    let wide = small().with_max_features(MaxFeatures::Count(3));
     let error = learn(&wide, &rows, &labels).expect_err("too many");
     assert_eq!(error.field_path(), Some("max_features"));
 }
@@ -114,10 +112,7 @@ fn parameters_out_of_range_are_named() {
 #[test]
 fn features_of_a_split_are_counted_as_in_scikit_learn() {
     let count = |max_features, n| {
-        let params = RandomForestParams {
-            max_features,
-            ..small()
-        };
+        let params = small().with_max_features(max_features);
         let params = params.check().expect("valid");
         params.n_split_features(n).expect("enough")
     };
@@ -136,7 +131,7 @@ fn both_classes_and_their_labels_are_needed() {
     let unlabelled = Sample::complete(rows.view());
     let params = small().check().expect("valid");
     let fails = |sample: Sample<'_>| {
-        let error = RandomForest::fit(&params, sample, &Context::new()).expect_err("refused");
+        let error = RandomForest::fit(&params, &sample, &Context::new()).expect_err("refused");
         assert_eq!(error.reason(), reason::UNUSABLE_ROWS);
         error.message().to_owned()
     };
@@ -195,10 +190,7 @@ fn classes_count_what_they_weigh() {
     let rows = Array2::ones((1000, 2));
     let labels: Vec<bool> = (0..1000).map(|i| i % 10 == 0).collect();
     let score = |class_weight| {
-        let params = RandomForestParams {
-            class_weight,
-            ..small()
-        };
+        let params = small().with_class_weight(class_weight);
         scores(&fit(&params, &rows, &labels), rows.slice(s![..1, ..]))[0]
     };
     let given = |normal, anomaly| ClassWeight::Given { normal, anomaly };
@@ -212,17 +204,10 @@ fn classes_count_what_they_weigh() {
 #[test]
 fn leaves_are_as_large_and_trees_as_shallow_as_asked_for() {
     let (rows, labels) = cloud(500, 3, 4);
-    let stump = RandomForestParams {
-        n_estimators: 1,
-        max_depth: Some(1),
-        ..small()
-    };
+    let stump = small().with_n_estimators(1).with_max_depth(Some(1));
     let forest = fit(&stump, &rows, &labels);
     assert_eq!(forest.forest.trees.tree(0).nodes.len(), 3);
-    let coarse = RandomForestParams {
-        min_samples_leaf: 250,
-        ..small()
-    };
+    let coarse = small().with_min_samples_leaf(250);
     // a bag has some 316 distinct rows
     let forest = fit(&coarse, &rows, &labels);
     for index in 0..21 {
@@ -244,10 +229,7 @@ fn linfa_fits_it() {
 fn threads_change_nothing_and_seeds_do() {
     let (rows, labels) = cloud(700, 4, 6);
     let bytes = |threads, seed| {
-        let params = RandomForestParams {
-            random_state: seed,
-            ..small()
-        };
+        let params = small().with_random_state(seed);
         let pool = ThreadPoolBuilder::new().num_threads(threads).build();
         let learned = pool
             .expect("threads")

@@ -14,8 +14,8 @@ pub(super) const MAX_NODES: usize = 50_000_000;
 /// The code of a leaf, which no value's exceeds.
 const LEAF: u16 = u16::MAX;
 
-/// A node that splits: rows whose code of the slot exceeds that of the node go to `link + 1`, the others to `link`. Or a leaf,
-/// whose link holds the bits of its score.
+/// A branch: rows whose code in the slot exceeds that of the node go to `link + 1`, the others to `link`. Or a leaf, whose link
+/// holds the bits of its score.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(C, align(8))]
 pub(super) struct Node {
@@ -52,13 +52,13 @@ impl Node {
         f32::from_bits(self.link)
     }
 
-    /// The left child of a node that is no leaf.
+    /// The left child of a branch.
     #[inline(always)]
     pub(super) fn child(self) -> u32 {
         self.link
     }
 
-    /// The slot that decides; the first for a leaf.
+    /// The slot that is compared; the first for a leaf.
     #[inline(always)]
     pub(super) fn slot(self) -> usize {
         usize::from(self.slot)
@@ -87,7 +87,7 @@ impl LeNumber for Node {
     }
 }
 
-/// One tree, being grown, on thresholds that it does not hold. The root is node 0.
+/// A tree under construction; the thresholds are stored elsewhere. The root is node 0.
 #[derive(Debug)]
 pub(super) struct GrowingTree {
     nodes: Vec<Node>,
@@ -97,16 +97,16 @@ pub(super) struct GrowingTree {
     sizes: Vec<u32>,
 }
 
-/// One tree, on thresholds that it does not hold.
+/// A grown tree; the thresholds are stored elsewhere.
 #[derive(Debug)]
 pub(super) struct Tree {
     pub(super) nodes: Vec<Node>,
-    /// The share of each node that splits in the whole decrease of impurity.
+    /// The share of each branch in the total decrease of impurity.
     pub(super) shares: Vec<f32>,
 }
 
 impl GrowingTree {
-    /// A tree without splits, of so many rows.
+    /// A tree without splits, of this many rows.
     pub(super) fn leaf(size: usize) -> Self {
         Self {
             nodes: vec![Node::leaf(0.0)],
@@ -123,7 +123,7 @@ impl GrowingTree {
         self.nodes[leaf as usize] = Node::leaf(score);
     }
 
-    /// Splits a leaf into two with so many rows; the left one of them.
+    /// Splits a leaf into two with these numbers of rows and returns the left one.
     pub(super) fn split(
         &mut self,
         leaf: u32,
@@ -140,9 +140,8 @@ impl GrowingTree {
         child
     }
 
-    /// Numbers the nodes anew, as suits [`windows`](super::windows): the children of the splits that most rows reach come
-    /// first, then what hangs below each of these nodes, one after the other, there too those first that most rows reach.
-    /// Parents stay before their children.
+    /// Renumbers the nodes for [`windows`](super::windows): first the children of the most visited splits, then the descendants
+    /// of each of these nodes in turn, again the most visited first. Parents stay before their children.
     pub(super) fn finish(self) -> Tree {
         let is_split = |&node: &usize| !self.nodes[node].is_leaf();
         let mut splits: Vec<usize> = (0..self.nodes.len()).filter(is_split).collect();
@@ -193,8 +192,8 @@ impl GrowingTree {
     }
 }
 
-/// Trees, one after the other. Children are numbered within their tree, whose root is 0, and come after their parents. In which
-/// order else they come, only the speed depends on.
+/// Trees, concatenated. Children are numbered within their tree, whose root is 0, and come after their parents. Otherwise their
+/// order affects only the speed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Trees {
     /// Where each tree ends.
@@ -202,19 +201,19 @@ pub(super) struct Trees {
     ends: Vec<u64>,
     #[serde(with = "le_bytes")]
     nodes: Vec<Node>,
-    /// Where the nodes of each tree that split end among those of all.
+    /// The end of each tree's branches among all branches.
     #[serde(with = "le_bytes")]
     share_ends: Vec<u64>,
-    /// For each node that splits its share of the decrease of impurity in its tree.
+    /// For each branch, its share of the decrease of impurity in its tree.
     #[serde(with = "le_bytes")]
     shares: Vec<f32>,
 }
 
-/// One of the trees.
+/// A tree.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TreeView<'a> {
     pub(super) nodes: &'a [Node],
-    /// The share of each node that splits.
+    /// The share of each branch.
     pub(super) shares: &'a [f32],
 }
 
@@ -228,7 +227,7 @@ impl Trees {
         }
     }
 
-    /// Appends a tree, with the share of each node that splits.
+    /// Appends a tree, with the share of each branch.
     pub(super) fn push(&mut self, nodes: impl Iterator<Item = Node>, shares: &[f32]) {
         self.nodes.extend(nodes);
         self.shares.extend_from_slice(shares);
@@ -236,7 +235,7 @@ impl Trees {
         self.share_ends.push(self.shares.len() as u64);
     }
 
-    /// How many nodes split.
+    /// The number of branches.
     pub(super) fn n_splits(&self) -> usize {
         self.shares.len()
     }
@@ -256,7 +255,7 @@ impl Trees {
         }
     }
 
-    /// What is wrong with trees that were read, if anything is.
+    /// What is wrong with deserialised trees, if anything.
     pub(super) fn fault(&self, n_trees: usize, cuts: &Cuts) -> Option<&'static str> {
         let divide = self.ends.len() == n_trees
             && self.ends.first().is_some_and(|&end| end > 0)
@@ -273,7 +272,7 @@ impl Trees {
                 return node.slot == 0 && (0.0..=1.0).contains(&node.score());
             }
             let child = node.child() as usize;
-            // forward only, so that every walk ends
+            // forward only, so that every traversal ends
             child > index
                 && child < n_nodes - 1
                 && node.slot() < cuts.n_slots()

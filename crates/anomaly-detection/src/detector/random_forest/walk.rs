@@ -1,4 +1,4 @@
-//! Walking rows down trees: many walks at a time, so that the look-ups of one wait beside those of others.
+//! Tree traversal, interleaved over many rows so that their loads overlap.
 
 use super::groups::Groups;
 use super::side_by_side::CODES;
@@ -8,10 +8,10 @@ use super::windows::Windows;
 /// The number of rows in a block is a multiple of this, or the block is not full.
 pub(super) const CHUNK: usize = 64;
 
-/// Walks that are interleaved.
+/// The number of interleaved traversals.
 const LANES: usize = 16;
 
-/// Steps between looks at which walks have ended.
+/// Steps between checks for finished traversals.
 const STRIDE: usize = 3;
 
 /// A code, of 8 bits where these suffice.
@@ -45,7 +45,7 @@ impl Code for u16 {
     }
 }
 
-/// Where a row goes from a node; it stays at a leaf.
+/// The child of a node for a row; a leaf is its own child.
 #[inline(always)]
 fn next(place: u32, node: Node, code: impl Into<u16>) -> u32 {
     let child = node
@@ -58,28 +58,27 @@ fn next(place: u32, node: Node, code: impl Into<u16>) -> u32 {
 #[derive(Debug, Default)]
 pub(super) struct Walks {
     groups: Groups,
-    /// Where each row is that has not ended, and which it is.
+    /// The node and the index of each row that has not reached a leaf.
     open: Vec<(u32, u32)>,
-    /// The rows that were open at first.
+    /// The rows that were open at the start.
     opened: Vec<u32>,
-    /// Where each row of these is or has ended.
+    /// The current node or the leaf of each of these rows.
     places: Vec<u32>,
 }
 
-/// The codes of a block of rows, twice: many rows are compared with one node side by side, and one row with many nodes.
+/// The codes of a block of rows in two layouts: to compare many rows with one node, and one row with many nodes.
 #[derive(Debug)]
 pub(super) struct Codes<C> {
-    /// Slot by slot, [`stride`](Self::stride) for each: no power of two, or those of a row would compete for the same places
-    /// of the processor's first cache.
+    /// Slot by slot, [`stride`](Self::stride) for each: not a power of two, or the codes of a row would share L1 cache sets.
     by_slot: Vec<C>,
     stride: usize,
-    /// Row by row, `2^shift` for each, no fewer than there are slots and than [`CODES`]: those of a row lie near each other.
+    /// Row by row, `2^shift` for each, at least the number of slots and [`CODES`]: the codes of a row are close together.
     by_row: Vec<C>,
     shift: u32,
 }
 
 impl<C: Code> Codes<C> {
-    /// Room for the codes of so many rows, a multiple of [`CHUNK`].
+    /// Room for the codes of this many rows, a multiple of [`CHUNK`].
     pub(super) fn new(n_slots: usize, n_rows: usize) -> Self {
         let shift = n_slots.next_power_of_two().max(CODES).ilog2();
         let stride = n_rows + CHUNK;
@@ -110,7 +109,7 @@ impl<C: Code> Codes<C> {
         (self.by_row.as_chunks().0, self.shift - CODES.ilog2())
     }
 
-    /// Copies what is there slot by slot, for so many rows.
+    /// Copies what is there slot by slot, for this many rows.
     pub(super) fn copy_to_rows(&mut self, n_rows: usize) {
         for (slot, codes) in self.by_slot.chunks_exact(self.stride).enumerate() {
             let places = self.by_row[slot..].iter_mut().step_by(1 << self.shift);
@@ -122,7 +121,7 @@ impl<C: Code> Codes<C> {
 }
 
 impl Walks {
-    /// Adds each row's score in a tree, in the order of the rows of the codes. Narrow codes may have the tree's windows.
+    /// Adds each row's score in a tree, in row order. Windows exist for 8-bit codes only.
     pub(super) fn add_tree<C: Code>(
         &mut self,
         (trees, index): (&Trees, usize),
@@ -149,7 +148,7 @@ impl Walks {
         }
     }
 
-    /// Walks the open rows down to their leaves, where steps do not lead away from.
+    /// Moves the open rows down to their leaves.
     fn walk(&mut self, nodes: &[Node], codes: &Codes<impl Code>) {
         let code = |row: u32, slot: usize| codes.by_row[((row as usize) << codes.shift) + slot];
         let mut n_open = self.open.len();

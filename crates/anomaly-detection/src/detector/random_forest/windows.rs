@@ -1,14 +1,14 @@
-//! Windows: a tree cut into parts small enough to be decided for many rows side by side.
+//! Windows: a tree cut into parts small enough to be evaluated for many rows at once.
 //!
-//! Comparing 32 rows at once with every split of a window, and choosing between the outcomes from the last split to the first,
-//! is cheaper than looking each row's own nodes up. The first window holds the first nodes of a tree; for each node in it that
-//! leads out of it there is one that starts at that node's children. Which nodes a window holds follows from their numbers:
-//! [`GrowingTree::finish`](super::tree::GrowingTree::finish) numbers them so that a window holds what hangs below one node. A
-//! row that a window does not bring to a leaf is walked on from where it is.
+//! Comparing 32 rows at once with every split of a window, and blending the outcomes from the last split to the first, is
+//! cheaper than loading each row's own nodes. The first window holds the first nodes of a tree; each exit node of it has a
+//! window that starts at its children. Which nodes a window holds follows from their numbers:
+//! [`GrowingTree::finish`](super::tree::GrowingTree::finish) numbers them so that a window holds the descendants of one node. A
+//! row that reaches no leaf within a window continues from where it is.
 
 use super::tree::{Node, TreeView, Trees};
 
-/// The splits that the first window has room for: with more it takes longer, with fewer those after it do.
+/// The maximum number of splits in the first window: with more it takes longer, with fewer the later ones do.
 pub(super) const N_FIRST: usize = 63;
 
 /// The most nodes of a window beside its root.
@@ -78,7 +78,7 @@ impl Windows {
             exits.sort_unstable();
             for (k, &(first, root)) in exits.iter().enumerate() {
                 let end = exits.get(k + 1).map_or(nodes.len(), |next| next.0);
-                // in trees that were not grown here, two nodes may lead to the same children
+                // in trees from elsewhere, two nodes may share children
                 if end - first >= 2 {
                     windows.push(nodes, root, first..end.min(first + MAX_NODES));
                 }

@@ -79,7 +79,7 @@ fn streamed<D: Tested>(params: &D::Params, source: &dyn RowSource) -> Result<D> 
     let Learned {
         detector,
         calibration_scores,
-    } = D::fit_streamed(checked, source, &Context::new())?;
+    } = D::fit(checked, source, &Context::new())?;
     assert_eq!(calibration_scores, None);
     Ok(detector)
 }
@@ -90,7 +90,7 @@ fn held<D: Tested>(params: &D::Params, rows: &Array2<f64>, observed: &Array2<f64
         observed: observed.view(),
         labels: None,
     };
-    let learned = D::fit(params.check_ref()?, sample, &Context::new())?;
+    let learned = D::fit(params.check_ref()?, &sample, &Context::new())?;
     Ok(learned.detector)
 }
 
@@ -120,13 +120,11 @@ fn cuts_change_nothing<D: Tested>(
 }
 
 fn forest(max_samples: MaxSamples, ndim: usize) -> IsolationForestParams {
-    IsolationForestParams {
-        n_estimators: 20,
-        max_samples,
-        ndim,
-        random_state: 3,
-        ..IsolationForestParams::default()
-    }
+    IsolationForestParams::new()
+        .with_n_estimators(20)
+        .with_max_samples(max_samples)
+        .with_ndim(ndim)
+        .with_random_state(3)
 }
 
 fn every_detector(observed: &Array2<f64>, sizes: &[usize]) {
@@ -215,10 +213,7 @@ fn nor_how_very_many_are_by_any_number_of_threads() {
     check::<Pca>(&PcaParams::default(), &rows, &observed, 1);
     check::<Ecod>(&EcodParams::default(), &rows, &observed, 1);
     check::<Hbos>(&HbosParams::default(), &rows, &observed, 2);
-    let auto_bins = HbosParams {
-        n_bins: NBins::Auto,
-        ..HbosParams::default()
-    };
+    let auto_bins = HbosParams::new().with_n_bins(NBins::Auto);
     check::<Hbos>(&auto_bins, &rows, &observed, 2);
     check::<Lesinn>(&LesinnParams::default(), &rows, &observed, 1);
     check::<Auto>(&AutoParams::default(), &rows, &observed, 1);
@@ -229,10 +224,7 @@ fn nor_how_very_many_are_by_any_number_of_threads() {
 #[test]
 fn hbos_counts_many_columns_in_several_passes() {
     let rows = correlated(70_000, 9, 0.0, 8);
-    let params = HbosParams {
-        n_bins: NBins::Auto,
-        ..HbosParams::default()
-    };
+    let params = HbosParams::new().with_n_bins(NBins::Auto);
     cuts_change_nothing::<Hbos>(&params, &rows, &[30_000], 3);
     cuts_change_nothing::<Hbos>(&HbosParams::default(), &rows, &[30_000], 2);
 }
@@ -252,7 +244,7 @@ fn an_error_names_its_column() {
     };
     let fit = |params: DetectorParams, observed: &Array2<f64>| {
         let rows = imputed(observed);
-        let learned = params.fit_streamed(&Cut::new(&rows, observed, &[300]), &Context::new());
+        let learned = params.fit(&Cut::new(&rows, observed, &[300]), &Context::new());
         about(learned.expect_err("refused"))
     };
     for params in [
@@ -295,7 +287,7 @@ fn eight_detectors_stream_and_the_others_say_what_to_do() {
     ];
     assert_eq!(names, expected);
     for params in all() {
-        match params.fit_streamed(&source, &Context::new()) {
+        match params.fit(&source, &Context::new()) {
             Ok(learned) => assert_eq!(learned.detector.name(), params.name()),
             Err(error) => {
                 assert!(!params.can_stream(), "{error}");
@@ -315,7 +307,7 @@ fn no_model_is_made_of_rows_that_change() {
             ..Cut::new(&rows, &rows, &[100])
         };
         for params in all().filter(DetectorParams::can_stream) {
-            let error = params.fit_streamed(&source, &Context::new());
+            let error = params.fit(&source, &Context::new());
             let error = error.expect_err("changed rows");
             assert_eq!(error.reason(), reason::UNUSABLE_ROWS, "{}", params.name());
             assert!(error.message().contains("changed"), "{error}");
@@ -354,13 +346,13 @@ fn learning_stops_when_no_one_waits() {
     for params in all().filter(DetectorParams::can_stream) {
         let context = Context::new();
         let source = Abandoned(Cut::new(&rows, &rows, &[100]), context.clone());
-        let error = params.fit_streamed(&source, &context);
+        let error = params.fit(&source, &context);
         let error = error.expect_err("cancelled");
         assert_eq!(error.reason(), reason::CANCELLED, "{}", params.name());
     }
 }
 
-/// A source of so many rows that none can be looked at.
+/// A source with too many rows to read any.
 struct Endless;
 
 impl RowSource for Endless {
@@ -379,18 +371,16 @@ impl RowSource for Endless {
 
 #[test]
 fn more_rows_than_can_be_held_are_not_drawn() {
-    let lesinn = LesinnParams {
-        max_samples: 60_000,
-        n_estimators: 64,
-        n_neighbors: 1,
-        ..LesinnParams::default()
-    };
+    let lesinn = LesinnParams::new()
+        .with_max_samples(60_000)
+        .with_n_estimators(64)
+        .with_n_neighbors(1);
     for params in [
         DetectorParams::IsolationForest(forest(MaxSamples::Fraction(0.5), 1)),
         DetectorParams::IsolationForest(forest(MaxSamples::Count(500_000), 1)),
         DetectorParams::Lesinn(lesinn),
     ] {
-        let error = params.fit_streamed(&Endless, &Context::new());
+        let error = params.fit(&Endless, &Context::new());
         let error = error.expect_err("too many");
         assert!(error.message().contains("max_samples"), "{error}");
     }

@@ -29,7 +29,8 @@ fn matches_named_columns_in_any_order_and_drops_the_label_when_scoring() {
     let shuffled = table(&["a", "bad", "b"], &[1.0, 7.0, 2.0]);
     let scored =
         align(&schema, shuffled.clone(), Purpose::Score).expect("label values are not looked at");
-    assert_eq!(scored.features.row(0).to_vec(), [2.0, 1.0]);
+    // as a detector sees them: by their names
+    assert_eq!(scored.features.row(0).to_vec(), [1.0, 2.0]);
     assert!(scored.labels.is_none());
     let refused = align(&schema, shuffled, Purpose::Learn).expect_err("7 is not a label");
     assert!(refused.message().contains("\"bad\" holds 7"), "{refused}");
@@ -44,10 +45,10 @@ fn matches_unnamed_columns_by_position_with_or_without_the_label() {
     let unnamed =
         |values: &[f64]| Table::from_row_major(None, values.len(), values.to_vec()).expect("valid");
     let with = align(&schema, unnamed(&[1.0, 0.0, 2.0]), Purpose::Learn).expect("aligned");
-    assert_eq!(with.features.row(0).to_vec(), [1.0, 2.0]);
+    assert_eq!(with.features.row(0).to_vec(), [2.0, 1.0]);
     assert_eq!(with.labels, Some(vec![Some(false)]));
     let without = align(&schema, unnamed(&[1.0, 2.0]), Purpose::Score).expect("aligned");
-    assert_eq!(without.features.row(0).to_vec(), [1.0, 2.0]);
+    assert_eq!(without.features.row(0).to_vec(), [2.0, 1.0]);
     assert!(align(&schema, unnamed(&[1.0]), Purpose::Score).is_err());
 }
 

@@ -3,21 +3,25 @@
 use super::given_roles::GivenRoles;
 use super::{MAX_COLUMNS, OtherColumn, Schema, column_names, kind_of};
 use crate::error::{Error, Result, reason};
+use crate::features::column_order::ColumnOrder;
 use crate::features::names::check_names;
 use crate::features::roles::{FeatureKind, Role, Roles};
-use crate::features::time_search::TimeSearch;
+use crate::features::time::TimeSearch;
 use crate::table::{ColumnType, Table, shortened};
 
 /// A schema that is being learned from tables with the same columns, one after the other.
 ///
-/// Without a time column in the roles, one is looked for: the first that holds points in time, else the first whose texts are
-/// all dates of one form, else the first of numbers that its name says are times.
+/// Without a time column in the roles, one is looked for among the columns that nothing was said of. Those that hold points in
+/// time, or texts that are all dates of one form, come before those of numbers that their name says are times; among them those
+/// whose name says so come first, and then names in the order of their bytes. So neither the order of the columns nor the form
+/// in which a point in time is written has a say. Further columns of points in time or dates are left out: they are no numbers,
+/// and as categories none of them would come again.
 #[derive(Debug)]
 pub struct SchemaDraft {
     names: Vec<String>,
     types: Vec<ColumnType>,
     roles: Roles,
-    /// The columns that may hold the times, the likeliest first.
+    /// The columns that may hold times, the likeliest to be the times of the rows first.
     times: Vec<TimeSearch>,
 }
 
@@ -37,19 +41,17 @@ impl SchemaDraft {
         let names = column_names(table);
         check_names(&names)?;
         let given = GivenRoles::new(&names, roles)?;
-        let times = match &roles.time {
-            Some(name) => {
-                let column = given.find("time_column", name)?;
-                vec![TimeSearch::new(table, column, name, true)]
-            }
-            None => {
-                let mut free = given.free();
-                free.sort_by_key(|&column| precedence(table.column_type(column)));
-                free.into_iter()
-                    .map(|column| TimeSearch::new(table, column, &names[column], false))
-                    .collect()
-            }
-        };
+        let mut times = Vec::new();
+        if let Some(name) = &roles.time {
+            let column = given.find("time_column", name)?;
+            times.push(TimeSearch::new(table, column, name, true));
+        }
+        let free = given.free().into_iter();
+        let mut free: Vec<TimeSearch> = free
+            .map(|column| TimeSearch::new(table, column, &names[column], false))
+            .collect();
+        free.sort_by(|a, b| a.precedence().cmp(&b.precedence()));
+        times.extend(free);
         let types = (0..table.n_columns()).map(|column| table.column_type(column));
         Ok(Self {
             types: types.collect(),
@@ -65,10 +67,6 @@ impl SchemaDraft {
     pub fn see(&mut self, table: &Table) -> Result<()> {
         for search in &mut self.times {
             search.see(table)?;
-            // nothing behind it is taken
-            if search.is_found() {
-                break;
-            }
         }
         self.times.retain(|search| !search.is_refused());
         Ok(())
@@ -76,7 +74,9 @@ impl SchemaDraft {
 
     /// Whether further rows can change nothing.
     pub fn is_settled(&self) -> bool {
-        self.times.first().is_none_or(TimeSearch::is_found)
+        let is_found = self.times.first().is_none_or(TimeSearch::is_found);
+        let mut dates = self.times.iter().filter(|search| search.is_of_dates());
+        is_found && dates.all(TimeSearch::is_found)
     }
 
     /// The schema of the rows so far.
@@ -87,10 +87,14 @@ impl SchemaDraft {
         let mut given = GivenRoles::new(&self.names, &self.roles)?;
         let mut time = None;
         for search in &self.times {
-            time = search.found()?;
-            if time.is_some() {
-                given.set_time(search.column());
-                break;
+            let Some(found) = search.found()? else {
+                continue;
+            };
+            if time.is_none() {
+                time = Some(found);
+                given.set(search.column(), Role::Time);
+            } else if search.is_of_dates() {
+                given.set(search.column(), Role::Ignored);
             }
         }
         let roles = given.finish(!self.roles.features.is_empty());
@@ -98,6 +102,7 @@ impl SchemaDraft {
         let mut schema = Schema {
             features: Vec::new(),
             kinds: Vec::new(),
+            order: ColumnOrder::default(),
             target: None,
             others: Vec::new(),
             time,
@@ -122,6 +127,7 @@ impl SchemaDraft {
             let message = "the records have no column beside those that are no features";
             return Err(Error::new(reason::UNUSABLE_ROWS, message).at("records"));
         }
+        schema.order = ColumnOrder::by_name(&schema.features);
         if schema.kinds.iter().all(|&kind| kind == FeatureKind::Number) {
             schema.kinds.clear();
         }
@@ -137,15 +143,6 @@ impl SchemaDraft {
             }
         }
         Ok(schema)
-    }
-}
-
-/// Clocks come before texts, these before numbers.
-fn precedence(column_type: ColumnType) -> u8 {
-    match column_type {
-        ColumnType::Timestamp => 0,
-        ColumnType::Text => 1,
-        ColumnType::Number | ColumnType::Boolean => 2,
     }
 }
 

@@ -42,11 +42,11 @@ impl<'a> GivenRoles<'a> {
         ];
         for (name, role, field) in single {
             if let Some(name) = name {
-                given.set(field, name, role)?;
+                given.give(field, name, role)?;
             }
         }
         for name in &roles.ignored {
-            given.set("ignore_columns", name, Role::Ignored)?;
+            given.give("ignore_columns", name, Role::Ignored)?;
         }
         Ok(given)
     }
@@ -66,7 +66,7 @@ impl<'a> GivenRoles<'a> {
         })
     }
 
-    fn set(&mut self, field: &str, name: &str, role: Role) -> Result<()> {
+    fn give(&mut self, field: &str, name: &str, role: Role) -> Result<()> {
         let column = self.find(field, name)?;
         let has_other = self.roles[column].is_some_and(|other| other != role);
         if has_other || self.is_feature[column] {
@@ -80,9 +80,9 @@ impl<'a> GivenRoles<'a> {
         Ok(())
     }
 
-    /// Makes a column that nothing was said of, or that was called so, the time column.
-    pub(super) fn set_time(&mut self, column: usize) {
-        self.roles[column] = Some(Role::Time);
+    /// Sets what a column is for that nothing was said of, or the very same.
+    pub(super) fn set(&mut self, column: usize, role: Role) {
+        self.roles[column] = Some(role);
     }
 
     /// The columns that nothing was said of.

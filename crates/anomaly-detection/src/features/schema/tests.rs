@@ -53,7 +53,7 @@ fn roles_of(schema: &Schema) -> Vec<(&str, Role)> {
 }
 
 #[test]
-fn times_are_found_in_clocks_before_texts_before_numbers() {
+fn times_are_found_in_clocks_and_dates_before_numbers() {
     let numbers = || Column::Numbers(vec![1.0, 2.0]);
     let epoch = || Column::Numbers(vec![1.7e9, 1.7e9 + 60.0]);
     let dates = || texts(&["2024-01-31", "2024-02-01"]);
@@ -172,4 +172,20 @@ fn roles_are_checked() {
         .0,
         "label_column"
     );
+}
+
+#[test]
+fn a_stored_order_that_is_none_is_refused() {
+    let stored = |order: &[usize]| -> Schema {
+        let mut value = serde_json::to_value(schema(&["b", "c", "a"], None)).expect("JSON");
+        assert_eq!(value["order"], serde_json::json!([2, 0, 1]));
+        value["order"] = serde_json::json!(order);
+        serde_json::from_value(value).expect("a schema")
+    };
+    for order in [&[2, 0, 1][..], &[]] {
+        assert!(stored(order).is_valid(), "{order:?}");
+    }
+    for order in [&[2, 0, 0][..], &[0, 1], &[1, 2, 3], &[0, 1, 2, 3]] {
+        assert!(!stored(order).is_valid(), "{order:?}");
+    }
 }

@@ -43,7 +43,7 @@ fn bits(quantiles: Vec<Vec<Option<f64>>>) -> Vec<Vec<Option<u64>>> {
 }
 
 fn assert_exact(rows: &Array2<f64>, sizes: &[usize]) {
-    let found = exact_quantiles(rows.ncols(), &in_blocks(rows, sizes), &QS, &Context::new());
+    let found = exact_quantiles(rows.dim(), &in_blocks(rows, sizes), &QS, &Context::new());
     assert_eq!(bits(found.expect("quantiles")), bits(by_sorting(rows)));
 }
 
@@ -89,7 +89,7 @@ fn a_column_without_values_has_no_quantiles() {
     rows[(2, 1)] = -0.0;
     assert_exact(&rows, &[1]);
     let none = exact_quantiles(
-        0,
+        (5, 0),
         &in_blocks(&Array2::zeros((5, 0)), &[2]),
         &QS,
         &Context::new(),
@@ -117,26 +117,6 @@ fn brackets_are_looked_through_in_several_passes_where_they_are_many() {
 }
 
 #[test]
-fn scores_have_the_quantile_of_all() {
-    let mut next = uniform(2);
-    let scores = Array2::from_shape_simple_fn((10_001, 1), &mut next);
-    let mut sorted = scores.iter().copied().collect::<Vec<_>>();
-    let expected = quantile(&mut sorted, 0.9);
-    let visit = in_blocks(&scores, &[100, 1]);
-    let context = Context::new();
-    let found = quantile_of_scores(10_001, &visit, 0.9, &context).expect("a quantile");
-    assert_eq!(found, expected);
-    let found = quantile_of_scores(MAX_HELD + 1, &visit, 0.9, &context).expect("a quantile");
-    assert_eq!(found, expected);
-    for n in [10_000, 10_002] {
-        let error = quantile_of_scores(n, &visit, 0.9, &context).expect_err("other scores");
-        assert_eq!(error.reason(), reason::UNUSABLE_ROWS);
-    }
-    let none = quantile_of_scores(0, &in_blocks(&Array2::zeros((0, 1)), &[1]), 0.9, &context);
-    assert_eq!(none.expect("none"), None);
-}
-
-#[test]
 fn rows_that_change_between_the_passes_are_noticed() {
     let mut next = uniform(3);
     let first = Array2::from_shape_simple_fn((200_000, 1), &mut next);
@@ -158,6 +138,14 @@ fn rows_that_change_between_the_passes_are_noticed() {
 }
 
 #[test]
+fn rows_behind_a_block_of_all_are_noticed() {
+    let rows = Array2::from_shape_simple_fn((150, 1), uniform(5));
+    let visit = in_blocks(&rows, &[100, 50]);
+    let error = exact_quantiles((100, 1), &visit, &QS, &Context::new());
+    assert_eq!(error.expect_err("changed").reason(), reason::UNUSABLE_ROWS);
+}
+
+#[test]
 fn a_caller_who_has_left_gets_no_quantiles() {
     let rows = Array2::from_shape_simple_fn((200_000, 2), uniform(4));
     let mut stream = ColumnStream::new(2);
@@ -167,12 +155,13 @@ fn a_caller_who_has_left_gets_no_quantiles() {
     context.cancel();
     let visit = in_blocks(&rows, &[1000]);
     for found in [
-        exact_quantiles(2, &visit, &QS, &context),
+        exact_quantiles(rows.dim(), &visit, &QS, &context),
         quantiles_within(&summaries, &visit, &QS, &context),
     ] {
         assert_eq!(found.expect_err("cancelled").reason(), reason::CANCELLED);
     }
-    let error = quantile_of_scores(200_000, &visit, 0.5, &context).expect_err("cancelled");
+    let visit = in_blocks(&rows, &[200_000]);
+    let error = exact_quantiles(rows.dim(), &visit, &QS, &context).expect_err("cancelled");
     assert_eq!(error.reason(), reason::CANCELLED);
 }
 

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types as t;
-use arrow_array::{Array, ArrowPrimitiveType, StringViewArray, downcast_integer_array};
+use arrow_array::{Array, ArrowPrimitiveType, BinaryViewArray, downcast_integer_array};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use hashbrown::HashMap;
 
@@ -67,16 +67,16 @@ pub(super) fn unpanicked<T>(format: &str, run: impl FnOnce() -> Result<T>) -> Re
     })
 }
 
-/// A column that grows by arrays.
+/// A column that is made of arrays, one after the other.
 #[derive(Debug)]
-pub(super) enum ArrayColumn {
+pub(super) enum ColumnBuilder {
     Numbers(Vec<f64>),
     Booleans(Vec<f64>),
     Texts(TextBuilder, usize),
     Times(Vec<i64>),
 }
 
-impl ArrayColumn {
+impl ColumnBuilder {
     pub(super) fn new(column_type: ColumnType, limits: Limits) -> Self {
         match column_type {
             ColumnType::Number => Self::Numbers(Vec::new()),
@@ -257,7 +257,7 @@ fn append_texts(to: &mut TextBuilder, array: &dyn Array) -> Result<()> {
     match array.data_type() {
         DataType::Utf8 => array.as_string::<i32>().iter().try_for_each(&mut push),
         DataType::LargeUtf8 => array.as_string::<i64>().iter().try_for_each(&mut push),
-        DataType::Utf8View => append_views(to, array.as_string_view()),
+        DataType::Utf8View => append_views(to, &array.as_string_view().clone().to_binary_view()),
         DataType::Null => {
             to.push_missing(array.len());
             Ok(())
@@ -266,16 +266,13 @@ fn append_texts(to: &mut TextBuilder, array: &dyn Array) -> Result<()> {
     }
 }
 
-/// Many views may point at one long string, which is looked at once.
-///
-/// What is between two texts need not be between two characters: Parquet's texts are checked by the library all in one, without
-/// a look at where each of them ends.
-fn append_views(to: &mut TextBuilder, array: &StringViewArray) -> Result<()> {
+/// Many views may point at one long string, which is looked at once. Each of them is checked to be UTF-8 by itself, whatever was
+/// checked of all of them together.
+fn append_views(to: &mut TextBuilder, array: &BinaryViewArray) -> Result<()> {
     const INLINE: u32 = 12;
     let mut codes: HashMap<u128, u32> = HashMap::new();
-    let bytes = array.clone().to_binary_view();
     let text = |row: usize| {
-        str::from_utf8(bytes.value(row)).map_err(|_| {
+        str::from_utf8(array.value(row)).map_err(|_| {
             invalid(format!(
                 "the text in row {row} of a batch is not UTF-8; encode it so"
             ))
@@ -346,4 +343,44 @@ fn unexpected(found: &DataType) -> Error {
 /// The error of an array in a column.
 pub(super) fn in_column(error: Error, name: &str) -> Error {
     error.during(&format!("column {}", shortened(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_is_utf8_by_itself() {
+        let e = "é and more than twelve bytes".as_bytes();
+        let sound = BinaryViewArray::from_iter([Some(e), None, Some(b"x")]);
+        let mut texts = TextBuilder::default();
+        append_views(&mut texts, &sound).expect("texts");
+        let texts = texts.finish();
+        assert_eq!(texts.get(0).map(str::as_bytes), Some(e));
+        assert_eq!((texts.get(1), texts.get(2)), (None, Some("x")));
+        // together they would be
+        for parts in [[&e[..1], &e[1..]], [&e[..1], b"\xa9"]] {
+            let parts = BinaryViewArray::from_iter_values(parts);
+            let error = append_views(&mut TextBuilder::default(), &parts);
+            assert_eq!(
+                error.expect_err("half a character").message(),
+                "the text in row 0 of a batch is not UTF-8; encode it so"
+            );
+        }
+    }
+
+    #[test]
+    fn a_panic_of_a_library_is_an_error_of_the_file() {
+        let fails = || -> Result<(), String> { Err("too short".to_owned()) };
+        let panics = || -> Result<(), String> { panic!("out of {}", "range") };
+        for (run, why) in [
+            (guarded("Parquet", fails), "too short"),
+            (guarded("Parquet", panics), "out of range"),
+        ] {
+            assert_eq!(
+                run.expect_err("it fails").message(),
+                format!("the file is no valid Parquet: {why}")
+            );
+        }
+    }
 }

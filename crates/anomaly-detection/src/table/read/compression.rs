@@ -12,6 +12,8 @@ use crate::table::invalid;
 
 /// Windows of zstd above 128 MiB are refused: the window is memory that the file alone asks for.
 const MAX_WINDOW_LOG: u32 = 27;
+/// How much of a file tells how it is compressed.
+const MAGIC_BYTES: u64 = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compression {
@@ -52,17 +54,30 @@ pub(super) fn decompressed(content: &[u8], limits: Limits) -> Result<Cow<'_, [u8
 
 /// A reader of what a source holds, decompressed where it is compressed.
 pub(super) fn open(source: &Source, limits: Limits) -> Result<Box<dyn Read + Send>> {
-    Ok(match compression_of(source)? {
-        None => Box::new(source.reader(0)),
+    decompressing(Box::new(source.reader(0)), limits)
+}
+
+/// A reader of what another one gives, decompressed where it is compressed.
+pub(super) fn decompressing(
+    mut reader: Box<dyn Read + Send>,
+    limits: Limits,
+) -> Result<Box<dyn Read + Send>> {
+    let mut start = Vec::new();
+    let taken = reader.by_ref().take(MAGIC_BYTES).read_to_end(&mut start);
+    taken.map_err(error_of)?;
+    let compression = Compression::detect(&start);
+    let reader = io::Cursor::new(start).chain(reader);
+    Ok(match compression {
+        None => Box::new(reader),
         Some(compression) => {
-            let reader = BufReader::with_capacity(1 << 16, source.reader(0));
+            let reader = BufReader::with_capacity(1 << 16, reader);
             Box::new(Decompressed::new(reader, compression, limits).map_err(error_of)?)
         }
     })
 }
 
 pub(super) fn compression_of(source: &Source) -> Result<Option<Compression>> {
-    let start = source.bytes(0, source.len().min(4) as usize);
+    let start = source.bytes(0, source.len().min(MAGIC_BYTES) as usize);
     Ok(Compression::detect(&start.map_err(unreadable)?))
 }
 
@@ -90,11 +105,7 @@ impl<'a> Decompressed<Box<dyn Read + Send + 'a>> {
     ) -> io::Result<Self> {
         let decoder: Box<dyn Read + Send + 'a> = match compression {
             Compression::Gzip => Box::new(MultiGzDecoder::new(reader)),
-            Compression::Zstd => {
-                let mut decoder = zstd::stream::read::Decoder::with_buffer(reader)?;
-                decoder.window_log_max(MAX_WINDOW_LOG)?;
-                Box::new(decoder)
-            }
+            Compression::Zstd => Box::new(zstd_decoder(reader, MAX_WINDOW_LOG)?),
         };
         Ok(Self {
             decoder,
@@ -103,6 +114,15 @@ impl<'a> Decompressed<Box<dyn Read + Send + 'a>> {
             left: limits.decompressed_bytes,
         })
     }
+}
+
+fn zstd_decoder<'a, R: io::BufRead>(
+    reader: R,
+    max_window_log: u32,
+) -> io::Result<zstd::stream::read::Decoder<'a, R>> {
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(reader)?;
+    decoder.window_log_max(max_window_log)?;
+    Ok(decoder)
 }
 
 impl<R: Read> Read for Decompressed<R> {
@@ -173,8 +193,27 @@ mod tests {
     }
 
     #[test]
-    fn bombs_and_damage_are_refused() {
-        let zeros = vec![0; 1 << 24];
+    fn a_window_is_as_large_as_it_may_be() {
+        let content = vec![7; 1 << 16];
+        let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).expect("to memory");
+        encoder.window_log(15).expect("a window of 32 KiB");
+        // without the length of the whole, which would do in the place of a window
+        for part in content.chunks(1 << 12) {
+            encoder.write_all(part).expect("to memory");
+        }
+        let compressed = encoder.finish().expect("to memory");
+        for (max_window_log, is_read) in [(15, true), (14, false)] {
+            let mut back = Vec::new();
+            let read = zstd_decoder(&compressed[..], max_window_log)
+                .and_then(|mut decoder| decoder.read_to_end(&mut back));
+            assert_eq!(read.is_ok(), is_read, "{max_window_log}");
+            assert_eq!(back == content, is_read);
+        }
+    }
+
+    #[test]
+    fn what_decompresses_to_too_much_and_what_is_damaged_is_refused() {
+        let zeros = vec![0; 1 << 21];
         let zstd = zstd::encode_all(&zeros[..], 1).expect("to memory");
         assert_eq!(
             refusal(&gzip(&zeros), 1 << 20),

@@ -1,6 +1,11 @@
 //! Which format a file has, from its first bytes.
 
+use std::io::Read;
+
 use serde::{Deserialize, Serialize};
+
+use super::compression::error_of;
+use crate::error::Result;
 
 /// A format of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +51,14 @@ impl Format {
             _ => Self::Csv,
         }
     }
+}
+
+/// Takes from a reader what tells these.
+pub(super) fn read_start(reader: &mut dyn Read) -> Result<Vec<u8>> {
+    let mut start = Vec::new();
+    let taken = reader.take(START_BYTES as u64).read_to_end(&mut start);
+    taken.map_err(error_of)?;
+    Ok(start)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Arrow IPC, as a file or as a stream.
 //!
-//! The file form holds the stream form behind its magic; the footer is not needed to read it from beginning to end. Messages
+//! The file form holds the stream form behind its magic; reading it in order needs no footer. Messages
 //! are framed here, because every length in them must be checked before memory is taken for it; their content is arrow-rs's.
 
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use arrow_schema::{Schema, SchemaRef};
 use rayon::prelude::*;
 
 use super::Limits;
-use super::arrays::{ArrayColumn, columns_of, guarded, in_column, unpanicked};
+use super::arrays::{ColumnBuilder, columns_of, guarded, in_column, unpanicked};
 use super::compression::error_of;
 use super::format::{ARROW_MAGIC, CONTINUATION};
 use crate::error::{Error, Result};
@@ -35,11 +35,11 @@ pub(super) fn read(content: &[u8], limits: Limits) -> Result<Table> {
     if n_rows == 0 {
         return Err(invalid("the records have no rows"));
     }
-    let columns = columns.iter_mut().map(ArrayColumn::take).collect();
+    let columns = columns.iter_mut().map(ColumnBuilder::take).collect();
     Table::from_columns(Some(file.names), columns)
 }
 
-fn append(columns: &mut [ArrayColumn], batch: &RecordBatch, names: &[String]) -> Result<()> {
+fn append(columns: &mut [ColumnBuilder], batch: &RecordBatch, names: &[String]) -> Result<()> {
     columns
         .par_iter_mut()
         .zip(batch.columns())
@@ -76,7 +76,7 @@ impl<R: Read> IpcFile<R> {
             }
         } else if n < 4 || start[..4] != CONTINUATION {
             return Err(invalid(
-                "the file is no Arrow IPC file, or one from before version 0.15 of Arrow; write it anew",
+                "the file is no Arrow IPC file, or one from before version 0.15 of Arrow; write it again",
             ));
         }
         let mut file = Self {
@@ -113,10 +113,10 @@ impl<R: Read> IpcFile<R> {
     }
 
     /// A column of each type, without rows.
-    pub(super) fn empty_columns(&self) -> Vec<ArrayColumn> {
+    pub(super) fn empty_columns(&self) -> Vec<ColumnBuilder> {
         let types = self.types.iter();
         types
-            .map(|&column_type| ArrayColumn::new(column_type, self.limits))
+            .map(|&column_type| ColumnBuilder::new(column_type, self.limits))
             .collect()
     }
 
@@ -127,7 +127,7 @@ impl<R: Read> IpcFile<R> {
         };
         let mut columns = self.empty_columns();
         append(&mut columns, &batch, &self.names)?;
-        Ok(Some(columns.iter_mut().map(ArrayColumn::take).collect()))
+        Ok(Some(columns.iter_mut().map(ColumnBuilder::take).collect()))
     }
 
     /// The next batch that has rows, which must fit into a table beside `n_rows` others.
@@ -166,7 +166,7 @@ impl<R: Read> IpcFile<R> {
                         .ok_or_else(|| invalid("a dictionary batch has no header"))?;
                     if let Some(values) = dictionary.data() {
                         self.check_buffers(&values, &body)?;
-                        // values without buffers, such as nulls, have any length at no cost
+                        // values without buffers, such as nulls, are bounded by their number alone
                         check_cells(usize::try_from(values.length()).unwrap_or(usize::MAX), 1)?;
                     }
                     let (schema, dictionaries) = (&self.schema, &mut self.dictionaries);
@@ -203,10 +203,10 @@ impl<R: Read> IpcFile<R> {
                 decompressed = decompressed.saturating_add(claim);
             }
         }
-        if decompressed > self.limits.piece_bytes() {
+        if decompressed > self.limits.message_bytes() {
             return Err(invalid(format!(
                 "a record batch decompresses to more than {} bytes",
-                self.limits.piece_bytes()
+                self.limits.message_bytes()
             )));
         }
         Ok(())
@@ -269,10 +269,10 @@ impl<R: Read> IpcFile<R> {
     fn take(&mut self, length: i64) -> Result<Vec<u8>> {
         let length =
             u64::try_from(length).map_err(|_| invalid("a message has a negative length"))?;
-        if length > self.limits.piece_bytes() {
+        if length > self.limits.message_bytes() {
             return Err(invalid(format!(
                 "a message of {length} bytes is larger than {} bytes; write smaller record batches",
-                self.limits.piece_bytes()
+                self.limits.message_bytes()
             )));
         }
         let mut bytes = Vec::with_capacity(length.min(1 << 20) as usize);

@@ -1,11 +1,12 @@
 //! Readers of files: CSV, JSON, JSON Lines, Parquet and Arrow IPC, each of them plain or compressed as a whole.
 //!
-//! [`read`] makes a table of a file in memory. A file that is larger than that is read twice: [`scan`] finds its columns and
-//! their types, and [`chunks`] gives its rows, a bounded number at a time, in these types.
+//! [`read`] makes a table of a file in memory. A file that does not fit there is read twice: [`scan`] finds its columns and
+//! their types, and [`chunks()`] gives its rows in these types, a chunk at a time. [`CsvChunks`] cuts a CSV file into files, to be
+//! read one by one elsewhere.
 //!
-//! The text formats share one way through `text_file`: a window of bytes is cut into blocks of whole records, blocks are
-//! parsed in parallel and merged in order. What comes out depends neither on the cuts nor on the threads: a block that was
-//! parsed before the type of one of its columns was known is parsed again when it guessed otherwise than the blocks before.
+//! A chunk is a bounded run of rows. The text formats share one way through `text_file`: a window of bytes is cut into chunks,
+//! which are parsed in parallel and merged in order. What comes out depends neither on the cuts nor on the threads: a chunk
+//! that was parsed before the type of a column was known is parsed again where it guessed otherwise than those before it.
 
 use std::borrow::Cow;
 
@@ -24,20 +25,18 @@ mod format;
 mod ipc;
 mod json;
 mod names;
-mod page_lengths;
-mod page_sizes;
+mod opened;
 mod parquet;
-mod parquet_metadata;
+mod scan;
 mod source;
 mod summary;
 mod text_file;
-mod thrift;
 mod whole;
 
 pub use self::chunks::Chunks;
-pub use self::csv::CsvOptions;
+pub use self::csv::{CsvChunk, CsvChunks, CsvOptions};
 pub use self::format::Format;
-pub use self::source::Source;
+pub use self::source::{ReadAt, Source};
 pub use self::summary::{ColumnSummary, FileSummary};
 pub use self::whole::MAX_TEXT_BYTES;
 
@@ -61,8 +60,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The most bytes that one piece of a file may have, where it has to be in memory as a whole.
-    fn piece_bytes(self) -> u64 {
+    /// The most bytes of a message, which has to be in memory as a whole.
+    fn message_bytes(self) -> u64 {
         self.decompressed_bytes.min(1 << 30)
     }
 }
@@ -92,7 +91,7 @@ pub fn read(content: &[u8], options: &FileOptions, limits: Limits) -> Result<Tab
     }
 }
 
-/// Reads a file once from beginning to end, in bounded memory, to learn what is in it.
+/// Reads a file once, in bounded memory, to learn what is in it.
 ///
 /// Fails as [`read`] does, but for the number of values, and when nobody waits any more.
 pub fn scan(
@@ -101,7 +100,7 @@ pub fn scan(
     limits: Limits,
     context: &Context,
 ) -> Result<FileSummary> {
-    summary::scan(source, options, limits, context)
+    scan::read(source, options, limits, context)
 }
 
 /// The rows of a file that [`scan`] has seen, in tables of at most `chunk_rows` rows with the columns and types of the whole.

@@ -1,15 +1,31 @@
 //! Where the bytes of a file come from.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::error::{Error, Result, reason};
 
-/// A file on disk or in memory. Cheap to clone; clones read independently of each other.
+/// What can be read at any offset, such as a file on disk or an object in a store. Its bytes never change.
+pub trait ReadAt: fmt::Debug + Send + Sync {
+    /// Reads bytes from an offset on into the buffer, and says how many. It may be fewer than there is room for; 0 means that
+    /// the offset is at the end or behind it.
+    ///
+    /// # Errors
+    /// What kept the bytes from being read.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+}
+
+impl ReadAt for File {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        std::os::unix::fs::FileExt::read_at(self, buffer, offset)
+    }
+}
+
+/// A file on disk, in a store or in memory. Cheap to clone; clones read independently of each other.
 #[derive(Debug, Clone)]
 pub struct Source {
     place: Place,
@@ -18,7 +34,7 @@ pub struct Source {
 
 #[derive(Debug, Clone)]
 enum Place {
-    Disk(Arc<File>),
+    Reader(Arc<dyn ReadAt>),
     Memory(Bytes),
 }
 
@@ -28,10 +44,15 @@ impl Source {
     /// Fails when its length is not known.
     pub fn from_file(file: File) -> Result<Self> {
         let length = file.metadata().map_err(unreadable)?.len();
-        Ok(Self {
-            place: Place::Disk(Arc::new(file)),
+        Ok(Self::from_reader(Arc::new(file), length))
+    }
+
+    /// Whatever can be read by offset, of so many bytes.
+    pub fn from_reader(reader: Arc<dyn ReadAt>, length: u64) -> Self {
+        Self {
+            place: Place::Reader(reader),
             length,
-        })
+        }
     }
 
     /// The length in bytes.
@@ -61,9 +82,9 @@ impl Source {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         match &self.place {
-            Place::Disk(file) => {
+            Place::Reader(reader) => {
                 let mut bytes = vec![0; length];
-                file.read_exact_at(&mut bytes, offset)?;
+                read_exact_at(&**reader, &mut bytes, offset)?;
                 Ok(bytes.into())
             }
             Place::Memory(bytes) => {
@@ -93,7 +114,7 @@ pub(super) struct SourceReader {
 impl Read for SourceReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = match &self.source.place {
-            Place::Disk(file) => file.read_at(buffer, self.offset)?,
+            Place::Reader(reader) => reader.read_at(buffer, self.offset)?,
             Place::Memory(bytes) => {
                 let start = self.offset.min(self.source.length) as usize;
                 (&bytes[start..]).read(buffer)?
@@ -104,7 +125,58 @@ impl Read for SourceReader {
     }
 }
 
+fn read_exact_at(reader: &dyn ReadAt, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    let mut n_read = 0;
+    while n_read < buffer.len() {
+        match reader.read_at(&mut buffer[n_read..], offset + n_read as u64) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => n_read += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// A file that could not be read, for no fault of its sender.
 pub(super) fn unreadable(error: io::Error) -> Error {
     Error::new(reason::INTERNAL, "the file could not be read from disk").because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Gives three bytes at a time, and fails at every other call.
+    #[derive(Debug)]
+    struct Slow(AtomicUsize);
+
+    impl ReadAt for Slow {
+        fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+            let n_calls = self.0.fetch_add(1, Ordering::SeqCst);
+            if n_calls.is_multiple_of(2) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let rest = &b"0123456789"[(offset as usize).min(10)..];
+            let n = buffer.len().min(rest.len()).min(3);
+            buffer[..n].copy_from_slice(&rest[..n]);
+            Ok(n)
+        }
+    }
+
+    #[test]
+    fn a_reader_that_gives_little_at_a_time_gives_all() {
+        let source = Source::from_reader(Arc::new(Slow(0.into())), 10);
+        assert_eq!(source.bytes(1, 8).expect("there"), &b"12345678"[..]);
+        assert!(source.bytes(3, 8).is_err(), "behind the end");
+        let mut text = String::new();
+        let mut rest = source.reader(4);
+        rest.read_to_string(&mut text).expect("readable");
+        assert_eq!(text, "456789");
+        let longer = Source::from_reader(Arc::new(Slow(0.into())), 11);
+        let cut = longer.bytes(0, 11).expect_err("it is cut short");
+        assert_eq!(cut.kind(), io::ErrorKind::UnexpectedEof);
+    }
 }

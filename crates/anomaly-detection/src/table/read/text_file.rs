@@ -1,5 +1,4 @@
-//! What the text formats share: windows of a file are cut into pieces of whole records, which are parsed in parallel and
-//! merged in order.
+//! What the text formats share: the windows of a file are cut into chunks, which are parsed in parallel and merged in order.
 
 use std::io::Read;
 use std::ops::Range;
@@ -13,17 +12,17 @@ use crate::error::{Error, Result};
 use crate::table::{Column, check_cells, invalid};
 
 /// How many bytes are parsed at a time by one thread.
-pub(super) const PIECE_BYTES: usize = 1 << 18;
-/// How many pieces are in memory as parsed cells at a time. The cuts must not follow the number of threads.
+pub(super) const CHUNK_BYTES: usize = 1 << 18;
+/// How many chunks are held as parsed cells at a time. The cuts must not depend on the number of threads.
 const WAVE: usize = 16;
 /// How many bytes of a file on disk are in memory at a time, unless a record is longer.
 pub(super) const WINDOW_BYTES: usize = 1 << 22;
 /// The longest record of a file on disk.
 const MAX_RECORD_BYTES: usize = 1 << 26;
 
-/// Whole records, one after the other.
+/// A run of whole records.
 #[derive(Debug, Default)]
-pub(super) struct Piece {
+pub(super) struct Chunk {
     /// Where they stand in the window.
     pub(super) bytes: Range<usize>,
     /// Where each of them stands in the window, if that had to be found out.
@@ -33,10 +32,10 @@ pub(super) struct Piece {
 /// How a window is cut.
 #[derive(Debug, Default)]
 pub(super) struct Cut {
-    pub(super) pieces: Vec<Piece>,
-    /// How many bytes are done with once the pieces are.
+    pub(super) chunks: Vec<Chunk>,
+    /// Where the chunks end: how many bytes of the window have been dealt with once they are parsed.
     pub(super) consumed: usize,
-    /// What is wrong behind the pieces.
+    /// What is wrong behind the chunks.
     pub(super) error: Option<Error>,
 }
 
@@ -45,7 +44,7 @@ impl Cut {
     pub(super) fn lines(&mut self, window: &[u8], is_last: bool) {
         while self.consumed < window.len() {
             let start = self.consumed;
-            let target = (start + PIECE_BYTES).min(window.len() - 1);
+            let target = (start + CHUNK_BYTES).min(window.len() - 1);
             let end = match memchr(b'\n', &window[target..]) {
                 Some(length) => target + length + 1,
                 None if is_last => window.len(),
@@ -58,17 +57,17 @@ impl Cut {
         }
     }
 
-    /// Appends a piece.
+    /// Appends a chunk.
     pub(super) fn push(&mut self, bytes: Range<usize>) {
         self.consumed = bytes.end;
-        self.pieces.push(Piece {
+        self.chunks.push(Chunk {
             bytes,
             records: Vec::new(),
         });
     }
 }
 
-/// What is wrong with a piece.
+/// What is wrong with a chunk.
 #[derive(Debug)]
 pub(super) struct Problem {
     /// Which byte or row of it.
@@ -96,7 +95,7 @@ impl Problem {
 
 /// A format of text, with what has been read of a file so far.
 pub(super) trait TextFormat: Sync {
-    /// A parsed piece.
+    /// A parsed chunk.
     type Block: Send;
 
     /// Finds whole records in a window, which is the last one when nothing follows.
@@ -105,11 +104,11 @@ pub(super) trait TextFormat: Sync {
     /// Whether the type of every column is known.
     fn is_settled(&self) -> bool;
 
-    /// Parses a piece by what is known so far.
-    fn parse(&self, window: &[u8], piece: &Piece) -> Self::Block;
+    /// Parses a chunk by what is known so far.
+    fn parse(&self, window: &[u8], chunk: &Chunk) -> Self::Block;
 
-    /// Appends a block to what was read so far; parses its piece again when it guessed a type wrongly.
-    fn merge(&mut self, block: Self::Block, window: &[u8], piece: &Piece) -> Result<()>;
+    /// Appends a block to what was read so far; parses its chunk again when it guessed a type wrongly.
+    fn merge(&mut self, block: Self::Block, window: &[u8], chunk: &Chunk) -> Result<()>;
 }
 
 /// Reads the whole records of a window; returns how many bytes they take.
@@ -119,20 +118,20 @@ pub(super) fn read_window<F: TextFormat>(
     is_last: bool,
 ) -> Result<usize> {
     let cut = format.cut(window, is_last);
-    let mut pieces = &cut.pieces[..];
-    // the first piece tells nearly always what the columns are, so that no other has to guess
+    let mut chunks = &cut.chunks[..];
+    // the first chunk tells nearly always what the columns are, so that no other has to guess
     let mut wave = if format.is_settled() { WAVE } else { 1 };
-    while !pieces.is_empty() {
-        let (now, later) = pieces.split_at(wave.min(pieces.len()));
+    while !chunks.is_empty() {
+        let (now, later) = chunks.split_at(wave.min(chunks.len()));
         let blocks: Vec<F::Block> = now
             .par_iter()
             .with_max_len(1)
-            .map(|piece| format.parse(window, piece))
+            .map(|chunk| format.parse(window, chunk))
             .collect();
-        for (block, piece) in blocks.into_iter().zip(now) {
-            format.merge(block, window, piece)?;
+        for (block, chunk) in blocks.into_iter().zip(now) {
+            format.merge(block, window, chunk)?;
         }
-        pieces = later;
+        chunks = later;
         wave = WAVE;
     }
     match cut.error {
@@ -146,7 +145,9 @@ pub(super) struct Windows {
     reader: Box<dyn Read + Send>,
     buffer: Vec<u8>,
     size: usize,
+    /// Whether nothing follows what is in the buffer.
     is_last: bool,
+    is_done: bool,
     n_bytes: u64,
 }
 
@@ -158,6 +159,7 @@ impl Windows {
             buffer: Vec::new(),
             size,
             is_last: false,
+            is_done: false,
             n_bytes: 0,
         }
     }
@@ -169,20 +171,36 @@ impl Windows {
 
     /// Whether the last window has been read.
     pub(super) fn is_done(&self) -> bool {
-        self.is_last
+        self.is_done
     }
 
     /// Reads one window; `false` when it was the last.
     pub(super) fn step(&mut self, format: &mut impl TextFormat) -> Result<bool> {
-        if self.is_last {
+        if self.is_done {
             return Ok(false);
         }
+        self.take(|window, is_last| {
+            let consumed = read_window(format, window, is_last)?;
+            Ok((consumed > 0).then_some(consumed))
+        })?;
+        self.is_done = self.is_last;
+        Ok(!self.is_done)
+    }
+
+    /// Shows the next window to `look`, with whether it is the last. `look` says how many bytes of it it has dealt
+    /// with, or `None` when it needs more of them at a time.
+    pub(super) fn take(
+        &mut self,
+        mut look: impl FnMut(&[u8], bool) -> Result<Option<usize>>,
+    ) -> Result<()> {
         let size = self.size;
         loop {
             self.fill()?;
-            let consumed = read_window(format, &self.buffer, self.is_last)?;
-            self.buffer.drain(..consumed);
-            if consumed > 0 || self.is_last {
+            if let Some(consumed) = look(&self.buffer, self.is_last)? {
+                self.buffer.drain(..consumed);
+                break;
+            }
+            if self.is_last {
                 break;
             }
             if self.size >= MAX_RECORD_BYTES {
@@ -193,10 +211,13 @@ impl Windows {
             self.size *= 2;
         }
         self.size = size;
-        Ok(!self.is_last)
+        Ok(())
     }
 
     fn fill(&mut self) -> Result<()> {
+        if self.is_last {
+            return Ok(());
+        }
         let wanted = self.size.saturating_sub(self.buffer.len()) as u64;
         let n = self
             .reader
@@ -270,6 +291,11 @@ impl Assembly {
         cells.push_missing(self.n_held);
         self.cells.push(cells);
         self.n_missing.push(self.n_rows);
+    }
+
+    /// Takes a column for one of text. To be called before the first row.
+    pub(super) fn expect_text(&mut self, column: usize) {
+        self.cells[column] = Cells::new(Kind::Text);
     }
 
     /// Makes sure that so many rows fit into a table that is to have `n_columns` columns.

@@ -5,7 +5,7 @@ use anomaly_detection::detector::DetectorParams;
 use anomaly_detection::features::{
     EngineeringParams, EngineeringSpec, FeaturePolicy, Roles, Scaling,
 };
-use anomaly_detection::pipeline::TrainSpec;
+use anomaly_detection::pipeline::TrainingSpec;
 use anomaly_detection::pipeline::artifact::{encode_model, encode_reservoir};
 use anomaly_detection::table::{Column, Table};
 use serde_json::{Value, json};
@@ -39,15 +39,15 @@ pub(super) fn seeds() -> Vec<Seed> {
     }
     seeds.push(seed(
         "scaled",
-        TrainSpec {
+        TrainingSpec {
             scaling: Some(Scaling::Robust),
             ..of_numbers(small("gaussian", json!({})))
         },
     ));
     seeds.push(seed(
         "categories",
-        TrainSpec {
-            policy: FeaturePolicy::Adaptive,
+        TrainingSpec {
+            feature_policy: FeaturePolicy::Adaptive,
             roles: Roles {
                 features: vec!["x".to_owned(), "kind".to_owned()],
                 ..Roles::default()
@@ -57,7 +57,7 @@ pub(super) fn seeds() -> Vec<Seed> {
     ));
     seeds.push(seed(
         "series",
-        TrainSpec {
+        TrainingSpec {
             engineering: Some(EngineeringSpec {
                 params: EngineeringParams {
                     lags: vec![1, 3],
@@ -78,9 +78,9 @@ pub(super) fn seeds() -> Vec<Seed> {
     seeds
 }
 
-fn of_numbers(detector: DetectorParams) -> TrainSpec {
+fn of_numbers(detector: DetectorParams) -> TrainingSpec {
     let label = detector.is_supervised().then(|| "label".to_owned());
-    TrainSpec {
+    TrainingSpec {
         detector,
         roles: Roles {
             features: vec!["x".to_owned(), "y".to_owned()],
@@ -88,7 +88,7 @@ fn of_numbers(detector: DetectorParams) -> TrainSpec {
             ..Roles::default()
         },
         reservoir_size: 6,
-        ..TrainSpec::default()
+        ..TrainingSpec::default()
     }
 }
 
@@ -146,7 +146,7 @@ fn table() -> Table {
     Table::from_columns(Some(names), columns).expect("a table")
 }
 
-fn seed(name: &str, spec: TrainSpec) -> Seed {
+fn seed(name: &str, spec: TrainingSpec) -> Seed {
     let fitted = spec.fit(Some(table()), &Context::new());
     let fitted = fitted.unwrap_or_else(|error| panic!("{name}: {error}"));
     let model = encode_model(&fitted.model).expect("encodable");

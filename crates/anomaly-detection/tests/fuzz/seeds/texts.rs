@@ -104,6 +104,16 @@ fn csv() -> Vec<(&'static str, [u8; PREFIX], &'static [u8])> {
             b"a,b,c\n,,\n,,\n1,,true\ntrue,2,false\n0,,0\n",
         ),
         (
+            "leading-spaces-and-returns-in-quotes",
+            [0, 0, 0, 0, 0, 0, 0, 0, 1],
+            b"a,kind\n1,\" x\"\n2, x\n3,\"\r\"\n",
+        ),
+        (
+            "texts-that-look-like-numbers",
+            [0, b',', 0, 0, 0, 0, b'#', 0, 1],
+            b"a,b\n,\n\xef\xbb\xbfx,true\n#\n5,2\n\"#6\",\n",
+        ),
+        (
             "numbers",
             [0, b' ', 0, 0, 0, 0, 0, 0, 2],
             b"a b c\n1e308 -0 .5\n5. +7 10\n1e-400 9007199254740993 00\n",

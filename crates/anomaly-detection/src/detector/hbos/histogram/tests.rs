@@ -1,7 +1,9 @@
+use linfa::ParamGuard;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::detector::HbosParams;
 
 fn with_counts<T>(values: &[f64], ask: impl Fn(&Counts<'_>) -> T) -> T {
     let below = |x: f64| values.iter().filter(|value| **value < x).count() as f64;
@@ -15,10 +17,10 @@ fn with_counts<T>(values: &[f64], ask: impl Fn(&Counts<'_>) -> T) -> T {
 }
 
 fn histogram(values: &[f64], n_bins: NBins) -> Histogram {
-    let params = HbosParams {
-        n_bins,
-        ..HbosParams::default()
-    };
+    let params = HbosParams::new()
+        .with_n_bins(n_bins)
+        .check()
+        .expect("valid");
     with_counts(values, |counts| {
         Histogram::new(counts, &params, &Context::new()).expect("a histogram")
     })

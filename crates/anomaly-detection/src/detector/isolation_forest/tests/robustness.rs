@@ -20,8 +20,13 @@ fn damaged_forests_are_refused() {
             assert_eq!(error.reason(), reason::DAMAGED_ARTIFACT);
             decode(&encode(&forest)).expect_err("a damaged artifact");
         };
-        refused(&|forest| forest.params.n_estimators += 1);
-        refused(&|forest| forest.params.n_estimators = 0);
+        refused(&|forest| {
+            forest.params = forest
+                .params
+                .clone()
+                .with_n_estimators(1 + forest.params.n_estimators())
+        });
+        refused(&|forest| forest.params = forest.params.clone().with_n_estimators(0));
         refused(&|forest| forest.n_subsample = 1);
         refused(&|forest| forest.frame = fit(&params, &cloud(1500, 2, 8)).frame);
     }
@@ -54,11 +59,9 @@ fn hostile_rows() -> impl Strategy<Value = Array2<f64>> {
 
 /// Small forests of each layout. A deep limit comes from the parameters only where there are rows enough.
 fn small(ndim: usize) -> IsolationForestParams {
-    IsolationForestParams {
-        n_estimators: 19,
-        ndim,
-        ..Default::default()
-    }
+    IsolationForestParams::new()
+        .with_n_estimators(19)
+        .with_ndim(ndim)
 }
 
 proptest! {
@@ -102,8 +105,7 @@ proptest! {
         mutations in proptest::collection::vec((0.0..1.0, any::<u8>()), 1..8),
     ) {
         let rows = cloud(1100, 3, 9);
-        let mut params = layouts()[layout].clone();
-        params.n_estimators = 3;
+        let params = layouts()[layout].clone().with_n_estimators(3);
         let mut bytes = encode(&fit(&params, &rows));
         for (at, byte) in mutations {
             let at = (at * bytes.len() as f64) as usize;
@@ -121,8 +123,8 @@ proptest! {
 #[test]
 fn wide_rows_are_scored_alike_alone_and_together() {
     let rows = cloud(100, 1000, 10) * 1e290;
-    for mut params in layouts() {
-        params.max_features = MaxFeatures::Fraction(0.1);
+    for params in layouts() {
+        let params = params.with_max_features(MaxFeatures::Fraction(0.1));
         let forest = fit(&params, &rows);
         let together = scores(&forest, rows.view());
         for (row, &score) in rows.axis_chunks_iter(Axis(0), 1).zip(&together) {
@@ -136,10 +138,7 @@ fn wide_rows_are_scored_alike_alone_and_together() {
 fn vectors_change_nothing() {
     let rows = cloud(1000, 7, 12);
     for depth in 1..=perfect::MAX_DEPTH {
-        let params = IsolationForestParams {
-            max_samples: MaxSamples::Count(1 << depth),
-            ..Default::default()
-        };
+        let params = IsolationForestParams::new().with_max_samples(MaxSamples::Count(1 << depth));
         let forest = fit(&params, &rows);
         let Trees::Perfect(trees) = &forest.trees else {
             panic!("depth {depth} is {:?}", forest.trees);
@@ -185,12 +184,10 @@ fn forests_that_no_machine_has_room_for_are_refused_before_they_are_grown() {
         (100, 1.0, 40, reason::CANCELLED),
     ];
     for (n_estimators, fraction, ndim, expected) in cases {
-        let params = IsolationForestParams {
-            n_estimators,
-            max_samples: MaxSamples::Fraction(fraction),
-            ndim,
-            ..IsolationForestParams::default()
-        };
+        let params = IsolationForestParams::new()
+            .with_n_estimators(n_estimators)
+            .with_max_samples(MaxSamples::Fraction(fraction))
+            .with_ndim(ndim);
         // nobody waits for the one that has room
         let context = Context::new();
         context.cancel();

@@ -1,4 +1,5 @@
 use super::*;
+use crate::detector::simd::Portable;
 
 #[test]
 fn exponentials_are_right() {
@@ -43,7 +44,13 @@ fn sums_are_those_of_plain_loops() {
             gradient: vec![0.0; d + 1],
             hessian: vec![0.0; (d + 1) * (d + 2) / 2],
         };
-        evaluate_any::<false>(&block, &point, &mut Scratch::default(), &mut portable);
+        evaluate_with(
+            Portable,
+            &block,
+            &point,
+            &mut Scratch::default(),
+            &mut portable,
+        );
         assert_eq!(sums.loss.to_bits(), portable.loss.to_bits());
         assert_eq!(sums.gradient, portable.gradient);
         assert_eq!(sums.hessian, portable.hessian);

@@ -43,7 +43,7 @@ proptest! {
         }
         let labels: Vec<bool> = (0..rows.nrows()).map(|i| i % 2 == 0).collect();
         let class_weight = ClassWeight::Given { normal, anomaly };
-        let params = LogisticRegressionParams { c, class_weight, ..LogisticRegressionParams::default() };
+        let params = LogisticRegressionParams::new().with_c(c).with_class_weight(class_weight);
         let model = fit_with(&params, &rows, &labels).expect("a model");
         model.validate().expect("valid");
         let scores = score(&model, probes.view());

@@ -13,7 +13,7 @@ fn more_than_memory_holds_is_refused() {
         labels: Some(&labels),
         ..Sample::complete(rows)
     };
-    let error = <LogisticRegression as Method>::fit(&params, sample, &Context::new());
+    let error = <LogisticRegression as Method>::fit(&params, &sample, &Context::new());
     let error = error.expect_err("refused");
     assert_eq!(error.reason(), reason::UNUSABLE_ROWS);
     assert!(error.message().contains("at most 2016 rows"), "{error}");

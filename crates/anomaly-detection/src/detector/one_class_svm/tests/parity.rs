@@ -11,10 +11,7 @@ fn agrees_with_scikit_learn() {
     };
     let rows = Array2::from_shape_fn((24, 2), |(i, j)| row(i)[j]);
     let probes = array![[0.5, 0.25], [3.0, -2.0], [1.25, 1.5]];
-    let base = || OneClassSvmParams {
-        tol: 1e-9,
-        ..OneClassSvmParams::default()
-    };
+    let base = || OneClassSvmParams::new().with_tol(1e-9);
     let cases = [
         (
             base(),
@@ -25,19 +22,11 @@ fn agrees_with_scikit_learn() {
             ],
         ),
         (
-            OneClassSvmParams {
-                nu: 0.2,
-                gamma: Gamma::Value(2.0),
-                ..base()
-            },
+            base().with_nu(0.2).with_gamma(SvmGamma::Value(2.0)),
             [0.0842071931292131, 0.6371844457546642, -0.06835076709411025],
         ),
         (
-            OneClassSvmParams {
-                nu: 0.1,
-                gamma: Gamma::Auto,
-                ..base()
-            },
+            base().with_nu(0.1).with_gamma(SvmGamma::Auto),
             [
                 -0.04512266911325191,
                 0.5410480301656787,
@@ -45,40 +34,30 @@ fn agrees_with_scikit_learn() {
             ],
         ),
         (
-            OneClassSvmParams {
-                nu: 0.3,
-                kernel: Kernel::Linear,
-                ..base()
-            },
+            base().with_nu(0.3).with_kernel(SvmKernel::Linear),
             [1.0658434503271461, -1.5681376235353737, -2.0826824696263095],
         ),
         (
-            OneClassSvmParams {
-                nu: 0.25,
-                kernel: Kernel::Poly,
-                coef0: 1.0,
-                ..base()
-            },
+            base()
+                .with_nu(0.25)
+                .with_kernel(SvmKernel::Poly)
+                .with_coef0(1.0),
             [3.920274526106425, -44.10311328707048, -7.939512103174163],
         ),
         (
-            OneClassSvmParams {
-                nu: 0.4,
-                kernel: Kernel::Poly,
-                degree: 2,
-                gamma: Gamma::Value(0.5),
-                ..base()
-            },
+            base()
+                .with_nu(0.4)
+                .with_kernel(SvmKernel::Poly)
+                .with_degree(2)
+                .with_gamma(SvmGamma::Value(0.5)),
             [2.9525685864414184, -13.433075163558595, -2.9585486010585837],
         ),
         (
-            OneClassSvmParams {
-                nu: 0.4,
-                kernel: Kernel::Sigmoid,
-                gamma: Gamma::Value(0.1),
-                coef0: 0.5,
-                ..base()
-            },
+            base()
+                .with_nu(0.4)
+                .with_kernel(SvmKernel::Sigmoid)
+                .with_gamma(SvmGamma::Value(0.1))
+                .with_coef0(0.5),
             [
                 0.1695593295868285,
                 0.015007315812286315,

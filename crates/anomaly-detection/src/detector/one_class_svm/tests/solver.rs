@@ -28,7 +28,7 @@ fn solve(points: &Points, caps: &[f64], nu: f64, tol: f64) -> Solution {
 /// The sum of a row's kernels with all points, each times its coefficient.
 fn kernels_at(points: &Points, alpha: &[f64], row: &[f32]) -> f64 {
     let mut alpha = alpha.to_vec();
-    alpha.resize(points.n_padded(), 0.0);
+    alpha.resize(points.n_padded_rows(), 0.0);
     let mut sums = [[0.0; LANES]];
     for tile in tiles(points, &alpha) {
         add_kernels(Rbf, tile, row, &mut sums);
@@ -37,8 +37,8 @@ fn kernels_at(points: &Points, alpha: &[f64], row: &[f32]) -> f64 {
 }
 
 fn gradient(points: &Points, alpha: &[f64]) -> Vec<f64> {
-    let mut row = vec![0.0; points.d()];
-    (0..points.n())
+    let mut row = vec![0.0; points.n_features()];
+    (0..points.n_rows())
         .map(|i| {
             points.get(i, &mut row);
             kernels_at(points, alpha, &row)
@@ -73,9 +73,13 @@ fn a_weighted_row_is_as_many_copies() {
     let context = Context::new();
     let sample = Sample::complete(rows.view());
     let distinct = DistinctRows::new(None, &sample, &context).expect("rows");
-    assert!(distinct.n() < 400, "{} distinct rows", distinct.n());
+    assert!(
+        distinct.n_rows() < 400,
+        "{} distinct rows",
+        distinct.n_rows()
+    );
     assert_eq!(distinct.weights().iter().sum::<f64>(), 700.0);
-    let merged = Array2::from_shape_fn((distinct.n(), 2), |(i, j)| distinct.row(i)[j]);
+    let merged = Array2::from_shape_fn((distinct.n_rows(), 2), |(i, j)| distinct.row(i)[j]);
     let merged = points(&merged);
     let together = solve(&merged, distinct.weights(), 0.3, 1e-6);
     assert!((apart.rho - together.rho).abs() < 5e-6);

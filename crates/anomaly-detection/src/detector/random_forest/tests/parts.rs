@@ -66,24 +66,22 @@ fn a_feature_full_of_thresholds_lends_its_own() {
 #[test]
 fn bags_are_as_large_as_the_rows_and_follow_the_weights() {
     let mut counts = vec![0; 3000];
-    let history: Vec<bool> = (0..1000).map(|row| row % 3 == 0).collect();
-    let draw = Draw::new(&history, [4.0; 2], 2000);
+    let past: Vec<bool> = (0..1000).map(|row| row % 3 == 0).collect();
+    let draw = Draw::new(&past, [4.0; 2], 2000);
     let mut rng = tree_rng(0, 4000, 3);
     draw.draw(&mut rng, &mut counts, &Context::new())
         .expect("drawn");
     assert_eq!(counts.iter().sum::<u32>(), 3000);
-    let history: u32 = counts[..1000].iter().sum();
-    assert!((1900..2100).contains(&history), "{history}");
+    let past: u32 = counts[..1000].iter().sum();
+    assert!((1900..2100).contains(&past), "{past}");
 }
 
 #[test]
 fn out_of_bag_scores_are_those_of_the_trees_that_have_not_seen_the_row() {
     let (rows, labels) = cloud(300, 3, 2);
-    let params = RandomForestParams {
-        n_estimators: 4,
-        random_state: 9,
-        ..Default::default()
-    };
+    let params = RandomForestParams::new()
+        .with_n_estimators(4)
+        .with_random_state(9);
     let learned = learn(&params, &rows, &labels).expect("a forest");
     let plain = scores(&learned.detector, rows.view());
     let bags: Vec<Vec<u32>> = (0..4)
@@ -146,10 +144,7 @@ fn noise(n: usize, d: usize) -> (Array2<f64>, Vec<bool>) {
 #[test]
 fn deep_trees_on_many_features_score_in_groups_as_row_by_row() {
     let (rows, labels) = noise(5000, 40);
-    let params = RandomForestParams {
-        n_estimators: 3,
-        ..Default::default()
-    };
+    let params = RandomForestParams::new().with_n_estimators(3);
     let forest = fit(&params, &rows, &labels).forest;
     for n_rows in [8, 65, 500, 4999] {
         let rows = rows.slice(s![..n_rows, ..]);

@@ -60,17 +60,17 @@ fn a_cancelled_fit_ends() {
     let context = Context::new();
     context.cancel();
     let params = small().check().expect("valid");
-    let error = RandomForest::fit(&params, sample(&rows, &labels), &context).expect_err("ended");
+    let error = RandomForest::fit(&params, &sample(&rows, &labels), &context).expect_err("ended");
     assert_eq!(error.reason(), reason::CANCELLED);
     let forest = fit(&small(), &rows, &labels);
-    let history = History {
+    let past = PastRows {
         seen_by_class: None,
         rows: rows.view(),
         labels: Some(&labels),
         seen: 200,
     };
     let error = forest
-        .update(history, sample(&rows, &labels), &context)
+        .update(past, sample(&rows, &labels), &context)
         .expect_err("ended");
     assert_eq!(error.reason(), reason::CANCELLED);
 }
@@ -128,10 +128,7 @@ fn damaged_models_are_refused() {
 #[test]
 fn damaged_nodes_are_refused_or_harmless() {
     let (rows, labels) = cloud(60, 2, 4);
-    let params = RandomForestParams {
-        n_estimators: 2,
-        ..Default::default()
-    };
+    let params = RandomForestParams::new().with_n_estimators(2);
     let forest = fit(&params, &rows, &labels);
     let json = serde_json::to_value(&forest).expect("a value");
     let n_bytes = json["forest"]["trees"]["nodes"]
@@ -164,7 +161,7 @@ proptest! {
         min_samples_leaf in 1..4usize,
     ) {
         let labels: Vec<bool> = (0..rows.nrows()).map(|i| (i % 3 == 0) == first).collect();
-        let params = RandomForestParams { n_estimators: 5, min_samples_leaf, ..Default::default() };
+        let params = RandomForestParams::new().with_n_estimators(5).with_min_samples_leaf(min_samples_leaf);
         let learned = learn(&params, &rows, &labels).expect("a forest");
         let forest = learned.detector;
         forest.validate().expect("sound");

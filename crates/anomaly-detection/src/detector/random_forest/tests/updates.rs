@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn history<'a>(rows: &'a Array2<f64>, labels: &'a [bool], seen: u64) -> History<'a> {
-    History {
+fn past<'a>(rows: &'a Array2<f64>, labels: &'a [bool], seen: u64) -> PastRows<'a> {
+    PastRows {
         seen_by_class: None,
         rows: rows.view(),
         labels: Some(labels),
@@ -32,10 +32,7 @@ fn describe(forest: &RandomForest, tree: usize) -> Vec<(u32, f64, f64)> {
 fn the_oldest_trees_are_replaced_in_rotation() {
     let (rows, labels) = cloud(400, 3, 1);
     let (more, more_labels) = cloud(100, 3, 2);
-    let params = RandomForestParams {
-        n_estimators: 10,
-        ..Default::default()
-    };
+    let params = RandomForestParams::new().with_n_estimators(10);
     let mut forest = fit(&params, &rows, &labels);
     // 10 trees * 100 rows / 500, 600, ..., rounded up
     let replacements: [(u64, &[usize]); 6] = [
@@ -49,7 +46,7 @@ fn the_oldest_trees_are_replaced_in_rotation() {
     for (seen, replaced) in replacements {
         let updated = forest
             .update(
-                history(&rows, &labels, seen),
+                past(&rows, &labels, seen),
                 sample(&more, &more_labels),
                 &Context::new(),
             )
@@ -73,7 +70,7 @@ fn what_changed_is_learned_and_the_rest_kept() {
     more += 1e9;
     let learned = forest
         .update(
-            history(&rows, &labels, 1000),
+            past(&rows, &labels, 1000),
             sample(&more, &more_labels),
             &Context::new(),
         )
@@ -99,7 +96,7 @@ fn without_a_history_all_trees_are_new() {
     let forest = fit(&small(), &rows, &labels);
     let updated = forest
         .update(
-            history(&none, &[], 0),
+            past(&none, &[], 0),
             sample(&more, &more_labels),
             &Context::new(),
         )
@@ -115,7 +112,7 @@ fn a_sample_of_one_class_is_learned_from_beside_a_history_of_both() {
     let normal = vec![false; 50];
     let updated = forest
         .update(
-            history(&rows, &labels, 5000),
+            past(&rows, &labels, 5000),
             sample(&more, &normal),
             &Context::new(),
         )
@@ -127,7 +124,7 @@ fn a_sample_of_one_class_is_learned_from_beside_a_history_of_both() {
     assert_eq!(renewed, [0]);
     let error = forest
         .update(
-            history(&more, &normal, 5000),
+            past(&more, &normal, 5000),
             sample(&more, &normal),
             &Context::new(),
         )
@@ -136,7 +133,7 @@ fn a_sample_of_one_class_is_learned_from_beside_a_history_of_both() {
     let narrow = Array2::zeros((50, 2));
     let error = forest
         .update(
-            history(&rows, &labels, 5000),
+            past(&rows, &labels, 5000),
             sample(&narrow, &normal),
             &Context::new(),
         )
@@ -154,7 +151,7 @@ fn threads_change_no_update() {
         pool.expect("threads").install(|| {
             forest
                 .update(
-                    history(&rows, &labels, 700),
+                    past(&rows, &labels, 700),
                     sample(&more, &more_labels),
                     &Context::new(),
                 )
@@ -171,17 +168,15 @@ fn a_class_of_which_fewer_rows_are_kept_weighs_as_much_as_it_was_seen() {
     let labels: Vec<bool> = (0..400).map(|i| i % 2 == 0).collect();
     let (more, _) = cloud(200, 3, 6);
     let more_labels: Vec<bool> = (0..200).map(|i| i % 100 == 0).collect();
-    let params = RandomForestParams {
-        n_estimators: 1,
-        min_samples_leaf: 50,
-        ..Default::default()
-    };
+    let params = RandomForestParams::new()
+        .with_n_estimators(1)
+        .with_min_samples_leaf(50);
     let forest = fit(&params, &rows, &labels);
-    let history = History {
+    let past = PastRows {
         seen_by_class: Some([19_800, 200]),
-        ..history(&rows, &labels, 20_000)
+        ..past(&rows, &labels, 20_000)
     };
-    let update = forest.update(history, sample(&more, &more_labels), &Context::new());
+    let update = forest.update(past, sample(&more, &more_labels), &Context::new());
     let scores = scores(&update.expect("updates").detector, rows.view());
     let mean = scores.iter().sum::<f64>() / scores.len() as f64;
     assert!(mean < 0.1, "{mean}");

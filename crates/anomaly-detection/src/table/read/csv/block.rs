@@ -4,16 +4,16 @@ use std::str;
 
 use super::super::cells::{Cells, Kind};
 use super::super::text_file::Problem;
-use super::Layout;
 use super::dialect::shown;
+use super::layout::Layout;
 use crate::error::{Error, reason};
 use crate::table::invalid;
 
-/// The records of a piece.
+/// The records of a chunk.
 pub(in crate::table::read) struct Block {
     pub(super) columns: Vec<Cells>,
     pub(super) n_rows: usize,
-    /// Whether the type of a column had to be guessed from this piece.
+    /// Whether the type of a column had to be guessed from this chunk.
     pub(super) guessed: bool,
     pub(super) problem: Option<Problem>,
 }

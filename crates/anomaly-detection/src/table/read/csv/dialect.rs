@@ -1,6 +1,6 @@
 //! How a CSV file is written, as far as its sender left that open.
 
-use super::CsvOptions;
+use super::options::CsvOptions;
 use super::token::Marks;
 use crate::error::{Error, Result};
 use crate::table::shortened;

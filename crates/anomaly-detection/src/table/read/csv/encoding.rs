@@ -5,14 +5,15 @@ use std::io::{self, Read};
 
 use encoding_rs::{DecoderResult, Encoding, UTF_8};
 
-use super::CsvOptions;
+use super::super::format::START_BYTES;
+use super::options::CsvOptions;
 use crate::error::{Error, Result};
 use crate::table::shortened;
 
-/// What stands for bytes that mean nothing in their encoding. No UTF-8 has it, so that whoever reads the cell finds it.
+/// What stands for bytes that mean nothing in their encoding. No UTF-8 has it, so a cell that holds it is refused.
 const MEANINGLESS: u8 = 0xff;
 
-/// The encoding of a file that starts so, and the length of its byte order mark, which outdoes the options.
+/// The encoding of a file that starts so, and the length of its byte order mark, which takes precedence over the options.
 ///
 /// Fails when the options name no known encoding.
 pub(super) fn find(options: &CsvOptions, start: &[u8]) -> Result<(&'static Encoding, usize)> {
@@ -37,6 +38,8 @@ pub(in crate::table::read) fn decoded<'a>(
     options: &CsvOptions,
 ) -> Result<Cow<'a, [u8]>> {
     let (encoding, mark) = find(options, content)?;
+    let has_lone_returns =
+        has_lone_returns(&content[..content.len().min(START_BYTES)], mark, encoding);
     let content = &content[mark..];
     let mut decoded = if encoding == UTF_8 {
         Cow::Borrowed(content)
@@ -46,31 +49,23 @@ pub(in crate::table::read) fn decoded<'a>(
         decode(&mut decoder, content, true, &mut decoded);
         Cow::Owned(decoded)
     };
-    if has_lone_returns(&decoded) {
+    if has_lone_returns {
         return_to_newline(decoded.to_mut());
     }
     Ok(decoded)
 }
 
-/// A reader of what another one gives as UTF-8; `start` is what has been read of it already.
+/// A reader of what another one gives as UTF-8; `start` is what has been read of it already: [`START_BYTES`], or all.
 pub(in crate::table::read) fn decoding(
     start: Vec<u8>,
     rest: Box<dyn Read + Send>,
     options: &CsvOptions,
 ) -> Result<Box<dyn Read + Send>> {
     let (encoding, mark) = find(options, &start)?;
+    let has_lone_returns = has_lone_returns(&start, mark, encoding);
     let start = start[mark..].to_vec();
-    let mut has_lone_returns = has_lone_returns(&start);
-    let mut reader: Box<dyn Read + Send> = Box::new(io::Cursor::new(start.clone()).chain(rest));
+    let mut reader: Box<dyn Read + Send> = Box::new(io::Cursor::new(start).chain(rest));
     if encoding != UTF_8 {
-        let mut decoded = Vec::new();
-        decode(
-            &mut encoding.new_decoder_without_bom_handling(),
-            &start,
-            false,
-            &mut decoded,
-        );
-        has_lone_returns = self::has_lone_returns(&decoded);
         reader = Box::new(Decoding {
             reader,
             decoder: encoding.new_decoder_without_bom_handling(),
@@ -135,11 +130,16 @@ impl Read for Decoding {
     }
 }
 
-/// Whether lines end as they did on old Macintoshes.
-fn has_lone_returns(content: &[u8]) -> bool {
-    const SAMPLE_BYTES: usize = 1 << 16;
-    let sample = &content[..content.len().min(SAMPLE_BYTES)];
-    let found = |byte| memchr::memchr(byte, sample);
+/// Whether the lines of a file that starts so, with a byte order mark of this length, end as they did on old Macintoshes.
+fn has_lone_returns(start: &[u8], mark: usize, encoding: &'static Encoding) -> bool {
+    let mut sample = Cow::Borrowed(&start[mark..]);
+    if encoding != UTF_8 {
+        let mut decoded = Vec::new();
+        let mut decoder = encoding.new_decoder_without_bom_handling();
+        decode(&mut decoder, &sample, false, &mut decoded);
+        sample = Cow::Owned(decoded);
+    }
+    let found = |byte| memchr::memchr(byte, &sample);
     // at the end of a sample, a line feed may follow
     found(b'\r').is_some_and(|at| at + 1 < sample.len()) && found(b'\n').is_none()
 }

@@ -1,3 +1,6 @@
+use memchr::memchr_iter;
+
+use super::super::text_file::CHUNK_BYTES;
 use super::*;
 use crate::error::reason;
 use crate::table::{ColumnType, ColumnView};
@@ -233,7 +236,7 @@ fn other_encodings_are_decoded() {
         .encode_utf16()
         .flat_map(u16::to_le_bytes)
         .collect();
-    // the mark outdoes what is said
+    // the mark takes precedence over the option
     assert_eq!(table_of(&utf16, latin("latin1")), ["Grüße"]);
     assert_eq!(
         table_of(b"\xef\xbb\xbfa\nx\n", CsvOptions::default()),
@@ -259,11 +262,11 @@ fn all_line_ends_are_line_ends() {
     }
 }
 
-/// A file of several pieces, in which the last column shows its type only near the end.
+/// A file of several chunks, in which the last column shows its type only near the end.
 fn long(last: &str, quoted: bool) -> Vec<u8> {
     let mut content = b"n,t,late\n".to_vec();
     let quote = if quoted { "\"" } else { "" };
-    while content.len() < 5 * PIECE_BYTES {
+    while content.len() < 5 * CHUNK_BYTES {
         let row = content.len();
         content.extend_from_slice(format!("{row},{quote}text {}{quote},\n", row % 97).as_bytes());
     }
@@ -272,7 +275,7 @@ fn long(last: &str, quoted: bool) -> Vec<u8> {
 }
 
 #[test]
-fn what_a_piece_guesses_is_put_right() {
+fn what_a_chunk_guesses_is_put_right() {
     for quoted in [false, true] {
         let content = long("1,x,5\n2,y,shop\n", quoted);
         let n_lines = memchr_iter(b'\n', &content).count();
@@ -282,7 +285,7 @@ fn what_a_piece_guesses_is_put_right() {
                 "line {n_lines}, column \"late\": \"shop\" is not a number, as the values before it are; leave the column out, or list it in text_columns"
             )
         );
-        // text comes first in an early piece, so that numbers in later ones are text
+        // text comes first in an early chunk, so that numbers in later ones are text
         let mut content = b"n,t,late\n".to_vec();
         content.extend(long("", quoted).split_off(9));
         content.extend_from_slice(b"1,x,shop\n");

@@ -19,6 +19,8 @@ pub(super) struct Marks {
 pub(super) struct Token<'a> {
     /// Its content, without quotes, or without the white space around it when it has no quotes.
     pub(super) content: Cow<'a, [u8]>,
+    /// Where it ends, with its quotes and the white space behind it.
+    pub(super) end: usize,
     /// Where the next cell or record begins.
     pub(super) next: usize,
     /// Whether it was the last cell of its record.
@@ -34,6 +36,7 @@ impl Marks {
         let (end, next, ends_record) = self.end_of_cell(bytes, start);
         Ok(Token {
             content: Cow::Borrowed(bytes[start..end].trim_ascii()),
+            end,
             next,
             ends_record,
         })
@@ -68,6 +71,7 @@ impl Marks {
         }
         Ok(Token {
             content,
+            end,
             next,
             ends_record,
         })

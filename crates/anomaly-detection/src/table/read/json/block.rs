@@ -8,12 +8,13 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use super::super::MAX_COLUMNS;
 use super::super::cells::{Cells, Kind};
 use super::super::text_file::Problem;
-use super::{Keys, not_an_object};
+use super::keys::Keys;
+use super::layout::not_an_object;
 use crate::error::{Error, reason};
 use crate::table::{invalid, shortened};
 
 /// A column of which many rows may be absent: these take no memory.
-pub(super) struct SparseColumn {
+pub(super) struct SparseCells {
     cells: Cells,
     /// After how many cells how many rows are absent.
     gaps: Vec<(usize, usize)>,
@@ -21,7 +22,7 @@ pub(super) struct SparseColumn {
     first_absent: Option<usize>,
 }
 
-impl SparseColumn {
+impl SparseCells {
     fn new(kind: Kind) -> Self {
         Self {
             cells: Cells::new(kind),
@@ -60,10 +61,10 @@ impl SparseColumn {
     }
 }
 
-/// The objects of a piece.
+/// The objects of a chunk.
 pub(in crate::table::read) struct Block {
     /// The columns of the keys that were known, and then of the new ones.
-    pub(super) columns: Vec<SparseColumn>,
+    pub(super) columns: Vec<SparseCells>,
     pub(super) n_known: usize,
     pub(super) new_names: Vec<String>,
     pub(super) n_rows: usize,
@@ -82,7 +83,7 @@ pub(super) fn parse<'a>(
         order: Vec::new(),
         at: 0,
         block: Block {
-            columns: kinds.iter().map(|&kind| SparseColumn::new(kind)).collect(),
+            columns: kinds.iter().map(|&kind| SparseCells::new(kind)).collect(),
             n_known: kinds.len(),
             new_names: Vec::new(),
             n_rows: 0,
@@ -173,7 +174,7 @@ impl Parser<'_> {
         }
         self.new_ids.insert(key.to_owned(), column);
         self.block.new_names.push(key.to_owned());
-        self.block.columns.push(SparseColumn::new(Kind::Unknown));
+        self.block.columns.push(SparseCells::new(Kind::Unknown));
         Ok(column)
     }
 

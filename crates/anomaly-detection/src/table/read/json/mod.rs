@@ -1,28 +1,21 @@
 //! JSON: one array of objects, or one object a line.
 
-use std::collections::HashMap;
-
 use super::cells::Kind;
 use super::summary::FileSummary;
-use super::text_file::{Assembly, Cut, Piece, Purpose, TextFormat, read_window};
+use super::text_file::{Assembly, Chunk, Cut, Purpose, TextFormat, read_window};
 use super::{MAX_COLUMNS, changed};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::table::{AbsentCell, Column, Table, invalid};
 
 mod block;
+mod keys;
+mod layout;
 mod split;
 
 use self::block::Block;
+use self::keys::Keys;
+pub(super) use self::layout::Layout;
 use self::split::Splitter;
-
-/// How the objects stand in the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Layout {
-    /// Between the brackets of one array.
-    Array,
-    /// One a line.
-    Lines,
-}
 
 /// Reads a whole file.
 pub(super) fn read(content: &[u8], layout: Layout) -> Result<Table> {
@@ -35,13 +28,6 @@ pub(super) fn read(content: &[u8], layout: Layout) -> Result<Table> {
     let mut columns: Vec<Option<Column>> = file.take().into_iter().map(Some).collect();
     let columns = order.iter().filter_map(|&id| columns[id].take()).collect();
     Ok(Table::from_columns(Some(names), columns)?.with_absent(absent))
-}
-
-/// The keys met so far. The id of a key is its place in the order in which keys were met.
-#[derive(Debug, Default)]
-struct Keys {
-    names: Vec<String>,
-    ids: HashMap<String, usize>,
 }
 
 /// A JSON file as far as it has been read.
@@ -110,15 +96,15 @@ impl JsonFile {
         id
     }
 
-    fn parse_piece(&self, window: &[u8], piece: &Piece) -> Block {
+    fn parse_chunk(&self, window: &[u8], chunk: &Chunk) -> Block {
         let kinds: Vec<Kind> = self.assembly.kinds().collect();
         match self.splitter.layout() {
             Layout::Array => {
-                let records = piece.records.iter().map(|record| &window[record.clone()]);
+                let records = chunk.records.iter().map(|record| &window[record.clone()]);
                 block::parse(records, &self.keys, &kinds)
             }
             Layout::Lines => {
-                let lines = window[piece.bytes.clone()].split(|&byte| byte == b'\n');
+                let lines = window[chunk.bytes.clone()].split(|&byte| byte == b'\n');
                 let lines = lines
                     .map(<[u8]>::trim_ascii)
                     .filter(|line| !line.is_empty());
@@ -158,13 +144,13 @@ impl TextFormat for JsonFile {
         self.assembly.n_rows() > 0 && self.assembly.kinds().all(|kind| kind != Kind::Unknown)
     }
 
-    fn parse(&self, window: &[u8], piece: &Piece) -> Block {
-        self.parse_piece(window, piece)
+    fn parse(&self, window: &[u8], chunk: &Chunk) -> Block {
+        self.parse_chunk(window, chunk)
     }
 
-    fn merge(&mut self, mut block: Block, window: &[u8], piece: &Piece) -> Result<()> {
+    fn merge(&mut self, mut block: Block, window: &[u8], chunk: &Chunk) -> Result<()> {
         if !self.fits(&block) {
-            block = self.parse_piece(window, piece);
+            block = self.parse_chunk(window, chunk);
         }
         if let Some(problem) = block.problem {
             let row = self.assembly.n_rows() + problem.at as u64;
@@ -204,11 +190,6 @@ impl TextFormat for JsonFile {
         self.assembly.add_rows(block.n_rows);
         Ok(())
     }
-}
-
-/// Something that is no row.
-fn not_an_object() -> Error {
-    invalid("the row is not an object; give an array of objects, or one object a line")
 }
 
 #[cfg(test)]

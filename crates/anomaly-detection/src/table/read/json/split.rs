@@ -2,8 +2,8 @@
 
 use memchr::{memchr2, memchr3};
 
-use super::super::text_file::{Cut, PIECE_BYTES, Piece};
-use super::{Layout, not_an_object};
+use super::super::text_file::{CHUNK_BYTES, Chunk, Cut};
+use super::layout::{Layout, not_an_object};
 use crate::error::Error;
 use crate::table::invalid;
 
@@ -43,10 +43,10 @@ impl Splitter {
         match self.layout {
             Layout::Lines => cut.lines(window, is_last),
             Layout::Array => {
-                let mut piece = Piece::default();
-                cut.error = self.cut_array(window, is_last, &mut cut, &mut piece).err();
-                if !piece.records.is_empty() {
-                    cut.pieces.push(piece);
+                let mut chunk = Chunk::default();
+                cut.error = self.cut_array(window, is_last, &mut cut, &mut chunk).err();
+                if !chunk.records.is_empty() {
+                    cut.chunks.push(chunk);
                 }
             }
         }
@@ -58,7 +58,7 @@ impl Splitter {
         window: &[u8],
         is_last: bool,
         cut: &mut Cut,
-        piece: &mut Piece,
+        chunk: &mut Chunk,
     ) -> Result<(), Error> {
         let mut at = 0;
         loop {
@@ -78,11 +78,11 @@ impl Splitter {
                     let Some(end) = end_of_object(window, at) else {
                         return if is_last { self.at_end() } else { Ok(()) };
                     };
-                    piece.records.push(at..end);
-                    piece.bytes.end = end;
-                    if end - piece.bytes.start >= PIECE_BYTES {
-                        cut.pieces.push(std::mem::take(piece));
-                        piece.bytes = end..end;
+                    chunk.records.push(at..end);
+                    chunk.bytes.end = end;
+                    if end - chunk.bytes.start >= CHUNK_BYTES {
+                        cut.chunks.push(std::mem::take(chunk));
+                        chunk.bytes = end..end;
                     }
                     self.n_rows += 1;
                     at = end;

@@ -1,4 +1,4 @@
-use super::super::text_file::PIECE_BYTES;
+use super::super::text_file::CHUNK_BYTES;
 use super::*;
 use crate::table::{ColumnType, ColumnView};
 
@@ -138,10 +138,10 @@ fn too_many_keys_are_refused_at_once() {
 }
 
 #[test]
-fn types_and_absence_hold_across_pieces() {
+fn types_and_absence_hold_across_chunks() {
     let mut content = String::new();
     let mut n_rows = 0;
-    while content.len() < 4 * PIECE_BYTES {
+    while content.len() < 4 * CHUNK_BYTES {
         content.push_str(&format!(
             "{{\"n\": {n_rows}, \"t\": \"text {}\", \"late\": null}}\n",
             n_rows % 89

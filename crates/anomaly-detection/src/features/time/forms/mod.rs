@@ -1,0 +1,12 @@
+//! The forms that times are written in. Each is read as nanoseconds since 1970-01-01 in UTC, which reach from 1677-09-21 to
+//! 2262-04-11; a text without a zone is in UTC.
+
+mod civil;
+mod clock;
+mod epoch;
+mod format;
+mod instant;
+mod iso;
+
+pub use epoch::{EpochSearch, EpochUnit, says_time};
+pub use format::{FormatSearch, TimeFormat};

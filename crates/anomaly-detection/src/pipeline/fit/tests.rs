@@ -1,0 +1,173 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::detector::DetectorParams;
+use crate::features::{EngineeringParams, EngineeringSpec};
+use crate::pipeline::EachTable;
+use crate::pipeline::artifact;
+use crate::table::{Column, Table, TextColumn};
+
+/// A table in chunks.
+struct Chunks(Vec<Table>);
+
+impl TableSource for Chunks {
+    fn n_rows(&self) -> usize {
+        self.0.iter().map(Table::n_rows).sum()
+    }
+
+    fn visit(&self, _: &Context, each: &mut EachTable<'_>) -> Result<()> {
+        for table in self.0.iter().cloned() {
+            if each(table)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn in_chunks(table: &Table, sizes: &[usize]) -> Chunks {
+    let mut start = 0;
+    let mut cut = Vec::new();
+    for &size in sizes.iter().cycle() {
+        let end = (start + size).min(table.n_rows());
+        cut.push(table.slice_rows(start..end));
+        start = end;
+        if start == table.n_rows() {
+            break;
+        }
+    }
+    Chunks(cut)
+}
+
+/// Readings of two sensors with gaps, and of a kind.
+fn readings(n: usize) -> Table {
+    let kinds: TextColumn = (0..n)
+        .map(|i| ["b", "a", "c"].get(i * 7 % 5).copied())
+        .collect();
+    let number = |i: usize| match i % 11 {
+        0 => f64::NAN,
+        _ => (i as f64 * 0.7).sin() * 10.0 + (i * i % 17) as f64,
+    };
+    let names = ["time", "sensor", "kind", "x", "y", "bad"]
+        .map(str::to_owned)
+        .to_vec();
+    let columns = vec![
+        Column::Times((0..n as i64).map(|i| i * 60_000_000_000).collect()),
+        Column::Numbers((0..n).map(|i| (i % 2) as f64).collect()),
+        Column::Texts(kinds),
+        Column::Numbers((0..n).map(number).collect()),
+        Column::Numbers((0..n).map(|i| number(i * 3 + 1) * 5.0).collect()),
+        Column::Booleans((0..n).map(|i| f64::from(u8::from(i % 40 == 3))).collect()),
+    ];
+    Table::from_columns(Some(names), columns).expect("a table")
+}
+
+fn specs() -> Vec<TrainingSpec> {
+    let roles = Roles {
+        target: Some("x".to_owned()),
+        series: Some("sensor".to_owned()),
+        label: Some("bad".to_owned()),
+        ..Roles::default()
+    };
+    let engineering = EngineeringSpec {
+        params: EngineeringParams::default(),
+        columns: Vec::new(),
+    };
+    let all = DetectorParams::defaults();
+    let mut specs: Vec<TrainingSpec> = all
+        .into_iter()
+        .map(|detector| TrainingSpec {
+            detector,
+            roles: roles.clone(),
+            reservoir_size: 50,
+            ..TrainingSpec::default()
+        })
+        .collect();
+    specs.push(TrainingSpec {
+        engineering: Some(engineering),
+        max_one_hot: 2,
+        ..specs[0].clone()
+    });
+    specs.push(TrainingSpec {
+        detector: DetectorParams::Pca(Default::default()),
+        scaling: Some(Scaling::Robust),
+        ..specs[0].clone()
+    });
+    specs
+}
+
+proptest! {
+        #![proptest_config(ProptestConfig::with_cases(6))]
+
+        #[test]
+        fn the_model_is_that_of_all_rows_at_once(
+            n in 40..300_usize,
+            sizes in prop::collection::vec(1..90_usize, 1..6),
+        ) {
+            let table = readings(n);
+            let context = Context::new();
+            for spec in specs() {
+                let whole = spec.fit(Some(table.clone()), &context).expect("fits");
+                let streamed = spec.fit_in_passes(&in_chunks(&table, &sizes), &context).expect("fits");
+                let name = spec.detector.name();
+                prop_assert_eq!(&streamed.model.features, &whole.model.features, "{}", name);
+                prop_assert_eq!(&streamed.model.statistics, &whole.model.statistics, "{}", name);
+// by their bytes: reservoirs hold NaN
+                let model = |fitted: &Fitted| artifact::encode_model(&fitted.model).expect("encodes");
+                prop_assert!(model(&streamed) == model(&whole), "{}", name);
+                let reservoir = |fitted: &Fitted| {
+                    fitted.reservoir.as_ref().map(|reservoir| {
+                        artifact::encode_reservoir(reservoir).expect("encodes")
+                    })
+                };
+                prop_assert!(reservoir(&streamed) == reservoir(&whole), "{}", name);
+            }
+        }
+    }
+
+/// More rows than can be held, of which a walk sees the first ones.
+struct TooMany(Table);
+
+impl TableSource for TooMany {
+    fn n_rows(&self) -> usize {
+        MAX_ROWS
+    }
+
+    fn visit(&self, _: &Context, each: &mut EachTable<'_>) -> Result<()> {
+        each(self.0.clone()).map(drop)
+    }
+}
+
+#[test]
+fn detectors_that_need_all_rows_say_so_where_these_cannot_be_held() {
+    let table = TooMany(readings(60));
+    let all = DetectorParams::defaults();
+    for detector in all.into_iter().filter(|detector| !detector.can_stream()) {
+        let spec = TrainingSpec {
+            detector,
+            ..TrainingSpec::default()
+        };
+        let error = spec
+            .fit_in_passes(&table, &Context::new())
+            .expect_err("refused");
+        assert!(
+            error
+                .message()
+                .contains("learns from rows only that can all be held"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn engineered_rows_must_come_in_order() {
+    let table = readings(60);
+    let turned = Chunks(vec![table.slice_rows(30..60), table.slice_rows(0..30)]);
+    let mut specs = specs().into_iter();
+    let spec = specs.find(|spec| spec.engineering.is_some());
+    let spec = spec.expect("one engineers features");
+    let error = spec
+        .fit_in_passes(&turned, &Context::new())
+        .expect_err("refused");
+    assert!(error.message().starts_with("row 30 is earlier"), "{error}");
+}

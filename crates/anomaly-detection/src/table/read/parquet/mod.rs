@@ -1,0 +1,197 @@
+//! Apache Parquet. The format is read by the `parquet` crate, behind the [`guards`].
+
+use std::sync::Arc;
+
+use ::parquet::arrow::ProjectionMask;
+use ::parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder,
+};
+use arrow_array::RecordBatch;
+use arrow_schema::{DataType, Field, Schema};
+use rayon::prelude::*;
+
+use super::Limits;
+use super::arrays::{ColumnBuilder, columns_of, guarded, in_column, unpanicked};
+use super::source::Source;
+use crate::error::Result;
+use crate::table::{Column, ColumnType, Table, check_cells, invalid};
+
+mod guards;
+mod ranges;
+
+use self::guards::GuardLimits;
+use self::ranges::Ranges;
+
+const FORMAT: &str = "Parquet";
+/// The most bytes of the pages that are read side by side, one of each column and its dictionary.
+pub(super) const MAX_SIDE_BY_SIDE_BYTES: u64 = 1 << 31;
+/// How many rows are decoded at a time where all are wanted.
+const BATCH_ROWS: usize = 1 << 14;
+
+/// Reads a whole file.
+pub(super) fn read(source: &Source, limits: Limits) -> Result<Table> {
+    let file = ParquetFile::open(source, limits)?;
+    let n_rows = usize::try_from(file.n_rows).unwrap_or(usize::MAX);
+    if n_rows == 0 {
+        return Err(invalid("the records have no rows"));
+    }
+    check_cells(n_rows, file.types.len())?;
+    let columns = (0..file.types.len())
+        .into_par_iter()
+        .map(|column| {
+            let mut values = ColumnBuilder::new(file.types[column], limits);
+            file.each_batch(column, |batch| values.append(batch.column(0)))?;
+            Ok(values.take())
+        })
+        .collect::<Result<Vec<Column>>>()?;
+    Table::from_columns(Some(file.names), columns)
+}
+
+/// A Parquet file whose metadata has been read and checked.
+pub(super) struct ParquetFile {
+    source: Source,
+    metadata: ArrowReaderMetadata,
+    limits: Limits,
+    pub(super) names: Vec<String>,
+    pub(super) types: Vec<ColumnType>,
+    pub(super) n_rows: u64,
+    /// What is held of pages when all columns are read side by side, in bytes.
+    pub(super) page_bytes: u64,
+}
+
+impl ParquetFile {
+    /// Reads the footer, and the sizes of the pages.
+    pub(super) fn open(source: &Source, limits: Limits) -> Result<Self> {
+        let guard_limits = GuardLimits::of(limits);
+        guards::check_footer(source, guard_limits)?;
+        let metadata = guarded(FORMAT, || {
+            ArrowReaderMetadata::load(&Ranges(source.clone()), ArrowReaderOptions::new())
+        })?;
+        let (names, types) = columns_of(metadata.schema())?;
+        let page_bytes = guards::check_pages(source, metadata.metadata(), guard_limits)?;
+        let n_rows = metadata
+            .metadata()
+            .row_groups()
+            .iter()
+            .try_fold(0_u64, |n_rows, group| {
+                n_rows.checked_add(u64::try_from(group.num_rows()).ok()?)
+            });
+        let n_rows = n_rows.ok_or_else(|| invalid("a row group has a negative number of rows"))?;
+        let schema = Arc::new(with_views(metadata.schema()));
+        let metadata = guarded(FORMAT, || {
+            let options = ArrowReaderOptions::new().with_schema(schema);
+            ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options)
+        })?;
+        Ok(Self {
+            source: source.clone(),
+            metadata,
+            limits,
+            names,
+            types,
+            n_rows,
+            page_bytes,
+        })
+    }
+
+    /// Fails when the pages are too large for all columns to be read side by side, as a reader of chunks does.
+    pub(super) fn check_side_by_side(&self) -> Result<()> {
+        if self.page_bytes <= MAX_SIDE_BY_SIDE_BYTES {
+            return Ok(());
+        }
+        Err(invalid(format!(
+            "the largest pages of all columns have {} bytes together; at most {MAX_SIDE_BY_SIDE_BYTES} can be read side by side; \
+             write smaller pages",
+            self.page_bytes
+        )))
+    }
+
+    /// Gives the values of one column, batch by batch. Fails when there are not as many as the file says.
+    pub(super) fn each_batch(
+        &self,
+        column: usize,
+        mut each: impl FnMut(&RecordBatch) -> Result<()>,
+    ) -> Result<()> {
+        let mut batches = self.batches(Some(column), BATCH_ROWS)?;
+        let mut n_rows = 0_u64;
+        while let Some(batch) = guarded(FORMAT, || batches.next().transpose())? {
+            n_rows += batch.num_rows() as u64;
+            if n_rows > self.n_rows {
+                break;
+            }
+            unpanicked(FORMAT, || each(&batch))
+                .map_err(|error| in_column(error, &self.names[column]))?;
+        }
+        if n_rows != self.n_rows {
+            let error = invalid(format!(
+                "there are not {} values, as the file says",
+                self.n_rows
+            ));
+            return Err(in_column(error, &self.names[column]));
+        }
+        Ok(())
+    }
+
+    /// Reads one column or all of them.
+    pub(super) fn batches(
+        &self,
+        column: Option<usize>,
+        batch_rows: usize,
+    ) -> Result<ParquetRecordBatchReader> {
+        guarded(FORMAT, || {
+            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
+                Ranges(self.source.clone()),
+                self.metadata.clone(),
+            );
+            let mask = match column {
+                Some(column) => ProjectionMask::roots(builder.parquet_schema(), [column]),
+                None => ProjectionMask::all(),
+            };
+            builder
+                .with_projection(mask)
+                .with_batch_size(batch_rows)
+                .build()
+        })
+    }
+
+    /// The next rows of all columns; `None` behind the last ones.
+    pub(super) fn next_columns(
+        &self,
+        batches: &mut ParquetRecordBatchReader,
+    ) -> Result<Option<Vec<Column>>> {
+        let Some(batch) = guarded(FORMAT, || batches.next().transpose())? else {
+            return Ok(None);
+        };
+        let columns = self.types.par_iter().zip(batch.columns()).zip(&self.names);
+        columns
+            .map(|((&column_type, array), name)| {
+                let mut values = ColumnBuilder::new(column_type, self.limits);
+                unpanicked(FORMAT, || values.append(array))
+                    .map_err(|error| in_column(error, name))?;
+                Ok(values.take())
+            })
+            .collect::<Result<Vec<Column>>>()
+            .map(Some)
+    }
+}
+
+/// The schema with text as views: a string that many rows share is then in memory once, however long it is.
+fn with_views(schema: &Schema) -> Schema {
+    let fields = schema.fields().iter().map(|field| {
+        let values = match field.data_type() {
+            DataType::Dictionary(_, values) => values.as_ref(),
+            other => other,
+        };
+        let data_type = match values {
+            DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+            other => other.clone(),
+        };
+        Field::new(field.name(), data_type, field.is_nullable())
+    });
+    Schema::new(fields.collect::<Vec<Field>>())
+}
+
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;

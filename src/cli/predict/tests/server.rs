@@ -1,0 +1,91 @@
+//! A file that is sent whole, in chunks and as a dataset, to the real server.
+
+use crate::cli::error::Error;
+use crate::cli::typed::Case;
+
+/// A server with a run `r`, which knows a number `x` and a text `kind`.
+async fn trained() -> Case {
+    let case = Case::new().await;
+    let mut rows = "x,kind\n".to_owned();
+    for row in 0..40 {
+        let kind = ["a", "a", "\" a\"", "7"][row % 4];
+        rows.push_str(&format!("{},{kind}\n", row % 5));
+    }
+    case.file("train.csv", &rows);
+    let learned = case.run("train r train.csv --detector gaussian").await;
+    learned.expect("it learns");
+    case
+}
+
+/// The scores of all rows, as they are written.
+async fn scores(case: &Case, line: &str) -> Result<Vec<String>, Error> {
+    let json = case.run(line).await?;
+    let answer: serde_json::Value = serde_json::from_str(&json).expect("one object");
+    let scores = answer["predictions"]["scores"]
+        .as_array()
+        .expect("a score for each row");
+    Ok(scores.iter().map(ToString::to_string).collect())
+}
+
+#[tokio::test]
+async fn a_row_has_one_score_whole_in_chunks_and_in_a_dataset() {
+    let case = trained().await;
+    let file = "x,kind\n3,\" a\"\n3,a\n3, a\n1,7\n2,\n4,\"7\"\n9,\"b\n\"\"\"\n";
+    case.file("rows.csv", file);
+    case.run("dataset upload rows.csv --id rows")
+        .await
+        .expect("it is stored");
+    let whole = scores(&case, "predict r rows.csv --json")
+        .await
+        .expect("scores");
+    assert_eq!(whole.len(), 7);
+    assert_ne!(whole[0], whole[1], "a space in quotes is part of a text");
+    assert_eq!(whole[1], whole[2], "one without quotes is not");
+    for other in [
+        "predict r rows.csv --stream --rows all --detail score --json",
+        "predict r --dataset rows --json",
+    ] {
+        assert_eq!(scores(&case, other).await.expect(other), whole, "{other}");
+    }
+    // a column that is left out changes nothing, however it is written
+    case.file("more.csv", "note,x,kind\n1,3,\" a\"\n\"#,\",3,a\nx,3, a\n");
+    for how in ["", " --stream --rows all --detail score"] {
+        let line = format!("predict r more.csv --drop note --json{how}");
+        assert_eq!(scores(&case, &line).await.expect("scores"), whole[..3]);
+    }
+    case.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_refused_whole_is_refused_in_chunks_and_as_a_dataset() {
+    let case = trained().await;
+    for (file, what) in [
+        (
+            "x,kind\n3,\"a\n3,a\n",
+            "line 2: a quote is opened and never closed",
+        ),
+        ("x,kind\n3,a\n3\n", "line 3: 1 cell"),
+        (
+            "x,kind\n3,a\nb,a\n",
+            "line 3, column \"x\": \"b\" is not a number",
+        ),
+        (
+            "x,kind,more\n3,a,1\n3,a,b\n",
+            "line 3, column \"more\": \"b\" is not a number",
+        ),
+    ] {
+        case.file("rows.csv", file);
+        for line in [
+            "predict r rows.csv",
+            "predict r rows.csv --stream",
+            "dataset upload rows.csv --id rows",
+        ] {
+            let error = case.run(line).await.expect_err(line);
+            let mut shown = Vec::new();
+            error.report(&mut shown).expect("to memory");
+            let shown = String::from_utf8(shown).expect("text");
+            assert!(shown.contains(what), "{line}: {shown}");
+        }
+    }
+    case.stop().await;
+}

@@ -1,0 +1,107 @@
+//! Datasets that are read chunk by chunk: a few megabytes at a time, whatever their size.
+
+use std::time::Instant;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{DatasetId, Datasets};
+use crate::caller::Caller;
+use crate::compute::{Admission, Compute};
+use crate::error::Result;
+use crate::store::Store;
+use anomaly_detection::table::read::{self, FileSummary};
+use anomaly_detection::table::{AbsentCell, Table};
+
+/// About how many values a chunk has.
+const CHUNK_CELLS: usize = 1 << 19;
+
+/// What is in memory of a dataset at a time: chunks, and what a reader needs to make them, but for the pages of a Parquet file.
+const READER_BYTES: u64 = 64 << 20;
+
+/// A dataset that is being read, and the share of the memory for datasets that this takes until it is dropped.
+pub struct Chunks {
+    /// What reads, and the share of the memory that it takes; `None` behind the last chunk, and after an error.
+    reader: Option<(read::Chunks, OwnedSemaphorePermit)>,
+    n_rows: u64,
+    /// The first absent cell of each column, of the rows that remain.
+    absent: Vec<AbsentCell>,
+    /// How many rows were read.
+    n_read: usize,
+    compute: Compute,
+    deadline: Option<Instant>,
+}
+
+impl<S: Store> Datasets<S> {
+    /// Opens a dataset for reading in chunks, once and in order, of at most `max_rows` rows where that is given. `known_texts` are
+    /// the columns of a CSV file that are read as texts whatever they look like.
+    ///
+    /// Fails when there is no such dataset, and, with [`Admission::Refuse`], when other datasets that are being read take too
+    /// much memory at the moment.
+    pub async fn chunks(
+        &self,
+        caller: &Caller,
+        dataset_id: &DatasetId,
+        known_texts: &[String],
+        admission: Admission,
+        max_rows: Option<usize>,
+    ) -> Result<Chunks> {
+        let mut open = self.open(caller, dataset_id).await?;
+        open.summary = open.summary.with_text_columns(known_texts);
+        let share = self.reader_share(&open.summary, admission).await?;
+        let chunk_rows = CHUNK_CELLS / open.summary.columns().len().max(1);
+        let chunk_rows = chunk_rows.min(max_rows.unwrap_or(usize::MAX)).max(1);
+        let (n_rows, absent) = (open.summary.n_rows(), open.summary.absent().to_vec());
+        let start = move |_: &_| Ok((open.chunks(chunk_rows)?, share));
+        let reader = self.compute.run(admission, caller.deadline, start).await?;
+        Ok(Chunks {
+            reader: Some(reader),
+            n_rows,
+            absent,
+            n_read: 0,
+            compute: self.compute.clone(),
+            deadline: caller.deadline,
+        })
+    }
+
+    /// The share of the memory for datasets that somebody takes who reads one chunk by chunk.
+    pub async fn reader_share(
+        &self,
+        summary: &FileSummary,
+        admission: Admission,
+    ) -> Result<OwnedSemaphorePermit> {
+        self.share(READER_BYTES + summary.page_bytes(), admission)
+            .await
+    }
+}
+
+impl Chunks {
+    /// How many rows there are in all.
+    pub fn n_rows(&self) -> u64 {
+        self.n_rows
+    }
+
+    /// The next rows, read on the compute pool; `None` behind the last.
+    ///
+    /// # Errors
+    /// What keeps them from being read. Nothing follows.
+    pub async fn next(&mut self) -> Result<Option<Table>> {
+        let Some((mut chunks, share)) = self.reader.take() else {
+            return Ok(None);
+        };
+        // the share goes with it: when nobody waits any more, it still reads to the end of the chunk
+        let read = move |_: &_| Ok((chunks.next().transpose()?, (chunks, share)));
+        let read = self.compute.run(Admission::Wait, self.deadline, read);
+        let (Some(table), reader) = read.await? else {
+            return Ok(None);
+        };
+        self.reader = Some(reader);
+        let first = self.n_read;
+        self.n_read += table.n_rows();
+        let n_here = self.absent.partition_point(|cell| cell.row < self.n_read);
+        let here = self.absent.drain(..n_here).map(|cell| AbsentCell {
+            row: cell.row - first,
+            ..cell
+        });
+        Ok(Some(table.with_absent(here.collect())))
+    }
+}

@@ -1,0 +1,53 @@
+//! Datasets as the tables that training walks over.
+
+use super::rows::RowIds;
+use crate::datasets::OpenDataset;
+use crate::error::Result;
+use anomaly_detection::context::Context;
+use anomaly_detection::pipeline::{EachTable, TableSource};
+use anomaly_detection::table::read::FileSummary;
+
+/// About how many values are read at a time.
+const CHUNK_CELLS: usize = 1 << 19;
+
+/// An open dataset, and the column of its row ids, which nothing is learned from.
+pub(super) struct DatasetTables(OpenDataset, RowIds);
+
+impl DatasetTables {
+    /// `known_texts` are the columns of a CSV file that are read as texts whatever they look like.
+    pub(super) fn new(mut open: OpenDataset, known_texts: &[String], ids: RowIds) -> Self {
+        open.summary = open.summary.with_text_columns(known_texts);
+        Self(open, ids)
+    }
+
+    /// What is in the dataset.
+    pub(super) fn summary(&self) -> &FileSummary {
+        &self.0.summary
+    }
+
+    /// How many values so many of its rows have.
+    pub(super) fn n_cells(&self, n_rows: usize) -> u64 {
+        let n_columns = self.0.summary.columns().len() as u64;
+        n_columns.saturating_mul(n_rows as u64)
+    }
+}
+
+impl TableSource for DatasetTables {
+    fn n_rows(&self) -> usize {
+        usize::try_from(self.0.summary.n_rows()).unwrap_or(usize::MAX)
+    }
+
+    fn visit(&self, context: &Context, each: &mut EachTable<'_>) -> Result<()> {
+        let chunk_rows = (CHUNK_CELLS / self.0.summary.columns().len().max(1)).max(1);
+        for table in self.0.chunks(chunk_rows)? {
+            context.check()?;
+            let mut table = table?;
+            let ids = self.1.clone().take_from(&mut table);
+            ids.map_err(|error| error.within("records"))?;
+            if each(table)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

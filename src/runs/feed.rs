@@ -1,0 +1,193 @@
+//! Tables on their way through a scorer, one after the other.
+
+use std::sync::Arc;
+
+use super::rows::{DatasetSource, ReadRows, RowIds, RowSource, Rows, from_row, in_dataset};
+use super::{Caller, History, Runs, Scorer};
+use crate::compute::{Admission, Running};
+use crate::datasets::{Chunks, Datasets};
+use crate::error::{Error, Result};
+use crate::store::Store;
+use anomaly_detection::pipeline::{Describe, Scored};
+use anomaly_detection::table::Table;
+
+/// What takes in scored rows, in their order.
+pub trait Sink: Send {
+    /// Fails when it would not take so many rows in all: before any work is done for them. `id_bytes` is how long their ids are
+    /// together.
+    fn check_room(&mut self, n_rows: u64, id_bytes: u64) -> Result<()>;
+
+    /// Which of the next rows are to be described.
+    fn describe(&self) -> Describe;
+
+    /// Takes in the rows of a table, with their ids where they have some.
+    fn add(&mut self, scored: Scored, ids: Option<Vec<String>>) -> Result<()>;
+}
+
+/// Tables that are scored one after the other, or nearly: while one is scored the next one is received, and no more than these
+/// two are held.
+pub struct Feed<S, A> {
+    datasets: Arc<Datasets<S>>,
+    caller: Caller,
+    scorer: Scorer,
+    /// What is remembered from table to table, where that matters: then none is scored before the one ahead of it is done.
+    history: Option<History>,
+    sink: A,
+    /// How many rows have been received, and how long their ids are together.
+    n_rows: u64,
+    id_bytes: u64,
+    /// Whether they have ids; `None` before the first.
+    have_ids: Option<bool>,
+    running: Option<InFlight>,
+}
+
+/// A table that is being scored.
+struct InFlight {
+    origin: Origin,
+    ids: Option<Vec<String>>,
+    running: Running<Scored>,
+}
+
+/// Where the rows of a table come from.
+#[derive(Debug, Clone, Copy)]
+struct Origin {
+    /// The index of the first one among all rows.
+    first_row: u64,
+    of_dataset: bool,
+}
+
+impl Origin {
+    /// An error of such rows with where they are among all.
+    fn locate(self, error: Error) -> Error {
+        match self.of_dataset {
+            true => in_dataset(error, self.first_row).within("records"),
+            false => from_row(error, self.first_row),
+        }
+    }
+}
+
+impl<S: Store> Runs<S> {
+    /// A way for tables through a scorer, before the first one.
+    pub fn feed<A: Sink>(&self, caller: Caller, scorer: Scorer, sink: A) -> Feed<S, A> {
+        Feed {
+            datasets: Arc::clone(&self.datasets),
+            caller,
+            history: scorer.history(),
+            scorer,
+            sink,
+            n_rows: 0,
+            id_bytes: 0,
+            have_ids: None,
+            running: None,
+        }
+    }
+}
+
+impl<S: Store, A: Sink> Feed<S, A> {
+    /// What scores.
+    pub fn scorer(&self) -> &Scorer {
+        &self.scorer
+    }
+
+    /// Scores rows, those of a dataset chunk by chunk.
+    ///
+    /// Fails as reading them, scoring them or those before them, and [`Sink::check_room`] do, and where only some rows have ids.
+    pub async fn push(&mut self, rows: Rows, admission: Admission) -> Result<()> {
+        match rows.source {
+            RowSource::Dataset(DatasetSource { id, known_texts }) => {
+                let chunks = self
+                    .datasets
+                    .chunks(&self.caller, &id, &known_texts, admission, None);
+                let chunks = chunks
+                    .await
+                    .map_err(|error| error.at("records.dataset_id"))?;
+                self.push_chunks(chunks, &rows.ids).await
+            }
+            _ => {
+                let read = rows.read(&self.datasets, self.caller, None, admission);
+                let ReadRows { table, ids, .. } = read
+                    .await
+                    .map_err(|error| self.located(error.within("records")))?;
+                self.push_table(table, ids, false, admission).await
+            }
+        }
+    }
+
+    async fn push_chunks(&mut self, mut chunks: Chunks, ids: &RowIds) -> Result<()> {
+        let n_rows = self.n_rows + chunks.n_rows();
+        self.sink.check_room(n_rows, self.id_bytes)?;
+        while let Some(mut table) = chunks.next().await? {
+            let ids = ids.clone().take_from(&mut table);
+            let ids = ids.map_err(|error| self.origin(true).locate(error))?;
+            self.push_table(table, ids, true, Admission::Wait).await?;
+        }
+        Ok(())
+    }
+
+    /// An error of the records that come next, with where among all they are.
+    pub fn located(&self, error: Error) -> Error {
+        self.origin(false).locate(error)
+    }
+
+    fn origin(&self, of_dataset: bool) -> Origin {
+        Origin {
+            first_row: self.n_rows,
+            of_dataset,
+        }
+    }
+
+    async fn push_table(
+        &mut self,
+        table: Table,
+        ids: Option<Vec<String>>,
+        of_dataset: bool,
+        admission: Admission,
+    ) -> Result<()> {
+        let origin = self.origin(of_dataset);
+        if *self.have_ids.get_or_insert(ids.is_some()) != ids.is_some() {
+            let message =
+                "some records have row ids and others have none; give them to all or to none";
+            return Err(origin.locate(Error::field("records.row_ids", message)));
+        }
+        self.n_rows += table.n_rows() as u64;
+        let lengths = ids.iter().flatten().map(String::len);
+        self.id_bytes += lengths.sum::<usize>() as u64;
+        self.sink.check_room(self.n_rows, self.id_bytes)?;
+        if self.history.is_some() {
+            let previous = self.running.take();
+            self.take(previous).await?;
+        }
+        let describe = self.sink.describe();
+        let running = self
+            .scorer
+            .submit(admission, table, self.history.clone(), describe)
+            .await?;
+        let next = InFlight {
+            origin,
+            ids,
+            running,
+        };
+        let previous = self.running.replace(next);
+        self.take(previous).await
+    }
+
+    /// What took the rows in, once all tables are scored.
+    pub async fn finish(mut self) -> Result<A> {
+        let last = self.running.take();
+        self.take(last).await?;
+        Ok(self.sink)
+    }
+
+    async fn take(&mut self, scored: Option<InFlight>) -> Result<()> {
+        if let Some(InFlight {
+            origin,
+            ids,
+            running,
+        }) = scored
+        {
+            let scored = running.await.map_err(|error| origin.locate(error))?;
+            self.sink.add(scored, ids)?;
+        }
+        Ok(())
+    }
+}

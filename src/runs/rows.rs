@@ -1,0 +1,326 @@
+//! The rows that a request brings: where they are read from, and the ids that name them.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::caller::{Caller, check_id};
+use crate::compute::Admission;
+use crate::datasets::{DatasetId, Datasets, WholeTable};
+use crate::error::{Error, Kind, Result};
+use crate::store::Store;
+use anomaly_detection::pipeline::Draw;
+use anomaly_detection::table::read::{self, FileOptions, Limits};
+use anomaly_detection::table::{Column, Table};
+
+/// The field that names the column of the ids.
+const ID_COLUMN: &str = "row_id_column";
+
+/// Rows that a request brings or names.
+pub struct Rows {
+    /// Where they are.
+    pub source: RowSource,
+    /// What they are called.
+    pub ids: RowIds,
+}
+
+/// Where rows are.
+pub enum RowSource {
+    /// In memory.
+    Table(Table),
+    /// In a file that remains to be read, which takes a while.
+    File(Bytes, FileOptions),
+    /// In a dataset that remains to be read.
+    Dataset(DatasetSource),
+}
+
+/// A dataset, and how it is to be read.
+#[derive(Debug, Clone)]
+pub struct DatasetSource {
+    /// Which one.
+    pub id: DatasetId,
+    /// The columns of a CSV file that are read as texts whatever they look like.
+    pub known_texts: Vec<String>,
+}
+
+/// The ids that a client gives to rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum RowIds {
+    /// None.
+    #[default]
+    None,
+    /// One for each row, checked by [`RowIds::given`].
+    Given(Vec<String>),
+    /// Those in the column of this name.
+    Column(String),
+}
+
+/// Rows in memory.
+pub struct ReadRows {
+    /// The rows, without the column of their ids.
+    pub table: Table,
+    /// The id of each row, where they have one.
+    pub ids: Option<Vec<String>>,
+    /// The share of the memory for datasets that they take as long as they are held.
+    pub share: Option<OwnedSemaphorePermit>,
+}
+
+impl Rows {
+    /// The rows in memory. A file or a dataset is read on the compute pool, behind a permit; of a dataset no more than the rows of
+    /// the draw, if there is one.
+    ///
+    /// Fails, with the field below the records, when they cannot be read, and as [`RowIds::take_from`].
+    pub async fn read<S: Store>(
+        self,
+        datasets: &Datasets<S>,
+        caller: Caller,
+        draw: Option<Draw>,
+        admission: Admission,
+    ) -> Result<ReadRows> {
+        // given ones were compared, and those of a dataset need not all be in memory at once
+        let compares_ids = matches!(
+            (&self.source, &self.ids),
+            (RowSource::Table(_) | RowSource::File(..), RowIds::Column(_))
+        );
+        let (mut table, share) = match self.source {
+            RowSource::Table(table) => (table, None),
+            RowSource::File(content, options) => {
+                let parse = move |_: &_| {
+                    read::read(&content, &options, Limits::default()).map_err(|error| {
+                        match error.field_path() {
+                            Some(_) => error.within("file"),
+                            None => error.at("file"),
+                        }
+                    })
+                };
+                let table = datasets.compute().run(admission, caller.deadline, parse);
+                (table.await?, None)
+            }
+            RowSource::Dataset(DatasetSource { id, known_texts }) => {
+                let whole = datasets.table(&caller, &id, &known_texts, draw, admission);
+                let WholeTable { table, share } =
+                    whole.await.map_err(|error| error.at("dataset_id"))?;
+                (table, Some(share))
+            }
+        };
+        let ids = self.ids.take_from(&mut table)?;
+        if let (true, Some(ids)) = (compares_ids, &ids) {
+            check_unique(ids, |_| ID_COLUMN.to_owned())?;
+        }
+        Ok(ReadRows { table, ids, share })
+    }
+}
+
+impl RowIds {
+    /// The ids that a request gives beside its rows, or the column that it names; empty ones are none.
+    ///
+    /// Fails at `row_ids` when both are given, and for an id that is empty, too long, has control characters or is there twice.
+    pub fn given(ids: Vec<String>, column: String) -> Result<Self> {
+        match (ids.is_empty(), column.is_empty()) {
+            (true, true) => Ok(Self::None),
+            (true, false) => Ok(Self::Column(column)),
+            (false, true) => {
+                check_ids(&ids, |row| format!("row_ids[{row}]"))?;
+                check_unique(&ids, |row| format!("row_ids[{row}]"))?;
+                Ok(Self::Given(ids))
+            }
+            (false, false) => Err(Error::field(
+                "row_ids",
+                "row_ids and row_id_column exclude each other; give one of them",
+            )),
+        }
+    }
+
+    /// The ids of the rows of a table, which loses the column that holds them.
+    ///
+    /// Fails when there are not as many ids as rows, when there is no such column, and when a row has no id in it.
+    pub fn take_from(self, table: &mut Table) -> Result<Option<Vec<String>>> {
+        match self {
+            Self::None => Ok(None),
+            Self::Given(ids) if ids.len() == table.n_rows() => Ok(Some(ids)),
+            Self::Given(ids) => {
+                let message = format!(
+                    "there are {} row ids for {} rows; give one a row",
+                    ids.len(),
+                    table.n_rows()
+                );
+                Err(Error::field("row_ids", message))
+            }
+            Self::Column(name) => of_column(table, &name).map(Some),
+        }
+    }
+}
+
+fn of_column(table: &mut Table, name: &str) -> Result<Vec<String>> {
+    let at_column = |message: String| Error::field(ID_COLUMN, message);
+    let names = table.names().unwrap_or_default();
+    let Some(place) = names.iter().position(|column| column == name) else {
+        let message = format!(
+            "the records have no column {} to take row ids from",
+            anomaly_detection::table::shortened(name)
+        );
+        return Err(at_column(message));
+    };
+    let without = |row: usize| {
+        let message = format!("row {row} has no id in it; each row needs a text or a whole number");
+        at_column(message)
+    };
+    let column = table.take_column(place);
+    let ids: Vec<String> = match column.map_err(|error| error.at(ID_COLUMN))? {
+        Column::Texts(texts) => (0..texts.len())
+            .map(|row| {
+                texts
+                    .get(row)
+                    .map(str::to_owned)
+                    .ok_or_else(|| without(row))
+            })
+            .collect::<Result<_>>()?,
+        Column::Numbers(numbers) => numbers
+            .iter()
+            .enumerate()
+            .map(|(row, number)| whole_number(*number).ok_or_else(|| without(row)))
+            .collect::<Result<_>>()?,
+        Column::Booleans(_) | Column::Times(_) => {
+            return Err(at_column(
+                "row ids are texts or whole numbers, and this column holds others".to_owned(),
+            ));
+        }
+    };
+    check_ids(&ids, |_| ID_COLUMN.to_owned())?;
+    Ok(ids)
+}
+
+/// A number as an id, where a double holds it exactly.
+fn whole_number(number: f64) -> Option<String> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    (number.fract() == 0.0 && number.abs() <= EXACT).then(|| (number as i64).to_string())
+}
+
+/// Fails, at the field of the row, for an id that is not well-formed.
+fn check_ids(ids: &[String], field: impl Fn(usize) -> String) -> Result<()> {
+    for (row, id) in ids.iter().enumerate() {
+        check_id("the id of a row", id).map_err(|error| {
+            let message = format!("row {row}: {}", error.message());
+            Error::field(field(row), message)
+        })?;
+    }
+    Ok(())
+}
+
+/// Fails, at the field of the row, for an id that is there twice.
+fn check_unique(ids: &[String], field: impl Fn(usize) -> String) -> Result<()> {
+    let mut seen = HashSet::with_capacity(ids.len());
+    match ids.iter().position(|id| !seen.insert(id.as_str())) {
+        None => Ok(()),
+        Some(row) => {
+            let message = format!(
+                "row {row}: the id {:?} is that of an earlier row, too",
+                ids[row]
+            );
+            Err(Error::field(field(row), message))
+        }
+    }
+}
+
+/// An error of rows of which the first has this index among all, with where that is: it counts rows within them.
+pub(super) fn from_row(error: Error, first_row: u64) -> Error {
+    match (error.kind(), first_row) {
+        (Kind::InvalidArgument, 1..) => {
+            error.during(&format!("in the records from row {first_row} on"))
+        }
+        _ => error,
+    }
+}
+
+/// The same for rows of a dataset, which have no place of their own in the request.
+pub(super) fn in_dataset(error: Error, first_row: u64) -> Error {
+    let error = from_row(error, first_row);
+    match error.kind() == Kind::InvalidArgument && error.field_path() != Some(ID_COLUMN) {
+        true => error.at("dataset_id"),
+        false => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(columns: Vec<(&str, Column)>) -> Table {
+        let (names, columns) = columns
+            .into_iter()
+            .map(|(name, column)| (name.to_owned(), column))
+            .unzip();
+        Table::from_columns(Some(names), columns).expect("a table")
+    }
+
+    fn texts(values: &[Option<&str>]) -> Column {
+        Column::Texts(values.iter().copied().collect())
+    }
+
+    #[test]
+    fn a_column_of_ids_leaves_the_table() {
+        let numbers = |values: &[f64]| Column::Numbers(values.to_vec());
+        let by_column = || RowIds::Column("id".to_owned());
+        let mut rows = table(vec![
+            ("id", texts(&[Some("a"), Some("b")])),
+            ("x", numbers(&[1.0, 2.0])),
+        ]);
+        let ids = by_column().take_from(&mut rows).expect("ids");
+        assert_eq!(ids.expect("some"), ["a", "b"]);
+        assert_eq!(rows.names().expect("names"), ["x"]);
+
+        let mut rows = table(vec![
+            ("x", numbers(&[1.0; 2])),
+            ("id", numbers(&[-7.0, -0.0])),
+        ]);
+        let ids = by_column().take_from(&mut rows).expect("ids");
+        assert_eq!(ids.expect("some"), ["-7", "0"]);
+
+        let refused = [
+            texts(&[Some("a"), None]),
+            texts(&[Some("a"), Some("")]),
+            numbers(&[1.0, 1.5]),
+            numbers(&[1.0, f64::NAN]),
+            numbers(&[1.0, 1e300]),
+            Column::Booleans(vec![1.0, 0.0]),
+        ];
+        for column in refused {
+            let mut rows = table(vec![("id", column.clone()), ("x", numbers(&[1.0, 2.0]))]);
+            let error = by_column().take_from(&mut rows).expect_err("refused");
+            assert_eq!(error.field_path(), Some("row_id_column"), "{column:?}");
+        }
+        for columns in [vec![("x", numbers(&[1.0]))], vec![("id", numbers(&[1.0]))]] {
+            let error = by_column().take_from(&mut table(columns));
+            let error = error.expect_err("no column is left, or none is there");
+            assert_eq!(error.field_path(), Some("row_id_column"));
+        }
+    }
+
+    #[test]
+    fn ids_beside_the_rows_are_checked() {
+        let given = |ids: &[&str]| {
+            RowIds::given(
+                ids.iter().map(|id| (*id).to_owned()).collect(),
+                String::new(),
+            )
+        };
+        let long = "x".repeat(129);
+        for (ids, field) in [
+            (vec!["a", "b", "a"], "row_ids[2]"),
+            (vec!["a", ""], "row_ids[1]"),
+            (vec![long.as_str()], "row_ids[0]"),
+            (vec!["a\n"], "row_ids[0]"),
+        ] {
+            let error = given(&ids).expect_err("refused");
+            assert_eq!(error.field_path(), Some(field));
+        }
+        let mut rows = table(vec![("x", Column::Numbers(vec![1.0, 2.0]))]);
+        let ids = given(&["a", "b"]).expect("valid").take_from(&mut rows);
+        assert_eq!(ids.expect("ids").expect("some"), ["a", "b"]);
+        let too_few = given(&["a"]).expect("valid").take_from(&mut rows);
+        assert_eq!(too_few.expect_err("one").field_path(), Some("row_ids"));
+        let both = RowIds::given(vec!["a".to_owned()], "id".to_owned());
+        assert!(both.is_err());
+    }
+}

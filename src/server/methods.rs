@@ -1,0 +1,82 @@
+//! What the descriptors say of each method: whose it is, and whether calling it again does any harm.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
+use prost_types::method_options::IdempotencyLevel;
+
+use crate::proto::DESCRIPTORS;
+
+/// A method that this server has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// Of health or reflection, which belong to no one and hold nothing of anyone's.
+    Public,
+    /// Of this API: acts for an owner.
+    Owned(IdempotencyLevel),
+}
+
+static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
+    let public = [
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+    ];
+    let public = public.into_iter().flat_map(methods);
+    let public = public.map(|(path, _)| (path, Method::Public));
+    let owned = methods(DESCRIPTORS);
+    let owned = owned.map(|(path, level)| (path, Method::Owned(level)));
+    public.chain(owned).collect()
+});
+
+/// The method at a path, `/package.Service/Method`; `None` when there is none.
+pub(crate) fn method(path: &str) -> Option<Method> {
+    METHODS.get(path).copied()
+}
+
+/// The paths of the methods in a set of descriptors, with their levels. The sets are compiled in, so one that cannot be decoded has
+/// none, which a test would notice.
+fn methods(descriptors: &[u8]) -> impl Iterator<Item = (String, IdempotencyLevel)> + use<> {
+    let set = FileDescriptorSet::decode(descriptors).unwrap_or_default();
+    set.file.into_iter().flat_map(|file| {
+        let package = file.package().to_owned();
+        file.service.into_iter().flat_map(move |service| {
+            let service_path = format!("/{package}.{}", service.name());
+            service.method.into_iter().map(move |method| {
+                let path = format!("{service_path}/{}", method.name());
+                let options = method.options.unwrap_or_default();
+                (path, options.idempotency_level())
+            })
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_is_known_and_the_levels_are_those_of_the_protos() {
+        for path in [
+            "/grpc.health.v1.Health/Check",
+            "/grpc.health.v1.Health/Watch",
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        ] {
+            assert_eq!(method(path), Some(Method::Public), "{path}");
+        }
+        for (name, level) in [
+            ("Train", IdempotencyLevel::IdempotencyUnknown),
+            ("Predict", IdempotencyLevel::Idempotent),
+            ("GetModel", IdempotencyLevel::NoSideEffects),
+        ] {
+            let path = format!("/anomaly.v1.AnomalyService/{name}");
+            assert_eq!(method(&path), Some(Method::Owned(level)), "{path}");
+        }
+        for path in ["", "/", "/anomaly.v1.AnomalyService/", "/x.Y/Z"] {
+            assert_eq!(method(path), None, "{path}");
+        }
+    }
+}

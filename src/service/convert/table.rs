@@ -1,0 +1,122 @@
+//! JSON-like columns by their names, to a table.
+
+use prost_types::value::Kind;
+use prost_types::{ListValue, Struct, Value};
+
+use super::cells::Cells;
+use crate::error::{Error, Result, reason};
+use anomaly_detection::table::{Table, check_cells};
+
+/// Reads columns, which come out sorted by the bytes of their names.
+///
+/// The paths of errors start below the table, as in `amount[3]`.
+pub(super) fn read(table: Struct) -> Result<Table> {
+    let mut names = Vec::with_capacity(table.fields.len());
+    let mut columns = Vec::with_capacity(table.fields.len());
+    for (name, column) in table.fields {
+        let Some(Kind::ListValue(ListValue { values })) = column.kind else {
+            let message = format!("column {name:?} is not an array of values");
+            return Err(invalid(message).at(name));
+        };
+        names.push(name);
+        columns.push(values);
+    }
+    let n_rows = columns.first().map_or(0, Vec::len);
+    if let Some(other) = columns.iter().position(|column| column.len() != n_rows) {
+        let message = format!(
+            "column {:?} has {} values, and column {:?} has {n_rows}; give each as many, null where there is none",
+            names[other],
+            columns[other].len(),
+            names[0],
+        );
+        return Err(invalid(message).at(&names[other]));
+    }
+    check_cells(n_rows, names.len())?;
+    let mut cells = Cells::new(n_rows, names.len());
+    let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
+    for row in 0..n_rows {
+        for (place, column) in columns.iter_mut().enumerate() {
+            let cell = column.next().unwrap_or(Value { kind: None });
+            cells.push(place, cell).map_err(|problem| {
+                let name = &names[place];
+                problem
+                    .at(row, &format!(".{name}"))
+                    .at(format!("{name}[{row}]"))
+            })?;
+        }
+    }
+    cells.into_table(Some(names))
+}
+
+fn invalid(message: String) -> Error {
+    Error::new(reason::INVALID_RECORDS, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use anomaly_detection::table::ColumnView;
+
+    fn column(values: Vec<Kind>) -> Value {
+        let values = values.into_iter().map(|kind| Value { kind: Some(kind) });
+        let list = ListValue {
+            values: values.collect(),
+        };
+        Value {
+            kind: Some(Kind::ListValue(list)),
+        }
+    }
+
+    fn read_columns<const N: usize>(columns: [(&str, Value); N]) -> Result<Table> {
+        let columns = columns.map(|(name, column)| (name.to_owned(), column));
+        read(Struct {
+            fields: BTreeMap::from(columns),
+        })
+    }
+
+    #[test]
+    fn columns_are_sorted_by_name_and_null_is_missing() {
+        let shops = column(vec![
+            Kind::StringValue("bar".to_owned()),
+            Kind::NullValue(0),
+        ]);
+        let amounts = column(vec![Kind::NumberValue(12.0), Kind::BoolValue(true)]);
+        let table = read_columns([("shop", shops), ("amount", amounts)]).expect("valid");
+        assert_eq!(table.names().expect("names"), ["amount", "shop"]);
+        let (ColumnView::Numbers(amounts), ColumnView::Texts(shops)) =
+            (table.column(0), table.column(1))
+        else {
+            panic!("numbers and texts");
+        };
+        assert_eq!(amounts.to_vec(), [12.0, 1.0]);
+        assert_eq!([0, 1].map(|row| shops.get(row)), [Some("bar"), None]);
+    }
+
+    #[test]
+    fn names_the_place_of_what_is_wrong() {
+        let number = || Kind::NumberValue(1.0);
+        let text = || Kind::StringValue("x".to_owned());
+        let scalar = Value {
+            kind: Some(number()),
+        };
+        let refused = [
+            (read_columns([("a", scalar)]), Some("a")),
+            (
+                read_columns([("a", column(vec![number()])), ("b", column(Vec::new()))]),
+                Some("b"),
+            ),
+            (
+                read_columns([("a", column(vec![number(), text()]))]),
+                Some("a[1]"),
+            ),
+            (read_columns([("a", column(Vec::new()))]), None),
+            (read_columns([]), None),
+        ];
+        for (outcome, field) in refused {
+            let error = outcome.expect_err("refused");
+            assert_eq!(error.field_path(), field, "{error}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! What says how to train: received with a request, and shown of a model.
+
+use super::{detector, features};
+use crate::error::Result;
+use crate::proto::v1;
+use crate::proto::v1::training_spec;
+use anomaly_detection::calibration::Policy;
+use anomaly_detection::detector::DetectorParams;
+use anomaly_detection::features::{Role, Roles};
+use anomaly_detection::pipeline::{Model, TrainingSpec};
+
+/// What is to be trained. What it leaves out is as in `like`, where there is one, and else the default.
+pub(in crate::service) fn receive(
+    given: v1::TrainingSpec,
+    like: Option<&TrainingSpec>,
+) -> Result<TrainingSpec> {
+    let mut spec = like.cloned().unwrap_or_default();
+    let policy = given.policy.map(|policy| match policy {
+        training_spec::Policy::Contamination(share) => Policy::Contamination(share),
+        training_spec::Policy::Threshold(value) => Policy::Threshold(value),
+    });
+    let mut detector_says = false;
+    if given.detector.is_some() {
+        let detector = detector::params(given.detector)?;
+        if detector.name() != spec.detector.name() {
+            // in units or by rules of the other detector
+            spec.policy = None;
+            spec.scaling = None;
+            spec.validation_fraction = None;
+        }
+        detector_says = detector.stated_policy().is_some() || detector.given()?.is_some();
+        spec.detector = detector;
+    }
+    // the threshold comes from the policy or the detector, and what is given here counts
+    if policy.is_some() || detector_says {
+        spec.policy = policy;
+    }
+    if let DetectorParams::ZScore(params) = &mut spec.detector
+        && policy.is_some()
+        && !detector_says
+    {
+        *params = params.clone().with_multiplier(None);
+    }
+    if let Some(scaling) = detector::scaling(given.scaler)? {
+        spec.scaling = Some(scaling);
+    }
+    let roles = Roles {
+        target: named(given.target_column),
+        features: given.feature_columns,
+        label: named(given.label_column),
+        time: named(given.time_column),
+        series: named(given.series_column),
+        ignored: given.ignore_columns,
+    };
+    features::set_roles(&mut spec.roles, roles);
+    if let Some(engineering) = given.feature_engineering {
+        spec.engineering = Some(features::engineering(engineering));
+    }
+    if let Some(policy) = features::policy(given.feature_policy)? {
+        spec.feature_policy = policy;
+    }
+    if let Some(imputation) = features::imputation(given.imputation)? {
+        spec.imputation = imputation;
+    }
+    if let Some(n) = given.max_one_hot_categories {
+        spec.max_one_hot = n as usize;
+    }
+    if let Some(n) = given.sample_rows {
+        spec.sample_rows = (n > 0).then_some(usize::try_from(n).unwrap_or(usize::MAX));
+    }
+    if given.validation_fraction.is_some() {
+        spec.validation_fraction = given.validation_fraction;
+    }
+    Ok(spec)
+}
+
+fn named(column: String) -> Option<String> {
+    (!column.is_empty()).then_some(column)
+}
+
+/// How a model was trained, with every default filled in.
+pub(super) fn answer(model: &Model) -> v1::TrainingSpec {
+    let spec = model.spec();
+    let schema = &model.features().schema;
+    let column = |role: Role| {
+        schema
+            .column_of(role)
+            .map(|column| column.name.clone())
+            .unwrap_or_default()
+    };
+    let threshold = model.threshold();
+    let (params, policy) = match (model.detector().params(), threshold.policy) {
+        // the threshold of a z-score is its multiplier, where no policy says otherwise
+        (DetectorParams::ZScore(params), Policy::Threshold(value)) => {
+            let params = params.with_multiplier(Some(value));
+            (DetectorParams::ZScore(params), None)
+        }
+        (params, policy) => (params, Some(policy)),
+    };
+    let policy = policy.map(|policy| match policy {
+        Policy::Contamination(share) => training_spec::Policy::Contamination(share),
+        Policy::Threshold(value) => training_spec::Policy::Threshold(value),
+    });
+    // baselines are all that there is of their features
+    let is_given =
+        matches!(&params, DetectorParams::ZScore(params) if !params.baselines().is_empty());
+    let engineering = spec.engineering.clone().map(|mut spec| {
+        if let Some(engineering) = &model.features().engineering {
+            spec.columns = engineering.engineer().columns().to_vec();
+        }
+        spec.into()
+    });
+    v1::TrainingSpec {
+        detector: Some(detector::answer(params)),
+        policy,
+        scaler: v1::Scaler::from(model.scaling()).into(),
+        label_column: column(Role::Label),
+        target_column: spec.roles.target.clone().unwrap_or_default(),
+        feature_columns: match is_given {
+            true => Vec::new(),
+            false => schema.features().to_vec(),
+        },
+        time_column: column(Role::Time),
+        series_column: column(Role::Series),
+        ignore_columns: spec.roles.ignored.clone(),
+        feature_engineering: engineering,
+        feature_policy: v1::FeaturePolicy::from(spec.feature_policy).into(),
+        imputation: v1::Imputation::from(spec.imputation).into(),
+        max_one_hot_categories: u32::try_from(spec.max_one_hot).ok(),
+        validation_fraction: model.validation_fraction(),
+        sample_rows: spec.sample_rows.map(|n| n as u64),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::v1::ZScore;
+    use crate::proto::v1::training_spec::Detector;
+
+    fn alike(like: &TrainingSpec, given: v1::TrainingSpec) -> TrainingSpec {
+        receive(given, Some(like)).expect("valid")
+    }
+
+    #[test]
+    fn of_the_ways_to_a_threshold_the_one_that_is_given_counts() {
+        let z_score = |multiplier| {
+            Some(Detector::ZScore(ZScore {
+                multiplier,
+                ..ZScore::default()
+            }))
+        };
+        let default = TrainingSpec::default();
+        let multiplied = alike(
+            &default,
+            v1::TrainingSpec {
+                detector: z_score(Some(4.0)),
+                ..v1::TrainingSpec::default()
+            },
+        );
+        let by_share = alike(
+            &multiplied,
+            v1::TrainingSpec {
+                policy: Some(training_spec::Policy::Contamination(0.05)),
+                ..v1::TrainingSpec::default()
+            },
+        );
+        let multiplier = |spec: &TrainingSpec| match &spec.detector {
+            DetectorParams::ZScore(params) => params.multiplier(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(multiplier(&multiplied), Some(4.0));
+        assert_eq!(
+            (multiplier(&by_share), by_share.policy),
+            (None, Some(Policy::Contamination(0.05)))
+        );
+        let again = alike(
+            &by_share,
+            v1::TrainingSpec {
+                detector: z_score(Some(2.0)),
+                ..v1::TrainingSpec::default()
+            },
+        );
+        assert_eq!((multiplier(&again), again.policy), (Some(2.0), None));
+        let kept = alike(
+            &by_share,
+            v1::TrainingSpec {
+                detector: z_score(None),
+                ..v1::TrainingSpec::default()
+            },
+        );
+        assert_eq!(
+            (multiplier(&kept), kept.policy),
+            (None, Some(Policy::Contamination(0.05)))
+        );
+    }
+}

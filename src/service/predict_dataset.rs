@@ -1,0 +1,102 @@
+//! PredictDataset: the rows of a dataset, answered page by page.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+use tracing::Instrument as _;
+
+use super::convert::answer_options::{AnswerOptions, Detail, ListedRows};
+use super::convert::prediction::{Answer, page_rows};
+use super::convert::{records, version};
+use super::status;
+use crate::datasets::DatasetId;
+use crate::error::Result;
+use crate::proto::v1::{PredictDatasetRequest, PredictDatasetResponse};
+use crate::runs::{Caller, DatasetSource, RowIds, RunId, Runs, Scan, Scorer, Sink as _};
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+/// The pages on their way to a client. One that does not read them holds the scoring up.
+pub(super) type Pages = ReceiverStream<Result<PredictDatasetResponse, Status>>;
+
+/// How many pages wait for the client while the next one is made.
+const WAITING_PAGES: usize = 1;
+
+/// Begins to answer a request: fails here for whatever can be known before a row is scored.
+pub(super) async fn pages<S: Store>(
+    runs: &Runs<S>,
+    caller: Caller,
+    request: PredictDatasetRequest,
+    metrics: Arc<Metrics>,
+) -> Result<Pages> {
+    let run_id = RunId::parse(request.run_id)?;
+    let version = version::receive(request.version, "version")?;
+    let id = DatasetId::parse("dataset_id", request.dataset_id)?;
+    let ids = RowIds::given(Vec::new(), request.row_id_column)?;
+    let options = AnswerOptions::try_from(request.answer);
+    let options = options.map_err(|error| error.within("answer"))?;
+    let options = AnswerOptions {
+        rows: options.rows.or(Some(ListedRows::All)),
+        detail: options.detail.or(Some(Detail::Score)),
+        ..options
+    };
+    let scorer = runs.scorer(caller, run_id, version).await?;
+    let max_rows = page_rows(&scorer.model, options, ids != RowIds::None);
+    let source = DatasetSource {
+        id,
+        known_texts: records::texts(&scorer.model.text_columns(), &ids),
+    };
+    let scan = runs.scan(
+        &caller,
+        scorer.clone(),
+        source,
+        ids,
+        request.first_row,
+        max_rows,
+    );
+    let mut scan = scan.await?;
+    let (sender, receiver) = mpsc::channel(WAITING_PAGES);
+    let work = async move {
+        loop {
+            let page = tokio::select! {
+                page = page(&mut scan, &scorer, options, &metrics) => page,
+                // nobody waits any more
+                () = sender.closed() => return,
+            };
+            let is_last = !matches!(page, Ok(Some(_)));
+            let sent = match page.transpose() {
+                Some(page) => sender.send(page.map_err(status::of)).await.is_ok(),
+                None => false,
+            };
+            if is_last || !sent {
+                return;
+            }
+        }
+    };
+    tokio::spawn(work.in_current_span());
+    Ok(ReceiverStream::new(receiver))
+}
+
+/// The next page; `None` behind the last one.
+async fn page(
+    scan: &mut Scan,
+    scorer: &Scorer,
+    options: AnswerOptions,
+    metrics: &Metrics,
+) -> Result<Option<PredictDatasetResponse>> {
+    let answer = Answer::new(scorer.clone(), options, ListedRows::All);
+    let Some(chunk) = scan.next(answer.describe()).await? else {
+        return Ok(None);
+    };
+    let mut answer = answer.at_row(chunk.first_row);
+    answer.add(chunk.scored, chunk.ids)?;
+    metrics.count(answer.counts());
+    Ok(Some(PredictDatasetResponse {
+        first_row: Some(chunk.first_row),
+        next_row: Some(chunk.first_row + answer.n_rows()),
+        n_rows: Some(scan.n_rows()),
+        predictions: Some(answer.into()),
+    }))
+}

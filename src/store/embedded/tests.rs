@@ -1,0 +1,79 @@
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::*;
+use crate::store::Record;
+
+#[tokio::test]
+async fn nothing_is_acknowledged_or_shown_before_it_is_durable() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (begun, begins) = mpsc::channel();
+    let (go, may_go) = mpsc::channel();
+    let store = EmbeddedStore::open_with(folder.path(), StoreOptions::default(), |database| {
+        let mut flush = database.flusher()?;
+        Ok(move || {
+            begun.send(()).expect("the test listens");
+            let result: Result<(), StoreError> = may_go.recv().expect("the test answers");
+            result.and_then(|()| flush())
+        })
+    });
+    let store = Arc::new(store.expect("it opens"));
+    let swap = |swap: PointerSwap| {
+        let store = store.clone();
+        tokio::spawn(async move { store.swap_pointer(&swap).await })
+    };
+    let pending = async |read: &mut (dyn Future<Output = ()> + Unpin)| {
+        tokio::time::timeout(Duration::from_millis(20), read)
+            .await
+            .is_err()
+    };
+
+    let write = swap(PointerSwap::put(b"k", None, Record::new(vec![1])));
+    while begins.try_recv().is_err() {
+        tokio::task::yield_now().await;
+    }
+    // applied and in the midst of its flush
+    let mut read = Box::pin(async {
+        let pointer = store.get_pointer(b"k").await.expect("readable");
+        assert_eq!(pointer.expect("there").value, [1]);
+    });
+    let mut scan = Box::pin(async {
+        let entries = store.scan(b"", None, 10).await.expect("readable");
+        assert_eq!(entries.len(), 1);
+    });
+    assert!(pending(&mut read).await && pending(&mut scan).await && !write.is_finished());
+    go.send(Ok(())).expect("the flush waits");
+    assert_eq!(
+        write.await.expect("no panic").expect("an outcome"),
+        Swap::Done
+    );
+    read.await;
+    scan.await;
+
+    let revision = store
+        .get_pointer(b"k")
+        .await
+        .expect("readable")
+        .expect("there")
+        .revision;
+    let delete = swap(PointerSwap::remove(b"k", revision));
+    while begins.try_recv().is_err() {
+        tokio::task::yield_now().await;
+    }
+    let mut read = Box::pin(async {
+        let error = store
+            .get_pointer(b"k")
+            .await
+            .expect_err("it may still be there");
+        assert!(matches!(error, StoreError::Failed { .. }));
+    });
+    assert!(pending(&mut read).await && !delete.is_finished());
+    let error = StoreError::io("flush")(std::io::Error::other("disk gone"));
+    go.send(Err(error)).expect("the flush waits");
+    let outcome = delete.await.expect("no panic");
+    assert!(
+        matches!(outcome, Err(StoreError::Unknown { .. })),
+        "{outcome:?}"
+    );
+    read.await;
+}

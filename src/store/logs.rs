@@ -1,0 +1,360 @@
+//! Logs in a folder: their entries in segment files, and their heads in a database, which alone says what was acknowledged.
+//!
+//! An append writes behind the end of the last segment. The committer then syncs the files of all logs that were appended to,
+//! writes their heads, and flushes those at once. What a crash leaves behind a head is cut off; a file that is shorter than
+//! its head says is damage.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use super::committer::{Committer, CommitterThread};
+use super::log_commit::{LogState, OpenLog, Shared};
+use super::log_head::{Head, Segment};
+use super::log_segment::{self, SegmentFile, SegmentReader};
+use super::sled_heads::SledHeads;
+use super::{LogBounds, LogEntry, LogName, Retain, StoreError, files};
+
+/// The folder of the database, beside the segments.
+const HEADS: &str = "heads";
+
+/// After how many bytes of a segment the place of an entry is noted.
+const PLACE_BYTES: u64 = 64 << 10;
+
+/// How many logs are remembered that nobody uses.
+const OPEN_LOGS: usize = 4096;
+
+/// All logs of a store. Its methods block.
+pub(super) struct Logs {
+    // dropped first: its last flush needs the rest
+    thread: CommitterThread,
+    shared: Arc<Shared>,
+    /// The logs that were there when the store was opened and that no sweep has looked at: whatever is newer may have a
+    /// writer who is about to refer to it.
+    unswept: Mutex<HashSet<LogName>>,
+}
+
+/// What was found of a log, and the number of the change that must be durable before it may be told.
+pub(super) struct Answer<T> {
+    pub(super) found: Result<T, StoreError>,
+    pub(super) number: u64,
+}
+
+impl<T> Answer<T> {
+    fn durable(found: T) -> Self {
+        Self {
+            found: Ok(found),
+            number: 0,
+        }
+    }
+
+    /// The log does not exist, as of a deletion.
+    fn gone(number: u64) -> Self {
+        Self {
+            found: Err(StoreError::LogNotFound),
+            number,
+        }
+    }
+}
+
+impl Logs {
+    /// Opens the logs in a folder, or makes it, and removes what a crash left half written. `main` is told when the committer
+    /// fails. Fails when a segment is missing or shorter than what was acknowledged of it.
+    pub(super) fn open(folder: &Path, main: Arc<Committer>) -> Result<Self, StoreError> {
+        Self::open_with(folder, main, |shared| move || shared.flush())
+    }
+
+    fn open_with<F: FnMut() -> Result<(), StoreError> + Send + 'static>(
+        folder: &Path,
+        main: Arc<Committer>,
+        flusher: impl FnOnce(Arc<Shared>) -> F,
+    ) -> Result<Self, StoreError> {
+        files::create_folder(folder).map_err(StoreError::io("make the folder of the logs"))?;
+        refuse_orphans(folder)?;
+        let heads = SledHeads::open(folder, HEADS)?;
+        let all = heads.all()?;
+        match_segments(folder, &all)?;
+        let unswept = all.into_iter().map(|(log, _)| log).collect();
+        let shared = Arc::new(Shared::new(folder.to_owned(), heads));
+        let flush = flusher(Arc::clone(&shared));
+        let thread = CommitterThread::start(0, Some(main), flush)
+            .map_err(StoreError::io("start the committer thread"))?;
+        Ok(Self {
+            thread,
+            shared,
+            unswept: Mutex::new(unswept),
+        })
+    }
+
+    /// What changes wait at.
+    pub(super) fn committer(&self) -> &Arc<Committer> {
+        self.thread.committer()
+    }
+
+    /// Makes an empty log.
+    pub(super) fn create(&self) -> Answer<LogName> {
+        let name = LogName::random();
+        let log = use_log(&mut self.shared.lock_open(), name, Head::empty());
+        let number = self.change(&log, &mut log.lock());
+        let found = Ok(name);
+        Answer { found, number }
+    }
+
+    /// Appends entries.
+    pub(super) fn append(
+        &self,
+        name: LogName,
+        entries: &[Bytes],
+    ) -> Result<Answer<Vec<u64>>, StoreError> {
+        let Some(log) = self.find(name)? else {
+            return Ok(Answer::gone(0));
+        };
+        let mut state = log.lock();
+        if let Some(number) = state.deleted {
+            return Ok(Answer::gone(number));
+        }
+        if entries.is_empty() {
+            return Ok(Answer::durable(Vec::new()));
+        }
+        let first = state.head.next;
+        let bytes = log_segment::encode(name, first, entries)?;
+        let (segment, file, is_new) = match state.head.open_segment() {
+            Some(segment) => {
+                let file = match &state.file {
+                    Some(file) if file.first == segment.first => file.clone(),
+                    _ => SegmentFile::open(&self.shared.folder, name, segment)?,
+                };
+                (segment, file, false)
+            }
+            None => {
+                let n_bytes = 0;
+                let file = SegmentFile::create(&self.shared.folder, name, first)?;
+                (Segment { first, n_bytes }, file, true)
+            }
+        };
+        // when it fails, what has reached the file lies behind the head and is written over
+        file.write(&bytes, segment.n_bytes)?;
+        state.wrote(file, is_new);
+        state
+            .head
+            .append(segment, entries.len() as u64, bytes.len() as u64);
+        let last_place = state.places.range(segment.first..).next_back();
+        if segment.n_bytes >= last_place.map_or(0, |(_, offset)| *offset) + PLACE_BYTES {
+            state.places.insert(first, segment.n_bytes);
+        }
+        let number = self.change(&log, &mut state);
+        let found = Ok((first..state.head.next).collect());
+        Ok(Answer { found, number })
+    }
+
+    /// Reads durable entries.
+    pub(super) fn read(
+        &self,
+        name: LogName,
+        from: u64,
+        n_entries: usize,
+        n_bytes: usize,
+    ) -> Result<Answer<Vec<LogEntry>>, StoreError> {
+        let Some(log) = self.find(name)? else {
+            return Ok(Answer::gone(0));
+        };
+        let mut entries: Vec<LogEntry> = Vec::new();
+        let mut n_read = 0;
+        let mut next = from;
+        while entries.len() < n_entries {
+            let (head, place) = {
+                let state = log.lock();
+                if let Some(number) = state.deleted {
+                    return Ok(Answer::gone(number));
+                }
+                next = next.max(state.durable.first);
+                let place = state.places.range(..=next).next_back();
+                (
+                    state.durable.clone(),
+                    place.map(|(n, offset)| (*n, *offset)),
+                )
+            };
+            // entries that were read before others were dropped stand alone: the next page says what is missing
+            let follows = entries.last().is_none_or(|last| last.sequence + 1 == next);
+            let Some((segment, end)) = head.segment_of(next).filter(|_| follows) else {
+                break;
+            };
+            let place = place.filter(|(sequence, _)| *sequence >= segment.first);
+            let (sequence, offset) = place.unwrap_or((segment.first, 0));
+            let folder = &self.shared.folder;
+            let Some(mut reader) = SegmentReader::open(folder, name, segment, sequence, offset)?
+            else {
+                // dropped meanwhile, or lost
+                let state = log.lock();
+                if state.deleted.is_none()
+                    && state.durable.segment_of(next) == head.segment_of(next)
+                {
+                    return Err(log_segment::missing(name, segment));
+                }
+                continue;
+            };
+            let mut noted = offset;
+            while next < end && entries.len() < n_entries {
+                let place = reader.place();
+                if place.1 >= noted + PLACE_BYTES {
+                    noted = place.1;
+                    log.lock().places.insert(place.0, place.1);
+                }
+                let entry = reader.next()?;
+                if entry.sequence < next {
+                    continue;
+                }
+                n_read += entry.bytes.len();
+                if n_read > n_bytes && !entries.is_empty() {
+                    return Ok(Answer::durable(entries));
+                }
+                next += 1;
+                entries.push(entry);
+            }
+        }
+        Ok(Answer::durable(entries))
+    }
+
+    /// What a log durably holds.
+    pub(super) fn bounds(&self, name: LogName) -> Result<Answer<LogBounds>, StoreError> {
+        let Some(log) = self.find(name)? else {
+            return Ok(Answer::gone(0));
+        };
+        let state = log.lock();
+        Ok(match state.deleted {
+            Some(number) => Answer::gone(number),
+            None => Answer::durable(state.durable.bounds()),
+        })
+    }
+
+    /// Drops old entries.
+    pub(super) fn trim(&self, name: LogName, retain: Retain) -> Result<Answer<()>, StoreError> {
+        let Some(log) = self.find(name)? else {
+            return Ok(Answer::gone(0));
+        };
+        let mut state = log.lock();
+        if let Some(number) = state.deleted {
+            return Ok(Answer::gone(number));
+        }
+        let dropped = state.head.trim(retain);
+        let oldest = state
+            .head
+            .segments()
+            .next()
+            .map_or(state.head.next, |s| s.first);
+        state.places = state.places.split_off(&oldest);
+        state.drop_segments(dropped);
+        let number = self.change(&log, &mut state);
+        let found = Ok(());
+        Ok(Answer { found, number })
+    }
+
+    /// Deletes a log.
+    pub(super) fn delete(&self, name: LogName) -> Result<Answer<()>, StoreError> {
+        let Some(log) = self.find(name)? else {
+            return Ok(Answer::gone(0));
+        };
+        let mut state = log.lock();
+        if let Some(number) = state.deleted {
+            return Ok(Answer::gone(number));
+        }
+        let all = state.head.segments().map(|segment| segment.first).collect();
+        state.drop_segments(all);
+        state.places.clear();
+        let number = self.change(&log, &mut state);
+        state.deleted = Some(number);
+        let found = Ok(());
+        Ok(Answer { found, number })
+    }
+
+    /// Deletes the logs that were there when the store was opened and are not among the `referenced`; how many, and the number
+    /// of the last change.
+    pub(super) fn sweep(&self, referenced: &HashSet<LogName>) -> Result<(usize, u64), StoreError> {
+        let mut unswept = self.unswept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut number = 0;
+        let worthless: Vec<LogName> = unswept.difference(referenced).copied().collect();
+        for &name in &worthless {
+            number = number.max(self.delete(name)?.number);
+        }
+        unswept.clear();
+        Ok((worthless.len(), number))
+    }
+
+    /// A log in use, or one that is taken into use now.
+    fn find(&self, name: LogName) -> Result<Option<Arc<OpenLog>>, StoreError> {
+        let mut open = self.shared.lock_open();
+        if let Some(log) = open.get(&name) {
+            return Ok(Some(Arc::clone(log)));
+        }
+        let Some(head) = self.shared.heads.get(name)? else {
+            return Ok(None);
+        };
+        Ok(Some(use_log(&mut open, name, head)))
+    }
+
+    fn change(&self, log: &Arc<OpenLog>, state: &mut LogState) -> u64 {
+        let number = self.shared.change(log, state);
+        self.committer().request(number);
+        number
+    }
+}
+
+/// Takes a log into use, and forgets others where there are too many.
+fn use_log(open: &mut HashMap<LogName, Arc<OpenLog>>, name: LogName, head: Head) -> Arc<OpenLog> {
+    if open.len() >= OPEN_LOGS {
+        // what nobody holds has no changes that are not durable: the committer holds those
+        open.retain(|_, log| Arc::strong_count(log) > 1);
+    }
+    let log = Arc::new(OpenLog::new(name, head));
+    open.insert(name, Arc::clone(&log));
+    log
+}
+
+/// Holds the files against the heads: removes those of segments that were never acknowledged or are dropped, and fails when
+/// one is missing or too short. Nobody writes yet.
+fn match_segments(folder: &Path, heads: &[(LogName, Head)]) -> Result<(), StoreError> {
+    let mut segments = HashSet::new();
+    for (log, head) in heads {
+        for segment in head.segments() {
+            let path = log_segment::path(folder, *log, segment.first);
+            match fs::metadata(&path) {
+                Ok(found) => log_segment::check_length(*log, segment, found.len())?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Err(log_segment::missing(*log, segment));
+                }
+                Err(error) => return Err(StoreError::io("look at a segment of a log")(error)),
+            }
+            segments.insert((*log, segment.first));
+        }
+    }
+    files::remove_files(folder, |file| {
+        log_segment::parse_name(file).is_some_and(|segment| !segments.contains(&segment))
+    })
+    .map_err(StoreError::io("remove segments that belong to no log"))
+}
+
+/// A new database beside old segments would make them all worthless.
+fn refuse_orphans(folder: &Path) -> Result<(), StoreError> {
+    if folder.join(HEADS).exists() {
+        return Ok(());
+    }
+    let mut n_segments = 0;
+    for entry in fs::read_dir(folder).map_err(StoreError::io("list the logs"))? {
+        let name = entry.map_err(StoreError::io("list the logs"))?.file_name();
+        n_segments += usize::from(name.to_str().and_then(log_segment::parse_name).is_some());
+    }
+    if n_segments == 0 {
+        return Ok(());
+    }
+    Err(StoreError::Refused(format!(
+        "{} is missing, but {n_segments} segments of logs are there: put it back from a backup, or give this server an empty folder",
+        folder.join(HEADS).display(),
+    )))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! Swaps whose outcome is not known.
+
+use std::time::Duration;
+
+use super::{PointerSwap, Store, StoreError, Swap};
+
+/// How often a swap is repeated whose outcome is not known.
+const REPEATS: u32 = 8;
+
+/// How long to wait before the first repetition; twice as long before each further one, 2.5 seconds in all.
+const FIRST_DELAY: Duration = Duration::from_millis(10);
+
+/// Swaps, and repeats the very same swap as long as its outcome is not known: the store recognises what it has done.
+///
+/// # Errors
+/// [`StoreError::Unknown`] when the outcome cannot be found out: the store is away for too long or has failed, or another
+/// write came over whatever the swap had left. [`StoreError::Unavailable`], as any other error, means that nothing was done.
+pub async fn settle(store: &impl Store, swap: &PointerSwap) -> Result<Swap, StoreError> {
+    let mut unknown = match store.swap_pointer(swap).await {
+        Err(error @ StoreError::Unknown { .. }) => error,
+        outcome => return outcome,
+    };
+    for repeat in 0..REPEATS {
+        tokio::time::sleep(FIRST_DELAY * 2_u32.pow(repeat)).await;
+        match store.swap_pointer(swap).await {
+            Ok(Swap::Done) => return Ok(Swap::Done),
+            // a removal leaves nothing that it could be recognised by, and what was to be gone is gone
+            Ok(Swap::Lost) if swap.record.is_none() => {
+                return match store.get_pointer(&swap.key).await {
+                    Ok(None) => Ok(Swap::Done),
+                    _ => Err(unknown),
+                };
+            }
+            Ok(Swap::Lost) => return Err(unknown),
+            Err(error @ StoreError::Unknown { .. }) => unknown = error,
+            Err(StoreError::Unavailable { .. }) => {}
+            Err(_) => return Err(unknown),
+        }
+    }
+    Err(unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::faulty::{Fault, Faulty};
+    use crate::store::{MemoryStore, Record, TokenKey};
+
+    fn store() -> Faulty<MemoryStore> {
+        Faulty::new(MemoryStore::new(&TokenKey::from_bytes([1; 32])))
+    }
+
+    fn put(value: u8) -> PointerSwap {
+        PointerSwap::put(b"k", None, Record::new(vec![value]))
+    }
+
+    #[tokio::test]
+    async fn an_outcome_that_is_not_known_is_found_out() {
+        for fault in [Fault::UnknownButDone, Fault::UnknownAndNotDone] {
+            let store = store();
+            store.inject([fault, Fault::Unavailable, fault]);
+            assert_eq!(settle(&store, &put(1)).await.expect("settled"), Swap::Done);
+            let found = store.get_pointer(b"k").await.expect("reachable");
+            let found = found.expect("there");
+            assert_eq!(found.value, [1]);
+            let other = settle(&store, &put(2)).await.expect("settled");
+            assert_eq!(other, Swap::Lost);
+
+            store.inject([fault]);
+            let removal = PointerSwap::remove(b"k", found.revision);
+            let removed = settle(&store, &removal).await.expect("settled");
+            assert_eq!(removed, Swap::Done);
+            let found = store.get_pointer(b"k").await.expect("reachable");
+            assert!(found.is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_found_out_is_said() {
+        let store = store();
+        store.inject([Fault::Unavailable]);
+        let away = settle(&store, &put(1)).await;
+        assert!(
+            matches!(away, Err(StoreError::Unavailable { .. })),
+            "{away:?}"
+        );
+        let nothing = store.get_pointer(b"k").await.expect("reachable");
+        assert!(nothing.is_none());
+
+        store.inject([Fault::UnknownAndNotDone; 20]);
+        let lost = settle(&store, &put(1)).await;
+        assert!(matches!(lost, Err(StoreError::Unknown { .. })), "{lost:?}");
+
+        // another one came first, or over it
+        let store = self::store();
+        store.inject([Fault::UnknownAndNotDone]);
+        let inner = &store.inner;
+        let swap = put(1);
+        let (overtaken, other) = tokio::join!(settle(&store, &swap), async {
+            inner.swap_pointer(&put(2)).await
+        });
+        assert_eq!(other.expect("reachable"), Swap::Done);
+        assert!(
+            matches!(overtaken, Err(StoreError::Unknown { .. })),
+            "{overtaken:?}"
+        );
+    }
+}

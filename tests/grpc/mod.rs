@@ -1,0 +1,24 @@
+//! A real server on a real socket with a real store on disk, called by real gRPC clients.
+
+mod answers;
+mod concurrency;
+mod datasets;
+mod descriptors;
+mod detectors;
+mod extremes;
+mod features;
+mod forms;
+mod harness;
+mod hostile;
+mod identity;
+mod lifecycle;
+mod metrics;
+mod parameters;
+mod row_ids;
+mod series;
+mod shared_store;
+mod specs;
+mod stream;
+mod supervised;
+mod update;
+mod versions;

@@ -1,0 +1,70 @@
+//! The contract of [`Store`]: every test runs over every implementation.
+
+mod blobs;
+mod logs;
+mod records;
+mod sharing;
+mod sweep;
+
+use anomalyd::store::{EmbeddedStore, MemoryStore, Store, TokenKey};
+
+/// An implementation under test.
+pub(crate) trait Subject {
+    type Store: Store;
+
+    /// One with nothing in it.
+    fn new() -> Self;
+
+    /// Opens it as a process that has just started, after all others have ended.
+    fn open(&self) -> Self::Store;
+}
+
+/// The store in a folder.
+pub(crate) struct Embedded(tempfile::TempDir);
+
+impl Subject for Embedded {
+    type Store = EmbeddedStore;
+
+    fn new() -> Self {
+        Self(crate::store::folder())
+    }
+
+    fn open(&self) -> EmbeddedStore {
+        crate::store::open(self.0.path())
+    }
+}
+
+/// The store in memory.
+pub(crate) struct Memory(MemoryStore);
+
+impl Subject for Memory {
+    type Store = MemoryStore;
+
+    fn new() -> Self {
+        Self(MemoryStore::new(&TokenKey::from_bytes([1; 32])))
+    }
+
+    fn open(&self) -> MemoryStore {
+        self.0.share()
+    }
+}
+
+/// Makes a test for each implementation of functions that take a [`Subject`].
+macro_rules! contract {
+    ($($test:ident),* $(,)?) => {
+        mod embedded {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $test() {
+                super::$test(<$crate::store::contract::Embedded as $crate::store::contract::Subject>::new()).await;
+            })*
+        }
+        mod memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $test() {
+                super::$test(<$crate::store::contract::Memory as $crate::store::contract::Subject>::new()).await;
+            })*
+        }
+    };
+}
+
+pub(crate) use contract;
