@@ -60,8 +60,8 @@ impl Error {
         }
     }
 
-    /// The same error of a file that was sent in pieces: the server counts lines within each.
-    pub(crate) fn in_pieces(self) -> Self {
+    /// The same error of a file that was sent in chunks: the server counts lines within each.
+    pub(crate) fn in_chunks(self) -> Self {
         const READING: [Reason; 2] = [reason::INVALID_RECORDS, reason::TEXT_VALUE];
         match self {
             Self::Status(status) => {
@@ -71,7 +71,7 @@ impl Error {
                     return Self::Status(status);
                 }
                 let message = format!(
-                    "{}; lines are counted within one piece of the stream, not in the whole file",
+                    "{}; lines are counted within one chunk of the stream, not in the whole file",
                     status.message()
                 );
                 Self::Status(Box::new(Status::with_error_details(
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mixed_column_is_told_of_an_option_and_lines_of_a_piece_are_called_so() {
+    fn a_mixed_column_is_told_of_an_option_and_lines_of_a_chunk_are_called_so() {
         let message = "line 2: \"x\" is not a number";
         let status = || {
             let mut details = ErrorDetails::with_error_info("TEXT_VALUE", "anomalyd", []);
@@ -248,19 +248,19 @@ mod tests {
         };
         let whole = text(&status().into());
         assert!(
-            whole.contains("--text-column") && !whole.contains("piece"),
+            whole.contains("--text-column") && !whole.contains("chunk"),
             "{whole}"
         );
-        let piece = text(&Error::from(status()).in_pieces());
+        let chunk = text(&Error::from(status()).in_chunks());
         assert!(
-            piece.contains("--text-column") && piece.contains("piece"),
-            "{piece}"
+            chunk.contains("--text-column") && chunk.contains("chunk"),
+            "{chunk}"
         );
         // said once, although the field says it too
-        assert_eq!(piece.matches(message).count(), 1, "{piece}");
+        assert_eq!(chunk.matches(message).count(), 1, "{chunk}");
 
-        let other = text(&Error::from(Status::not_found("no run")).in_pieces());
-        assert!(!other.contains("piece"), "{other}");
+        let other = text(&Error::from(Status::not_found("no run")).in_chunks());
+        assert!(!other.contains("chunk"), "{other}");
     }
 
     #[test]

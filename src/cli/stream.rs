@@ -206,7 +206,7 @@ impl Upload {
         }
         // on an error the pump may still wait for its source, and is left to itself
         let response = answer
-            .map_err(|status| Error::from(status).in_pieces())?
+            .map_err(|status| Error::from(status).in_chunks())?
             .into_inner();
         let pumped = pumping.await.map_err(|error| {
             Error::failed(format!("reading {} failed: {error}", self.path.display()))

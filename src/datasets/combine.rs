@@ -19,7 +19,7 @@ use anomaly_detection::table::read::{FileOptions, Format};
 use anomaly_detection::table::write::ArrowWriter;
 
 /// How many bytes go from the compute pool to the store at a time.
-const PIECE_BYTES: usize = 1 << 20;
+const CHUNK_BYTES: usize = 1 << 20;
 
 impl<S: Store> Datasets<S> {
     /// Stores the rows of datasets, in their order, as a new dataset: an Arrow IPC stream, which keeps their types. Its columns
@@ -46,19 +46,19 @@ impl<S: Store> Datasets<S> {
         let mut writer = self.store.begin_blob().await?;
         let file = {
             let _turn = self.scan_turn().await;
-            let (sender, mut pieces) = mpsc::channel(1);
+            let (sender, mut chunks) = mpsc::channel(1);
             let work =
-                move |context: &Context| join(&union, &datasets, Pieces::new(sender), context);
+                move |context: &Context| join(&union, &datasets, ChunkSink::new(sender), context);
             let running = self
                 .compute
                 .submit(Admission::Wait, caller.deadline, work)
                 .await?;
             let mut n_bytes = 0;
-            while let Some(piece) = pieces.recv().await {
-                let piece: Bytes = piece;
-                n_bytes += piece.len() as u64;
+            while let Some(chunk) = chunks.recv().await {
+                let chunk: Bytes = chunk;
+                n_bytes += chunk.len() as u64;
                 self.check_size(n_bytes)?;
-                writer.write(piece).await?;
+                writer.write(chunk).await?;
             }
             running.await?;
             writer.finish().await?
@@ -82,10 +82,10 @@ impl<S: Store> Datasets<S> {
 fn join(
     union: &Union,
     datasets: &[(DatasetId, OpenDataset)],
-    pieces: Pieces,
+    chunks: ChunkSink,
     context: &Context,
 ) -> Result<()> {
-    let mut writer = ArrowWriter::new(pieces, union.columns())?;
+    let mut writer = ArrowWriter::new(chunks, union.columns())?;
     for (index, (_, dataset)) in datasets.iter().enumerate() {
         let sources = union.sources(index);
         for table in dataset.chunks(chunk_rows(sources.len()))? {
@@ -101,17 +101,17 @@ fn join(
     writer.finish()
 }
 
-/// What is written on the compute pool, on its way to the store. At most three pieces are in memory.
-struct Pieces {
+/// What is written on the compute pool, on its way to the store. At most three chunks are in memory.
+struct ChunkSink {
     sender: mpsc::Sender<Bytes>,
     gathered: Vec<u8>,
 }
 
-impl Pieces {
+impl ChunkSink {
     fn new(sender: mpsc::Sender<Bytes>) -> Self {
         Self {
             sender,
-            gathered: Vec::with_capacity(PIECE_BYTES),
+            gathered: Vec::with_capacity(CHUNK_BYTES),
         }
     }
 
@@ -119,8 +119,8 @@ impl Pieces {
         if self.gathered.is_empty() {
             return Ok(());
         }
-        let piece = std::mem::replace(&mut self.gathered, Vec::with_capacity(PIECE_BYTES));
-        self.sender.blocking_send(piece.into()).map_err(|_| {
+        let chunk = std::mem::replace(&mut self.gathered, Vec::with_capacity(CHUNK_BYTES));
+        self.sender.blocking_send(chunk.into()).map_err(|_| {
             // whoever stopped to receive has an error of their own, or has left
             io::Error::other(Error::new(
                 reason::CANCELLED,
@@ -130,11 +130,11 @@ impl Pieces {
     }
 }
 
-impl io::Write for Pieces {
+impl io::Write for ChunkSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = bytes.len().min(PIECE_BYTES - self.gathered.len());
+        let n = bytes.len().min(CHUNK_BYTES - self.gathered.len());
         self.gathered.extend_from_slice(&bytes[..n]);
-        if self.gathered.len() == PIECE_BYTES {
+        if self.gathered.len() == CHUNK_BYTES {
             self.send()?;
         }
         Ok(n)
@@ -145,7 +145,7 @@ impl io::Write for Pieces {
     }
 }
 
-impl Drop for Pieces {
+impl Drop for ChunkSink {
     fn drop(&mut self) {
         // behind an error there is nobody to receive what is left
         let _ = self.send();

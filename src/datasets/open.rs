@@ -71,7 +71,7 @@ impl OpenDataset {
 }
 
 impl<S: Store> Datasets<S> {
-    /// Opens a dataset for reading in any number of pieces.
+    /// Opens a dataset for reading in any number of chunks.
     pub async fn open(&self, caller: &Caller, dataset_id: &DatasetId) -> Result<OpenDataset> {
         self.open_recorded(caller, dataset_id)
             .await

@@ -1,4 +1,4 @@
-//! UploadDataset: a file that comes piece by piece, and is looked at once it is there.
+//! UploadDataset: a file that comes chunk by chunk, and is looked at once it is there.
 
 use std::sync::Arc;
 

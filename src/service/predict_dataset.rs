@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::proto::v1::{PredictDatasetRequest, PredictDatasetResponse};
 use crate::runs::{Caller, DatasetSource, RowIds, RunId, Runs, Scan, Scorer, Sink as _};
 use crate::store::Store;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Predicted};
 
 /// The pages on their way to a client. One that does not read them holds the scoring up.
 pub(super) type Pages = ReceiverStream<Result<PredictDatasetResponse, Status>>;
@@ -56,12 +56,12 @@ pub(super) async fn pages<S: Store>(
         request.first_row,
         max_rows,
     );
-    let mut scan = scan.await?;
+    let (mut scan, first_row) = (scan.await?, request.first_row);
     let (sender, receiver) = mpsc::channel(WAITING_PAGES);
     let work = async move {
         loop {
             let page = tokio::select! {
-                page = page(&mut scan, &scorer, options, &metrics) => page,
+                page = page(&mut scan, &scorer, options, first_row, &metrics) => page,
                 // nobody waits any more
                 () = sender.closed() => return,
             };
@@ -79,11 +79,12 @@ pub(super) async fn pages<S: Store>(
     Ok(ReceiverStream::new(receiver))
 }
 
-/// The next page; `None` behind the last one.
+/// The next page of those from a row on; `None` behind the last one.
 async fn page(
     scan: &mut Scan,
     scorer: &Scorer,
     options: AnswerOptions,
+    first_row: u64,
     metrics: &Metrics,
 ) -> Result<Option<PredictDatasetResponse>> {
     let answer = Answer::new(scorer.clone(), options, ListedRows::All);
@@ -92,7 +93,11 @@ async fn page(
     };
     let mut answer = answer.at_row(chunk.first_row);
     answer.add(chunk.scored, chunk.ids)?;
-    metrics.count(answer.counts());
+    metrics.count(Predicted {
+        // all pages are one prediction
+        n_predictions: u64::from(chunk.first_row == first_row),
+        ..answer.counts()
+    });
     Ok(Some(PredictDatasetResponse {
         first_row: Some(chunk.first_row),
         next_row: Some(chunk.first_row + answer.n_rows()),

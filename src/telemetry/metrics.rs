@@ -7,6 +7,8 @@ use prometheus_client::registry::Registry;
 /// What predictions have found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Predicted {
+    /// How many predictions it is of: none for a part of one that is counted already.
+    pub n_predictions: u64,
     /// How many rows were scored.
     pub n_rows: u64,
     /// How many of them are anomalies.
@@ -70,9 +72,9 @@ impl Metrics {
         }
     }
 
-    /// Counts a prediction that was answered.
+    /// Counts a prediction that was answered, or a part of one.
     pub fn count(&self, predicted: Predicted) {
-        self.predictions.inc();
+        self.predictions.inc_by(predicted.n_predictions);
         self.rows.inc_by(predicted.n_rows);
         self.anomalies.inc_by(predicted.n_anomalies);
         self.missing_values.inc_by(predicted.n_missing_values);
@@ -100,6 +102,7 @@ mod tests {
     fn what_is_counted_is_told() {
         let metrics = Metrics::new();
         let predicted = Predicted {
+            n_predictions: 1,
             n_rows: 10,
             n_anomalies: 2,
             n_unknown_features: 3,

@@ -93,9 +93,9 @@ impl UploadArgs {
 }
 
 impl Upload {
-    /// The same upload in smaller pieces, of what a source gives.
+    /// The same upload in smaller chunks, of what a source gives.
     #[cfg(test)]
-    pub(super) fn in_pieces(self, source: Source, chunk_bytes: u64) -> Self {
+    pub(super) fn in_chunks(self, source: Source, chunk_bytes: u64) -> Self {
         Self {
             source,
             chunk_bytes,

@@ -90,6 +90,7 @@ impl Answer {
     /// What is counted of it.
     pub(in crate::service) fn counts(&self) -> Predicted {
         Predicted {
+            n_predictions: 1,
             n_rows: self.n_rows,
             n_anomalies: self.n_anomalies,
             n_missing_values: self.gaps.n_missing,

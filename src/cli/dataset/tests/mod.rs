@@ -34,7 +34,7 @@ fn client(fake: &Fake) -> DatasetClient {
     connect::dataset_client(connect::with_headers(service, HeaderMap::new()))
 }
 
-/// Uploads what a source gives, in pieces of 7 bytes.
+/// Uploads what a source gives, in chunks of 7 bytes.
 async fn upload(fake: &Fake, source: Source, options: &[&str]) -> Result<String> {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let path = file.path().to_str().expect("a path of text");
@@ -43,7 +43,7 @@ async fn upload(fake: &Fake, source: Source, options: &[&str]) -> Result<String>
         panic!("{line:?} is an upload");
     };
     let args: &UploadArgs = &args;
-    let upload = args.open()?.in_pieces(source, 7);
+    let upload = args.open()?.in_chunks(source, 7);
     let mut out = Vec::new();
     args.run(&mut client(fake), upload, &mut out).await?;
     Ok(String::from_utf8(out).expect("text"))

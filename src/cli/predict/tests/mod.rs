@@ -156,7 +156,7 @@ async fn out_gives_every_row_its_score() {
 }
 
 #[tokio::test]
-async fn a_stream_with_out_gives_every_row_its_score_in_bounded_pieces() {
+async fn a_stream_with_out_gives_every_row_its_score_in_bounded_chunks() {
     for rows in [1, 9, 10, 20, 25] {
         let (input, expected) = table(rows);
         let case = Case::new(&input);

@@ -2,7 +2,7 @@
 //! time of a row stands in the day, the week and the year.
 //!
 //! An [`Engineer`] is the plan, [`Histories`] is what is remembered of each series, and a [`Builder`] makes the features: of
-//! one row, of a stream in any pieces, and of a whole table. What it makes of a row depends on the row and the values before
+//! one row, of a stream in chunks of any size, and of a whole table. What it makes of a row depends on the row and the values before
 //! it in its series alone, so all of them give the same bits.
 
 use std::collections::HashSet;
