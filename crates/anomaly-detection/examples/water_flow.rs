@@ -11,7 +11,7 @@ use std::error::Error;
 use std::path::Path;
 
 use anomaly_detection::context::Context;
-use anomaly_detection::features::{EngineeringParams, EngineeringSpec, Roles};
+use anomaly_detection::features::{EngineeringParams, EngineeringSpec, Roles, TimeFeatures};
 use anomaly_detection::pipeline::{Describe, TrainingSpec, artifact};
 use anomaly_detection::table::read::{FileOptions, Limits, read};
 
@@ -32,10 +32,16 @@ fn main() -> Result<(), Box<dyn Error>> {
             target: Some("Water flow [l/s]".to_owned()),
             ..Roles::default()
         },
-        // lags, rolling statistics and the calendar, of the target
+        // lags, rolling statistics and the time of day and week; four weeks say nothing of the months to come
         engineering: Some(EngineeringSpec {
             columns: Vec::new(),
-            params: EngineeringParams::default(),
+            params: EngineeringParams {
+                time_features: TimeFeatures {
+                    month: false,
+                    ..TimeFeatures::default()
+                },
+                ..EngineeringParams::default()
+            },
         }),
         ..TrainingSpec::default()
     };
