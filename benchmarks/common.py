@@ -1,4 +1,4 @@
-"""What the programs of this folder share: the peers they measure against, and how ours are built."""
+"""Shared by the programs of this folder: the peers that they measure against, and how ours are built."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ PEERS = [
 
 
 def enter_venv(program):
-    """Continues `program` inside the virtual environment, which is made when it is missing or holds other peers."""
+    """Restarts `program` in the virtual environment, which is created if it is missing or has other peers."""
     if Path(sys.prefix) == VENV:
         return
     stamp = VENV / "peers.txt"
@@ -42,7 +42,7 @@ def build(package):
 
 
 def timed(work):
-    """The result of some work and how many seconds it took."""
+    """The result of some work, and the seconds that it took."""
     start = time.perf_counter()
     result = work()
     return result, time.perf_counter() - start

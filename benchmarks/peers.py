@@ -1,4 +1,4 @@
-"""The peers whose accuracy ours is compared with: each detector of scikit-learn, PyOD or NumPy, called as ours is.
+"""The peers whose accuracy ours is compared with: detectors of scikit-learn, PyOD or NumPy, called like ours.
 
 A peer is fitted on some rows and scores others; higher is more anomalous. Rows come without missing values, and standardised
 where our detector standardises by default.
@@ -38,7 +38,7 @@ class MaxAbsZ:
 
 @dataclass(frozen=True)
 class Peer:
-    """What one of our detectors is compared with."""
+    """The peer of one of our detectors."""
 
     name: str
     make: Callable

@@ -1,4 +1,4 @@
-"""The real server on a folder of its own, and a client of it over gRPC."""
+"""The real server on a folder of its own, and a gRPC client."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ from common import ROOT, TARGET
 MAX_TRAIN_BYTES = 1 << 30
 # Scoring is cut into messages that any server takes.
 PREDICT_BYTES = 32 << 20
-# the most that an answer may have; the scores of the narrowest such request take less
+# the largest limit of an answer; the scores of such requests take less
 ANSWER_BYTES = 64 << 20
 START_SECONDS = 60
 CHUNK_BYTES = 1 << 20
@@ -54,7 +54,7 @@ def upload_messages(dataset_id, parts):
 
 
 def free_port():
-    """A port that nothing listens on."""
+    """A free port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
@@ -93,7 +93,7 @@ class Server:
         self.folder.cleanup()
 
     def peak_bytes(self):
-        """The most memory that the server had resident so far."""
+        """The peak of the server's resident memory so far."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
@@ -113,7 +113,7 @@ class Server:
         self.stub.Train(request, metadata=TOKEN)
 
     def summary(self, run_id, dataset_id):
-        """What holds for all rows of a dataset that a run scores."""
+        """The summary of scoring all rows of a dataset with a run."""
         request = self.messages.PredictRequest(run_id=run_id, answer={"rows": "ANSWER_ROWS_NONE"})
         request.records.dataset_id = dataset_id
         return self.stub.Predict(request, metadata=TOKEN).predictions.summary
@@ -123,7 +123,7 @@ class Server:
         return [field.name for field in self.spec().oneofs_by_name["detector"].fields]
 
     def spec(self):
-        """What the API says of a training's specification."""
+        """The descriptor of a training spec."""
         return self.messages.TrainRequest.DESCRIPTOR.fields_by_name["spec"].message_type
 
     def is_seeded(self, detector):

@@ -1,4 +1,4 @@
-//! Who asks, how long they wait, and the ids that they give.
+//! The caller of a request: who it is, how long it waits, and the ids it gives.
 
 use std::time::Instant;
 
@@ -8,16 +8,16 @@ use crate::store::Owner;
 /// The longest id in bytes.
 const MAX_BYTES: usize = 128;
 
-/// Who asks, and for how long they wait.
+/// Who sent a request, and for how long they wait for the response.
 #[derive(Debug, Clone, Copy)]
 pub struct Caller {
-    /// The owner of what is asked for.
+    /// The owner of the runs and datasets that the request names.
     pub owner: Owner,
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
 }
 
-/// When the caller stops waiting. The server puts it into the extensions of a request that carries a deadline.
+/// When the caller stops waiting. The server adds it to the extensions of a request that has a deadline.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline(pub Instant);
 
@@ -26,7 +26,7 @@ pub struct Deadline(pub Instant);
 pub struct RequestId(String);
 
 impl RequestId {
-    /// Checks a request id; an empty one is none.
+    /// Checks a request id; `None` if it is empty.
     pub fn parse(id: String) -> Result<Option<Self>> {
         if id.is_empty() {
             return Ok(None);
@@ -41,7 +41,7 @@ impl RequestId {
     }
 }
 
-/// Fails, naming the field, unless an id has 1 to 128 bytes and no control characters.
+/// Fails at the field unless the id has 1 to 128 bytes and no control characters.
 pub fn check_id(field: &str, id: &str) -> Result<()> {
     let problem = if id.is_empty() {
         "is empty".to_owned()

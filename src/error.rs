@@ -1,4 +1,4 @@
-//! The error type of the library, with the reasons that the server adds to those of the library.
+//! The error type of the library, and the reasons that the server adds to the library's.
 
 pub use anomaly_detection::error::{Error, Kind, Reason, Result, chain, panic_message};
 
@@ -19,9 +19,9 @@ pub mod reason {
         VERSION_NOT_FOUND, NotFound;
         /// The dataset does not exist for this token.
         DATASET_NOT_FOUND, NotFound;
-        /// There is a dataset of this id already.
+        /// A dataset of this id exists already.
         DATASET_EXISTS, AlreadyExists;
-        /// The datasets to combine have a column of this name each, but not of the same type.
+        /// The datasets to combine have a column of the same name but of different types.
         COLUMN_TYPE_CLASH, InvalidArgument;
         /// The bytes that arrived are not those that were sent.
         CHECKSUM_MISMATCH, InvalidArgument;

@@ -1,26 +1,27 @@
 //! Large allocations in huge pages.
 //!
-//! A table of a million rows lies in tens of thousands of pages of 4 KiB, and the kernel takes about as long to hand them out one
-//! after the other as they take to be filled. In pages of 2 MiB there are a few dozen. Kernels that give huge pages on advice
-//! alone (`madvise`, the default of many) are advised here; the others do as they are configured to.
+//! A table of a million rows takes tens of thousands of pages of 4 KiB, and the kernel needs about as long to provide them as
+//! it takes to fill them. With pages of 2 MiB a few dozen are enough. Many kernels give huge pages only to memory with the
+//! advice `MADV_HUGEPAGE`, which this allocator gives.
 
-// the memory of the system's allocator is passed through
+// an allocator is unsafe by contract; this one hands on the memory of the system's
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
-/// The system's allocator, with the advice to put what is large into huge pages. To be a program's `#[global_allocator]`.
+/// The system's allocator, which advises the kernel to use huge pages for large allocations. For `#[global_allocator]`.
 #[derive(Debug, Default)]
 pub struct HugePages;
 
-/// From this size on, in bytes, so that what is rounded up to whole huge pages is a small part.
+/// The least size in bytes of an allocation in huge pages: rounding up to whole pages then costs
+/// little.
 const LARGE: usize = 8 << 20;
 
 // SAFETY: all memory comes from `System` and goes back to it by its own layout; advice changes neither addresses nor content.
 unsafe impl GlobalAlloc for HugePages {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: what the caller promises is what `System` asks for.
+        // SAFETY: the caller keeps the contract of `GlobalAlloc`, which is also that of `System`.
         let memory = unsafe { System.alloc(layout) };
         advise(memory, layout.size());
         memory
@@ -62,8 +63,8 @@ fn advise_large(memory: *mut u8, size: usize) {
     const HUGE: usize = 2 << 20;
     let before = memory.align_offset(HUGE);
     let length = size.saturating_sub(before) / HUGE * HUGE;
-    // SAFETY: the range lies within the allocation, and where the kernel takes the advice it changes nothing that can be read. A
-    // refusal leaves the pages as they are, which is as good as no advice.
+    // SAFETY: the range lies within the allocation, and the advice changes no content. If the kernel refuses it, the pages stay
+    // as they are.
     unsafe {
         libc::madvise(
             memory.wrapping_add(before).cast(),

@@ -1,14 +1,14 @@
 //! anomalyd: an anomaly-detection service over gRPC.
 //!
 //! [`anomaly_detection`] is the library that detects. [`runs`] and [`datasets`] are the use cases that join it with the
-//! [`compute`] pool and the [`store`]. [`service`] speaks protobuf, [`server`] speaks HTTP/2, and [`cli`] speaks to people.
-//! [`huge_pages`] is the allocator of the program.
+//! [`compute`] pool and the [`store`]. [`service`] converts protobuf, [`server`] serves HTTP/2, and [`cli`] is the command
+//! line. [`huge_pages`] is the allocator of the program.
 //!
-//! Dependencies point one way, from [`cli`] down; `tests/architecture.rs` keeps it so. Two promises hold throughout:
+//! Dependencies point one way, from [`cli`] down; `tests/architecture.rs` checks that. Two promises hold throughout:
 //!
 //! 1. *Same row, same answer.* A score depends on the model and the row, never on the other rows of the request, the
 //!    transport or the number of threads. The same data and seed make the same model, to the bit.
-//! 2. *What was acknowledged is kept.* A response is sent when what it says is on disk.
+//! 2. *What was acknowledged is kept.* A response is sent once what it confirms is on disk.
 
 pub mod caller;
 pub mod cli;

@@ -1,11 +1,11 @@
-//! Who may name whom. Reads the `use` paths of every source file and fails on a breach of the rules that ARCHITECTURE.md
-//! states.
+//! Checks the dependencies between rooms: reads the `use` paths of every source file and fails if they break the rules
+//! of ARCHITECTURE.md.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// For each room, the rooms that it may name beside itself.
+/// For each room, the other rooms that it may name.
 type Rules = &'static [(&'static str, &'static [&'static str])];
 
 /// The rooms of the library.
@@ -131,7 +131,7 @@ const SERVER: Rules = &[
     ("lib", &[]),
 ];
 
-/// The folders of sources, with the rules of their rooms.
+/// The source folders, with the rules of their rooms.
 const SOURCES: &[(&str, Rules)] = &[
     (
         concat!(env!("CARGO_MANIFEST_DIR"), "/crates/anomaly-detection/src"),
@@ -163,7 +163,7 @@ const CRATES: &[(&[&str], &[&str])] = &[
 ];
 
 #[test]
-fn rooms_name_only_the_rooms_and_crates_that_they_may_and_use_what_they_may() {
+fn rooms_name_only_allowed_rooms_and_crates_and_use_all_allowed_rooms() {
     let mut breaches = Vec::new();
     for (folder, rules) in SOURCES {
         let mut unused: BTreeSet<(&str, &str)> = rules
@@ -212,7 +212,7 @@ fn rooms_name_only_the_rooms_and_crates_that_they_may_and_use_what_they_may() {
     assert!(breaches.is_empty(), "{}", breaches.join("\n"));
 }
 
-/// The crates that a file names and its room may not.
+/// The crates that a file names although its room may not.
 fn named_crates(file: &Path, room: &str, code: &str) -> Vec<String> {
     let names = |name: &str| code.contains(&format!("{name}::"));
     let mut breaches = Vec::new();

@@ -1,4 +1,5 @@
-//! The server from outside. One program, since each would be linked with all of the server anew.
+//! Tests of the server from outside. They are one program, because each program would link the
+//! whole server again.
 
 mod architecture;
 mod grpc;

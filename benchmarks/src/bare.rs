@@ -1,4 +1,5 @@
-//! A bare tonic service that takes the same messages and does nothing with them: what the transport alone costs.
+//! A bare tonic service that takes the same messages and does nothing with them, to measure the cost of the
+//! transport alone.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! What the benchmark programs share.
+//! Code shared by the benchmark programs.
 
 pub mod bare;
 mod matrix;
@@ -10,6 +10,6 @@ pub use memory::{PEAK_RESIDENT, RESIDENT, memory_bytes};
 
 use anomalyd::huge_pages::HugePages;
 
-/// As in the program that is measured.
+/// The same allocator as in the measured program.
 #[global_allocator]
 static ALLOCATOR: HugePages = HugePages;

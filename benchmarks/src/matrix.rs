@@ -16,7 +16,7 @@ pub fn read_matrix(path: &Path, n_columns: usize) -> Result<Array2<f64>, Box<dyn
     Ok(Array2::from_shape_vec((n_rows, n_columns), values)?)
 }
 
-/// Runs some work and says how many seconds it took.
+/// Runs some work, and returns its result and the seconds that it took.
 pub fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     let start = Instant::now();
     let result = work();
@@ -49,7 +49,7 @@ pub fn normal_rows(n_rows: usize, n_columns: usize) -> Vec<f64> {
         .collect()
 }
 
-/// The median of some figures.
+/// The median of some numbers.
 pub fn median(figures: &[f64]) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,15 +1,14 @@
-//! Asking before something is deleted.
+//! Asks for confirmation before a deletion.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use super::error::{Error, Result};
 
-/// Asks at the terminal whether to delete `what`, and fails unless the answer is yes. Where there is no terminal, nobody can
-/// answer, and --yes is needed.
+/// Asks at the terminal whether to delete `what`, and fails unless the answer is yes. Without a terminal, --yes is needed.
 pub(super) fn confirm_deletion(what: &str) -> Result<()> {
     if !io::stdin().is_terminal() {
         return Err(Error::usage(
-            "delete asks before it deletes; without a terminal, give --yes",
+            "delete asks for confirmation; without a terminal, give --yes",
         ));
     }
     let mut stderr = io::stderr().lock();

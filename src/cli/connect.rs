@@ -1,4 +1,4 @@
-//! Reaching the server: address, token and patience.
+//! Connects to the server: address, token and timeouts.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,10 +14,11 @@ use crate::proto::v1::anomaly_service_client::AnomalyServiceClient;
 use crate::proto::v1::dataset_service_client::DatasetServiceClient;
 
 const TOKEN_VARIABLE: &str = "ANOMALYD_TOKEN";
-/// How long a server may take to accept a connection.
+/// The timeout of connecting.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection that carries the token; boxed, so that a server in the same process can stand in for it.
+/// A transport that adds the token to every request; boxed, so that tests can replace it by a service in
+/// the same process.
 pub(super) type Transport = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
 
 /// The client of runs.
@@ -26,7 +27,7 @@ pub(super) type Client = AnomalyServiceClient<Transport>;
 /// The client of datasets.
 pub(super) type DatasetClient = DatasetServiceClient<Transport>;
 
-/// Where the server is and who is calling.
+/// The connection options of a command.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Connection")]
 pub(super) struct Connection {
@@ -47,7 +48,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects, so that a server that is not there is found before any work is done.
+    /// Connects, so that an unreachable server is noticed before any work is done.
     pub(super) async fn client(&self) -> Result<Client> {
         self.transport().await.map(client)
     }
@@ -86,7 +87,7 @@ impl Connection {
     }
 }
 
-/// A client over a transport, which takes answers of any size: the server bounds what it sends.
+/// A client that accepts answers of any size: the server bounds what it sends.
 pub(super) fn client(transport: Transport) -> Client {
     AnomalyServiceClient::new(transport).max_decoding_message_size(usize::MAX)
 }
@@ -96,7 +97,7 @@ pub(super) fn dataset_client(transport: Transport) -> DatasetClient {
     DatasetServiceClient::new(transport).max_decoding_message_size(usize::MAX)
 }
 
-/// Opens a channel to an address as people type it.
+/// Opens a channel to an address as users type it.
 pub(super) async fn connect(addr: &str, timeout: Duration) -> Result<Channel> {
     endpoint(addr)?
         .connect_timeout(timeout)
@@ -123,7 +124,7 @@ fn endpoint(addr: &str) -> Result<Endpoint> {
         "" | "unix:" | "unix://" => return Err(wrong("is empty")),
         _ if addr.starts_with("unix:") || addr.starts_with("http://") => addr.to_owned(),
         _ if addr.starts_with("https://") => {
-            return Err(wrong("asks for TLS, which this client does not speak"));
+            return Err(wrong("asks for TLS, which this client does not support"));
         }
         _ if addr.contains("://") => return Err(wrong("has an unknown scheme")),
         _ => format!("http://{addr}"),
@@ -131,7 +132,7 @@ fn endpoint(addr: &str) -> Result<Endpoint> {
     Endpoint::from_shared(uri).map_err(|_| wrong("is not valid"))
 }
 
-/// The headers that every call carries.
+/// The headers of every call.
 pub(super) fn call_headers(token: Option<&str>, timeout: Option<u32>) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     if let Some(token) = token {
@@ -142,7 +143,7 @@ pub(super) fn call_headers(token: Option<&str>, timeout: Option<u32>) -> Result<
         headers.insert(header::AUTHORIZATION, value);
     }
     if let Some(seconds) = timeout {
-        // gRPC allows 8 digits, so that long waits have to be told in hours
+        // gRPC allows 8 digits, so long timeouts are given in hours
         let value = match seconds {
             0..=99_999_999 => format!("{seconds}S"),
             _ => format!("{}H", seconds / 3600),
@@ -171,11 +172,11 @@ where
 }
 
 fn unusable_token() -> Error {
-    Error::failed("the token holds characters that a header cannot carry")
+    Error::failed("the token has characters that are not allowed in a header")
         .hint("it must be one line of visible ASCII characters")
 }
 
-/// The innermost cause, which is the one that says something: "connection refused", not "transport error".
+/// The innermost cause, which is the useful one: "connection refused", not "transport error".
 fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
@@ -189,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_as_people_type_them() {
+    fn addresses_are_accepted_as_users_type_them() {
         for good in [
             "http://127.0.0.1:50051",
             "127.0.0.1:50051",
@@ -225,13 +226,13 @@ mod tests {
     }
 
     #[test]
-    fn a_timeout_keeps_to_the_digits_of_grpc() {
+    fn a_long_timeout_fits_in_the_digits_of_grpc() {
         let headers = call_headers(None, Some(u32::MAX)).expect("it is a number");
         assert_eq!(headers["grpc-timeout"], "1193046H");
     }
 
     #[tokio::test]
-    async fn a_server_that_is_not_there_is_named() {
+    async fn an_unreachable_server_is_named() {
         let path = "unix:/nonexistent/anomalyd.sock";
         let error = connect(path, CONNECT_TIMEOUT)
             .await

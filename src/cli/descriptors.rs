@@ -1,4 +1,4 @@
-//! The description of the API that the program carries.
+//! The descriptors of the API, which are compiled into the program.
 
 use std::sync::LazyLock;
 
@@ -45,12 +45,12 @@ fn comment_at(file: &FileDescriptor, path: &[i32]) -> String {
     words.join(" ").trim_end_matches('.').to_owned()
 }
 
-/// A message of package `anomaly.v1` with its description.
+/// A message of package `anomaly.v1` as a dynamic one.
 pub(super) fn describe(name: &str, message: &impl Message) -> Option<DynamicMessage> {
     DynamicMessage::decode(self::message(name)?, message.encode_to_vec().as_slice()).ok()
 }
 
-/// How a field is called on the command line: by its name, in the singular where it repeats.
+/// The name of a field on the command line: its own, in the singular if it is repeated.
 pub(super) fn key(field: &FieldDescriptor) -> String {
     let name = field.name();
     if field.is_list() {
@@ -60,7 +60,7 @@ pub(super) fn key(field: &FieldDescriptor) -> String {
     }
 }
 
-/// The values of an enum but the unspecified one, as they are called on the command line: `rbf` for `KERNEL_RBF`.
+/// The values of an enum without the unspecified one, by their words on the command line: `rbf` for `KERNEL_RBF`.
 pub(super) fn words(description: &EnumDescriptor) -> Vec<(String, i32)> {
     let prefix = description
         .default_value()
@@ -74,7 +74,8 @@ pub(super) fn words(description: &EnumDescriptor) -> Vec<(String, i32)> {
         .collect()
 }
 
-/// The word for a value of an enum of package `anomaly.v1`; empty for one that is not known or not given.
+/// The word for a value of an enum of package `anomaly.v1`; empty for the unspecified one and unknown
+/// ones.
 pub(super) fn word(name: &str, number: i32) -> String {
     let words = enumeration(name).map(|description| words(&description));
     let mut words = words.into_iter().flatten();
@@ -82,8 +83,8 @@ pub(super) fn word(name: &str, number: i32) -> String {
     found.map_or_else(String::new, |(word, _)| word)
 }
 
-/// Parses the words of an enum of package `anomaly.v1` to their numbers, and explains them with what the API says. Hyphens may
-/// stand for underscores; `short` are other names of some words.
+/// Parses the words of an enum of package `anomaly.v1` to their numbers, with the comments of the API as help. Hyphens may
+/// replace underscores; `short` are other names of some words.
 pub(super) fn word_parser(
     name: &str,
     short: &[(&str, &'static str)],
@@ -111,7 +112,7 @@ pub(super) fn word_parser(
     })
 }
 
-/// The names of the fields of a message of package `anomaly.v1` that are true or false, with what the API says of them.
+/// The names of the boolean fields of a message of package `anomaly.v1`, with the comments of the API as help.
 pub(super) fn flags_of(name: &str) -> PossibleValuesParser {
     let fields = message(name).into_iter().flat_map(|message| {
         let flags = message.fields().filter(|field| field.kind() == Kind::Bool);
@@ -127,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_numbers_both_ways() {
+    fn words_and_numbers_convert_both_ways() {
         let parser = word_parser("FileFormat", &[("json_lines", "jsonl")]);
         let command = clap::Command::new("x");
         for word in ["json_lines", "json-lines", "jsonl"] {

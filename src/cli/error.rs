@@ -1,4 +1,4 @@
-//! What can go wrong at the command line, and what to do about it.
+//! The errors of the command line, with advice.
 
 use std::io::{self, Write};
 
@@ -13,18 +13,18 @@ pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 /// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Error {
-    /// The command line asks for something that cannot be. Exit code 2, as clap's own errors.
+    /// The command line is wrong. Exit code 2, as for clap's own errors.
     Usage(String),
-    /// Anything else on this side, with advice where there is some.
+    /// Any other failure on this side, with optional advice.
     Failed {
         message: String,
         hint: Option<String>,
     },
-    /// The server's answer.
+    /// An error status of the server.
     Status(Box<Status>),
-    /// The server's answer after a part of the work was done, and how to do the rest.
+    /// An error status after a part of the work was done, and how to do the rest.
     BrokenOff { status: Box<Status>, rest: String },
-    /// The standard output is gone.
+    /// The standard output cannot be written to.
     Output(io::Error),
 }
 
@@ -51,7 +51,7 @@ impl Error {
         }
     }
 
-    /// The exit code, or `None` where leaving quietly is right: whoever read the output has seen enough.
+    /// The exit code; `None` to exit quietly, because the reader of the output has closed it.
     pub(crate) fn exit_code(&self) -> Option<u8> {
         match self {
             Self::Usage(_) => Some(2),
@@ -60,7 +60,8 @@ impl Error {
         }
     }
 
-    /// The same error of a file that was sent in chunks: the server counts lines within each.
+    /// The same error for a file that was sent in chunks: says that the server counts lines within
+    /// a chunk.
     pub(crate) fn in_chunks(self) -> Self {
         const READING: [Reason; 2] = [reason::INVALID_RECORDS, reason::TEXT_VALUE];
         match self {
@@ -84,7 +85,7 @@ impl Error {
         }
     }
 
-    /// Writes the error and the advice, a line each.
+    /// Writes the error and the advice, one line each.
     pub(crate) fn report(&self, to: &mut dyn Write) -> io::Result<()> {
         match self {
             Self::Usage(message) => {
@@ -115,7 +116,7 @@ fn report_status(status: &Status, to: &mut dyn Write) -> io::Result<()> {
     let details = status.get_error_details();
     let reason = details.error_info().map(|info| info.reason.as_str());
     let code = code_name(status.code());
-    // a status without a message still has to say something
+    // a status may have no message
     let message = match status.message() {
         "" => "the server gave no message",
         message => message,
@@ -145,7 +146,7 @@ fn report_status(status: &Status, to: &mut dyn Write) -> io::Result<()> {
 }
 
 fn advice(code: Code, reason: Option<&str>) -> Option<&'static str> {
-    // an oversize message can reach us in tonic's own words, without a reason
+    // an oversize message can get a status of tonic's, without a reason
     if reason == Some(reason::MESSAGE_TOO_LARGE.name()) || code == Code::OutOfRange {
         return Some(
             "upload the file with `anomalyd dataset upload`, and name it with --dataset; a large CSV file can also be scored \
@@ -183,7 +184,7 @@ impl From<Status> for Error {
     }
 }
 
-/// Only writing to the standard output may use this: every other file names its path.
+/// For errors of writing to the standard output only: those of other files name their path.
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         Self::Output(error)
@@ -214,14 +215,14 @@ mod tests {
     }
 
     #[test]
-    fn an_unauthenticated_call_tells_where_the_token_goes() {
+    fn an_unauthenticated_call_says_how_to_give_the_token() {
         let error = Status::unauthenticated("no bearer token").into();
         assert!(text(&error).contains("ANOMALYD_TOKEN"));
         assert_eq!(error.exit_code(), Some(1));
     }
 
     #[test]
-    fn an_oversize_file_is_told_of_datasets_and_streaming() {
+    fn advice_for_an_oversize_file_names_datasets_and_streaming() {
         for status in [
             Status::out_of_range("message length too large"),
             Status::with_error_details(
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mixed_column_is_told_of_an_option_and_lines_of_a_chunk_are_called_so() {
+    fn advice_for_a_mixed_column_names_the_option_and_lines_are_said_to_be_of_a_chunk() {
         let message = "line 2: \"x\" is not a number";
         let status = || {
             let mut details = ErrorDetails::with_error_info("TEXT_VALUE", "anomalyd", []);
@@ -256,7 +257,7 @@ mod tests {
             chunk.contains("--text-column") && chunk.contains("chunk"),
             "{chunk}"
         );
-        // said once, although the field says it too
+        // the message of the field is not repeated
         assert_eq!(chunk.matches(message).count(), 1, "{chunk}");
 
         let other = text(&Error::from(Status::not_found("no run")).in_chunks());

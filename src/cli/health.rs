@@ -1,4 +1,4 @@
-//! `healthcheck`: asks grpc.health.v1, for probes. No token is needed.
+//! `healthcheck`: calls grpc.health.v1, for probes. No token is needed.
 
 use std::io::Write;
 use std::time::Duration;
@@ -37,8 +37,8 @@ pub(super) struct HealthcheckArgs {
 
 impl HealthcheckArgs {
     pub(super) async fn run(&self, out: &mut dyn Write) -> Result<()> {
-        let patience = Duration::from_secs(u64::from(self.timeout));
-        let status = timeout(patience, self.ask(patience)).await.map_err(|_| {
+        let limit = Duration::from_secs(u64::from(self.timeout));
+        let status = timeout(limit, self.ask(limit)).await.map_err(|_| {
             Error::failed(format!(
                 "no answer from {} within {} s",
                 self.addr, self.timeout
@@ -55,8 +55,8 @@ impl HealthcheckArgs {
         Ok(())
     }
 
-    async fn ask(&self, patience: Duration) -> Result<ServingStatus> {
-        let channel = connect(&self.addr, patience).await?;
+    async fn ask(&self, limit: Duration) -> Result<ServingStatus> {
+        let channel = connect(&self.addr, limit).await?;
         let request = HealthCheckRequest {
             service: self.service.clone(),
         };

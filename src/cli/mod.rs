@@ -91,7 +91,7 @@ pub fn run() -> ExitCode {
         Err(error) => match error.exit_code() {
             None => ExitCode::SUCCESS,
             Some(code) => {
-                // a closed standard error leaves only the exit code to tell
+                // if the standard error is closed, only the exit code is left
                 let _ = error.report(&mut io::stderr().lock());
                 ExitCode::from(code)
             }
@@ -105,7 +105,7 @@ fn dispatch(command: Command, out: &mut dyn Write) -> Result<ExitCode> {
         .build()
         .map_err(|error| Error::failed(format!("cannot start threads: {error}")))?;
     let done = runtime.block_on(command.run(out));
-    // a thread that still reads the standard input would hold the process
+    // a thread that still reads the standard input would keep the process alive
     runtime.shutdown_background();
     done
 }

@@ -66,7 +66,7 @@ impl ModelsArgs {
     }
 }
 
-/// The active version of every run, page after page.
+/// The active versions of all runs.
 pub(super) async fn list(client: &mut Client) -> Result<Vec<Model>> {
     let page = async |page_token| {
         let request = ListModelsRequest {

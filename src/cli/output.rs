@@ -1,4 +1,4 @@
-//! `--out`: the input's columns with two more, `score` and `is_anomaly`.
+//! `--out`: writes the input's columns and two more, `score` and `is_anomaly`.
 
 use std::fs::{File, Permissions};
 use std::io::{BufWriter, Write};
@@ -12,16 +12,17 @@ use super::error::{Error, Result};
 const SCORE: &str = "score";
 const IS_ANOMALY: &str = "is_anomaly";
 
-/// A CSV file that appears under its name only when it is complete.
+/// A CSV file that only appears under its name when it is complete.
 pub(super) struct ScoredCsv {
     writer: csv::Writer<BufWriter<File>>,
     path: PathBuf,
-    /// Where the rows are until the end; `None` when the target is a device or a pipe, which cannot be replaced.
+    /// The file with the rows until the end; `None` if the target is a device or a pipe, which cannot be
+    /// replaced.
     temporary: Option<TempPath>,
 }
 
 impl ScoredCsv {
-    /// Opens the file and writes the header. Fails when the input has one of the two columns already.
+    /// Opens the file and writes the header. Fails if the input has one of the two columns already.
     pub(super) fn create(path: &Path, header: &ByteRecord) -> Result<Self> {
         for name in [SCORE, IS_ANOMALY] {
             if header.iter().any(|column| column == name.as_bytes()) {
@@ -74,7 +75,7 @@ impl ScoredCsv {
             .map_err(|error| cannot_write(&self.path, &error))
     }
 
-    /// Writes rows with their scores, of which there must be as many.
+    /// Writes rows with their scores. There must be one score and one decision for each row.
     pub(super) fn write_all(
         &mut self,
         records: &[ByteRecord],
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_cannot_be_written_is_named_before_any_work() {
+    fn a_path_that_cannot_be_written_is_refused_before_any_work() {
         let folder = tempfile::tempdir().expect("a folder");
         let error = ScoredCsv::create(&folder.path().join("no/out.csv"), &ByteRecord::new()).err();
         assert!(format!("{error:?}").contains("does not exist"), "{error:?}");

@@ -1,14 +1,14 @@
-//! Lists that the server answers page by page.
+//! Fetches lists that the server sends in pages.
 
 use super::error::{Error, Result};
 
-/// How many items a page is asked to have.
+/// The requested number of items per page.
 pub(super) const PAGE_SIZE: u32 = 1000;
 
-/// The items of all pages. `page` answers those of the page of a token, which is empty for the first one, and the token of the
-/// next page, empty after the last.
+/// The items of all pages. `page` returns the items of the page with a token, and the token of the next page. The token is
+/// empty for the first page and after the last.
 ///
-/// Fails when a page does, and when a server would go round in circles.
+/// Fails when a page does, and when the same token comes twice.
 pub(super) async fn all<T>(
     mut page: impl AsyncFnMut(String) -> Result<(Vec<T>, String)>,
 ) -> Result<Vec<T>> {

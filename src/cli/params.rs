@@ -1,7 +1,7 @@
-//! `--detector` and `--param`: from text to the typed messages of the API.
+//! `--detector` and `--param`: converts text to the typed messages of the API.
 //!
-//! What there is follows from the description of the API that the program carries: the detectors are the members of the
-//! `detector` oneof of a training specification, and their parameters the fields of these messages.
+//! The choices follow from the descriptors of the API: the detectors are the members of the `detector` oneof of a
+//! training spec, and their parameters the fields of these messages.
 
 use std::str::FromStr;
 
@@ -38,7 +38,7 @@ impl FromStr for Param {
     }
 }
 
-/// The names of the detectors, with what the API says of them.
+/// The names of the detectors, with the comments of the API as help.
 pub(super) fn detector_names() -> Vec<PossibleValue> {
     let Ok(detectors) = detectors() else {
         return Vec::new();
@@ -52,7 +52,7 @@ pub(super) fn detector_names() -> Vec<PossibleValue> {
     detectors.fields().map(name).collect()
 }
 
-/// Every detector with its parameters, a line each.
+/// Every detector with its parameters, one line each.
 pub(super) fn detector_params() -> String {
     let Ok(detectors) = detectors() else {
         return String::new();
@@ -67,14 +67,14 @@ pub(super) fn detector_params() -> String {
     lines.join("\n")
 }
 
-/// The detector to train: `None` where neither a name nor a parameter is given, which leaves the choice to
+/// The detector to train; `None` if neither a name nor a parameter is given, which leaves the choice to
 /// the server. Parameters need a name.
 pub(super) fn detector(name: Option<&str>, params: &[Param]) -> Result<Option<Detector>> {
     let Some(name) = name else {
         return match params.first() {
             None => Ok(None),
             Some(Param { key, .. }) => Err(Error::usage(format!(
-                "name the detector whose parameter {key} is, with --detector"
+                "the parameter {key} needs its detector; name it with --detector"
             ))),
         };
     };
@@ -114,13 +114,13 @@ fn keys(message: &MessageDescriptor) -> Vec<String> {
         .collect()
 }
 
-/// Sets `key`, in which dots lead into messages.
+/// Sets `key`, where dots lead into nested messages.
 fn set(message: &mut DynamicMessage, path: &str, key: &str, value: &str) -> Result<()> {
     let (first, rest) = key.split_once('.').unwrap_or((key, ""));
     let description = message.descriptor();
     let field = description
         .fields()
-        // scikit-learn's `C` is the field `c`, whose JSON name it is
+        // scikit-learn's `C` is the JSON name of the field `c`
         .find(|field| descriptors::key(field) == first || field.json_name() == first)
         .ok_or_else(|| unknown(path, first, &keys(&description)))?;
     let is_message = matches!(field.kind(), Kind::Message(_));
@@ -171,7 +171,7 @@ fn set(message: &mut DynamicMessage, path: &str, key: &str, value: &str) -> Resu
     Ok(())
 }
 
-/// What may be given in the place of a number: a rule or a flag that is named after it.
+/// What may be given in place of a number: a rule or a flag that shares a word of its name.
 fn alternative(message: &MessageDescriptor, field: &FieldDescriptor) -> String {
     let named_after = |other: &FieldDescriptor| {
         let mut words = other.name().split('_');
@@ -192,7 +192,7 @@ fn alternative(message: &MessageDescriptor, field: &FieldDescriptor) -> String {
     })
 }
 
-/// Sets the flag that a word alone names.
+/// Sets the flag with the name `word`.
 fn set_flag(message: &mut DynamicMessage, path: &str, word: &str) -> Result<()> {
     let description = message.descriptor();
     let is_flag = |field: &FieldDescriptor| field.kind() == Kind::Bool;

@@ -1,10 +1,10 @@
-//! How far a file or a dataset has come.
+//! Progress bars for files and datasets.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar for bytes, whose number is known or not.
+/// A bar for bytes; `None` if their number is not known.
 pub(super) fn progress(length: Option<u64>) -> ProgressBar {
     let (bar, template) = match length {
         Some(length) => (
@@ -27,7 +27,7 @@ pub(super) fn rows() -> ProgressBar {
     )
 }
 
-/// Bars are on the standard error, and only where it is a terminal.
+/// Shows a bar on the standard error, if that is a terminal.
 fn shown(bar: ProgressBar, template: &str) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);

@@ -1,8 +1,8 @@
-//! `predict --stream`: a file of any size, in chunks that hold bounded memory.
+//! `predict --stream`: scores a file of any size in chunks, with bounded memory.
 //!
-//! A stream's answer is bounded too. For `--out`, the file is therefore scored as several streams of at most
-//! [`BATCH`], all by the version that scored the first. Where features are engineered, a row's score depends on the
-//! rows before it, and one stream must do.
+//! The answer to a stream is bounded as well. So for `--out` the file is scored as several streams of at most
+//! [`BATCH`], all with the version that scored the first. With engineered features, a row's score depends on the
+//! rows before it, so there is only one stream.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -25,16 +25,16 @@ use crate::proto::v1::{
     PredictStreamHeader, PredictStreamRequest, PredictStreamResponse, PredictionSummary, Records,
 };
 
-/// How much one stream may hold when its rows are kept until their scores arrive.
+/// The most rows and bytes of one stream whose rows are kept until their scores arrive.
 const BATCH: Limits = Limits {
     rows: 100_000,
     bytes: 64 << 20,
 };
 
-/// How many rows are kept for one stream at most.
-const MOST_ROWS: usize = 1_000_000;
+/// The most rows of one stream for `--out` with engineered features.
+const MAX_ROWS: usize = 1_000_000;
 
-/// How much one message carries.
+/// The most rows and bytes of one message.
 pub(super) const CHUNK: Limits = Limits {
     rows: usize::MAX,
     bytes: 1 << 20,
@@ -43,9 +43,9 @@ pub(super) const CHUNK: Limits = Limits {
 /// How many chunks may wait for the network.
 const WAITING_CHUNKS: usize = 4;
 
-/// A file on its way.
+/// A file to be scored in chunks.
 pub(super) struct Upload {
-    /// Away while a stream is under way.
+    /// `None` during a stream.
     chunks: Option<Chunks>,
     path: PathBuf,
     header: PredictStreamHeader,
@@ -61,7 +61,7 @@ impl Upload {
         let path = args.file()?;
         let (source, length) = input::open(path)?;
         let keep_records = args.out.is_some();
-        // every row that is written needs its score
+        // an output file needs the score of every row
         let rows = match keep_records {
             true => AnswerRows::All,
             false => AnswerRows::Anomalies,
@@ -69,7 +69,7 @@ impl Upload {
         let chunks = Chunks::of_csv(source, path, &args.file_args, &args.drop, keep_records)?
             .ok_or_else(|| {
                 Error::usage(
-                    "only CSV files can be sent in chunks; leave --stream out, and the file is sent as it is",
+                    "only CSV files can be sent in chunks; leave out --stream to send the file whole",
                 )
             })?;
         if !chunks.has_next() {
@@ -102,23 +102,23 @@ impl Upload {
 
     /// Scores the file as one stream.
     pub(super) async fn answer(mut self, client: &mut Client) -> Result<PredictStreamResponse> {
-        self.look_at_model(client).await?;
+        self.read_model(client).await?;
         self.batch = Limits::NONE;
         let (response, _) = self.exchange(client).await?;
         self.progress.finish_and_clear();
         Ok(response)
     }
 
-    /// Scores the file as as many streams as it takes, and writes every row with its score.
+    /// Scores the file in as many streams as needed, and writes every row with its score.
     pub(super) async fn write(
         mut self,
         client: &mut Client,
         path: &Path,
     ) -> Result<PredictionSummary> {
-        let needs_history = self.look_at_model(client).await?;
+        let needs_history = self.read_model(client).await?;
         if needs_history {
             self.batch = Limits {
-                rows: MOST_ROWS,
+                rows: MAX_ROWS,
                 ..Limits::NONE
             };
         }
@@ -130,11 +130,11 @@ impl Upload {
         while self.chunks.as_ref().is_some_and(Chunks::has_next) {
             if needs_history && total.is_some() {
                 return Err(Error::failed(format!(
-                    "{} has more than {MOST_ROWS} rows, more than are scored as one stream, and with engineered \
-                     features the rows of a series cannot be parted",
+                    "{} has more than {MAX_ROWS} rows, the most that one stream scores, and with engineered \
+                     features the rows of a series cannot be split",
                     self.path.display()
                 ))
-                .hint("score a part of the series at a time, or leave --out out"));
+                .hint("score some of the series at a time, or leave out --out"));
             }
             let (response, records) = self.exchange(client).await?;
             let answer = response.predictions.unwrap_or_default();
@@ -152,8 +152,9 @@ impl Upload {
         total.ok_or_else(|| input::no_rows(&self.path))
     }
 
-    /// Leaves the columns that the model reads as texts to the server. Tells whether a row's score depends on the rows before it.
-    async fn look_at_model(&mut self, client: &mut Client) -> Result<bool> {
+    /// Leaves the types of columns that the model reads as texts to the server. Returns whether a row's score depends on the
+    /// rows before it.
+    async fn read_model(&mut self, client: &mut Client) -> Result<bool> {
         let request = GetModelRequest {
             run_id: self.header.run_id.clone(),
             version: self.header.version.clone(),
@@ -178,7 +179,7 @@ impl Upload {
             .is_some_and(|spec| spec.feature_engineering.is_some()))
     }
 
-    /// Sends one stream, of at most a batch, and waits for its answer.
+    /// Sends one stream of at most a batch, and waits for its answer.
     async fn exchange(
         &mut self,
         client: &mut Client,
@@ -200,11 +201,11 @@ impl Upload {
         let header = self.header.clone();
         let pumping = tokio::task::spawn_blocking(move || pump.run(header, fail));
         let answer = client.predict_stream(ReceiverStream::new(from_file)).await;
-        // a file that broke off makes the server complain of the missing end, which is not what went wrong
+        // after an error in reading the file, the server only complains about the missing end message
         if let Ok(error) = failed.try_recv() {
             return Err(error);
         }
-        // on an error the pump may still wait for its source, and is left to itself
+        // on an error the pump may still be reading, and is not waited for
         let response = answer
             .map_err(|status| Error::from(status).in_chunks())?
             .into_inner();
@@ -218,7 +219,7 @@ impl Upload {
     }
 }
 
-/// Reads the file on a thread of its own, because reading blocks.
+/// Reads the file and sends it, on a thread of its own, because reading blocks.
 struct Pump {
     chunks: Chunks,
     row_id_column: String,
@@ -229,8 +230,8 @@ struct Pump {
 }
 
 impl Pump {
-    /// Sends header, chunks and end. `None` when the file could not be read, which `fail` then knows before the stream
-    /// ends, or when the server wants no more.
+    /// Sends header, chunks and end. `None` if the server stopped receiving, or if the file could not be read; that
+    /// error is sent to `fail` before the stream ends.
     fn run(
         mut self,
         header: PredictStreamHeader,
@@ -249,7 +250,7 @@ impl Pump {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => break,
                 Err(error) => {
-                    // nobody waits for it only when the command is over already
+                    // the receiver is only gone if the command is over already
                     let _ = fail.send(error);
                     return None;
                 }

@@ -1,6 +1,6 @@
-//! "Did you mean": the nearest known word to one that is not known.
+//! "Did you mean": finds the known word nearest to an unknown one.
 
-/// The candidate most like `word`, where one is like it at all, compared without regard to case.
+/// The candidate most similar to `word`, if one is similar enough. Case is ignored.
 pub(super) fn nearest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
@@ -20,7 +20,7 @@ pub(super) fn nearest<'a>(
         .map(|(_, candidate)| candidate)
 }
 
-/// `; did you mean "x"?`, or nothing where no candidate is like the word.
+/// `; did you mean "x"?`, or nothing if no candidate is similar.
 pub(super) fn did_you_mean<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,

@@ -1,8 +1,8 @@
-//! The summary of rows that were scored in parts.
+//! Joins the summaries of rows that were scored in parts.
 
 use crate::proto::v1::PredictionSummary;
 
-/// What holds for the rows of both parts, which were scored by one version.
+/// The summary of both parts, which were scored with one version.
 pub(super) fn joined(total: PredictionSummary, part: PredictionSummary) -> PredictionSummary {
     let sum = |a: Option<u64>, b: Option<u64>| Some(a?.saturating_add(b?));
     let all_missing = names_all(&total) && names_all(&part);
@@ -12,7 +12,7 @@ pub(super) fn joined(total: PredictionSummary, part: PredictionSummary) -> Predi
         n_anomalies: sum(total.n_anomalies, part.n_anomalies),
         n_missing_values: sum(total.n_missing_values, part.n_missing_values),
         n_infinite_values: sum(total.n_infinite_values, part.n_infinite_values),
-        // of features that were not named, nobody knows whether both parts mean the same
+        // features that are not named cannot be compared between the parts
         n_missing_features: all_missing.then_some(missing_features.len() as u64),
         missing_features,
         unknown_features: united(total.unknown_features, part.unknown_features),
@@ -20,7 +20,7 @@ pub(super) fn joined(total: PredictionSummary, part: PredictionSummary) -> Predi
     }
 }
 
-/// Whether the names are those of all missing features.
+/// Whether all missing features are named.
 fn names_all(summary: &PredictionSummary) -> bool {
     summary.n_missing_features == Some(summary.missing_features.len() as u64)
 }

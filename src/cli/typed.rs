@@ -1,4 +1,4 @@
-//! Commands as they are typed, against the real server, for tests.
+//! Runs commands as users type them, against the real server, for tests.
 
 use std::path::PathBuf;
 
@@ -33,7 +33,7 @@ impl Case {
         std::fs::write(self.path(name), content).expect("writes");
     }
 
-    /// What a command prints. Words with a dot in them are files of the folder.
+    /// Runs a command and returns its output. Words with a dot in them are files of the folder.
     pub(in crate::cli) async fn run(&self, line: &str) -> Result<String, Error> {
         let text = |name: &str| self.path(name).to_str().expect("a path of text").to_owned();
         let words = line.split(' ').map(|word| match word.contains('.') {

@@ -1,9 +1,9 @@
-//! `--version` and `--like-version`: which version of a run is meant.
+//! `--version` and `--like-version`: parses the selector of a version.
 
 use crate::proto::v1::VersionSelector;
 use crate::proto::v1::version_selector::Choice;
 
-/// A number, or else an alias.
+/// A version by its number, or else by its alias.
 pub(super) fn selector(text: &str) -> Result<VersionSelector, String> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let choice = match is_number {
@@ -20,7 +20,7 @@ pub(super) fn selector(text: &str) -> Result<VersionSelector, String> {
     })
 }
 
-/// The version of a number that the server has answered.
+/// The version with a number that the server has returned.
 pub(super) fn of_number(number: u64) -> VersionSelector {
     VersionSelector {
         choice: Some(Choice::Number(number)),
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_aliases_are_told_apart() {
+    fn numbers_and_aliases_are_distinguished() {
         assert_eq!(selector("12"), Ok(of_number(12)));
         let alias = |name: &str| VersionSelector {
             choice: Some(Choice::Alias(name.to_owned())),

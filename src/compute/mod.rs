@@ -1,5 +1,5 @@
-//! Where detectors run: one rayon pool behind a bounded number of permits. Work whose caller has left, or whose deadline has
-//! passed, stops.
+//! The thread pool for detectors: a rayon pool behind a bounded number of permits. Work stops when its caller leaves or its
+//! deadline passes.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,7 +32,7 @@ pub struct Compute {
 }
 
 impl Compute {
-    /// A pool of `threads` threads (0 for one a core), in which at most `permits` pieces of work run or wait.
+    /// A pool of `threads` threads (0 for one per core), in which at most `permits` tasks run or wait.
     pub fn new(threads: usize, permits: usize) -> Result<Self> {
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads)
@@ -61,7 +61,7 @@ impl Compute {
         self.submit(admission, deadline, work).await?.await
     }
 
-    /// Starts work on the pool once there is a permit, and answers with what is to be awaited. Dropping that cancels the work.
+    /// Starts work on the pool once there is a permit, and returns a future for its result. Dropping that cancels the work.
     pub async fn submit<T, W>(
         &self,
         admission: Admission,
@@ -79,13 +79,13 @@ impl Compute {
         let span = Span::current();
         self.pool.spawn(move || {
             let outcome = span.in_scope(|| {
-                // work that waited in the queue may have lost its caller meanwhile
+                // the caller may have left while the work was queued
                 context.check()?;
                 catch_unwind(AssertUnwindSafe(|| work(&context)))
                     .unwrap_or_else(|panic| Err(panicked(&*panic)))
             });
             drop(permit);
-            // a caller who left does not want the outcome
+            // a caller who left does not need the outcome
             let _ = sender.send(outcome);
         });
         Ok(Running {
@@ -103,7 +103,7 @@ impl Compute {
         permit.ok_or_else(|| {
             Error::new(
                 reason::OVERLOADED,
-                "the server works on as many requests as it may; try again later",
+                "the server is working on as many requests as it can; try again later",
             )
         })
     }

@@ -1,8 +1,8 @@
 //! The configuration: one [`Config`], from flags, environment variables (`ANOMALYD_*`) and a TOML file, in this order of
 //! precedence.
 //!
-//! All three carry text, which one parser for each kind of value reads, so that an option means the same wherever it is
-//! given and every error names the option, where it came from, and what would be right.
+//! All three are read as text, with one parser for each kind of value. So an option means the same wherever it is
+//! given, and every error names the option, where it came from, and what would be right.
 
 mod options;
 mod validate;
@@ -41,7 +41,7 @@ pub enum ConfigError {
         /// What the parser said, with line and column.
         message: String,
     },
-    /// The configuration file has a key that is no option.
+    /// The configuration file has a key that is not an option.
     #[error("{}: unknown option `{key}`; {hint}", path.display())]
     UnknownKey {
         /// The file.
@@ -67,7 +67,7 @@ impl ConfigError {
     fn value(option: &'static str, problem: impl Into<String>) -> Self {
         Self::Value {
             option,
-            origin: Origin::Unsaid,
+            origin: Origin::Unknown,
             problem: problem.into(),
         }
     }
@@ -76,8 +76,8 @@ impl ConfigError {
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Not to be told apart: the rule that was broken spans options.
-    Unsaid,
+    /// Not known: the rule that was broken spans several options.
+    Unknown,
     /// A flag, or its environment variable.
     FlagOrEnvironment,
     /// The configuration file.
@@ -87,7 +87,7 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unsaid => Ok(()),
+            Self::Unknown => Ok(()),
             Self::FlagOrEnvironment => f.write_str(" (flag or environment)"),
             Self::File(path) => write!(f, " (in {})", path.display()),
         }
@@ -98,11 +98,11 @@ impl fmt::Display for Origin {
 type Given = BTreeMap<&'static str, (String, Origin)>;
 
 impl Config {
-    /// Merges the flags (which hold the environment too) over the file that they name and the defaults, and validates the
-    /// whole.
+    /// Merges the flags (which include the environment) over the file that they name and over the defaults, and validates
+    /// the result.
     ///
     /// # Errors
-    /// When a file cannot be read, a key is unknown, a value cannot be read, or options contradict each other.
+    /// When a file cannot be read, a key is unknown, a value is invalid, or options contradict each other.
     pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
         let mut given = match &flags.config {
             Some(path) => read_file(path)?,

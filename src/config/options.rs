@@ -12,7 +12,7 @@ use crate::store::TokenKey;
 
 macro_rules! options {
     ($($(#[doc = $doc:literal])+ $name:ident: $kind:ty = $default:literal, $value:literal, $env:literal;)*) => {
-        /// The options as given by flags and environment variables, unread.
+        /// The options as given by flags and environment variables, not yet parsed.
         #[derive(Debug, Clone, Default, clap::Args)]
         #[command(next_help_heading = "Configuration")]
         pub struct Flags {
@@ -58,14 +58,14 @@ macro_rules! options {
         }
 
         impl Config {
-            /// Reads each option, or its default where it was not given.
+            /// Parses each option, or its default if it was not given.
             pub(super) fn parse(given: &Given) -> Result<Self, ConfigError> {
                 Ok(Self {
                     $($name: read(given, stringify!($name), $default)?,)*
                 })
             }
 
-            /// Each option with its value, redacted.
+            /// Each option with its value; secrets are redacted.
             pub(super) fn shown(&self) -> Vec<(&'static str, String)> {
                 vec![$((stringify!($name), self.$name.show())),*]
             }
@@ -76,7 +76,7 @@ macro_rules! options {
 fn read<T: Value>(given: &Given, option: &'static str, default: &str) -> Result<T, ConfigError> {
     let (text, origin) = match given.get(option) {
         Some((text, origin)) => (text.as_str(), origin.clone()),
-        None => (default, Origin::Unsaid),
+        None => (default, Origin::Unknown),
     };
     T::read(text).map_err(|problem| ConfigError::Value {
         option,
@@ -88,16 +88,18 @@ fn read<T: Value>(given: &Given, option: &'static str, default: &str) -> Result<
 options! {
     /// TCP addresses to listen on, separated by commas. Empty for none. Port 0 picks a free one. Default: 127.0.0.1:50051
     listen: Vec<SocketAddr> = "127.0.0.1:50051", "ADDRESSES", "ANOMALYD_LISTEN";
-    /// Unix socket to listen on too, readable and writable by its owner and group. Default: none
+    /// Unix socket to listen on as well, readable and writable by its owner and group. Default:
+    /// none
     unix_socket: Option<PathBuf> = "", "PATH", "ANOMALYD_UNIX_SOCKET";
-    /// TCP address to serve metrics for Prometheus on, as HTTP at /metrics, to whoever asks. Port 0 picks a free one. Default: none
+    /// TCP address to serve Prometheus metrics on, over HTTP at /metrics, without authentication. Port 0 picks a free one.
+    /// Default: none
     metrics_listen: Option<SocketAddr> = "", "ADDRESS", "ANOMALYD_METRICS_LISTEN";
-    /// Folder that holds everything stored. Default: ./anomalyd-data
+    /// Folder for all stored data. Default: ./anomalyd-data
     data_dir: PathBuf = "./anomalyd-data", "FOLDER", "ANOMALYD_DATA_DIR";
-    /// Serve requests without a token too; all of them share one owner. Default: false
+    /// Also serve requests without a token, which all share one owner. Default: false
     allow_anonymous: bool = "false", "BOOL", "ANOMALYD_ALLOW_ANONYMOUS";
-    /// Key of the hash that tokens are stored by: 32 bytes in hexadecimal digits. Other users may see flags: prefer the environment
-    /// variable or `token_key_file`. Default: none, which makes one in the data folder
+    /// Secret key that tokens are hashed with: 32 bytes in hexadecimal digits. Other users may see flags: prefer the
+    /// environment variable or `token_key_file`. Default: none, which creates one in the data folder
     token_key: Option<TokenKey> = "", "HEX", "ANOMALYD_TOKEN_KEY";
     /// File that holds `token_key`. Default: none
     token_key_file: Option<PathBuf> = "", "FILE", "ANOMALYD_TOKEN_KEY_FILE";
@@ -111,30 +113,31 @@ options! {
     /// Bytes that a client may send on one stream ahead of being read; a connection gets 16 times as much. Range 64KiB to
     /// 64MiB. Default: 1MiB
     stream_window_bytes: ByteSize = "1MiB", "SIZE", "ANOMALYD_STREAM_WINDOW_BYTES";
-    /// Age at which a connection is told to finish and come back, give or take a tenth, so that clients spread over
-    /// replicas. 0s for never. Default: 0s
+    /// Age at which a connection is asked to close, varied by up to a tenth, so that reconnecting clients spread
+    /// over replicas. 0s for never. Default: 0s
     max_connection_age: Duration = "0s", "DURATION", "ANOMALYD_MAX_CONNECTION_AGE";
     /// Silence after which a connection is pinged. At least 1s. Default: 60s
     keepalive_interval: Duration = "60s", "DURATION", "ANOMALYD_KEEPALIVE_INTERVAL";
     /// How long a pinged connection has to answer before it is closed. At least 1s. Default: 20s
     keepalive_timeout: Duration = "20s", "DURATION", "ANOMALYD_KEEPALIVE_TIMEOUT";
-    /// Threads that detectors run on. 0 for one a core. At most 1024. Default: 0
+    /// Threads that detectors run on. 0 for one per core. At most 1024. Default: 0
     compute_threads: usize = "0", "COUNT", "ANOMALYD_COMPUTE_THREADS";
     /// Requests that may wait for or use the compute threads at once; more are refused, and streams wait. At least 1.
     /// Default: 64
     compute_queue: usize = "64", "COUNT", "ANOMALYD_COMPUTE_QUEUE";
-    /// Memory for models that are ready to use. Default: 256MiB
+    /// Memory for cached models. Default: 256MiB
     model_cache_bytes: ByteSize = "256MiB", "SIZE", "ANOMALYD_MODEL_CACHE_BYTES";
-    /// Largest dataset that is stored, as it is uploaded and decompressed. Range 64KiB to 1TiB. Default: 4GiB
+    /// Largest dataset, both as uploaded and decompressed. Range 64KiB to 1TiB. Default: 4GiB
     max_dataset_bytes: ByteSize = "4GiB", "SIZE", "ANOMALYD_MAX_DATASET_BYTES";
-    /// Rows of the sample that each model keeps of what it was trained on. Range 2 to 10000000. Default: 10000
+    /// Rows that each model keeps as a sample of its training data, for updates. Range 2 to 10000000. Default:
+    /// 10000
     reservoir_size: usize = "10000", "ROWS", "ANOMALYD_RESERVOIR_SIZE";
-    /// How long to go on accepting after a stop was asked for and health says NOT_SERVING, so that load balancers see it.
-    /// Default: 0s
+    /// How long to keep accepting requests after a stop signal, while health says NOT_SERVING, so that load balancers
+    /// notice. Default: 0s
     drain_delay: Duration = "0s", "DURATION", "ANOMALYD_DRAIN_DELAY";
     /// How long requests in progress may take to finish after that. Default: 20s
     drain_timeout: Duration = "20s", "DURATION", "ANOMALYD_DRAIN_TIMEOUT";
-    /// How log lines are written: text or json. Default: text
+    /// Format of log lines: text or json. Default: text
     log_format: LogFormat = "text", "FORMAT", "ANOMALYD_LOG_FORMAT";
     /// What is logged: a level (error, warn, info, debug, trace), or directives such as `info,anomalyd::server=debug`.
     /// Default: info

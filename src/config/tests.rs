@@ -131,7 +131,7 @@ fn refusals_name_the_option_its_origin_and_what_is_right() {
         (["--log-level", "anomalyd=loud"], "is not a filter"),
         (["--log-format", "xml"], "text or json"),
         (["--data-dir", ""], "give a path"),
-        (["--token-key", "abcx"], "it holds others"),
+        (["--token-key", "abcx"], "other characters"),
         (["--token-key", "abcd"], "prints, not 4"),
         (
             ["--config", "/no/such/file"],
@@ -173,7 +173,7 @@ fn keys_are_read_from_a_file_and_never_shown() {
 }
 
 #[test]
-fn what_is_shown_can_be_given_back() {
+fn a_shown_configuration_can_be_read_back() {
     let config =
         load(&["--max-message-bytes", "1000001", "--drain-timeout", "90s"]).expect("valid");
     let shown = config.shown();

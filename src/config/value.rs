@@ -1,4 +1,4 @@
-//! The kinds of values that options hold, and how each is read from text and shown.
+//! The kinds of values of options: how each is parsed from text and shown.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,10 +10,10 @@ use crate::store::TokenKey;
 
 /// A kind of value.
 pub(super) trait Value: Sized {
-    /// Reads the value; the error says what would be right.
+    /// Parses the value; the error says what would be right.
     fn read(text: &str) -> Result<Self, String>;
 
-    /// The value as text, redacted where it is secret.
+    /// The value as text; secrets are redacted.
     fn show(&self) -> String;
 }
 
@@ -22,7 +22,7 @@ pub(super) trait Value: Sized {
 pub enum LogFormat {
     /// For people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -91,7 +91,7 @@ impl Value for ByteSize {
     }
 
     fn show(&self) -> String {
-        // exact, so that what is shown can be given back
+        // exact, so that it can be read back
         let bytes = self.as_u64();
         for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
             if bytes >= unit && bytes.is_multiple_of(unit) {

@@ -1,4 +1,4 @@
-//! Datasets that are read chunk by chunk: a few megabytes at a time, whatever their size.
+//! Reads datasets chunk by chunk: a few megabytes at a time, whatever their size.
 
 use std::time::Instant;
 
@@ -12,18 +12,18 @@ use crate::store::Store;
 use anomaly_detection::table::read::{self, FileSummary};
 use anomaly_detection::table::{AbsentCell, Table};
 
-/// About how many values a chunk has.
+/// The approximate number of values in a chunk.
 const CHUNK_CELLS: usize = 1 << 19;
 
-/// What is in memory of a dataset at a time: chunks, and what a reader needs to make them, but for the pages of a Parquet file.
+/// The memory of one reader: its chunks and its buffers, without the pages of a Parquet file.
 const READER_BYTES: u64 = 64 << 20;
 
-/// A dataset that is being read, and the share of the memory for datasets that this takes until it is dropped.
+/// A dataset that is being read. Holds its share of the memory for datasets until it is dropped.
 pub struct Chunks {
-    /// What reads, and the share of the memory that it takes; `None` behind the last chunk, and after an error.
+    /// The reader and its share of the memory; `None` after the last chunk or an error.
     reader: Option<(read::Chunks, OwnedSemaphorePermit)>,
     n_rows: u64,
-    /// The first absent cell of each column, of the rows that remain.
+    /// The first absent cell of each column, in the rows still to be read.
     absent: Vec<AbsentCell>,
     /// How many rows were read.
     n_read: usize,
@@ -32,8 +32,8 @@ pub struct Chunks {
 }
 
 impl<S: Store> Datasets<S> {
-    /// Opens a dataset for reading in chunks, once and in order, of at most `max_rows` rows where that is given. `known_texts` are
-    /// the columns of a CSV file that are read as texts whatever they look like.
+    /// Opens a dataset for reading in chunks, once and in order, of at most `max_rows` rows if that is given. `known_texts` are
+    /// the columns of a CSV file that are always read as texts.
     ///
     /// Fails when there is no such dataset, and, with [`Admission::Refuse`], when other datasets that are being read take too
     /// much memory at the moment.
@@ -63,7 +63,7 @@ impl<S: Store> Datasets<S> {
         })
     }
 
-    /// The share of the memory for datasets that somebody takes who reads one chunk by chunk.
+    /// The share of the memory for datasets that a reader in chunks takes.
     pub async fn reader_share(
         &self,
         summary: &FileSummary,
@@ -80,15 +80,15 @@ impl Chunks {
         self.n_rows
     }
 
-    /// The next rows, read on the compute pool; `None` behind the last.
+    /// The next rows, read on the compute pool; `None` after the last.
     ///
     /// # Errors
-    /// What keeps them from being read. Nothing follows.
+    /// When they cannot be read. No rows follow.
     pub async fn next(&mut self) -> Result<Option<Table>> {
         let Some((mut chunks, share)) = self.reader.take() else {
             return Ok(None);
         };
-        // the share goes with it: when nobody waits any more, it still reads to the end of the chunk
+        // the share moves along: a reader whose caller has left still reads to the end of the chunk
         let read = move |_: &_| Ok((chunks.next().transpose()?, (chunks, share)));
         let read = self.compute.run(Admission::Wait, self.deadline, read);
         let (Some(table), reader) = read.await? else {

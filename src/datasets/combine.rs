@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::commit::{Loose, Write};
+use super::commit::{Unreferenced, Write};
 use super::inspect::chunk_rows;
 use super::union::Union;
 use super::{DatasetId, Datasets, Described, OpenDataset};
@@ -18,12 +18,12 @@ use anomaly_detection::context::Context;
 use anomaly_detection::table::read::{FileOptions, Format};
 use anomaly_detection::table::write::ArrowWriter;
 
-/// How many bytes go from the compute pool to the store at a time.
+/// The bytes that go from the compute pool to the store at a time.
 const CHUNK_BYTES: usize = 1 << 20;
 
 impl<S: Store> Datasets<S> {
-    /// Stores the rows of datasets, in their order, as a new dataset: an Arrow IPC stream, which keeps their types. Its columns
-    /// are those of all of them by name; the cells of a column that a dataset lacks are missing.
+    /// Stores the rows of datasets, in their order, as a new dataset: an Arrow IPC stream, which keeps their types. It has the
+    /// columns of all of them, matched by name; where a dataset lacks a column, its cells are missing.
     pub async fn combine(
         self: &Arc<Self>,
         caller: Caller,
@@ -63,15 +63,15 @@ impl<S: Store> Datasets<S> {
             running.await?;
             writer.finish().await?
         };
-        let loose = Loose::new(self, &file);
+        let unreferenced = Unreferenced::new(self, &file);
         let options = FileOptions {
             format: Some(Format::ArrowIpc),
             ..FileOptions::default()
         };
         match self.inspect(&caller, &file, options).await {
-            Ok(description) => self.commit(write, file, loose, description).await,
+            Ok(description) => self.commit(write, file, unreferenced, description).await,
             Err(error) => {
-                loose.discard().await;
+                unreferenced.discard().await;
                 Err(error)
             }
         }
@@ -101,7 +101,7 @@ fn join(
     writer.finish()
 }
 
-/// What is written on the compute pool, on its way to the store. At most three chunks are in memory.
+/// Passes what the compute pool writes to the store. At most three chunks are in memory.
 struct ChunkSink {
     sender: mpsc::Sender<Bytes>,
     gathered: Vec<u8>,
@@ -121,7 +121,7 @@ impl ChunkSink {
         }
         let chunk = std::mem::replace(&mut self.gathered, Vec::with_capacity(CHUNK_BYTES));
         self.sender.blocking_send(chunk.into()).map_err(|_| {
-            // whoever stopped to receive has an error of their own, or has left
+            // the receiver has an error of its own, or its caller has left
             io::Error::other(Error::new(
                 reason::CANCELLED,
                 "the caller left before the work was done",
@@ -147,7 +147,7 @@ impl io::Write for ChunkSink {
 
 impl Drop for ChunkSink {
     fn drop(&mut self) {
-        // behind an error there is nobody to receive what is left
+        // after an error nobody receives the rest
         let _ = self.send();
     }
 }

@@ -1,4 +1,4 @@
-//! Storing a dataset: its bytes are there already; then its description, then one swap of its record, then the answer.
+//! Storing a dataset, whose file is stored already: its description, then one swap of its record, then the response.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,11 +8,11 @@ use tokio::runtime::Handle;
 use super::description::Description;
 use super::{DatasetId, DatasetRecord, Datasets, Described};
 use crate::caller::{Caller, RequestId};
-use crate::error::{Error, Result, reason};
+use crate::error::{Error, Result, chain, reason};
 use crate::store::{BlobName, BlobRef, PointerSwap, Store, StoreError, Swap, key, settle};
 use anomaly_detection::table::ColumnType;
 
-/// A dataset that is to be.
+/// A dataset to be stored.
 #[derive(Debug, Clone)]
 pub(super) struct Write {
     pub(super) caller: Caller,
@@ -34,13 +34,13 @@ impl Write {
     }
 }
 
-/// Blobs that no record refers to yet. Dropping them deletes them, whoever left.
-pub(super) struct Loose<S: Store> {
+/// Blobs that no record refers to yet. Dropping this deletes them.
+pub(super) struct Unreferenced<S: Store> {
     datasets: Arc<Datasets<S>>,
     names: Vec<BlobName>,
 }
 
-impl<S: Store> Loose<S> {
+impl<S: Store> Unreferenced<S> {
     pub(super) fn new(datasets: &Arc<Datasets<S>>, blob: &BlobRef) -> Self {
         Self {
             datasets: Arc::clone(datasets),
@@ -48,19 +48,19 @@ impl<S: Store> Loose<S> {
         }
     }
 
-    /// Leaves the blobs where they are.
+    /// Keeps the blobs.
     fn keep(mut self) {
         self.names.clear();
     }
 
-    /// Deletes the blobs, and waits for that.
+    /// Deletes the blobs, and waits until they are deleted.
     pub(super) async fn discard(mut self) {
         let names = std::mem::take(&mut self.names);
         self.datasets.discard(names).await;
     }
 }
 
-impl<S: Store> Drop for Loose<S> {
+impl<S: Store> Drop for Unreferenced<S> {
     fn drop(&mut self) {
         // without a runtime the store sweeps them
         if !self.names.is_empty()
@@ -75,7 +75,7 @@ impl<S: Store> Drop for Loose<S> {
 }
 
 impl<S: Store> Datasets<S> {
-    /// The dataset that an earlier request with the same id made; an error when another one made it.
+    /// The dataset, if an earlier request with the same id made it; an error if another request did.
     pub(super) async fn made_before(&self, write: &Write) -> Result<Option<Described>> {
         match self.record(&write.caller, &write.dataset_id).await {
             Ok(record) if record.made_by(write.request_id.as_ref()) => self
@@ -93,12 +93,12 @@ impl<S: Store> Datasets<S> {
         self: &Arc<Self>,
         write: Write,
         file: BlobRef,
-        loose: Loose<S>,
+        unreferenced: Unreferenced<S>,
         description: Description,
     ) -> Result<Described> {
         let datasets = Arc::clone(self);
         let task = self.commits.spawn(async move {
-            let stored = datasets.store_dataset(&write, file, loose, description);
+            let stored = datasets.store_dataset(&write, file, unreferenced, description);
             match stored.await? {
                 Some(described) => Ok(described),
                 None => datasets.made_before(&write).await?.ok_or_else(|| {
@@ -114,17 +114,17 @@ impl<S: Store> Datasets<S> {
         })
     }
 
-    /// Stores a dataset; `None` when there is one of its id.
+    /// Stores a dataset; `None` if its id is taken.
     async fn store_dataset(
         &self,
         write: &Write,
         file: BlobRef,
-        mut loose: Loose<S>,
+        mut unreferenced: Unreferenced<S>,
         description: Description,
     ) -> Result<Option<Described>> {
         let bytes = description.encode()?;
         let blob = self.store.put_blob(bytes).await?;
-        loose.names.push(blob.name);
+        unreferenced.names.push(blob.name);
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -144,7 +144,7 @@ impl<S: Store> Datasets<S> {
         let swap = PointerSwap::put(&key, None, record.encode()?);
         match settle(&*self.store, &swap).await {
             Ok(Swap::Done) => {
-                loose.keep();
+                unreferenced.keep();
                 Ok(Some(Described {
                     dataset_id: write.dataset_id.clone(),
                     record,
@@ -152,23 +152,27 @@ impl<S: Store> Datasets<S> {
                 }))
             }
             Ok(Swap::Lost) => {
-                loose.discard().await;
+                unreferenced.discard().await;
                 Ok(None)
             }
-            // whether the record refers to the blobs is not known, so they stay; the store sweeps them if it does not
+            // an unknown outcome: the record may refer to the blobs, so they stay; the store sweeps them if it does
+            // not
             Err(error @ StoreError::Unknown { .. }) => {
-                loose.keep();
+                unreferenced.keep();
                 Err(error.into())
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Deletes blobs that nothing refers to. A failure is logged: the store sweeps what is left.
+    /// Deletes blobs that nothing refers to. Failures are logged; the store sweeps what is left.
     pub(super) async fn discard(&self, blobs: impl IntoIterator<Item = BlobName>) {
         for blob in blobs {
             if let Err(error) = self.store.delete_blob(blob).await {
-                tracing::warn!(%error, "a blob that is no longer needed cannot be deleted");
+                tracing::warn!(
+                    error = chain(&error),
+                    "a blob that is no longer needed cannot be deleted"
+                );
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The names of datasets.
+//! The ids of datasets.
 
 use std::fmt;
 
@@ -19,7 +19,8 @@ impl DatasetId {
         Ok(Self(id))
     }
 
-    /// A new id for who gave none: for the same request id the same one, so that a retry finds what was stored.
+    /// A new id for a request without one. The same request id gives the same id, so that a retry finds what
+    /// was stored.
     pub(super) fn generated(request_id: Option<&RequestId>) -> Self {
         let bytes: [u8; 16] = match request_id {
             None => uuid::Uuid::new_v4().into_bytes(),
@@ -40,7 +41,7 @@ impl DatasetId {
         &self.0
     }
 
-    /// The error that says that this dataset does not exist, or belongs to someone else: the same for both.
+    /// The error for a dataset that does not exist or belongs to another owner: the same for both.
     pub(super) fn not_found(&self) -> Error {
         Error::new(
             reason::DATASET_NOT_FOUND,
@@ -51,12 +52,12 @@ impl DatasetId {
         )
     }
 
-    /// The error that says that there is a dataset of this id.
+    /// The error for an id that is taken.
     pub(super) fn exists(&self) -> Error {
         Error::new(
             reason::DATASET_EXISTS,
             format!(
-                "there is a dataset {:?} already, and datasets never change; delete it first, or give another dataset_id",
+                "there is a dataset {:?} already, and datasets never change; delete it first, or choose another dataset_id",
                 self.0
             ),
         )

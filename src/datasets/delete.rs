@@ -1,4 +1,4 @@
-//! DeleteDataset. Who reads it at the moment goes on reading.
+//! DeleteDataset. Those who are reading the dataset are not disturbed.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use crate::error::{Error, Result, reason};
 use crate::store::{PointerSwap, Store, Swap, key, settle};
 
 impl<S: Store> Datasets<S> {
-    /// Deletes a dataset, and answers with what was stored of it.
+    /// Deletes a dataset, and returns its record.
     pub async fn delete(
         self: &Arc<Self>,
         caller: Caller,
         dataset_id: DatasetId,
     ) -> Result<DatasetRecord> {
         let datasets = Arc::clone(self);
-        // in a task of its own: a caller who leaves now does not leave blobs behind
+        // in a task of its own, so that a caller who leaves does not leave blobs behind
         let task = self
             .commits
             .spawn(async move { datasets.delete_dataset(&caller, &dataset_id).await });

@@ -1,4 +1,4 @@
-//! What is known of the content of a dataset.
+//! The description of the content of a dataset.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,16 +18,16 @@ const DESCRIPTION: Envelope = Envelope {
 pub struct Description {
     /// How the file is read.
     pub options: FileOptions,
-    /// What a scan has found.
+    /// The columns and rows that a scan found.
     pub summary: FileSummary,
     /// The statistics of each column.
     pub statistics: Vec<ColumnStatistics>,
-    /// What reading might cost when the file was scanned: the limit may have changed since, the file has not.
+    /// The limit that the file was scanned with. The server's limit may have changed since; the file has not.
     pub(super) decompressed_bytes: u64,
 }
 
 impl Description {
-    /// What reading may cost.
+    /// The limits to read the file with.
     pub(super) fn limits(&self) -> Limits {
         Limits {
             decompressed_bytes: self.decompressed_bytes,
@@ -48,7 +48,7 @@ impl Description {
     fn validate(&self) -> Result<()> {
         self.summary.validate()?;
         if self.statistics.len() != self.summary.columns().len() {
-            return Err(DESCRIPTION.damaged("has not as many statistics as columns"));
+            return Err(DESCRIPTION.damaged("does not have as many statistics as columns"));
         }
         Ok(())
     }
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_impossible_is_refused() {
+    fn a_column_without_statistics_is_refused() {
         let mut fewer = description();
         fewer.statistics.pop();
         let bytes = fewer.encode().expect("encodable");

@@ -1,4 +1,4 @@
-//! GetDataset: what is in a dataset.
+//! GetDataset: the description of a dataset.
 
 use super::description::Description;
 use super::{DatasetId, DatasetRecord, Datasets};
@@ -11,9 +11,9 @@ use crate::store::{Store, StoreError, key};
 pub struct Described {
     /// The dataset.
     pub dataset_id: DatasetId,
-    /// What is stored of it.
+    /// Its record.
     pub record: DatasetRecord,
-    /// What is in it.
+    /// The description of its content.
     pub description: Description,
 }
 
@@ -50,15 +50,19 @@ impl<S: Store> Datasets<S> {
             let record = self.record(caller, dataset_id).await?;
             match self.store.get_blob(&record.description).await {
                 Ok(bytes) => return Ok((record, Description::decode(&bytes)?)),
-                Err(error) => self.look_again(caller, dataset_id, &record, error).await?,
+                Err(error) => {
+                    self.check_replaced(caller, dataset_id, &record, error)
+                        .await?
+                }
             }
         }
     }
 
-    /// After a blob of a dataset could not be had: whether the dataset is another one by now, whose blobs are to be tried.
+    /// Decides what to do about a blob that could not be read: returns if the dataset was replaced, so that the new one
+    /// can be tried.
     ///
-    /// Fails when it is the same, or deleted.
-    pub(super) async fn look_again(
+    /// Fails if the dataset is unchanged or deleted, and on any other error.
+    pub(super) async fn check_replaced(
         &self,
         caller: &Caller,
         dataset_id: &DatasetId,

@@ -1,4 +1,4 @@
-//! What is in a file, found by reading it twice: once for its columns and types, once for their statistics.
+//! Inspects a file by reading it twice: once for its columns and types, once for their statistics.
 
 use super::description::Description;
 use super::statistics::Gathering;
@@ -6,12 +6,12 @@ use crate::error::Result;
 use anomaly_detection::context::Context;
 use anomaly_detection::table::read::{self, FileOptions, Limits, Source};
 
-/// How many cells of a file are in memory at a time where its format allows it.
+/// How many cells of a file are in memory at a time, if its format allows that.
 pub(super) const CHUNK_CELLS: usize = 1 << 20;
 
 /// Reads a file in bounded memory. To be called on the compute pool.
 ///
-/// Fails, naming the place, when the file cannot be read as a table, and when nobody waits any more.
+/// Fails, naming the place, when the file cannot be read as a table, and when the caller has left.
 pub(super) fn inspect(
     source: &Source,
     options: FileOptions,
@@ -39,7 +39,7 @@ pub(super) fn inspect(
     })
 }
 
-/// How many rows of so many columns are read at a time.
+/// How many rows to read at a time.
 pub(super) fn chunk_rows(n_columns: usize) -> usize {
     (CHUNK_CELLS / n_columns.max(1)).max(1)
 }

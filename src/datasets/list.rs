@@ -5,12 +5,12 @@ use crate::caller::Caller;
 use crate::error::{Error, Result, reason};
 use crate::store::{Store, key};
 
-/// A dataset as it stands in a list.
+/// A dataset in a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listed {
     /// The dataset.
     pub dataset_id: DatasetId,
-    /// What is stored of it.
+    /// Its record.
     pub record: DatasetRecord,
 }
 

@@ -1,7 +1,7 @@
 //! Datasets: tables that are uploaded once and named in later requests. Upload, combine, list, describe, delete and open.
 //!
-//! A dataset is a file as it was uploaded, beside what a scan has found in it. Neither is ever in memory as a whole but
-//! where a use case asks for a whole [`Table`](anomaly_detection::table::Table).
+//! A dataset is a file as it was uploaded, and a description of what a scan found in it. The file is only read into
+//! memory as a whole where a use case needs a whole [`Table`](anomaly_detection::table::Table).
 
 use std::sync::Arc;
 
@@ -48,12 +48,12 @@ const SCANS: usize = 2;
 pub struct Datasets<S> {
     store: Arc<S>,
     compute: Compute,
-    /// The most bytes of a dataset, as it is uploaded and decompressed.
+    /// The most bytes of a dataset, both as uploaded and decompressed.
     max_bytes: u64,
     scans: Arc<Semaphore>,
     /// The memory for datasets that are being read.
     reading: Arc<Semaphore>,
-    /// Writes and deletions, which go on when their caller leaves.
+    /// Writes and deletions, which continue when their caller leaves.
     commits: TaskTracker,
 }
 
@@ -70,12 +70,12 @@ impl<S: Store> Datasets<S> {
         })
     }
 
-    /// Where work for requests runs.
+    /// The pool for the work of requests.
     pub fn compute(&self) -> &Compute {
         &self.compute
     }
 
-    /// Waits until the writes that have begun to store their dataset are done.
+    /// Waits until all writes and deletions that have begun are done.
     pub async fn close(&self) {
         self.commits.close();
         self.commits.wait().await;

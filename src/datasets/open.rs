@@ -1,4 +1,4 @@
-//! Datasets as what other use cases read: chunk by chunk, or as a whole table.
+//! Opens datasets for other use cases, to be read chunk by chunk or as a whole table.
 
 use std::io;
 use std::sync::Arc;
@@ -17,31 +17,32 @@ use anomaly_detection::table::read::{
 };
 use anomaly_detection::table::{Table, check_cells};
 
-/// What the memory of datasets that are being read is counted in.
+/// The unit in which the memory of datasets that are being read is counted.
 const UNIT_BYTES: u64 = 1 << 16;
 
-/// The memory that datasets which are being read may take together, 2 GiB: a request that names a dataset costs its sender nothing.
+/// The memory that all datasets being read may take together, 2 GiB. The size of a request does not bound it: a dataset is
+/// named in a few bytes.
 pub(super) const READ_UNITS: usize = 1 << 15;
 
-/// A dataset that is open for reading. Deleting it does not disturb that.
+/// A dataset that is open for reading. It stays readable when it is deleted.
 #[derive(Debug, Clone)]
 pub struct OpenDataset {
-    /// The bytes, as they were uploaded.
+    /// The file, as it was uploaded.
     pub source: Source,
-    /// How they are read.
+    /// How the file is read.
     pub options: FileOptions,
-    /// What reading may cost.
+    /// The limits to read it with.
     pub limits: Limits,
-    /// What is in them.
+    /// The columns and rows of the file.
     pub summary: FileSummary,
 }
 
-/// A dataset in memory, and the share of the memory for such tables that it takes until this is dropped.
+/// A dataset in memory, with its share of the memory for datasets.
 #[derive(Debug)]
 pub struct WholeTable {
     /// The table.
     pub table: Table,
-    /// To be kept as long as the table is.
+    /// Must be kept as long as the table.
     pub share: OwnedSemaphorePermit,
 }
 
@@ -57,7 +58,8 @@ impl OpenDataset {
         )
     }
 
-    /// All rows, or those of the given numbers, which ascend. To be called on the compute pool.
+    /// All rows, or those with the given numbers, in ascending order. To be called on the compute
+    /// pool.
     pub fn table(&self, rows: Option<&[usize]>, context: &Context) -> Result<Table> {
         read::whole(
             &self.source,
@@ -78,8 +80,8 @@ impl<S: Store> Datasets<S> {
             .map(|(open, _)| open)
     }
 
-    /// Reads a dataset as a whole, or the rows of a draw. `known_texts` are the columns of a CSV file that are read as texts
-    /// whatever they look like.
+    /// Reads a dataset as a whole, or the rows of a draw. `known_texts` are the columns of a CSV file that are always read
+    /// as texts.
     ///
     /// Fails when there are more values than a table may have, and, with [`Admission::Refuse`], when other datasets that are
     /// being read take too much memory at the moment.
@@ -109,13 +111,13 @@ impl<S: Store> Datasets<S> {
         let work = move |context: &_| {
             let rows = draw.map(|draw| draw.rows(n_all, context)).transpose()?;
             let table = open.table(rows.as_deref(), context)?;
-            // held from here on even if nobody waits any more
+            // the share stays with the table, even if the caller has left
             Ok(WholeTable { table, share })
         };
         self.compute.run(admission, caller.deadline, work).await
     }
 
-    /// A share of the memory for datasets. What asks for more than all of it gets all.
+    /// Takes a share of the memory for datasets; all of it if more is asked for.
     pub(super) async fn share(
         &self,
         n_bytes: u64,
@@ -130,7 +132,7 @@ impl<S: Store> Datasets<S> {
         share.ok_or_else(|| {
             Error::new(
                 reason::OVERLOADED,
-                "the datasets that are being read take as much memory as they may; try again later",
+                "other datasets that are being read take up the memory for them; try again later",
             )
         })
     }
@@ -152,13 +154,16 @@ impl<S: Store> Datasets<S> {
                     };
                     return Ok((open, record));
                 }
-                Err(error) => self.look_again(caller, dataset_id, &record, error).await?,
+                Err(error) => {
+                    self.check_replaced(caller, dataset_id, &record, error)
+                        .await?
+                }
             }
         }
     }
 }
 
-/// A blob as what a table is read from.
+/// Opens a blob as a source of tables.
 pub(super) async fn source<S: Store>(store: &S, blob: &BlobRef) -> Result<Source, StoreError> {
     let reader = store.open_blob(blob).await?;
     Ok(Source::from_reader(Arc::new(OpenBlob(reader)), blob.size))

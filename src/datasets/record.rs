@@ -1,4 +1,4 @@
-//! What is stored of a dataset under its key: little, as records must be small. The rest lies in blobs.
+//! The record of a dataset. Records must be small, so most is in blobs.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,9 +17,9 @@ const DATASET: Envelope = Envelope {
 /// The record of a dataset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DatasetRecord {
-    /// Where the file lies, as it was uploaded.
+    /// The blob of the file, as it was uploaded.
     pub file: BlobRef,
-    /// Where its [`Description`](super::Description) lies.
+    /// The blob of its [`Description`](super::Description).
     pub description: BlobRef,
     /// The format of the file.
     pub format: Format,
@@ -27,7 +27,7 @@ pub struct DatasetRecord {
     pub n_rows: u64,
     /// The number of columns.
     pub n_columns: u32,
-    /// Whether a column holds texts, whose memory the number of rows does not bound.
+    /// Whether a column holds texts, whose memory is not bounded by the number of rows.
     pub has_texts: bool,
     /// When the dataset was stored, in milliseconds since the Unix epoch.
     pub created_ms: i64,

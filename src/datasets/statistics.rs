@@ -19,28 +19,28 @@ pub const MAX_DISTINCT: usize = 100_000;
 /// The most distinct texts that are counted in all columns together: 64 MiB of their hashes.
 const MAX_ALL_DISTINCT: usize = 4_000_000;
 
-/// Squares of larger numbers leave the range of doubles, or their sum may.
+/// The squares of larger numbers, or their sum, may overflow a double.
 const MAX_SQUARED: f64 = 1e140;
 
-/// What is known of the values of a column. How many are missing is in the summary of the file.
+/// Statistics of the values of a column. The file's summary has the number of missing values.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ColumnStatistics {
     /// How many values are infinite.
     pub n_infinite: u64,
-    /// Of a column of numbers or booleans with a finite value.
+    /// For a column of numbers or booleans with a finite value.
     pub numbers: Option<NumberStatistics>,
-    /// How many distinct texts there are, where they are at most [`MAX_DISTINCT`].
+    /// The number of distinct texts, if at most [`MAX_DISTINCT`].
     pub n_distinct: Option<u64>,
-    /// Of a column of times with a time.
+    /// For a column of times with at least one time.
     pub times: Option<TimeStatistics>,
 }
 
 /// Statistics of the finite numbers of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct NumberStatistics {
-    /// The mean; absent where values are too large to be squared.
+    /// The mean; absent if a value is too large to be squared.
     pub mean: Option<f64>,
-    /// The sample standard deviation, 0 for one value; absent where values are too large to be squared.
+    /// The sample standard deviation, 0 for one value; absent if a value is too large to be squared.
     pub std: Option<f64>,
     /// The smallest one.
     pub min: f64,
@@ -57,10 +57,11 @@ pub struct TimeStatistics {
     pub max: i64,
 }
 
-/// Statistics on their way.
+/// Statistics that are being gathered.
 pub(super) struct Gathering {
     columns: Vec<Column>,
-    /// Of the columns of numbers and booleans, in their order; infinite values and columns with huge ones left out.
+    /// The moments of the columns of numbers and booleans, in their order, without infinite values and without
+    /// columns that have huge ones.
     moments: FeatureMoments,
     hasher: DefaultHashBuilder,
     n_distinct: usize,
@@ -75,7 +76,7 @@ enum Column {
 
 #[derive(Clone, Copy)]
 struct Numbers {
-    /// Its place among the moments.
+    /// The index of the column among the moments.
     place: usize,
     n_infinite: u64,
     min: f64,
@@ -84,7 +85,7 @@ struct Numbers {
 }
 
 impl Gathering {
-    /// Statistics of no rows yet.
+    /// Statistics of no rows.
     pub(super) fn new(summary: &FileSummary) -> Self {
         let mut n_numbers = 0;
         let columns = summary.columns().iter();
@@ -111,10 +112,10 @@ impl Gathering {
         }
     }
 
-    /// Adds rows, which have the columns of the summary.
+    /// Adds rows with the columns of the summary.
     pub(super) fn add(&mut self, table: &Table) -> Result<()> {
         let n_numbers = self.moments.n_features();
-        // one column after the other in memory, as they are filled
+        // column by column in memory, in the order in which they are filled
         let mut values = Array2::from_elem((n_numbers, table.n_rows()), f64::NAN);
         let mut rows = values.axis_iter_mut(Axis(0));
         let mut numbers = Vec::with_capacity(n_numbers);
@@ -142,7 +143,7 @@ impl Gathering {
         }
         numbers.into_par_iter().for_each(|(column, view, mut row)| {
             for (to, &value) in row.iter_mut().zip(view) {
-                *to = column.look(value);
+                *to = column.note(value);
             }
             if column.is_huge {
                 row.fill(f64::NAN);
@@ -183,8 +184,8 @@ impl Gathering {
 }
 
 impl Numbers {
-    /// Notes a value, and answers with what the moments are made of.
-    fn look(&mut self, value: f64) -> f64 {
+    /// Notes a value. Returns it as the moments take it, NaN if it is not finite.
+    fn note(&mut self, value: f64) -> f64 {
         if !value.is_finite() {
             self.n_infinite += u64::from(value.is_infinite());
             return f64::NAN;
@@ -196,7 +197,7 @@ impl Numbers {
     }
 }
 
-/// Adds the texts of a chunk, whose dictionary holds exactly those of its rows.
+/// Counts the texts of a chunk, whose dictionary holds exactly those of its rows.
 fn count(
     distinct: &mut Option<HashSet<u64>>,
     texts: &TextColumn,
@@ -250,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_cannot_be_squared_have_no_mean_and_spoil_no_other() {
+    fn numbers_too_large_to_square_have_no_mean_and_affect_no_other_column() {
         let all = of("a,b,c\n1e300,1,\n-1e300,2,\n");
         let huge = all[0].numbers.expect("numbers");
         assert_eq!((huge.mean, huge.std), (None, None));

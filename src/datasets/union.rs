@@ -18,12 +18,12 @@ pub(super) struct Union {
 #[derive(Debug)]
 struct UnitedColumn {
     name: String,
-    /// The type and the first dataset that says so; `None` as long as every value was missing, which fits any type.
+    /// The type and the first dataset that has it; `None` if all values so far are missing, which fits any type.
     known: Option<(ColumnType, usize)>,
 }
 
 impl Union {
-    /// The union of the columns of datasets.
+    /// Unites the columns of datasets.
     ///
     /// Columns of numbers and of booleans make one of numbers. Fails when others of one name differ in type, and when there
     /// are too many columns.
@@ -43,7 +43,7 @@ impl Union {
                     from.push(None);
                     columns.len() - 1
                 });
-                // a column without a value says nothing of its type
+                // a column without a value has no type of its own
                 if summary.n_missing < n_rows {
                     columns[place].join(summary, index, datasets)?;
                     from[place] = Some(column);
@@ -67,7 +67,7 @@ impl Union {
         Ok(Self { columns, sources })
     }
 
-    /// The names and types.
+    /// The names and types of the columns.
     pub(super) fn columns(&self) -> impl Iterator<Item = (&str, ColumnType)> {
         self.columns.iter().map(|column| {
             let column_type = column.known.map_or(ColumnType::Number, |known| known.0);
@@ -75,7 +75,8 @@ impl Union {
         })
     }
 
-    /// For each column, the column of a dataset that it comes from, if that has a value.
+    /// For each column of the union, the column of a dataset that it comes from, if that has a
+    /// value.
     pub(super) fn sources(&self, dataset: usize) -> &[Option<usize>] {
         &self.sources[dataset]
     }

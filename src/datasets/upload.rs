@@ -1,10 +1,10 @@
-//! UploadDataset: a file that comes chunk by chunk, and is looked at once it is there.
+//! UploadDataset: a file that arrives chunk by chunk and is then inspected.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::commit::{Loose, Write};
+use super::commit::{Unreferenced, Write};
 use super::inspect::inspect;
 use super::open::source;
 use super::{DatasetId, Datasets, Described};
@@ -14,9 +14,9 @@ use crate::error::{Error, Kind, Result, reason};
 use crate::store::{BlobRef, BlobWriter as _, Store};
 use anomaly_detection::table::read::FileOptions;
 
-/// How an upload begins.
+/// The start of an upload.
 pub enum Started<S: Store> {
-    /// Its bytes may come.
+    /// Its bytes may be sent.
     Upload(Box<Upload<S>>),
     /// A retry of an upload that was stored before.
     MadeBefore(Box<Described>),
@@ -32,7 +32,7 @@ pub struct Upload<S: Store> {
 }
 
 impl<S: Store> Datasets<S> {
-    /// Begins an upload. Fails when there is a dataset of this id that another request made.
+    /// Begins an upload. Fails if another request has made a dataset of this id.
     pub async fn upload(
         self: &Arc<Self>,
         caller: Caller,
@@ -53,7 +53,7 @@ impl<S: Store> Datasets<S> {
         })))
     }
 
-    /// Finds out what is in a blob that was just written.
+    /// Inspects a blob that was just written.
     pub(super) async fn inspect(
         &self,
         caller: &Caller,
@@ -69,13 +69,13 @@ impl<S: Store> Datasets<S> {
             .await
     }
 
-    /// Waits until few enough other files are scanned.
+    /// Waits for a turn to scan a file.
     pub(super) async fn scan_turn(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
-        // it is never closed
+        // the semaphore is never closed
         Arc::clone(&self.scans).acquire_owned().await.ok()
     }
 
-    /// Fails when so many bytes are more than a dataset may have.
+    /// Fails if a dataset may not have so many bytes.
     pub(super) fn check_size(&self, n_bytes: u64) -> Result<()> {
         if n_bytes <= self.max_bytes {
             return Ok(());
@@ -92,12 +92,12 @@ impl<S: Store> Datasets<S> {
 }
 
 impl<S: Store> Upload<S> {
-    /// How many bytes have come.
+    /// How many bytes have arrived.
     pub fn n_bytes(&self) -> u64 {
         self.n_bytes
     }
 
-    /// Takes the next bytes of the file, which begin at this offset of it.
+    /// Adds the next bytes of the file, which begin at `offset`.
     pub async fn push(&mut self, offset: u64, bytes: Bytes) -> Result<()> {
         if offset != self.n_bytes {
             return Err(Error::new(
@@ -115,7 +115,7 @@ impl<S: Store> Upload<S> {
         Ok(())
     }
 
-    /// Ends the file, of which these are the SHA-256 and, where it is known, the size; looks at what is in it and stores it.
+    /// Ends the upload: checks the SHA-256 and, if it is given, the size, then inspects and stores the file.
     pub async fn finish(self, sha256: [u8; 32], size: Option<u64>) -> Result<Described> {
         let Self {
             datasets,
@@ -132,7 +132,7 @@ impl<S: Store> Upload<S> {
             .at("end.size_bytes"));
         }
         let file = writer.finish().await?;
-        let loose = Loose::new(&datasets, &file);
+        let unreferenced = Unreferenced::new(&datasets, &file);
         let outcome = if file.sha256 == sha256 {
             datasets.inspect(&write.caller, &file, options).await
         } else {
@@ -147,16 +147,20 @@ impl<S: Store> Upload<S> {
             ))
         };
         match outcome {
-            Ok(description) => datasets.commit(write, file, loose, description).await,
+            Ok(description) => {
+                datasets
+                    .commit(write, file, unreferenced, description)
+                    .await
+            }
             Err(error) => {
-                loose.discard().await;
+                unreferenced.discard().await;
                 Err(in_chunks(error))
             }
         }
     }
 }
 
-/// What is wrong with the content of a file is wrong with what the chunks hold.
+/// Puts an error in the content of a file at the field of the chunks, or of the CSV options.
 fn in_chunks(error: Error) -> Error {
     match error.kind() {
         Kind::InvalidArgument if error.reason() != reason::CHECKSUM_MISMATCH => {

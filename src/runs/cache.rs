@@ -1,5 +1,4 @@
-//! Models in memory, bounded by bytes, the least used leaving first. Keyed by blob: a blob never changes, so nothing ever has
-//! to be invalidated.
+//! Models in memory, bounded in bytes. Keyed by blob: a blob never changes, so no entry needs to be invalidated.
 
 use std::sync::Arc;
 
@@ -31,9 +30,9 @@ impl Weighter<BlobName, Entry> for BySize {
     }
 }
 
-/// Why a model cannot be had.
+/// Why a model cannot be loaded.
 pub(super) enum LoadError {
-    /// Its blob is gone: the version was collected, or the run deleted.
+    /// Its blob does not exist: the version is no longer kept, or the run was deleted.
     Gone(StoreError),
     /// Anything else.
     Failed(Error),
@@ -59,7 +58,7 @@ impl ModelCache {
         }
     }
 
-    /// The model of a blob, from memory or else from the store. Concurrent callers share one load.
+    /// The model in a blob, from memory or else from the store. Concurrent callers share one load.
     pub(super) async fn get(
         &self,
         store: &impl Store,
@@ -92,13 +91,13 @@ impl ModelCache {
             .model)
     }
 
-    /// Takes in a model that was just stored.
+    /// Adds a model that was just stored.
     pub(super) fn insert(&self, blob: &BlobRef, model: Arc<Model>) {
         let size = blob.size;
         self.models.insert(blob.name, Entry { model, size });
     }
 
-    /// Lets go of a model whose blob is deleted.
+    /// Removes a model whose blob is deleted.
     pub(super) fn remove(&self, blob: BlobName) {
         self.models.remove(&blob);
     }

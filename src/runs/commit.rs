@@ -1,17 +1,18 @@
-//! Storing a new version: bytes first, then one swap of the run's record, then the answer; what is no longer kept goes last.
+//! Storing a new version: bytes first, then one swap of the run's record, then the response. Versions that are no longer
+//! kept are deleted last.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::record::{RunRecord, VersionRecord};
 use super::{Described, RequestId, RunId, Runs};
-use crate::error::{Error, Result, reason};
+use crate::error::{Error, Result, chain, reason};
 use crate::store::{BlobName, BlobRef, PointerSwap, Store, StoreError, Swap, settle};
 use anomaly_detection::calibration::Policy;
 use anomaly_detection::features::FeaturePolicy;
 use anomaly_detection::pipeline::{Fitted, Model, artifact};
 
-/// A fitted version as it will be stored.
+/// A fitted version, encoded for the store.
 pub(super) struct Prepared {
     model: Arc<Model>,
     model_bytes: Vec<u8>,
@@ -19,7 +20,7 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// Encodes what was fitted. To be called on the compute pool.
+    /// Encodes a fitted model. To be called on the compute pool.
     pub(super) fn encode(fitted: Fitted) -> Result<Self> {
         Ok(Self {
             model_bytes: artifact::encode_model(&fitted.model)?,
@@ -33,25 +34,25 @@ impl Prepared {
     }
 }
 
-/// A write of a new version.
+/// A write of a new version, as it began.
 pub(super) struct Write {
     pub(super) key: Vec<u8>,
-    /// The generation of the run in which the write began.
+    /// The generation of the run when the write began.
     pub(super) generation: u64,
     pub(super) run_id: RunId,
     pub(super) request_id: Option<RequestId>,
 }
 
-/// What a version must follow to be stored.
+/// Which active version a new one may replace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Base {
-    /// Whatever there is, or nothing: the version is numbered at the swap.
+    /// Any, or none: the new version is numbered at the swap.
     Any,
-    /// Exactly this version, which it was made from.
+    /// Only this one, which the new one was made from.
     Version(u64),
 }
 
-/// How storing a version ended.
+/// The outcome of storing a version.
 pub(super) enum Outcome {
     Stored(Box<Described>),
     /// A retry of a write that was stored before.
@@ -104,7 +105,8 @@ impl<S: Store> Runs<S> {
         let blobs: Vec<BlobName> = version.blobs().collect();
         let outcome = self.swap_in(write, version, &prepared.model, base).await;
         match &outcome {
-            // whether the record refers to the blobs is not known, so they stay; the store sweeps them if it does not
+            // an unknown outcome: the record may refer to the blobs, so they stay; the store sweeps them if it does
+            // not
             Ok(Outcome::Stored(_)) | Err(CommitError::Unknown(_)) => {}
             Ok(Outcome::MadeBefore | Outcome::Overtaken) | Err(CommitError::Refused(_)) => {
                 self.discard(blobs).await
@@ -143,14 +145,14 @@ impl<S: Store> Runs<S> {
                     return Ok(self.stored_version(write, &record, version, model).await);
                 }
                 Err(error @ StoreError::Unknown { .. }) => {
-                    // whoever came over it since has kept what it had left
+                    // a later write would have kept this version, so look for it
                     let now = self.stored(&write.key).await;
                     let Ok(Some((now, _))) = now else {
                         return Err(CommitError::Unknown(error.into()));
                     };
                     now.check_generation(write.generation)?;
-                    let is_it = |kept: &&VersionRecord| kept.model.name == version.model.name;
-                    return match now.versions.iter().find(is_it) {
+                    let is_ours = |kept: &&VersionRecord| kept.model.name == version.model.name;
+                    return match now.versions.iter().find(is_ours) {
                         Some(kept) => {
                             let kept = kept.clone();
                             Ok(self.stored_version(write, &now, kept, model).await)
@@ -163,7 +165,7 @@ impl<S: Store> Runs<S> {
         }
     }
 
-    /// What follows once a version is stored.
+    /// Finishes the storing of a version after its swap.
     async fn stored_version(
         &self,
         write: &Write,
@@ -175,8 +177,11 @@ impl<S: Store> Runs<S> {
         if model.features().policy == FeaturePolicy::Adaptive
             && let Err(error) = self.forget_known_features(write, model).await
         {
-            // only their room is taken: answers leave out what the model knows
-            tracing::warn!(%error, "what was remembered of features that are known now stays");
+            // that costs only space: responses leave out features that the model knows
+            tracing::warn!(
+                error = chain(&error),
+                "the record of unknown features still has some that are known now"
+            );
         }
         Outcome::Stored(Box::new(Described {
             run_id: write.run_id.clone(),
@@ -187,18 +192,21 @@ impl<S: Store> Runs<S> {
         }))
     }
 
-    /// Deletes blobs that nothing refers to. A failure is logged: the store sweeps what is left.
+    /// Deletes blobs that nothing refers to. Failures are logged; the store sweeps what is left.
     pub(super) async fn discard(&self, blobs: Vec<BlobName>) {
         for blob in blobs {
             self.models.remove(blob);
             if let Err(error) = self.store.delete_blob(blob).await {
-                tracing::warn!(%error, "a blob that is no longer needed cannot be deleted");
+                tracing::warn!(
+                    error = chain(&error),
+                    "a blob that is no longer needed cannot be deleted"
+                );
             }
         }
     }
 }
 
-/// Why a version was not stored, or is not known to be.
+/// Why a version was not stored, or may not have been.
 enum CommitError {
     Refused(Error),
     Unknown(Error),
@@ -218,7 +226,7 @@ impl From<CommitError> for Error {
     }
 }
 
-/// What the record says of a version. Its number is given at the swap.
+/// The entry of a version in the record. It is numbered at the swap.
 fn describe(
     model: &Model,
     model_blob: BlobRef,

@@ -1,4 +1,4 @@
-//! Datasets as the tables that training walks over.
+//! Datasets as a source of tables for training in passes.
 
 use super::rows::RowIds;
 use crate::datasets::OpenDataset;
@@ -10,22 +10,22 @@ use anomaly_detection::table::read::FileSummary;
 /// About how many values are read at a time.
 const CHUNK_CELLS: usize = 1 << 19;
 
-/// An open dataset, and the column of its row ids, which nothing is learned from.
+/// An open dataset, and where its row ids are: nothing is learned from those.
 pub(super) struct DatasetTables(OpenDataset, RowIds);
 
 impl DatasetTables {
-    /// `known_texts` are the columns of a CSV file that are read as texts whatever they look like.
+    /// `known_texts` are the columns of a CSV file that are always read as texts.
     pub(super) fn new(mut open: OpenDataset, known_texts: &[String], ids: RowIds) -> Self {
         open.summary = open.summary.with_text_columns(known_texts);
         Self(open, ids)
     }
 
-    /// What is in the dataset.
+    /// The summary of the dataset's file.
     pub(super) fn summary(&self) -> &FileSummary {
         &self.0.summary
     }
 
-    /// How many values so many of its rows have.
+    /// The number of values in `n_rows` of its rows.
     pub(super) fn n_cells(&self, n_rows: usize) -> u64 {
         let n_columns = self.0.summary.columns().len() as u64;
         n_columns.saturating_mul(n_rows as u64)

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use super::{Caller, RunId, Runs};
-use crate::error::{Error, Result, reason};
+use crate::error::{Error, Result, chain, reason};
 use crate::store::{PointerSwap, Store, Swap, key, settle};
 
 impl<S: Store> Runs<S> {
-    /// Deletes a run and answers with the number of its kept versions. Writes that are under way for it are lost.
+    /// Deletes a run and returns the number of its kept versions. Writes to it that are under way end with
+    /// ABORTED.
     pub async fn delete(self: &Arc<Self>, caller: Caller, run_id: RunId) -> Result<usize> {
         let runs = Arc::clone(self);
-        // in a task of its own: a caller who leaves now does not leave blobs behind
+        // in a task of its own, so that a caller who leaves does not leave blobs behind
         let task = self
             .commits
             .spawn(async move { runs.delete_run(&caller, &run_id).await });
@@ -31,9 +32,13 @@ impl<S: Store> Runs<S> {
             match settle(&*self.store, &swap).await? {
                 Swap::Lost => {}
                 Swap::Done => {
-                    // the run is gone already; a record that is left behind says nothing of another run's rows
+                    // the run is deleted already; a leftover record belongs to its old generation and is
+                    // ignored
                     if let Err(error) = self.delete_unknown_features(&key).await {
-                        tracing::warn!(%error, "what was known of unknown features cannot be deleted");
+                        tracing::warn!(
+                            error = chain(&error),
+                            "the record of unknown features cannot be deleted"
+                        );
                     }
                     self.discard(record.blobs().collect()).await;
                     return Ok(record.versions.len());

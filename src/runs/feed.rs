@@ -1,4 +1,4 @@
-//! Tables on their way through a scorer, one after the other.
+//! Scores a sequence of tables, one after the other.
 
 use std::sync::Arc;
 
@@ -11,32 +11,30 @@ use crate::store::Store;
 use anomaly_detection::pipeline::{Describe, Scored};
 use anomaly_detection::table::Table;
 
-/// What takes in scored rows, in their order.
+/// Receives scored rows, in their order.
 pub trait Sink: Send {
-    /// Fails when it would not take so many rows in all: before any work is done for them. `id_bytes` is how long their ids are
-    /// together.
+    /// Fails, before any work is done, when it has no room for `n_rows` rows in all, whose ids take `id_bytes` together.
     fn check_room(&mut self, n_rows: u64, id_bytes: u64) -> Result<()>;
 
-    /// Which of the next rows are to be described.
+    /// Which of the next rows to describe.
     fn describe(&self) -> Describe;
 
-    /// Takes in the rows of a table, with their ids where they have some.
+    /// Adds the rows of a table, with their ids if they have any.
     fn add(&mut self, scored: Scored, ids: Option<Vec<String>>) -> Result<()>;
 }
 
-/// Tables that are scored one after the other, or nearly: while one is scored the next one is received, and no more than these
-/// two are held.
+/// Scores tables in order. While one is scored, the next one may be received; no more than these two are held.
 pub struct Feed<S, A> {
     datasets: Arc<Datasets<S>>,
     caller: Caller,
     scorer: Scorer,
-    /// What is remembered from table to table, where that matters: then none is scored before the one ahead of it is done.
+    /// The history from table to table, if scores depend on it: then each table waits for the one before it.
     history: Option<History>,
     sink: A,
-    /// How many rows have been received, and how long their ids are together.
+    /// How many rows were received, and the bytes of their ids.
     n_rows: u64,
     id_bytes: u64,
-    /// Whether they have ids; `None` before the first.
+    /// Whether the rows have ids; `None` before the first table.
     have_ids: Option<bool>,
     running: Option<InFlight>,
 }
@@ -51,13 +49,13 @@ struct InFlight {
 /// Where the rows of a table come from.
 #[derive(Debug, Clone, Copy)]
 struct Origin {
-    /// The index of the first one among all rows.
+    /// The index of the first row among all rows.
     first_row: u64,
     of_dataset: bool,
 }
 
 impl Origin {
-    /// An error of such rows with where they are among all.
+    /// Adds to an error where its rows are among all.
     fn locate(self, error: Error) -> Error {
         match self.of_dataset {
             true => in_dataset(error, self.first_row).within("records"),
@@ -67,7 +65,7 @@ impl Origin {
 }
 
 impl<S: Store> Runs<S> {
-    /// A way for tables through a scorer, before the first one.
+    /// Begins to score a sequence of tables.
     pub fn feed<A: Sink>(&self, caller: Caller, scorer: Scorer, sink: A) -> Feed<S, A> {
         Feed {
             datasets: Arc::clone(&self.datasets),
@@ -84,14 +82,15 @@ impl<S: Store> Runs<S> {
 }
 
 impl<S: Store, A: Sink> Feed<S, A> {
-    /// What scores.
+    /// The scorer.
     pub fn scorer(&self) -> &Scorer {
         &self.scorer
     }
 
     /// Scores rows, those of a dataset chunk by chunk.
     ///
-    /// Fails as reading them, scoring them or those before them, and [`Sink::check_room`] do, and where only some rows have ids.
+    /// Fails when the rows cannot be read, when they or those before them cannot be scored, when [`Sink::check_room`] does, and
+    /// when only some rows have ids.
     pub async fn push(&mut self, rows: Rows, admission: Admission) -> Result<()> {
         match rows.source {
             RowSource::Dataset(DatasetSource { id, known_texts }) => {
@@ -124,7 +123,7 @@ impl<S: Store, A: Sink> Feed<S, A> {
         Ok(())
     }
 
-    /// An error of the records that come next, with where among all they are.
+    /// Adds to an error of the next records where they are among all.
     pub fn located(&self, error: Error) -> Error {
         self.origin(false).locate(error)
     }
@@ -171,7 +170,7 @@ impl<S: Store, A: Sink> Feed<S, A> {
         self.take(previous).await
     }
 
-    /// What took the rows in, once all tables are scored.
+    /// Waits until all tables are scored, and returns the sink.
     pub async fn finish(mut self) -> Result<A> {
         let last = self.running.take();
         self.take(last).await?;

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::store::Store;
 use anomaly_detection::pipeline::Model;
 
-/// Which version of a run is asked for.
+/// Which version of a run to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VersionSelector {
     /// The active one.
@@ -21,11 +21,11 @@ pub enum VersionSelector {
 pub struct Described {
     /// The run.
     pub run_id: RunId,
-    /// The version that predictions use when they name none.
+    /// The version that predictions use by default.
     pub active_version: u64,
     /// The kept versions, in ascending order.
     pub kept_versions: Vec<u64>,
-    /// What is stored of the version.
+    /// The entry of the version in the run's record.
     pub version: VersionRecord,
     /// Its model.
     pub model: Arc<Model>,

@@ -5,8 +5,8 @@ use super::{Caller, RunId, Runs, VersionRecord, VersionSelector};
 use crate::error::{Error, Result, reason};
 use crate::store::{Store, key};
 
-/// The least number of records that are looked at at a time.
-const LEAST_LOOK: usize = 100;
+/// The least number of records read at a time.
+const MIN_READ: usize = 100;
 
 /// A run, by its active version.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,12 +32,12 @@ impl<S: Store> Runs<S> {
         let prefix = key::owner_prefix(caller.owner);
         let mut after = after.map(|id| key::run_key(caller.owner, id.as_str()));
         let mut runs = Vec::new();
-        // deleted runs are passed over, so a page may take several looks
+        // deleted runs are skipped, so a page may take several reads
         while runs.len() <= limit {
-            let n_looked_at = (limit + 1 - runs.len()).max(LEAST_LOOK);
-            let scan = self.store.scan(&prefix, after.as_deref(), n_looked_at);
+            let n_read = (limit + 1 - runs.len()).max(MIN_READ);
+            let scan = self.store.scan(&prefix, after.as_deref(), n_read);
             let records = scan.await?;
-            let is_last = records.len() < n_looked_at;
+            let is_last = records.len() < n_read;
             after = records.last().map(|(key, _)| key.clone());
             for (key, value) in records {
                 let record = RunRecord::decode(&value)?;

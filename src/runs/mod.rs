@@ -1,4 +1,5 @@
-//! The use cases: train, predict, update, list, describe and delete. The one place that joins pipeline, compute and store.
+//! The use cases of runs: train, predict, update, list, describe and delete. They join the pipeline, the compute pool and
+//! the store.
 
 use std::sync::Arc;
 
@@ -48,10 +49,10 @@ use unknown_features::Gathered;
 /// How many versions of a run are kept.
 pub const KEPT_VERSIONS: usize = 10;
 
-/// How many decoded records are held, each of a few kilobytes. Decoding one takes longer than scoring a row.
+/// How many decoded records of a few kilobytes are cached: decoding one takes longer than scoring a row.
 const CACHED_RECORDS: usize = 1000;
 
-/// What bounds the memory and the records of runs.
+/// Limits of runs.
 #[derive(Debug, Clone, Copy)]
 pub struct RunOptions {
     /// How many bytes of models are held in memory.
@@ -69,7 +70,7 @@ pub struct Runs<S> {
     /// How many raw rows a model keeps for updates.
     reservoir_size: usize,
     models: ModelCache,
-    /// Decoded records. A revision is never given twice, so nothing ever has to be invalidated.
+    /// Decoded records. Revisions are never reused, so no entry needs to be invalidated.
     records: Cache<Revision, Arc<RunRecord>>,
     update_turns: Arc<Turns>,
     commits: TaskTracker,
@@ -77,8 +78,8 @@ pub struct Runs<S> {
 }
 
 impl<S: Store> Runs<S> {
-    /// The runs in a store, which learn from and score the datasets in it, too. To be called within a runtime, in which what is
-    /// known of unknown features is written.
+    /// The runs in a store, which can also use the datasets in it. Must be called within a runtime: it spawns the task that
+    /// writes what is known about unknown features.
     pub fn new(
         store: Arc<S>,
         datasets: Arc<Datasets<S>>,
@@ -100,14 +101,14 @@ impl<S: Store> Runs<S> {
         runs
     }
 
-    /// Waits until the writes that have begun to store their version are done.
+    /// Waits until all writes that have begun are done.
     pub async fn close(&self) {
         self.commits.close();
         self.commits.wait().await;
         self.flush_unknown_features().await;
     }
 
-    /// The record of a run, also of one that is deleted, and the revision that it was read at; `None` for a run that never was.
+    /// The record of a run, even of a deleted one, and its revision; `None` for a run that never existed.
     async fn stored(&self, key: &[u8]) -> Result<Option<(Arc<RunRecord>, Revision)>> {
         let Some(pointer) = self.store.get_pointer(key).await? else {
             return Ok(None);
@@ -118,7 +119,7 @@ impl<S: Store> Runs<S> {
         Ok(Some((record, pointer.revision)))
     }
 
-    /// The generation of a run that a write belongs to which begins now.
+    /// The current generation of a run.
     async fn generation(&self, key: &[u8]) -> Result<u64> {
         let stored = self.stored(key).await?;
         Ok(stored.map_or(0, |(record, _)| record.generation))
@@ -132,7 +133,7 @@ impl<S: Store> Runs<S> {
         }
     }
 
-    /// The version of a run that is asked for, with its model.
+    /// Loads a version of a run with its model.
     async fn load(
         &self,
         caller: &Caller,
@@ -154,7 +155,7 @@ impl<S: Store> Runs<S> {
                         model,
                     });
                 }
-                // an old version may be collected between the look at the record and the look at the blob
+                // an old version may be deleted after the record was read
                 Err(cache::LoadError::Gone(error)) => {
                     record = self.record(caller, run_id).await?;
                     if record.select(run_id, selector)?.model == version.model {

@@ -11,7 +11,7 @@ use anomaly_detection::features::{Builder, FeaturePolicy};
 use anomaly_detection::pipeline::{Describe, Model, Scored};
 use anomaly_detection::table::Table;
 
-/// A version of a run that scores: once, or table by table along a stream.
+/// Scores with a version of a run: one table, or those of a stream.
 #[derive(Debug, Clone)]
 pub struct Scorer {
     /// The run.
@@ -25,7 +25,7 @@ pub struct Scorer {
     memory: Option<Memory>,
 }
 
-/// Where what is found of unknown features goes, for a model that remembers that, unless its run is deleted meanwhile.
+/// Where to note unknown features, for a model with the adaptive policy.
 #[derive(Debug, Clone)]
 struct Memory {
     gathered: Arc<Gathered>,
@@ -34,7 +34,7 @@ struct Memory {
 }
 
 impl<S: Store> Runs<S> {
-    /// Looks up the version that is to score.
+    /// Loads the version to score with.
     pub async fn scorer(
         &self,
         caller: Caller,
@@ -63,13 +63,13 @@ impl<S: Store> Runs<S> {
 }
 
 impl Scorer {
-    /// What remembers the rows of a stream; `None` where the model looks at no row but the one it scores.
+    /// The history for a stream, as training left it; `None` if a score depends on its row alone.
     pub fn history(&self) -> Option<History> {
         let history = self.model.history()?;
         Some(History(Arc::new(Mutex::new(history))))
     }
 
-    /// Starts to score a table on the compute pool: from what the model remembers on, or from what a stream has come to.
+    /// Starts to score a table on the compute pool, with the history of a stream or else the one that training left.
     pub async fn submit(
         &self,
         admission: Admission,
@@ -85,7 +85,7 @@ impl Scorer {
                     |history: Option<&mut Builder>| model.score(table, history, describe, context);
                 let scored = match history {
                     None => score(model.history().as_mut()),
-                    // nobody goes on with a history in which another table failed
+                    // a stream whose table failed never uses its history again
                     Some(History(shared)) => score(Some(
                         &mut shared.lock().unwrap_or_else(PoisonError::into_inner),
                     )),
@@ -100,7 +100,7 @@ impl Scorer {
             .await
     }
 
-    /// Lets the rows of a table be the past of those to come, without scoring them. Fails where scoring them would.
+    /// Adds the rows of a table to the history without scoring them. Fails where scoring them would.
     pub async fn remember(&self, table: Table, history: Option<History>) -> Result<()> {
         let model = Arc::clone(&self.model);
         self.compute
@@ -119,6 +119,6 @@ impl Scorer {
     }
 }
 
-/// What a stream remembers of its rows. Its tables must be scored one after the other.
+/// The history of a stream. Its tables must be scored one after the other.
 #[derive(Debug, Clone)]
 pub struct History(Arc<Mutex<Builder>>);

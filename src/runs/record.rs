@@ -1,8 +1,8 @@
-//! What is stored of a run under its key: which versions there are, which one is active, and where their bytes lie.
+//! The record of a run: its versions, which of them is active, and the blobs that hold them.
 //!
 //! One small record holds all kept versions, so that one swap of it adds a version, retires the oldest and makes the new one
-//! active, and a reader sees all of that or nothing. A deleted run leaves its record behind without versions: what the
-//! deletion must be remembered by is there for whoever writes, in whichever process.
+//! active, and a reader sees all of that or nothing. A deleted run leaves a record without versions behind, so that a write
+//! of any process notices the deletion.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,33 +18,34 @@ const RUN: Envelope = Envelope {
     format: 1,
 };
 
-/// The record of a run. The default is that of a run that never was.
+/// The record of a run. The default stands for a run that never existed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct RunRecord {
     /// How often the run was deleted. A write belongs to the generation in which it began.
     pub(super) generation: u64,
-    /// The number of the last version of all generations: numbers are never given again.
+    /// The number of the last version of all generations: numbers are never reused.
     pub(super) last_version: u64,
-    /// The version that predictions use when they name none; 0 where the run is deleted.
+    /// The version that predictions use by default; 0 if the run is deleted.
     pub(super) active: u64,
-    /// The kept versions, in ascending order; none where the run is deleted.
+    /// The kept versions, in ascending order; none if the run is deleted.
     pub(super) versions: Vec<VersionRecord>,
 }
 
-/// What is known of a version without loading its model.
+/// What the record says about a version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VersionRecord {
     /// The version, counted from 1.
     pub version: u64,
-    /// Where the model lies.
+    /// The blob of the model.
     pub model: BlobRef,
-    /// Where the reservoir lies; absent when the model does not learn.
+    /// The blob of the reservoir; absent if the model cannot be updated.
     pub reservoir: Option<BlobRef>,
     /// The name of the detector.
     pub detector: String,
-    /// Above which score a row is an anomaly.
+    /// A row with a score above this is an anomaly.
     pub threshold: f64,
-    /// The share of training rows that the threshold was set to flag; absent when it was given.
+    /// The share of training rows that the threshold was set to flag; absent if the threshold was
+    /// given.
     pub contamination: Option<f64>,
     /// The number of features.
     pub n_features: u32,
@@ -85,12 +86,12 @@ impl RunRecord {
         ))
     }
 
-    /// Whether nothing but the memory of the run is left.
+    /// Whether the run is deleted.
     pub(super) fn is_deleted(&self) -> bool {
         self.versions.is_empty()
     }
 
-    /// What is left of the run once it is deleted.
+    /// The record that remains when the run is deleted.
     pub(super) fn deleted(&self) -> Self {
         Self {
             generation: self.generation + 1,
@@ -100,7 +101,7 @@ impl RunRecord {
         }
     }
 
-    /// Fails when the run was deleted since a write began that belongs to this generation.
+    /// Fails if the run was deleted since a write of this generation began.
     pub(super) fn check_generation(&self, generation: u64) -> Result<()> {
         if self.generation == generation {
             return Ok(());
@@ -116,7 +117,7 @@ impl RunRecord {
         self.last_version + 1
     }
 
-    /// Adds a version, makes it active, and answers with the versions that are no longer kept.
+    /// Adds a version and makes it active. Returns the versions that are no longer kept.
     pub(super) fn push(&mut self, version: VersionRecord) -> Vec<VersionRecord> {
         self.active = version.version;
         self.last_version = version.version;
@@ -125,7 +126,7 @@ impl RunRecord {
         self.versions.drain(..excess).collect()
     }
 
-    /// The version that a request asks for.
+    /// The selected version.
     pub(super) fn select(
         &self,
         run_id: &RunId,

@@ -1,4 +1,4 @@
-//! The rows that a request brings: where they are read from, and the ids that name them.
+//! The rows of a request: where they come from, and their ids.
 
 use std::collections::HashSet;
 
@@ -14,33 +14,33 @@ use anomaly_detection::pipeline::Draw;
 use anomaly_detection::table::read::{self, FileOptions, Limits};
 use anomaly_detection::table::{Column, Table};
 
-/// The field that names the column of the ids.
+/// The field with the name of the id column.
 const ID_COLUMN: &str = "row_id_column";
 
-/// Rows that a request brings or names.
+/// Rows that a request contains or names.
 pub struct Rows {
     /// Where they are.
     pub source: RowSource,
-    /// What they are called.
+    /// Their ids.
     pub ids: RowIds,
 }
 
-/// Where rows are.
+/// Where rows come from.
 pub enum RowSource {
-    /// In memory.
+    /// A table in memory.
     Table(Table),
-    /// In a file that remains to be read, which takes a while.
+    /// A file that is still to be read, which takes a while.
     File(Bytes, FileOptions),
-    /// In a dataset that remains to be read.
+    /// A dataset that is still to be read.
     Dataset(DatasetSource),
 }
 
-/// A dataset, and how it is to be read.
+/// A dataset, and how to read it.
 #[derive(Debug, Clone)]
 pub struct DatasetSource {
     /// Which one.
     pub id: DatasetId,
-    /// The columns of a CSV file that are read as texts whatever they look like.
+    /// The columns of a CSV file that are always read as texts.
     pub known_texts: Vec<String>,
 }
 
@@ -50,9 +50,9 @@ pub enum RowIds {
     /// None.
     #[default]
     None,
-    /// One for each row, checked by [`RowIds::given`].
+    /// One for each row, as [`RowIds::given`] has checked.
     Given(Vec<String>),
-    /// Those in the column of this name.
+    /// In the column of this name.
     Column(String),
 }
 
@@ -60,15 +60,15 @@ pub enum RowIds {
 pub struct ReadRows {
     /// The rows, without the column of their ids.
     pub table: Table,
-    /// The id of each row, where they have one.
+    /// The id of each row, if they have ids.
     pub ids: Option<Vec<String>>,
-    /// The share of the memory for datasets that they take as long as they are held.
+    /// Their share of the memory for datasets, to be held as long as the rows are.
     pub share: Option<OwnedSemaphorePermit>,
 }
 
 impl Rows {
-    /// The rows in memory. A file or a dataset is read on the compute pool, behind a permit; of a dataset no more than the rows of
-    /// the draw, if there is one.
+    /// Reads the rows into memory. A file or a dataset is read on the compute pool, behind a permit. If there is a draw, only
+    /// its rows are kept of a dataset.
     ///
     /// Fails, with the field below the records, when they cannot be read, and as [`RowIds::take_from`].
     pub async fn read<S: Store>(
@@ -78,7 +78,7 @@ impl Rows {
         draw: Option<Draw>,
         admission: Admission,
     ) -> Result<ReadRows> {
-        // given ones were compared, and those of a dataset need not all be in memory at once
+        // given ids are compared already, and those of a dataset need not fit in memory at once
         let compares_ids = matches!(
             (&self.source, &self.ids),
             (RowSource::Table(_) | RowSource::File(..), RowIds::Column(_))
@@ -113,9 +113,9 @@ impl Rows {
 }
 
 impl RowIds {
-    /// The ids that a request gives beside its rows, or the column that it names; empty ones are none.
+    /// The ids in a request, or its id column; `None` if it has neither.
     ///
-    /// Fails at `row_ids` when both are given, and for an id that is empty, too long, has control characters or is there twice.
+    /// Fails at `row_ids` when both are given, and for an id that is empty, too long, has control characters or occurs twice.
     pub fn given(ids: Vec<String>, column: String) -> Result<Self> {
         match (ids.is_empty(), column.is_empty()) {
             (true, true) => Ok(Self::None),
@@ -132,27 +132,28 @@ impl RowIds {
         }
     }
 
-    /// The ids of the rows of a table, which loses the column that holds them.
+    /// Takes the ids of the rows; an id column is removed from the table.
     ///
-    /// Fails when there are not as many ids as rows, when there is no such column, and when a row has no id in it.
+    /// Fails when the number of ids is not that of the rows, when there is no such column, and when a row has no
+    /// id in it.
     pub fn take_from(self, table: &mut Table) -> Result<Option<Vec<String>>> {
         match self {
             Self::None => Ok(None),
             Self::Given(ids) if ids.len() == table.n_rows() => Ok(Some(ids)),
             Self::Given(ids) => {
                 let message = format!(
-                    "there are {} row ids for {} rows; give one a row",
+                    "there are {} row ids for {} rows; give one for each row",
                     ids.len(),
                     table.n_rows()
                 );
                 Err(Error::field("row_ids", message))
             }
-            Self::Column(name) => of_column(table, &name).map(Some),
+            Self::Column(name) => ids_from_column(table, &name).map(Some),
         }
     }
 }
 
-fn of_column(table: &mut Table, name: &str) -> Result<Vec<String>> {
+fn ids_from_column(table: &mut Table, name: &str) -> Result<Vec<String>> {
     let at_column = |message: String| Error::field(ID_COLUMN, message);
     let names = table.names().unwrap_or_default();
     let Some(place) = names.iter().position(|column| column == name) else {
@@ -183,7 +184,7 @@ fn of_column(table: &mut Table, name: &str) -> Result<Vec<String>> {
             .collect::<Result<_>>()?,
         Column::Booleans(_) | Column::Times(_) => {
             return Err(at_column(
-                "row ids are texts or whole numbers, and this column holds others".to_owned(),
+                "row ids are texts or whole numbers, and this column has neither".to_owned(),
             ));
         }
     };
@@ -191,13 +192,13 @@ fn of_column(table: &mut Table, name: &str) -> Result<Vec<String>> {
     Ok(ids)
 }
 
-/// A number as an id, where a double holds it exactly.
+/// A whole number as an id, if it is one that a double holds exactly.
 fn whole_number(number: f64) -> Option<String> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     (number.fract() == 0.0 && number.abs() <= EXACT).then(|| (number as i64).to_string())
 }
 
-/// Fails, at the field of the row, for an id that is not well-formed.
+/// Fails, at the field of the row, if an id is malformed.
 fn check_ids(ids: &[String], field: impl Fn(usize) -> String) -> Result<()> {
     for (row, id) in ids.iter().enumerate() {
         check_id("the id of a row", id).map_err(|error| {
@@ -208,22 +209,19 @@ fn check_ids(ids: &[String], field: impl Fn(usize) -> String) -> Result<()> {
     Ok(())
 }
 
-/// Fails, at the field of the row, for an id that is there twice.
+/// Fails, at the field of the row, if an id occurs twice.
 fn check_unique(ids: &[String], field: impl Fn(usize) -> String) -> Result<()> {
     let mut seen = HashSet::with_capacity(ids.len());
     match ids.iter().position(|id| !seen.insert(id.as_str())) {
         None => Ok(()),
         Some(row) => {
-            let message = format!(
-                "row {row}: the id {:?} is that of an earlier row, too",
-                ids[row]
-            );
+            let message = format!("row {row}: an earlier row has the id {:?}, too", ids[row]);
             Err(Error::field(field(row), message))
         }
     }
 }
 
-/// An error of rows of which the first has this index among all, with where that is: it counts rows within them.
+/// Adds to an error, which counts rows from the first of its table, the index of that row among all.
 pub(super) fn from_row(error: Error, first_row: u64) -> Error {
     match (error.kind(), first_row) {
         (Kind::InvalidArgument, 1..) => {
@@ -233,7 +231,7 @@ pub(super) fn from_row(error: Error, first_row: u64) -> Error {
     }
 }
 
-/// The same for rows of a dataset, which have no place of their own in the request.
+/// The same for rows of a dataset. The request has no field for such rows but `dataset_id`.
 pub(super) fn in_dataset(error: Error, first_row: u64) -> Error {
     let error = from_row(error, first_row);
     match error.kind() == Kind::InvalidArgument && error.field_path() != Some(ID_COLUMN) {

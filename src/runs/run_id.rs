@@ -1,4 +1,4 @@
-//! The names that clients give to runs.
+//! The ids that clients give to runs.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ impl RunId {
         &self.0
     }
 
-    /// The error that says that this run does not exist, or belongs to someone else: the same for both.
+    /// The error for a run that does not exist or belongs to another owner: the same for both.
     pub(super) fn not_found(&self) -> Error {
         Error::new(
             reason::RUN_NOT_FOUND,

@@ -1,4 +1,4 @@
-//! A dataset on its way through a scorer, chunk by chunk and from any row on.
+//! Scores a dataset chunk by chunk, from any row on.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use crate::store::Store;
 use anomaly_detection::pipeline::{Describe, Scored};
 use anomaly_detection::table::{AbsentCell, Table};
 
-/// The scores of a dataset that are still to come.
+/// A dataset that is being scored.
 pub struct Scan {
     scorer: Scorer,
     history: Option<History>,
@@ -23,19 +23,19 @@ pub struct Scan {
     first_row: u64,
 }
 
-/// The scores of some rows that follow each other.
+/// The scores of consecutive rows.
 pub struct ScannedChunk {
     /// The first of the rows, counted from the start of the dataset.
     pub first_row: u64,
     /// Their scores.
     pub scored: Scored,
-    /// Their ids, where they have some.
+    /// Their ids, if they have ids.
     pub ids: Option<Vec<String>>,
 }
 
 impl<S: Store> Runs<S> {
-    /// The scores of a dataset from a row on, in chunks of at most `max_rows` rows. The rows before it are read and remembered
-    /// as the past of these, so that the answers are those of a scan from the first row.
+    /// Begins to score a dataset from a row on, in chunks of at most `max_rows` rows. The rows before it are read into the
+    /// history, so that the scores are those of a scan from the first row.
     ///
     /// Fails when there is no such dataset, or it has no such row.
     pub async fn scan(
@@ -76,9 +76,10 @@ impl Scan {
         self.chunks.n_rows()
     }
 
-    /// The scores of the next rows; `None` behind the last. `describe` says which are described.
+    /// The scores of the next rows; `None` after the last. `describe` says which of them to
+    /// describe.
     ///
-    /// Fails, with where the rows are in the dataset, as scoring them does.
+    /// Fails when the rows cannot be scored, and says where they are in the dataset.
     pub async fn next(&mut self, describe: Describe) -> Result<Option<ScannedChunk>> {
         while let Some(mut table) = self.chunks.next().await? {
             let first_row = self.next_row;
@@ -114,7 +115,7 @@ impl Scan {
         Ok(None)
     }
 
-    /// Lets rows, the first of which has this index, be the past of those to come.
+    /// Adds rows to the history; the first of them has this index.
     async fn remember(&mut self, table: Table, first_row: u64) -> Result<()> {
         let remembered = self.scorer.remember(table, self.history.clone());
         remembered
@@ -123,7 +124,7 @@ impl Scan {
     }
 }
 
-/// Some rows of a table that follow each other, with the cells that are absent there.
+/// Consecutive rows of a table, with their absent cells.
 fn slice(table: &Table, rows: Range<usize>) -> Table {
     let absent = table
         .absent()

@@ -15,25 +15,25 @@ use anomaly_detection::context::Context;
 use anomaly_detection::pipeline::{TableSource, TrainingSpec};
 use anomaly_detection::table::{MAX_CELLS, Table};
 
-/// The most values of a dataset that is held as a whole to be learned from, 16 MB of doubles. Larger ones are walked over, by
-/// detectors that can learn so; the model is the same.
+/// The most values of a dataset that training holds in memory, 16 MiB of doubles. Detectors that can stream learn from larger
+/// ones in passes, which gives the same model.
 const MAX_HELD_CELLS: u64 = 1 << 21;
 
-/// The rows to learn from, with the share of the memory for datasets that they take as long as they are learned from.
+/// The rows to learn from, with their share of the memory for datasets, held until the training is done.
 enum LearningRows {
-    /// None: baselines are given.
+    /// None: the request gives baselines.
     None,
-    /// All in memory; those of a dataset with their share.
+    /// All in memory; rows of a dataset have a share.
     Table(Table, Option<OwnedSemaphorePermit>),
-    /// More than can be held.
+    /// Too many to hold: read in passes.
     Tables(Box<dyn TableSource + Send>, OwnedSemaphorePermit),
 }
 
 impl<S: Store> Runs<S> {
-    /// Trains a model and stores it as the next version of the run, which is created when it does not exist.
+    /// Trains a model and stores it as the next version of the run, which is created if it does not exist.
     ///
-    /// A large dataset is walked over where the detector can learn so, and held otherwise, or where walking over it shows that it
-    /// must be sorted.
+    /// A large dataset is read in passes if the detector can stream. It is held in memory otherwise, or if the passes find that
+    /// it must be sorted.
     pub async fn train(
         self: &Arc<Self>,
         caller: Caller,
@@ -43,7 +43,7 @@ impl<S: Store> Runs<S> {
         rows: Option<Rows>,
     ) -> Result<Described> {
         spec.reservoir_size = self.reservoir_size;
-        // before a dataset is read for nothing
+        // before a dataset is read in vain
         spec.check_request(rows.is_some())?;
         let key = key::run_key(caller.owner, run_id.as_str());
         let generation = self.generation(&key).await?;
@@ -70,7 +70,7 @@ impl<S: Store> Runs<S> {
         let rows = self.rows_to_learn(caller, &spec, rows).await?;
         let prepared = match (self.fit(caller, &spec, rows).await, dataset) {
             (Err(unsorted), Some(dataset)) if unsorted.reason() == reason::UNSORTED_ROWS => {
-                let rows = self.held(caller, dataset, unsorted).await?;
+                let rows = self.held_rows(caller, dataset, unsorted).await?;
                 self.fit(caller, &spec, rows).await?
             }
             (outcome, _) => outcome?,
@@ -151,8 +151,13 @@ impl<S: Store> Runs<S> {
         Ok(LearningRows::Table(table, share))
     }
 
-    /// The rows of a dataset as a whole, which training sorts. Fails with `unsorted` where they are too many to be held.
-    async fn held(&self, caller: Caller, dataset: Rows, unsorted: Error) -> Result<LearningRows> {
+    /// Reads all rows of a dataset, so that training can sort them. Fails with `unsorted` if they are too many to hold.
+    async fn held_rows(
+        &self,
+        caller: Caller,
+        dataset: Rows,
+        unsorted: Error,
+    ) -> Result<LearningRows> {
         let read = dataset.read(&self.datasets, caller, None, Admission::Refuse);
         match read.await {
             Ok(ReadRows { table, share, .. }) => Ok(LearningRows::Table(table, share)),
@@ -181,7 +186,7 @@ impl<S: Store> Runs<S> {
         };
         let selector = VersionSelector::Number(version);
         match self.describe(*caller, run_id.clone(), selector).await {
-            // the run may have been deleted and trained anew meanwhile, with another version of this number
+            // the run may have been deleted and trained again since the record was read
             Ok(described) => {
                 let made_it =
                     described.version.request_id.as_deref() == request_id.map(RequestId::as_str);
@@ -193,7 +198,7 @@ impl<S: Store> Runs<S> {
     }
 }
 
-/// The error of a write that kept losing against others.
+/// The error of a write that other writes kept overtaking.
 pub(super) fn conflict() -> Error {
     Error::new(
         reason::WRITE_CONFLICT,

@@ -1,5 +1,5 @@
-//! Updates of one run take turns within a process, so that they do not overtake each other again and again. Nothing else
-//! rests on it: what two processes do to one run is decided by the swaps of its record.
+//! Updates of one run take turns within a process, so that they do not overtake each other again and again. Correctness
+//! does not depend on it: the swaps of a run's record decide between writers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 #[derive(Debug, Default)]
 pub(super) struct Turns(Mutex<HashMap<Vec<u8>, Arc<AsyncMutex<()>>>>);
 
-/// A turn at a run, until it is dropped.
+/// A turn at updating a run. Dropping it ends the turn.
 #[derive(Debug)]
 pub(super) struct Turn {
     turns: Arc<Turns>,
@@ -19,7 +19,7 @@ pub(super) struct Turn {
 }
 
 impl Turns {
-    /// Waits until nobody else has a turn at the run.
+    /// Waits until no other update of the run has a turn.
     pub(super) async fn wait(self: &Arc<Self>, key: &[u8]) -> Turn {
         let mut turn = Turn {
             turns: Arc::clone(self),
@@ -37,7 +37,7 @@ impl Turns {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        // also of one that has stopped waiting
+        // runs for an update that stopped waiting as well
         self.guard = None;
         let mut runs = self.turns.0.lock().unwrap_or_else(PoisonError::into_inner);
         if runs
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn turns_at_one_run_exclude_each_other_and_leave_nothing() {
+    async fn turns_at_one_run_exclude_each_other_and_leave_nothing_behind() {
         let turns = Arc::new(Turns::default());
         let first = turns.wait(b"run").await;
         let other = turns.wait(b"other").await;

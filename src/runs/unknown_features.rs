@@ -1,5 +1,5 @@
-//! What is known of features that a run's model does not know: gathered in memory as rows are scored, and written beside the run
-//! every few seconds and at the end. A crash may lose the last of it, which nobody was told was kept.
+//! What is known about features that a run's model does not know: gathered in memory as rows are scored, and written beside the
+//! run every few seconds and at the end. A crash may lose the last seconds, which were never acknowledged.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,26 +9,26 @@ use serde::{Deserialize, Serialize};
 
 use super::commit::Write;
 use super::{Caller, RunId, Runs};
-use crate::error::Result;
+use crate::error::{Result, chain};
 use crate::store::{MAX_RECORD_BYTES, PointerSwap, Record, Store, Swap, key, settle};
 use anomaly_detection::envelope::Envelope;
 use anomaly_detection::features::UnknownFeature;
 use anomaly_detection::pipeline::{Model, Scored};
 
-/// How often what was gathered is written.
+/// The interval between writes of what was gathered.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// The most features that are remembered of a run, the first ones that are seen. Where their record would be too long, those
-/// that were not seen for longest leave it.
+/// The most features that are remembered per run: the first ones seen. If their record would be too long, those seen least
+/// recently are dropped.
 const MAX_FEATURES: usize = 50;
 
-/// The most runs whose features are gathered between two writes; those of any more are not.
+/// The most runs whose features are gathered between two writes; others are ignored.
 const MAX_RUNS: usize = 10_000;
 
-/// A feature that a run's model does not know, and when rows had it.
+/// A feature that a run's model does not know, and when it was seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sighting {
-    /// What is known of it.
+    /// What is known about it.
     pub feature: UnknownFeature,
     /// When it was first seen, in milliseconds since 1970.
     pub first_ms: i64,
@@ -53,14 +53,14 @@ const UNKNOWN_FEATURES: Envelope = Envelope {
     format: 1,
 };
 
-/// What is known of the unknown features of a run. That of another generation of the run says nothing any more.
+/// What is known about the unknown features of a run. It only holds for this generation of the run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Remembered {
     generation: u64,
     sightings: Sightings,
 }
 
-/// What was gathered and is not written yet, by the keys of the runs.
+/// What was gathered and not written yet, by the keys of the runs.
 #[derive(Debug, Default)]
 pub(super) struct Gathered(Mutex<HashMap<Vec<u8>, Remembered>>);
 
@@ -69,7 +69,7 @@ impl Gathered {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in what scoring a table has found with a model of this generation of the run.
+    /// Notes what scoring a table has found, with a model of this generation of the run.
     pub(super) fn note(&self, run_key: &[u8], generation: u64, scored: &Scored) {
         if scored.known_of_unknown.is_empty() {
             return;
@@ -98,7 +98,7 @@ impl Gathered {
         self.lock().remove(run_key);
     }
 
-    /// Forgets features of a run that are not unknown any more.
+    /// Forgets features of a run that are now known.
     fn forget_known(&self, run_key: &[u8], is_known: impl Fn(&str) -> bool) {
         if let Some(remembered) = self.lock().get_mut(run_key) {
             remembered.sightings.retain(|name, _| !is_known(name));
@@ -107,7 +107,8 @@ impl Gathered {
 }
 
 impl Remembered {
-    /// What is known of this generation, once that of an older one is forgotten; `None` where a newer one is known.
+    /// The sightings of this generation, after forgetting those of an older one; `None` if there are those of a
+    /// newer one.
     fn of(&mut self, generation: u64) -> Option<&mut Sightings> {
         if self.generation < generation {
             *self = Self {
@@ -118,7 +119,7 @@ impl Remembered {
         (self.generation == generation).then_some(&mut self.sightings)
     }
 
-    /// The record, from which leaves what does not fit.
+    /// Encodes the record, and drops features until it fits.
     fn encode(&mut self) -> Result<Record> {
         loop {
             let bytes = UNKNOWN_FEATURES.encode_bare(self)?;
@@ -146,7 +147,7 @@ impl Remembered {
     }
 }
 
-/// Adds to what is known of a feature; one that is not known yet needs room.
+/// Adds a sighting of a feature; a new feature is ignored if there is no room.
 fn add(sightings: &mut Sightings, name: &str, sighting: &Sighting) {
     if let Some(known) = sightings.get_mut(name) {
         known.merge(sighting);
@@ -163,7 +164,7 @@ fn now_ms() -> i64 {
 }
 
 impl<S: Store> Runs<S> {
-    /// What is known of the features that a run's active model does not know, by name.
+    /// What is known about the features that a run's active model does not know, by name.
     pub async fn unknown_features(&self, caller: &Caller, run_id: &RunId) -> Result<Sightings> {
         let run_key = key::run_key(caller.owner, run_id.as_str());
         let generation = self.generation(&run_key).await?;
@@ -185,7 +186,7 @@ impl<S: Store> Runs<S> {
         Ok(remembered.sightings)
     }
 
-    /// Writes what was gathered every few seconds, as long as there is someone who gathers.
+    /// Spawns a task that writes what was gathered every few seconds, as long as the runs exist.
     pub(super) fn write_unknown_features(self: &Arc<Self>) {
         let runs = Arc::downgrade(self);
         tokio::spawn(async move {
@@ -199,12 +200,16 @@ impl<S: Store> Runs<S> {
         });
     }
 
-    /// Writes what was gathered so far. What cannot be written is logged and gathered again.
+    /// Writes what was gathered so far. What cannot be written is kept for the next time, with a
+    /// warning.
     pub(super) async fn flush_unknown_features(&self) {
         let gathered = std::mem::take(&mut *self.gathered.lock());
         for (run_key, more) in gathered {
             if let Err(error) = self.write_sightings(&run_key, &more).await {
-                tracing::warn!(%error, "what is known of unknown features cannot be written yet");
+                tracing::warn!(
+                    error = chain(&error),
+                    "what is known about unknown features cannot be written yet"
+                );
                 let mut gathered = self.gathered.lock();
                 let again = gathered.entry(run_key).or_default();
                 if let Some(again) = again.of(more.generation) {
@@ -232,7 +237,7 @@ impl<S: Store> Runs<S> {
             }
             let swap = PointerSwap::put(&key, revision, remembered.encode()?);
             if settle(&*self.store, &swap).await? == Swap::Done {
-                // a deletion that came between may not have seen it
+                // the run may have been deleted meanwhile without deleting this record
                 if !self.is_generation(run_key, more.generation).await? {
                     self.delete_unknown_features(run_key).await?;
                 }
@@ -242,13 +247,13 @@ impl<S: Store> Runs<S> {
         Ok(())
     }
 
-    /// Whether a run is there, in this generation.
+    /// Whether a run exists in this generation.
     async fn is_generation(&self, run_key: &[u8], generation: u64) -> Result<bool> {
         let stored = self.stored(run_key).await?;
         Ok(stored.is_some_and(|(run, _)| !run.is_deleted() && run.generation == generation))
     }
 
-    /// Forgets what was remembered of features that a new version of a run knows, so that there is room for others.
+    /// Forgets features that a new version of a run knows, to make room for others.
     pub(super) async fn forget_known_features(&self, write: &Write, model: &Model) -> Result<()> {
         let known: HashSet<&str> = {
             let features = model.features().schema.features();
@@ -278,7 +283,7 @@ impl<S: Store> Runs<S> {
         Ok(())
     }
 
-    /// Forgets what is known of the unknown features of a deleted run.
+    /// Forgets the unknown features of a deleted run.
     pub(super) async fn delete_unknown_features(&self, run_key: &[u8]) -> Result<()> {
         self.gathered.forget(run_key);
         let key = key::unknown_features_key(run_key);

@@ -12,7 +12,7 @@ use crate::store::{Store, StoreError, key};
 use anomaly_detection::pipeline::artifact;
 use anomaly_detection::table::Table;
 
-/// How often an update that lost against a training is applied again.
+/// How often an update is tried that trainings keep overtaking.
 const ATTEMPTS: usize = 5;
 
 impl<S: Store> Runs<S> {
@@ -45,18 +45,17 @@ impl<S: Store> Runs<S> {
             if let Some(described) = self.made_before(&caller, &write.run_id, id).await? {
                 return Ok(described);
             }
-            let prepared = match self.prepared(&caller, &write, &table).await {
+            let (prepared, base) = match self.prepare(&caller, &write, &table).await {
                 Ok(Some(prepared)) => prepared,
                 Ok(None) => continue,
                 Err(error) => {
-                    // a run that was deleted meanwhile explains whatever is missing
+                    // if the run was deleted meanwhile, that is the cause
                     if let Some((record, _)) = self.stored(&write.key).await? {
                         record.check_generation(write.generation)?;
                     }
                     return Err(error);
                 }
             };
-            let (prepared, base) = prepared;
             if let Outcome::Stored(described) = self.commit(&write, prepared, base).await? {
                 return Ok(*described);
             }
@@ -64,8 +63,9 @@ impl<S: Store> Runs<S> {
         Err(conflict())
     }
 
-    /// The active version with the rows learned, and what it was made from. `None` when that was collected meanwhile.
-    async fn prepared(
+    /// Updates the active version with the rows; also returns the version that it is based on. `None` if that was
+    /// deleted meanwhile.
+    async fn prepare(
         &self,
         caller: &Caller,
         write: &Write,
@@ -115,7 +115,7 @@ mod tests {
 
     type MemoryRuns = Arc<Runs<Faulty<MemoryStore>>>;
 
-    /// The runs in a store as two processes that share it have them.
+    /// The runs in a store, as seen by two processes that share it.
     fn two_processes() -> (MemoryRuns, MemoryRuns, Caller) {
         let store = MemoryStore::new(&TokenKey::from_bytes([1; 32]));
         let caller = Caller {
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_update_says_that_another_process_has_deleted_its_run() {
+    async fn an_update_reports_that_another_process_deleted_its_run() {
         let (runs, other, caller) = two_processes();
         train(&runs, caller).await.expect("trains");
         runs.store.hold_reads();
@@ -167,7 +167,7 @@ mod tests {
         let error = update.await.expect("joined").expect_err("was deleted");
         assert_eq!(error.reason(), reason::RUN_DELETED);
 
-        // neither is it brought back by what began before, nor is a number given again
+        // the update does not bring the run back, and its version number is not reused
         let page = runs.list(caller, None, 10).await.expect("lists");
         assert!(page.runs.is_empty() && !page.more);
         let again = runs.update(caller, run_id(), None, rows()).await;
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_version_is_stored_once_although_its_swap_told_no_outcome() {
+    async fn a_version_is_stored_once_even_if_the_outcome_of_its_swap_is_lost() {
         let (runs, other, caller) = two_processes();
         for (fault, version) in [(Fault::UnknownButDone, 1), (Fault::UnknownAndNotDone, 2)] {
             runs.store.inject([fault, Fault::Unavailable]);
@@ -188,7 +188,7 @@ mod tests {
             let kept: Vec<u64> = (1..=version).collect();
             assert_eq!(described.kept_versions, kept);
         }
-        // another process comes over it before the swap is repeated
+        // another process writes over it before the swap is repeated
         runs.store.inject([Fault::UnknownButDone]);
         let (first, ()) = tokio::join!(train(&runs, caller), async {
             while other
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_deletion_that_told_no_outcome_is_settled() {
+    async fn a_deletion_whose_outcome_is_lost_is_settled() {
         let (runs, other, caller) = two_processes();
         train(&runs, caller).await.expect("trains");
         runs.store.inject([Fault::UnknownButDone]);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_store_that_is_away_is_unavailable_and_nothing_is_left_behind() {
+    async fn an_unavailable_store_is_reported_and_nothing_is_left_behind() {
         let (runs, other, caller) = two_processes();
         runs.store.inject([Fault::Unavailable]);
         let error = train(&runs, caller).await.expect_err("away");

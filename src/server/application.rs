@@ -1,4 +1,4 @@
-//! The whole application: store, runs, datasets, compute pool and server, joined.
+//! The whole application: joins store, runs, datasets, compute pool and server.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -28,12 +28,12 @@ pub enum ApplicationError {
     /// The store cannot be opened, or has failed.
     #[error("the store: {}", chain(.0))]
     Store(#[from] StoreError),
-    /// What is stored cannot be read, or the machine has no room.
+    /// The application could not be set up.
     #[error("{}", chain(.0))]
     Domain(#[from] Error),
 }
 
-/// An application that listens and does not serve yet.
+/// An application that listens but does not serve yet.
 pub struct Application<S = EmbeddedStore> {
     bound: Bound,
     store: Arc<S>,
@@ -48,7 +48,7 @@ impl Application {
     /// # Errors
     /// When the store is in use or damaged, or an address cannot be listened on.
     pub async fn build(config: Config) -> Result<Self, ApplicationError> {
-        // first the addresses: a second server by mistake should stop before it touches anything
+        // the addresses first: a second server started by mistake stops before it touches the store
         let bound = Server::bind(&config).await?;
         let options = StoreOptions {
             token_key: config.token_key.clone(),
@@ -63,8 +63,7 @@ impl Application {
 }
 
 impl<S: Store> Application<S> {
-    /// Listens, over a store that is open already. What the configuration says of the store is left aside: its folder, and the
-    /// key of tokens.
+    /// Listens, with a store that is open already. The options of the store, its folder and the token key, are ignored.
     ///
     /// # Errors
     /// When the store cannot be reached or is damaged, or an address cannot be listened on.
@@ -95,7 +94,7 @@ impl<S: Store> Application<S> {
         })
     }
 
-    /// The first TCP address that is listened on, with the port that was picked where 0 was asked for.
+    /// The first TCP address that is listened on, with the actual port if port 0 was asked for.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.bound.local_addrs().first().copied()
     }
@@ -105,7 +104,7 @@ impl<S: Store> Application<S> {
         self.bound.metrics_addr()
     }
 
-    /// Serves until `shutdown` is ready or the store fails, then drains and closes the store.
+    /// Serves until `shutdown` completes or the store fails, then drains and closes the store.
     ///
     /// # Errors
     /// When the server cannot serve, or the store has failed.

@@ -20,20 +20,21 @@ use crate::config::Config;
 use super::layer::Stack;
 use super::preface::Prefaced;
 
-/// Metadata of one request; a token of the largest size fits with room to spare.
+/// The most bytes of the metadata of a request; the largest token fits easily.
 const MAX_HEADER_LIST_BYTES: u32 = 16 * 1024;
 
-/// The frames that clients may send; large ones cost less a byte, and hold up others on the connection for longer.
+/// The largest frame that clients may send. Large frames cost less per byte, but delay other streams of the
+/// connection.
 const MAX_FRAME_BYTES: u32 = 64 * 1024;
 
-/// What may wait to be sent on one stream.
+/// The most bytes that may wait to be sent on one stream.
 const MAX_SEND_BUFFER_BYTES: usize = 1024 * 1024;
 
-/// A connection's flow-control window, in windows of one stream. h2 breaks a connection off when its small unread frames
-/// have cost half of this window, each up to 256 bytes: one stream alone must run out of its own window before that.
+/// A connection's flow-control window, as a multiple of that of a stream. h2 closes a connection when its small unread
+/// frames cost half of this window, at up to 256 bytes each; a single stream must run out of its own window first.
 const STREAMS_A_WINDOW: u32 = 16;
 
-/// A client that has connected and does not say its preface is let go after this.
+/// A client that connects without sending its preface is disconnected after this.
 const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves connections. Clones share everything.
@@ -48,7 +49,8 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// Connections that finish when `draining` fires, and break off when `cancelled` does. All work for them is in `tasks`.
+    /// Connections that finish when `draining` fires, and are aborted when `cancelled` does. All work for them is in
+    /// `tasks`.
     pub(super) fn new(
         stack: Stack,
         config: &Config,
@@ -135,7 +137,8 @@ impl Connections {
     }
 }
 
-/// The age, give or take a tenth, so that clients which came together do not come back together.
+/// The age, varied by up to a tenth, so that clients that connected together do not reconnect
+/// together.
 fn jittered(age: Duration) -> Duration {
     let random = RandomState::new().hash_one(0) as f64 / u64::MAX as f64;
     age.mul_f64(0.9 + 0.2 * random)
@@ -147,7 +150,7 @@ fn log_end(result: hyper::Result<()>) {
     }
 }
 
-/// Runs the requests of connections as tasks that the drain waits for.
+/// Runs the work of connections as tasks that the drain waits for.
 #[derive(Clone)]
 struct Tracked(TaskTracker);
 

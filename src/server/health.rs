@@ -1,4 +1,4 @@
-//! What load balancers and orchestrators ask: whether the server as a whole (""), and each of its services, is serving.
+//! The health of the server as a whole (""), and of each service, for load balancers and orchestrators.
 
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
@@ -11,7 +11,7 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// Says of the server and all services that they are serving.
+    /// Reports the server and all services as serving.
     pub(super) async fn serving(mut services: Vec<String>) -> (Self, HealthServer<HealthService>) {
         services.push(String::new());
         let health = Self {
@@ -23,7 +23,7 @@ impl Health {
         (health, HealthServer::new(service))
     }
 
-    /// Says of the server and all services that they are not serving any more.
+    /// Reports the server and all services as not serving.
     pub(super) async fn stop_serving(&self) {
         self.set(ServingStatus::NotServing).await;
     }

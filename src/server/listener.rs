@@ -1,4 +1,4 @@
-//! Sockets that listen, and the loop that accepts from one.
+//! Listening sockets, and their accept loop.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -18,7 +18,7 @@ use super::connection::Connections;
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// Silence after which the operating system asks whether the other side still exists.
+/// Silence after which the operating system probes the other side.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// The owner and the group may connect.
@@ -27,8 +27,7 @@ const SOCKET_MODE: u32 = 0o660;
 const MIN_PAUSE: Duration = Duration::from_millis(10);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// Listens on a TCP address, which stands in an option; the address again, with the port that was picked where 0 was asked
-/// for.
+/// Listens on the TCP address of an option. Returns the address with the actual port if port 0 was asked for.
 pub(super) fn bind(
     option: &'static str,
     address: SocketAddr,
@@ -39,7 +38,7 @@ pub(super) fn bind(
             Type::STREAM,
             Some(Protocol::TCP),
         )?;
-        // a restart must not wait for old connections to be forgotten
+        // a restart must not wait for old connections to time out
         socket.set_reuse_address(true)?;
         if address.is_ipv6() && !address.ip().is_unspecified() {
             socket.set_only_v6(true)?;
@@ -58,7 +57,7 @@ pub(super) fn bind(
     })
 }
 
-/// A socket that listens.
+/// A listening socket.
 #[derive(Debug)]
 pub(super) enum Listener {
     /// On a TCP address.
@@ -74,7 +73,7 @@ impl Listener {
         Ok(Self::Tcp(listener, address))
     }
 
-    /// Listens on a path, after removing the socket that a server which is gone has left there.
+    /// Listens on a path, after removing the socket that a stopped server left there.
     pub(super) async fn unix(path: &Path) -> Result<Self, ServeError> {
         let refuse = |problem: String| ServeError::Unix {
             path: path.to_owned(),
@@ -109,8 +108,8 @@ impl Listener {
 
     /// Accepts connections until told to stop.
     ///
-    /// No error ends the loop: one connection that broke early concerns no other, and where the machine is out of file
-    /// descriptors or memory, pausing lets it recover without spinning.
+    /// No error ends the loop: a connection that broke early does not concern others, and if the machine is out of
+    /// file descriptors or memory, a pause lets it recover.
     pub(super) async fn accept_all(self, connections: Connections, stop: CancellationToken) {
         let mut pause = MIN_PAUSE;
         loop {
@@ -186,7 +185,7 @@ async fn remove_stale(path: &Path) -> Result<(), String> {
     };
     if !metadata.file_type().is_socket() {
         return Err(
-            "something else than a socket is there; give another path as `unix_socket`".to_owned(),
+            "there is something other than a socket; give another path as `unix_socket`".to_owned(),
         );
     }
     match UnixStream::connect(path).await {
@@ -210,7 +209,8 @@ async fn remove_stale(path: &Path) -> Result<(), String> {
     std::fs::remove_file(path).map_err(|error| format!("cannot remove the stale socket: {error}"))
 }
 
-/// The file of our Unix socket, removed when we stop, unless another server has put its own there.
+/// The file of our Unix socket. Dropping it removes the file, unless another server has replaced
+/// it.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,

@@ -1,4 +1,4 @@
-//! What the descriptors say of each method: whose it is, and whether calling it again does any harm.
+//! The methods in the descriptors: whether each is public, and whether it may be called again.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -9,12 +9,12 @@ use prost_types::method_options::IdempotencyLevel;
 
 use crate::proto::DESCRIPTORS;
 
-/// A method that this server has.
+/// A method of this server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
-    /// Of health or reflection, which belong to no one and hold nothing of anyone's.
+    /// A method of health or reflection, which need no owner.
     Public,
-    /// Of this API: acts for an owner.
+    /// A method of this API, which acts for an owner.
     Owned(IdempotencyLevel),
 }
 
@@ -36,8 +36,8 @@ pub(crate) fn method(path: &str) -> Option<Method> {
     METHODS.get(path).copied()
 }
 
-/// The paths of the methods in a set of descriptors, with their levels. The sets are compiled in, so one that cannot be decoded has
-/// none, which a test would notice.
+/// The paths of the methods in a set of descriptors, with their levels. The sets are compiled in; if one could not be decoded,
+/// a test would fail.
 fn methods(descriptors: &[u8]) -> impl Iterator<Item = (String, IdempotencyLevel)> + use<> {
     let set = FileDescriptorSet::decode(descriptors).unwrap_or_default();
     set.file.into_iter().flat_map(|file| {

@@ -24,7 +24,7 @@ const OPEN_METRICS: HeaderValue =
 /// How many connections are served at once: scrapers are few.
 const MAX_CONNECTIONS: usize = 16;
 
-/// How long a connection may last. Scrapers come back.
+/// How long a connection may last. Scrapers reconnect.
 const CONNECTION_TIME: Duration = Duration::from_secs(60);
 
 /// How long the header of a request may take.
@@ -33,7 +33,7 @@ const HEADER_TIME: Duration = Duration::from_secs(10);
 /// The pause after a connection could not be accepted.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until told to stop; scrapes in progress end there.
+/// Serves until told to stop, which also ends scrapes in progress.
 pub(super) async fn serve(
     listener: TcpListener,
     address: SocketAddr,
@@ -68,7 +68,7 @@ pub(super) async fn serve(
                     .serve_connection(TokioIo::new(stream), answer);
                 tokio::select! {
                     () = stop.cancelled() => {}
-                    // one that broke off concerns nobody else
+                    // a broken connection needs no report
                     _ = timeout(CONNECTION_TIME, connection) => {}
                 }
                 drop(permit);

@@ -2,7 +2,7 @@
 //! the drain at the end.
 //!
 //! The accept loop and the HTTP/2 settings are our own, so that deadlines answer with the right code, a drain is bounded,
-//! and what a socket is wrapped in can change while the server runs.
+//! and the wrapping of sockets can change while the server runs.
 
 mod application;
 mod connection;
@@ -39,7 +39,7 @@ use health::Health;
 use layer::{Gate, Options};
 use listener::Listener;
 
-/// After the drain timeout, how long what was cancelled may take to notice.
+/// How long cancelled work may take to stop after the drain timeout.
 const CANCEL_GRACE: Duration = Duration::from_secs(2);
 
 /// Why the server cannot serve. The text says what would be right.
@@ -51,7 +51,7 @@ pub enum ServeError {
         "cannot listen on {address}: {source}; give a free address of this machine as `{option}`"
     )]
     Tcp {
-        /// The option that it stands in.
+        /// The option that has the address.
         option: &'static str,
         /// The address.
         address: SocketAddr,
@@ -100,17 +100,17 @@ impl Server {
     }
 }
 
-/// A server that listens and does not serve yet.
+/// A server that listens but does not serve yet.
 #[derive(Debug)]
 pub struct Bound {
     listeners: Vec<Listener>,
-    /// Where metrics are served, if they are.
+    /// The listener for metrics, if they are served.
     metrics: Option<(TcpListener, SocketAddr)>,
     config: Config,
 }
 
 impl Bound {
-    /// The TCP addresses, with the ports that were picked where 0 was asked for.
+    /// The TCP addresses, with the actual ports where port 0 was asked for.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.listeners
             .iter()
@@ -128,9 +128,9 @@ impl Bound {
         self.listeners.iter().find_map(Listener::path)
     }
 
-    /// Serves the routes, with health and reflection beside them, and what is `counted` where it is asked for, until `shutdown` is ready; then drains: health says
-    /// NOT_SERVING, `drain_delay` passes, nothing more is accepted, requests in progress have `drain_timeout` to finish,
-    /// and what is left is cancelled. Returns within the sum of both, give or take two seconds.
+    /// Serves the routes, health, reflection and, if configured, the metrics in `counted`, until `shutdown` completes. Then
+    /// drains: health says NOT_SERVING, `drain_delay` passes, nothing more is accepted, requests in progress have
+    /// `drain_timeout` to finish, and the rest is cancelled. That takes at most the sum of both and two seconds.
     ///
     /// # Errors
     /// When reflection cannot be built.
@@ -179,7 +179,7 @@ impl Bound {
         );
 
         if let Some((listener, address)) = metrics {
-            // until the end: a drain is worth watching
+            // until the end, so that the drain can be observed
             tokio::spawn(metrics::serve(
                 listener,
                 address,
@@ -187,7 +187,7 @@ impl Bound {
                 cancelled.clone(),
             ));
         }
-        // however this ends
+        // on every return
         let _stop_metrics = cancelled.clone().drop_guard();
         let mut accepting = JoinSet::new();
         for listener in listeners {

@@ -1,7 +1,7 @@
-//! Tells when a client has said its HTTP/2 preface.
+//! Detects when a client has sent its HTTP/2 preface.
 //!
-//! Until then a connection knows neither keep-alive nor graceful shutdown, so that a client which connects and stays silent
-//! could hold it open for ever.
+//! Until then hyper applies neither keep-alive nor graceful shutdown to a connection, so a silent client could hold it open
+//! for ever.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -25,7 +25,7 @@ pin_project! {
 }
 
 impl<IO> Prefaced<IO> {
-    /// The socket, and what fires once the preface has come.
+    /// Wraps a socket; the receiver fires once the preface has arrived.
     pub(super) fn new(inner: IO) -> (Self, oneshot::Receiver<()>) {
         let (complete, completed) = oneshot::channel();
         let this = Self {
@@ -52,7 +52,7 @@ impl<IO: AsyncRead> AsyncRead for Prefaced<IO> {
             if *this.missing == 0
                 && let Some(complete) = this.complete.take()
             {
-                // nobody listening means that the connection is over
+                // without a receiver the connection is over
                 let _ = complete.send(());
             }
         }

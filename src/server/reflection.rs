@@ -1,4 +1,4 @@
-//! gRPC reflection, v1 and v1alpha, which tells tools such as grpcurl what can be called.
+//! gRPC reflection, v1 and v1alpha, which tells tools such as grpcurl which methods there are.
 
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
@@ -27,7 +27,7 @@ pub(super) fn add_to(routes: Routes) -> Result<Routes, ServeError> {
         Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            // no service's message has them in it, but the details of every error are made of them
+            // no message refers to them, but the details of errors consist of them
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     let failed = |error: tonic_reflection::server::Error| ServeError::Reflection(error.to_string());

@@ -7,7 +7,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// What a shell reports for a process that SIGINT ended.
 const EXIT_CODE: i32 = 130;
 
-/// Waits for SIGTERM or SIGINT. The first one makes it ready; a second one ends the process at once.
+/// Waits for SIGTERM or SIGINT. The first one completes the future; a second one ends the process at
+/// once.
 ///
 /// # Errors
 /// When the operating system refuses to watch the signals.

@@ -26,7 +26,7 @@ use crate::store::{Owner, Store};
 use crate::telemetry::Metrics;
 use anomaly_detection::pipeline::Model;
 
-/// The service over the runs of a store.
+/// The gRPC service of runs.
 #[derive(Debug)]
 pub struct AnomalyGrpc<S> {
     runs: Arc<Runs<S>>,
@@ -34,12 +34,12 @@ pub struct AnomalyGrpc<S> {
 }
 
 impl<S: Store> AnomalyGrpc<S> {
-    /// A service over runs; `metrics` counts what predictions find.
+    /// A service for these runs; `metrics` counts what predictions find.
     pub fn new(runs: Arc<Runs<S>>, metrics: Arc<Metrics>) -> Self {
         Self { runs, metrics }
     }
 
-    /// The model of the version to train alike, where one is named.
+    /// The model of the version in `like_version`, if the request has one.
     async fn like(
         &self,
         caller: Caller,
@@ -232,7 +232,7 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
     }
 }
 
-/// Who calls, as the layers before found out.
+/// The caller, as the server's layers have identified it.
 pub(super) fn caller(extensions: &Extensions) -> Result<Caller> {
     let owner = extensions
         .get::<Owner>()
@@ -243,7 +243,7 @@ pub(super) fn caller(extensions: &Extensions) -> Result<Caller> {
     })
 }
 
-/// An error of training with its field below the spec, unless it is one of the records.
+/// Puts the field of a training error below `spec`, unless it is one of the records.
 fn in_spec(error: Error) -> Error {
     match error.field_path() {
         Some(field) if field == "records" || field.starts_with("records.") => error,

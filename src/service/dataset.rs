@@ -20,14 +20,14 @@ use crate::proto::v1::{
 };
 use crate::store::Store;
 
-/// The service over the datasets of a store.
+/// The gRPC service of datasets.
 #[derive(Debug)]
 pub struct DatasetGrpc<S> {
     datasets: Arc<Datasets<S>>,
 }
 
 impl<S: Store> DatasetGrpc<S> {
-    /// A service over datasets.
+    /// A service for these datasets.
     pub fn new(datasets: Arc<Datasets<S>>) -> Self {
         Self { datasets }
     }
@@ -46,9 +46,10 @@ impl<S: Store> DatasetGrpc<S> {
             .await
     }
 
-    /// Takes the chunks until the end.
+    /// Receives the chunks up to the end message.
     ///
-    /// A client that vanishes reads like one that has finished, so only the end message says that all bytes have arrived.
+    /// A client that vanishes cannot be told from one that has finished, so only the end message confirms that all bytes
+    /// have arrived.
     async fn receive(
         upload: &mut Upload<S>,
         messages: &mut Streaming<UploadDatasetRequest>,

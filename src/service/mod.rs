@@ -1,4 +1,4 @@
-//! From the transport to the domain: each RPC checks its request, runs a use case and describes the outcome.
+//! The gRPC services: each RPC checks its request, runs a use case and converts the outcome.
 
 mod anomaly;
 mod convert;

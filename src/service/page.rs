@@ -1,17 +1,17 @@
-//! Lists come in pages: their sizes, and the tokens that lead from one to the next.
+//! The pages of lists: their sizes, and the tokens that lead from one page to the next.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::error::{Error, Result};
 
-/// The page size of a request that names none.
+/// The default page size.
 const DEFAULT_SIZE: usize = 50;
 
 /// The largest page size.
 const MAX_SIZE: usize = 1000;
 
-/// How many entries a request asks for.
+/// The page size of a request.
 pub(super) fn size(page_size: u32) -> Result<usize> {
     match page_size as usize {
         0 => Ok(DEFAULT_SIZE),
@@ -23,7 +23,7 @@ pub(super) fn size(page_size: u32) -> Result<usize> {
     }
 }
 
-/// The token of the page behind the entry of this id; empty when there is none.
+/// The token of the page after the entry with this id; empty if there is none.
 pub(super) fn next_token(last_id: Option<&str>, more: bool) -> String {
     match last_id {
         Some(last) if more => URL_SAFE_NO_PAD.encode(last),
@@ -31,7 +31,7 @@ pub(super) fn next_token(last_id: Option<&str>, more: bool) -> String {
     }
 }
 
-/// The id that a token says the page comes after; `None` for the first page.
+/// The id after which the page begins; `None` for the first page.
 pub(super) fn read_token<T>(
     token: &str,
     parse: impl FnOnce(String) -> Result<T>,
@@ -47,7 +47,7 @@ pub(super) fn read_token<T>(
         Some(Ok(id)) => Ok(Some(id)),
         _ => Err(Error::field(
             "page_token",
-            "page_token is not one that this server gave; send the next_page_token of the page before, or nothing",
+            "page_token does not come from this server; send the next_page_token of the previous page, or nothing",
         )),
     }
 }

@@ -1,4 +1,4 @@
-//! PredictDataset: the rows of a dataset, answered page by page.
+//! PredictDataset: scores the rows of a dataset, page by page.
 
 use std::sync::Arc;
 
@@ -18,13 +18,13 @@ use crate::runs::{Caller, DatasetSource, RowIds, RunId, Runs, Scan, Scorer, Sink
 use crate::store::Store;
 use crate::telemetry::{Metrics, Predicted};
 
-/// The pages on their way to a client. One that does not read them holds the scoring up.
+/// The stream of pages. Scoring waits for a client that does not read them.
 pub(super) type Pages = ReceiverStream<Result<PredictDatasetResponse, Status>>;
 
-/// How many pages wait for the client while the next one is made.
+/// How many finished pages may wait for the client.
 const WAITING_PAGES: usize = 1;
 
-/// Begins to answer a request: fails here for whatever can be known before a row is scored.
+/// Begins to answer a request. Errors that can be found before a row is scored are returned here.
 pub(super) async fn pages<S: Store>(
     runs: &Runs<S>,
     caller: Caller,
@@ -62,7 +62,7 @@ pub(super) async fn pages<S: Store>(
         loop {
             let page = tokio::select! {
                 page = page(&mut scan, &scorer, options, first_row, &metrics) => page,
-                // nobody waits any more
+                // the client has left
                 () = sender.closed() => return,
             };
             let is_last = !matches!(page, Ok(Some(_)));
@@ -79,7 +79,7 @@ pub(super) async fn pages<S: Store>(
     Ok(ReceiverStream::new(receiver))
 }
 
-/// The next page of those from a row on; `None` behind the last one.
+/// The next page; `None` after the last one. The first page begins at `first_row`.
 async fn page(
     scan: &mut Scan,
     scorer: &Scorer,
@@ -94,7 +94,7 @@ async fn page(
     let mut answer = answer.at_row(chunk.first_row);
     answer.add(chunk.scored, chunk.ids)?;
     metrics.count(Predicted {
-        // all pages are one prediction
+        // all pages count as one prediction
         n_predictions: u64::from(chunk.first_row == first_row),
         ..answer.counts()
     });

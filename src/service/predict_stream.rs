@@ -1,6 +1,7 @@
-//! PredictStream: a header, tables, an end; answered once.
+//! PredictStream: receives a header, tables and an end message, and answers once.
 //!
-//! A client that vanishes reads like one that has finished, so only the end message says that all rows have arrived.
+//! A client that vanishes cannot be told from one that has finished, so only the end message confirms that all rows
+//! have arrived.
 
 use tonic::Streaming;
 

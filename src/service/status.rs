@@ -1,4 +1,4 @@
-//! The one place where an [`Error`] of the domain becomes the [`Status`] that a client sees, with its `google.rpc` details.
+//! Converts an [`Error`] of the domain to the [`Status`] that a client sees, with its `google.rpc` details.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,20 +11,20 @@ use crate::error::{Error, Kind, Reason, Result, chain, reason};
 /// The domain of every `ErrorInfo`.
 pub const DOMAIN: &str = "anomalyd";
 
-/// How long a caller that was shed should wait before it tries again.
+/// How long a caller should wait before it retries a request refused for overload.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// The key of the request's id in the metadata of `ErrorInfo`.
 const CALL_ID: &str = "request_id";
 
-/// Long enough for any message that helps, short enough for the header limits of clients.
+/// The longest message: it must fit in the header limits of clients.
 const MAX_MESSAGE_BYTES: usize = 1024;
 
-/// What keeps an RPC from its answer.
+/// Why an RPC has failed.
 pub(super) enum Failure {
     /// An error of the domain.
     Domain(Error),
-    /// What the transport says of a message that it could not receive.
+    /// The transport could not receive a message.
     Transport(Box<Status>),
 }
 
@@ -40,7 +40,7 @@ impl From<Status> for Failure {
     }
 }
 
-/// The answer of an RPC, or the status of what kept it from one.
+/// The response of an RPC, or the status of its failure.
 pub(super) async fn answer<T>(
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<Response<T>, Status> {
@@ -52,8 +52,8 @@ pub(super) async fn answer<T>(
         })
 }
 
-/// What went wrong, without the request's id, which the server adds on the way out. Defects and damage are logged here
-/// and say nothing of the inside.
+/// The status of an error, without the request id, which the server adds later. Defects and damage are logged here,
+/// and the status does not reveal them.
 pub fn of(error: Error) -> Status {
     let reason = error.reason();
     let message = match error.kind() {
@@ -79,8 +79,7 @@ pub fn of(error: Error) -> Status {
     Status::with_error_details(code(error.kind()), message, details)
 }
 
-/// The field that a reason is about where the error knows no closer one: those who find fault with rows do not always know
-/// which request they came in.
+/// The field for a reason whose error names none: the code that checks rows does not always know their field.
 fn usual_field(reason: Reason) -> Option<&'static str> {
     match reason {
         reason::UNUSABLE_ROWS
@@ -94,13 +93,13 @@ fn usual_field(reason: Reason) -> Option<&'static str> {
     }
 }
 
-/// A status that no [`Reason`] of the domain stands for, such as those of the transport, with its `ErrorInfo`.
+/// A status with an `ErrorInfo` for what no [`Reason`] of the domain covers, such as errors of the transport.
 pub fn with_reason(code: Code, reason: &str, message: impl Into<String>) -> Status {
     let details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
     Status::with_error_details(code, message, details)
 }
 
-/// The same status, with the id of its call in the metadata of its `ErrorInfo`, if it has one.
+/// Adds the id of the call to the metadata of a status's `ErrorInfo`, if it has one.
 pub fn with_call_id(status: &Status, call_id: &str) -> Status {
     let mut details = status.get_error_details();
     if let Some(mut info) = details.error_info().cloned() {
@@ -115,7 +114,7 @@ pub fn with_call_id(status: &Status, call_id: &str) -> Status {
     )
 }
 
-/// The gRPC code of a class of errors.
+/// The gRPC code of a kind of error.
 pub fn code(kind: Kind) -> Code {
     match kind {
         Kind::InvalidArgument => Code::InvalidArgument,
@@ -190,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_rows_are_bad_requests_also_where_no_closer_field_is_known() {
+    fn bad_rows_are_bad_requests_even_without_a_field() {
         let cases = [
             (reason::UNUSABLE_ROWS, "records"),
             (reason::INVALID_STREAM, "part"),
@@ -203,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn defects_and_damage_say_nothing_of_the_inside() {
+    fn defects_and_damage_reveal_nothing_internal() {
         for reason in [reason::INTERNAL, reason::DAMAGED_ARTIFACT] {
             let cause = std::io::Error::other("/var/secret/path");
             let status = of(Error::new(reason, "sled page 7 is bad").because(cause));
@@ -223,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_shed_says_when_to_retry() {
+    fn an_overloaded_server_says_when_to_retry() {
         let status = of(Error::new(reason::OVERLOADED, "all permits are taken"));
         assert_eq!(status.code(), Code::ResourceExhausted);
         let retry = status
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_request_id_is_added_and_nothing_is_lost() {
+    fn the_request_id_is_added_without_losing_anything() {
         let status = with_call_id(&of(Error::field("run_id", "is empty")), "r-1");
         let details = status.get_error_details();
         assert_eq!(

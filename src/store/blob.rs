@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BlobName, StoreError};
 
-/// Where and what an immutable blob is.
+/// A reference to an immutable blob.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BlobRef {
     /// The unique name that the store gave it.
@@ -20,11 +20,11 @@ pub struct BlobRef {
     pub size: u64,
 }
 
-/// A blob whose bytes come one after the other. Dropping it before it is finished leaves nothing behind; a crash leaves
-/// at most what the store sweeps.
+/// A blob that is written piece by piece. Dropping it before it is finished leaves nothing behind; what a crash leaves
+/// is swept.
 pub trait BlobWriter: Send + 'static {
-    /// Appends bytes. Holds a bounded number of them in memory beside those of this call. After an error, or when the
-    /// future was dropped, the blob cannot be finished any more.
+    /// Appends bytes. Buffers a bounded number of them. After an error, or when the future is dropped, the blob can
+    /// no longer be finished.
     fn write(&mut self, bytes: Bytes) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Makes the blob durable under its unique name. Nothing refers to it until a record does. Dropping the future leaves
@@ -32,12 +32,12 @@ pub trait BlobWriter: Send + 'static {
     fn finish(self) -> impl Future<Output = Result<BlobRef, StoreError>> + Send;
 }
 
-/// A blob that is open for reading by offset. Deleting the blob does not disturb that.
+/// A blob opened for reading at any offset. It stays readable after the blob is deleted.
 pub trait BlobReader: fmt::Debug + Send + Sync + 'static {
-    /// Reads bytes from an offset on into the buffer, and says how many: fewer than there is room for where the store has
-    /// fewer at hand, 0 only at the end of the blob or behind it. Blocks.
+    /// Reads into the buffer from `offset` on and returns the number of bytes read. That may be less than the buffer
+    /// holds; it is 0 only at or past the end of the blob. Blocks.
     ///
     /// # Errors
-    /// What kept the bytes from being read; also when the blob has become shorter than it was.
+    /// The error of the read; also when the stored bytes are fewer than the blob's size.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 }

@@ -11,7 +11,7 @@ use super::growing_blob::GrowingBlob;
 use super::{BlobName, BlobRef, StoreError};
 use crate::error::chain;
 
-/// How much is hashed and written at a time, so that the bytes are still in the processor's cache.
+/// Bytes hashed and written at a time, few enough to stay in the processor's cache.
 const CHUNK: usize = 256 * 1024;
 
 /// A folder of blobs. Its methods block.
@@ -29,7 +29,7 @@ impl BlobFolder {
         Ok(Self { folder })
     }
 
-    /// Stores a blob durably; leaves nothing behind when it fails, or when nobody claims it.
+    /// Stores a blob durably. Leaves nothing behind if it fails or the blob is never claimed.
     pub(super) fn put(&self, bytes: &[u8]) -> Result<Unclaimed, StoreError> {
         let mut blob = self.begin()?;
         for chunk in bytes.chunks(CHUNK) {
@@ -38,12 +38,12 @@ impl BlobFolder {
         blob.finish()
     }
 
-    /// Begins a blob whose bytes come one after the other.
+    /// Begins a blob that is written piece by piece.
     pub(super) fn begin(&self) -> Result<GrowingBlob, StoreError> {
         GrowingBlob::begin(self.clone(), BlobName::random())
     }
 
-    /// Reads a blob. Allocates only once the file has the size that the reference tells.
+    /// Reads a blob. Checks the size of the file before it allocates.
     pub(super) fn get(&self, blob: &BlobRef) -> Result<Vec<u8>, StoreError> {
         let mut file = self.open_file(blob)?;
         let mut bytes = Vec::new();
@@ -100,7 +100,7 @@ impl BlobFolder {
             .map_err(StoreError::io("delete a blob"))
     }
 
-    /// The names of all blobs. Files that are none are left alone.
+    /// The names of all blobs. Other files are ignored.
     pub(super) fn list(&self) -> Result<Vec<BlobName>, StoreError> {
         names(&self.folder).map_err(StoreError::io("list the blobs"))
     }
@@ -110,13 +110,13 @@ impl BlobFolder {
         &self.folder
     }
 
-    /// Where a blob lies.
+    /// The path of a blob.
     pub(super) fn path(&self, name: BlobName) -> PathBuf {
         self.folder.join(name.to_string())
     }
 }
 
-/// A blob that has been written, and is deleted unless it is claimed: its writer may have left meanwhile.
+/// A finished blob that is deleted unless it is claimed: whoever wrote it may have left in the meantime.
 #[derive(Debug)]
 pub(super) struct Unclaimed {
     folder: BlobFolder,
@@ -124,7 +124,7 @@ pub(super) struct Unclaimed {
 }
 
 impl Unclaimed {
-    /// A blob that was just written into the folder.
+    /// A blob that was just written to the folder.
     pub(super) fn new(folder: BlobFolder, blob: BlobRef) -> Self {
         let blob = Some(blob);
         Self { folder, blob }
@@ -143,7 +143,7 @@ impl Drop for Unclaimed {
         {
             tracing::warn!(
                 error = chain(&error),
-                "a blob that nobody claimed is left behind"
+                "a blob that was never claimed is left behind"
             );
         }
     }

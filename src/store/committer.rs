@@ -1,7 +1,7 @@
 //! Group commit: writers apply, then wait; one thread makes everything applied so far durable and wakes them all.
 //!
-//! Writes are numbered in the order in which they are applied. Durable up to number `n` means that all writes up to `n`
-//! are. A flush that fails is final, because what the disk holds is then unknown: nothing is served after it.
+//! Writes are numbered in the order in which they are applied. A durable number `n` means that all writes up to `n` are
+//! durable. A failed flush is final: what the disk holds is then unknown, so nothing is served any more.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,13 +13,13 @@ use tokio::sync::watch;
 use super::StoreError;
 use crate::error::chain;
 
-/// How far the writes are durable, and who waits for it.
+/// Knows which writes are durable, and wakes those who wait for that.
 #[derive(Debug)]
 pub(super) struct Committer {
     requests: Mutex<Requests>,
     wake: Condvar,
     progress: watch::Sender<Progress>,
-    /// Whose failure stands for that of the whole store, if it is not this one.
+    /// The committer of the whole store, unless it is this one. It fails when this one does.
     main: Option<Arc<Committer>>,
 }
 
@@ -36,7 +36,7 @@ struct Progress {
 }
 
 impl Committer {
-    /// Tells that all writes up to this number are applied and should be made durable soon.
+    /// Asks for all writes up to this number to be made durable soon. They are applied already.
     pub(super) fn request(&self, number: u64) {
         let mut requests = self.requests();
         if number > requests.applied {
@@ -45,7 +45,7 @@ impl Committer {
         }
     }
 
-    /// Waits until all writes up to this number are durable. Somebody must request it.
+    /// Waits until all writes up to this number are durable. Does not request that.
     pub(super) async fn durable(&self, number: u64) -> Result<(), StoreError> {
         {
             let progress = self.progress.borrow();
@@ -72,7 +72,7 @@ impl Committer {
         }
     }
 
-    /// Fails when the store has failed.
+    /// Fails if the store has failed.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         match self.progress.borrow().failed.clone() {
             None => Ok(()),
@@ -80,7 +80,7 @@ impl Committer {
         }
     }
 
-    /// Ends all service for this reason. The first reason stands.
+    /// Ends all service for this reason. Only the first reason is kept.
     pub(super) fn fail(&self, cause: &str) {
         if let Some(main) = &self.main {
             main.fail(cause);
@@ -89,7 +89,7 @@ impl Committer {
             let first = progress.failed.is_none();
             if first {
                 if self.main.is_none() {
-                    tracing::error!(cause, "the store has failed and serves nothing any more");
+                    tracing::error!(cause, "the store has failed and serves no more requests");
                 }
                 progress.failed = Some(cause.into());
             }
@@ -97,7 +97,7 @@ impl Committer {
         });
     }
 
-    /// Waits until the store has failed, which may be for ever, and tells why.
+    /// Waits until the store fails, possibly for ever, and returns the cause.
     pub(super) fn failed(&self) -> impl Future<Output = StoreError> + Send + use<> {
         let mut progress = self.progress.subscribe();
         async move {
@@ -151,7 +151,7 @@ impl Committer {
     }
 }
 
-/// The thread that commits. Dropping it commits what was requested, then ends it.
+/// The committer's thread. Dropping it commits what was requested, then ends the thread.
 #[derive(Debug)]
 pub(super) struct CommitterThread {
     committer: Arc<Committer>,
@@ -160,7 +160,7 @@ pub(super) struct CommitterThread {
 
 impl CommitterThread {
     /// Starts the thread of a database whose writes up to number `durable` are durable. `flush` returns once everything
-    /// applied before it was called is durable. `main` is told when this one fails.
+    /// applied before it was called is durable. `main` fails when this one does.
     pub(super) fn start(
         durable: u64,
         main: Option<Arc<Committer>>,
@@ -188,7 +188,7 @@ impl CommitterThread {
         })
     }
 
-    /// What writers and readers use.
+    /// The handle for writers and readers.
     pub(super) fn committer(&self) -> &Arc<Committer> {
         &self.committer
     }
@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn one_flush_serves_everyone_who_came_before_it_began() {
+    async fn one_flush_commits_every_write_that_was_applied_before_it_began() {
         let (begun, begins) = mpsc::channel();
         let (go, may_go) = mpsc::channel();
         let thread = CommitterThread::start(0, None, move || {
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failed_flush_fails_everyone_for_ever() {
+    async fn after_a_failed_flush_everything_fails() {
         for panics in [false, true] {
             let thread = CommitterThread::start(0, None, move || {
                 assert!(!panics, "a flush may panic");
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_main_one_fails_with_another() {
+    async fn a_committer_that_fails_takes_the_main_one_with_it() {
         let main = CommitterThread::start(0, None, || Ok(())).expect("a thread");
         let committer = main.committer().clone();
         let other = CommitterThread::start(0, Some(committer.clone()), || {

@@ -1,5 +1,4 @@
-//! The store in one folder of one machine: `lock`, `token.key`, `meta/` (a sled database), `blobs/`, and `logs/` once there is
-//! a log.
+//! A store in one local folder: `lock`, `token.key`, `meta/` (a sled database), `blobs/`, and `logs/` once there is a log.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -32,8 +31,8 @@ const LOGS: &str = "logs";
 pub struct StoreOptions {
     /// How much memory the database may use for its cache, in bytes.
     pub cache_bytes: u64,
-    /// The key under which tokens are hashed; `None` takes the one in the folder, which is made once. A given key is never
-    /// written to the folder, and from then on the store opens with that key alone.
+    /// The key under which tokens are hashed; `None` takes the one in the folder, which is created with the store. A given
+    /// key is never written to the folder, and from then on the store opens with that key alone.
     pub token_key: Option<TokenKey>,
 }
 
@@ -55,22 +54,23 @@ pub struct EmbeddedStore {
     folder: PathBuf,
 }
 
-/// What work on other threads shares. It may outlive the store for a moment, and keeps the lock until it is done.
+/// The state shared with work on other threads. It may outlive the store for a moment, and holds the lock until
+/// that work is done.
 pub(super) struct Inner {
     records: SledRecords,
     blobs: BlobFolder,
     /// The blobs whose hash need not be checked when they are opened: this process wrote them or has checked them.
     verified: Mutex<HashSet<BlobName>>,
-    /// The blobs that were there when the store was opened and that no sweep has looked at: whatever is newer may have a
-    /// writer who is about to refer to it.
+    /// The blobs that existed when the store was opened and have not been swept yet. Newer ones are left alone: a record
+    /// may be about to refer to them.
     unswept: Mutex<HashSet<BlobName>>,
-    /// Opened with the store, or made with the first log.
+    /// Opened with the store, or created with the first log.
     logs: OnceCell<Logs>,
     _lock: FolderLock,
 }
 
 impl Inner {
-    /// Notes that a blob is what its reference says.
+    /// Notes that a blob matches its reference.
     pub(super) fn set_verified(&self, name: BlobName) {
         self.lock_verified().insert(name);
     }
@@ -89,7 +89,7 @@ impl Inner {
         self.blobs.delete(name)
     }
 
-    /// Deletes the blobs that were there at the opening and are not among the `referenced`; how many.
+    /// Deletes the blobs that existed at the opening and are not `referenced`. Returns their number.
     fn sweep_blobs(&self, referenced: &HashSet<BlobName>) -> Result<usize, StoreError> {
         let mut unswept = self.unswept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut n_deleted = 0;
@@ -111,8 +111,9 @@ impl EmbeddedStore {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Refused`] when another process uses the folder, when the token key is missing or another, or when
-    /// the database is gone while the blobs are there; [`StoreError::Damaged`] when the database cannot be recovered.
+    /// [`StoreError::Refused`] when another process uses the folder, when the token key is missing or the wrong one,
+    /// or when the database is gone while the blobs are there; [`StoreError::Damaged`] when the database cannot be
+    /// recovered.
     pub fn open(folder: &Path, options: StoreOptions) -> Result<Self, StoreError> {
         Self::open_with(folder, options, OpenDatabase::flusher)
     }
@@ -161,7 +162,7 @@ impl EmbeddedStore {
         })
     }
 
-    /// Runs blocking work on a thread that may block.
+    /// Runs blocking work on a thread for it.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
@@ -176,8 +177,8 @@ impl EmbeddedStore {
         }
     }
 
-    /// Runs blocking work on the logs, and waits until what it has found or changed is durable. `LogNotFound` where there are
-    /// no logs at all.
+    /// Runs blocking work on the logs, and waits until what it found or changed is durable. `LogNotFound` if there are no
+    /// logs at all.
     async fn on_logs<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Logs) -> Result<Answer<T>, StoreError> + Send + 'static,
@@ -195,7 +196,7 @@ impl EmbeddedStore {
             cause: error.to_string().into(),
         })??;
         match answer.found {
-            // nothing is lost with what was only read
+            // number 0: only durable data was read
             Ok(found) if answer.number == 0 => logs.committer().check().map(|()| found),
             Ok(found) => durable(logs.committer(), answer.number)
                 .await
@@ -208,7 +209,8 @@ impl EmbeddedStore {
     }
 }
 
-/// Waits until a write is durable that was applied, and may have reached the disk even where that fails.
+/// Waits until an applied write is durable. A failure means that it may or may not have reached the
+/// disk.
 async fn durable(committer: &Committer, number: u64) -> Result<(), StoreError> {
     match committer.durable(number).await {
         Err(StoreError::Failed { cause }) => Err(StoreError::Unknown { cause }),
@@ -216,7 +218,8 @@ async fn durable(committer: &Committer, number: u64) -> Result<(), StoreError> {
     }
 }
 
-/// A new database beside old blobs would make them all unreferenced, and the sweep would delete them.
+/// Refuses to make a new database beside old blobs: nothing would refer to them, and a sweep would
+/// delete them.
 fn refuse_orphans(folder: &Path) -> Result<(), StoreError> {
     if folder.join(META).exists() {
         return Ok(());
@@ -247,7 +250,7 @@ impl Store for EmbeddedStore {
 
     async fn sweep(&self) -> Result<usize, StoreError> {
         let (references, number) = self.blocking(|inner| inner.records.references()).await?;
-        // what a record that is not durable yet has let go may come back
+        // until the records are durable, a crash may bring back older ones and what they refer to
         self.thread.committer().durable(number).await?;
         let sweep = self.blocking(move |inner| {
             let n_blobs = inner.sweep_blobs(&references.blobs)?;

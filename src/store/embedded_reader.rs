@@ -1,4 +1,4 @@
-//! Blobs that are read by offset: the files that they lie in.
+//! Reads blobs of the embedded store at any offset.
 
 use std::fs::File;
 use std::io;
@@ -6,8 +6,8 @@ use std::os::unix::fs::FileExt as _;
 
 use super::BlobReader;
 
-/// A blob of an [`EmbeddedStore`](super::EmbeddedStore) that is open for reading. The file stays readable when the blob is
-/// deleted meanwhile.
+/// A blob of an [`EmbeddedStore`](super::EmbeddedStore) that is open for reading. It stays readable when the blob is
+/// deleted.
 #[derive(Debug)]
 pub struct EmbeddedBlobReader {
     file: File,
@@ -23,7 +23,7 @@ impl EmbeddedBlobReader {
 
 impl BlobReader for EmbeddedBlobReader {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        // as many as the blob has, whatever has become of its file
+        // never past the end of the blob, whatever the size of its file now
         let n = usize::try_from(self.size.saturating_sub(offset))
             .unwrap_or(usize::MAX)
             .min(buffer.len());

@@ -1,4 +1,4 @@
-//! Blobs that are streamed into an embedded store: the bytes are gathered, and written on threads that may block.
+//! Streams blobs into the embedded store: bytes are gathered, then written on threads for blocking work.
 
 use std::fmt;
 use std::io;
@@ -13,18 +13,18 @@ use super::embedded::Inner;
 use super::growing_blob::GrowingBlob;
 use super::{BlobRef, BlobWriter, StoreError};
 
-/// How many bytes are gathered before they are written.
+/// Bytes gathered before they are written.
 const GATHERED: usize = 1 << 18;
 
-/// A blob on its way into an [`EmbeddedStore`](super::EmbeddedStore). It holds at most 256 KiB, and the bytes of one call.
+/// A blob that is being written to an [`EmbeddedStore`](super::EmbeddedStore). Buffers at most 256 KiB.
 pub struct EmbeddedBlobWriter {
     committer: Arc<Committer>,
     gathered: Vec<u8>,
-    /// Away while it is written to, and for ever when that failed or nobody waited for it.
+    /// `None` during a write, and for good after one that failed or whose future was dropped.
     open: Option<Open>,
 }
 
-/// The blob, and behind it what keeps the folder locked until the blob is done with: fields are dropped in their order.
+/// The blob, and what keeps the folder locked. Fields are dropped in this order: the lock is released last.
 struct Open {
     blob: GrowingBlob,
     inner: Arc<Inner>,
@@ -39,7 +39,7 @@ impl EmbeddedBlobWriter {
         }
     }
 
-    /// Runs work on the blob where it may block. The blob goes with it: whoever stops waiting leaves nothing behind.
+    /// Runs blocking work on the blob. The blob is moved into it, so a future that is dropped leaves nothing behind.
     async fn blocking<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(Open) -> Result<T, StoreError> + Send + 'static,
@@ -99,7 +99,7 @@ impl BlobWriter for EmbeddedBlobWriter {
 
 impl Drop for EmbeddedBlobWriter {
     fn drop(&mut self) {
-        // deleting a large file takes a while; without a runtime it is deleted here
+        // deleting a large file takes a while, so another thread does it if there is a runtime
         if let Some(open) = self.open.take()
             && let Ok(runtime) = Handle::try_current()
         {

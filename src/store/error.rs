@@ -8,7 +8,7 @@ use crate::error::{Error, reason};
 /// What went wrong in a store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The operating system refused to read or write.
+    /// A read or a write failed.
     #[error("cannot {what}")]
     Io {
         /// What was tried, such as `write a blob`.
@@ -34,7 +34,7 @@ pub enum StoreError {
     /// A key, a record or an entry of a log is over its limit.
     #[error("{what} has {size} bytes, but at most {limit} are allowed")]
     TooLarge {
-        /// What is over it, such as `a record`.
+        /// What is too large, such as `a record`.
         what: &'static str,
         /// Its size in bytes.
         size: usize,
@@ -47,16 +47,16 @@ pub enum StoreError {
     /// Whether the write took effect is not known.
     #[error("it is not known whether the write took effect: {cause}")]
     Unknown {
-        /// What kept its outcome from being known.
+        /// Why the outcome is unknown.
         cause: Arc<str>,
     },
-    /// The store cannot be reached for a while, and nothing was done. Worth another try.
+    /// The store cannot be reached at the moment, and nothing was done. Try again later.
     #[error("the store cannot be reached: {cause}")]
     Unavailable {
         /// Why it cannot be reached.
         cause: Arc<str>,
     },
-    /// The store has failed for good and serves nothing any more.
+    /// The store has failed for good and serves no more requests.
     #[error("the store has failed: {cause}")]
     Failed {
         /// Why it failed.
@@ -65,7 +65,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// For `map_err`: an error of the operating system, and what was tried.
+    /// For `map_err`: turns an I/O error into one that says what was tried.
     pub(super) fn io(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { what, source }
     }

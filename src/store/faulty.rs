@@ -12,21 +12,21 @@ use super::{
     StoreError, Swap, TokenHasher,
 };
 
-/// What becomes of a swap.
+/// What goes wrong with a swap.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fault {
-    /// It takes effect, and nobody learns of it.
+    /// It takes effect, but its outcome is lost.
     UnknownButDone,
-    /// It does not reach the store, and nobody learns of it.
+    /// It does not take effect, and its outcome is lost.
     UnknownAndNotDone,
-    /// The store is away.
+    /// The store is unavailable.
     Unavailable,
 }
 
 /// A store in front of another one.
 pub(crate) struct Faulty<S> {
     pub(crate) inner: S,
-    /// What becomes of the next swaps, in order.
+    /// The faults of the next swaps, in order.
     faults: Mutex<VecDeque<Fault>>,
     holds_reads: AtomicBool,
     reached: Notify,
@@ -44,7 +44,7 @@ impl<S: Store> Faulty<S> {
         }
     }
 
-    /// Lets the next swaps meet with these faults.
+    /// Injects faults into the next swaps.
     pub(crate) fn inject(&self, faults: impl IntoIterator<Item = Fault>) {
         let mut queue = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         queue.extend(faults);
@@ -60,7 +60,7 @@ impl<S: Store> Faulty<S> {
         self.reached.notified().await;
     }
 
-    /// Lets the read that is held up go on.
+    /// Lets the held-up read continue.
     pub(crate) fn go(&self) {
         self.go.notify_one();
     }

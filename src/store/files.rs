@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::StoreError;
 
-/// The ending of files that are being written. What carries it after a crash is worthless.
+/// The ending of files that are being written. A file that still has it after a crash is garbage.
 pub(super) const TEMPORARY: &str = ".tmp";
 
 /// Creates a folder durably, readable by its owner alone, with its parents. One that exists is left as it is.
@@ -62,7 +62,7 @@ pub(super) fn write_whole<T>(
     result
 }
 
-/// Removes a file; whether it was there.
+/// Removes a file if it exists. Returns whether it did.
 pub(super) fn remove_if_exists(path: &Path) -> io::Result<bool> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
@@ -71,11 +71,11 @@ pub(super) fn remove_if_exists(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Removes the files of a folder whose names satisfy `is_worthless`.
-pub(super) fn remove_files(folder: &Path, is_worthless: impl Fn(&str) -> bool) -> io::Result<()> {
+/// Removes the files of a folder whose names satisfy `is_garbage`.
+pub(super) fn remove_files(folder: &Path, is_garbage: impl Fn(&str) -> bool) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_name().to_str().is_some_and(&is_worthless) && entry.file_type()?.is_file() {
+        if entry.file_name().to_str().is_some_and(&is_garbage) && entry.file_type()?.is_file() {
             remove_if_exists(&entry.path())?;
         }
     }

@@ -1,4 +1,4 @@
-//! A blob whose bytes come one after the other: whole and durable once it is finished, and gone when it never is.
+//! A blob that is written piece by piece: durable once finished, deleted if it never is.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
@@ -11,10 +11,11 @@ use super::blob_folder::{BlobFolder, Unclaimed};
 use super::files::{self, TEMPORARY};
 use super::{BlobName, BlobRef, StoreError};
 
-/// After how many bytes they are sent to the disk, so that the end of a large blob does not hold up every other write.
+/// The file is synced each time this many bytes were written, so that finishing a large blob does not hold up all
+/// other writes.
 const SYNC_BYTES: u64 = 64 << 20;
 
-/// A blob that is being written, under a temporary name. Its methods block. Dropping it deletes what there is.
+/// A blob that is being written, under a temporary name. Its methods block. Dropping it deletes it.
 #[derive(Debug)]
 pub(super) struct GrowingBlob {
     folder: BlobFolder,

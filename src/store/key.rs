@@ -1,19 +1,19 @@
-//! The keys of records: a tag for the kind of record, the owner, then the name that the owner gave.
+//! The keys of records: a tag for the kind of record, the owner, then the id that the owner chose.
 //!
-//! The records of one kind and one owner stand together, in the order of their names.
+//! Records of one kind and one owner are adjacent, in the order of their ids.
 
 use super::Owner;
 
 /// The tag of runs.
 const RUN: u8 = b'r';
 
-/// The tag of what is known of the unknown features of a run.
+/// The tag of the records of unknown features.
 const UNKNOWN_FEATURES: u8 = b'u';
 
 /// The tag of datasets.
 const DATASET: u8 = b'd';
 
-/// The length of what stands before the name, in bytes.
+/// The number of bytes before the id.
 const PREFIX: usize = 1 + Owner::SIZE;
 
 /// The key of a run: 17 bytes, then the run id.
@@ -21,7 +21,7 @@ pub fn run_key(owner: Owner, run_id: &str) -> Vec<u8> {
     key(RUN, owner, run_id)
 }
 
-/// The key of what is known of the unknown features of a run, given the run's key.
+/// The key of the record of a run's unknown features, from the run's key.
 pub fn unknown_features_key(run_key: &[u8]) -> Vec<u8> {
     let mut key = run_key.to_vec();
     if let Some(tag) = key.first_mut() {
@@ -30,12 +30,12 @@ pub fn unknown_features_key(run_key: &[u8]) -> Vec<u8> {
     key
 }
 
-/// What the keys of all runs of an owner start with, and no others.
+/// The common prefix of the keys of an owner's runs, which no other key has.
 pub fn owner_prefix(owner: Owner) -> Vec<u8> {
     key(RUN, owner, "")
 }
 
-/// What the keys of all runs of all owners start with.
+/// The common prefix of the keys of all runs.
 pub fn all_runs_prefix() -> &'static [u8] {
     &[RUN]
 }
@@ -50,12 +50,12 @@ pub fn dataset_key(owner: Owner, dataset_id: &str) -> Vec<u8> {
     key(DATASET, owner, dataset_id)
 }
 
-/// What the keys of all datasets of an owner start with, and no others.
+/// The common prefix of the keys of an owner's datasets, which no other key has.
 pub fn datasets_prefix(owner: Owner) -> Vec<u8> {
     key(DATASET, owner, "")
 }
 
-/// What the keys of all datasets of all owners start with.
+/// The common prefix of the keys of all datasets.
 pub fn all_datasets_prefix() -> &'static [u8] {
     &[DATASET]
 }
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn short_or_foreign_keys_are_no_runs() {
+    fn short_or_foreign_keys_are_not_keys_of_runs() {
         assert_eq!(parse_run_key(b""), None);
         assert_eq!(parse_run_key(b"r0123456789abcde"), None);
         assert_eq!(parse_run_key(b"x0123456789abcdef"), None);

@@ -1,4 +1,4 @@
-//! Logs: endless sequences of entries that are only ever appended to and dropped from the front.
+//! Logs: sequences of entries, which are appended at the end and dropped from the front.
 
 use bytes::Bytes;
 
@@ -17,19 +17,19 @@ pub struct LogEntry {
 /// What a log holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogBounds {
-    /// The number of the oldest entry that is kept; that of the next one where none is kept.
+    /// The number of the oldest kept entry; `next` if none is kept.
     pub first: u64,
     /// The number of the next entry.
     pub next: u64,
-    /// About how many bytes it takes: at least those of the kept entries.
+    /// Its size in bytes, about: at least that of the kept entries.
     pub n_bytes: u64,
 }
 
-/// What a log is to keep.
+/// Which entries of a log to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retain {
-    /// The entries from this number on. Those before it are not read any more, and their room is given back in coarse steps.
+    /// The entries from this number on. Earlier ones are no longer read, and their space is freed in large steps.
     From(u64),
-    /// At least the newest entries of about so many bytes; of older ones no more than an eighth of that, or a mebibyte.
+    /// The newest entries, of about this many bytes together, and older ones of at most an eighth of that, or 1 MiB.
     Bytes(u64),
 }

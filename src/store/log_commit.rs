@@ -12,23 +12,23 @@ use super::sled_heads::SledHeads;
 use super::{LogName, StoreError, files};
 use crate::error::chain;
 
-/// How many files are synced at once: the file system then makes many of them durable in one go.
+/// How many threads sync files: a file system commits several syncs in one go.
 const SYNC_THREADS: usize = 8;
 
-/// With how many logs in use each keeps the file open that it writes to.
+/// With at most this many logs in use, each keeps its last segment open.
 const OPEN_FILES: usize = 128;
 
-/// What writers, readers and the committer share.
+/// The state shared by writers, readers and the committer.
 pub(super) struct Shared {
-    /// Where the segments lie.
+    /// The folder of the segments.
     pub(super) folder: PathBuf,
     pub(super) heads: SledHeads,
-    /// The logs in use. Those that nobody holds may be forgotten.
+    /// The logs in use. One that nothing else refers to may be evicted.
     open: Mutex<HashMap<LogName, Arc<OpenLog>>>,
     changes: Mutex<Changes>,
 }
 
-/// What is not durable yet.
+/// The changes that are not durable yet.
 #[derive(Default)]
 struct Changes {
     /// The number of the last change.
@@ -42,25 +42,25 @@ pub(super) struct OpenLog {
     state: Mutex<LogState>,
 }
 
-/// What is known of a log in use.
+/// The state of a log in use.
 pub(super) struct LogState {
-    /// With all changes.
+    /// The head with all changes.
     pub(super) head: Head,
-    /// With the durable ones: what readers see.
+    /// The head with the durable changes only: what readers see.
     pub(super) durable: Head,
-    /// The number of the deletion, once there is one.
+    /// The number of the change that deleted it, if one did.
     pub(super) deleted: Option<u64>,
-    /// The segment that is written to.
+    /// The last segment, if it is open.
     pub(super) file: Option<SegmentFile>,
     /// The offsets of some entries in their segments, by number.
     pub(super) places: BTreeMap<u64, u64>,
-    /// Whether the committer is to look at it.
+    /// Whether it waits for the committer.
     is_changed: bool,
-    /// Files whose bytes are not durable.
+    /// Files with bytes that are not durable.
     unsynced: Vec<Arc<File>>,
-    /// Whether a segment was begun whose name is not durable.
+    /// Whether a new segment's name is not durable yet.
     has_new_file: bool,
-    /// The segments that go once the head is durable.
+    /// The segments to delete once the head is durable.
     dropped: Vec<u64>,
 }
 
@@ -83,7 +83,7 @@ impl OpenLog {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, LogState> {
-        // each change is made whole in the end, by assignments
+        // a change ends in plain assignments, so a panic leaves none half made
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -99,14 +99,14 @@ impl LogState {
         self.file = Some(segment);
     }
 
-    /// Notes that segments are not part of the log any more.
+    /// Notes that segments are no longer part of the log.
     pub(super) fn drop_segments(&mut self, dropped: Vec<u64>) {
         self.file.take_if(|file| dropped.contains(&file.first));
         self.dropped.extend(dropped);
     }
 }
 
-/// A changed log as the committer found it.
+/// A changed log, as the committer takes it over.
 struct Work {
     log: Arc<OpenLog>,
     head: Option<Head>,
@@ -124,7 +124,8 @@ impl Shared {
         }
     }
 
-    /// Notes that a log was changed; the number of the change. The caller holds the lock of the log.
+    /// Notes that a log was changed. Returns the number of the change. The caller holds the lock of
+    /// the log.
     pub(super) fn change(&self, log: &Arc<OpenLog>, state: &mut LogState) -> u64 {
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         changes.last += 1;
@@ -135,7 +136,7 @@ impl Shared {
         changes.last
     }
 
-    /// Makes every change durable that was made before the call.
+    /// Makes every change made before the call durable.
     pub(super) fn flush(&self) -> Result<(), StoreError> {
         let changed = {
             let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -178,7 +179,7 @@ impl Shared {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Shows readers what is durable, and deletes what is not needed any more.
+    /// Shows readers what is durable, and deletes the dropped segments.
     fn finish(&self, work: Work, keeps_file: bool) {
         let name = work.log.name;
         match work.head {

@@ -1,4 +1,4 @@
-//! The head of a log: which entries it has, and in which segments they lie. Whatever lies behind it in the files was never
+//! The head of a log: which entries it has, and in which segments they lie. What the files hold beyond it was never
 //! acknowledged.
 
 use serde::{Deserialize, Serialize};
@@ -6,23 +6,25 @@ use serde::{Deserialize, Serialize};
 use super::record::{Revision, WriteId, seal, unseal};
 use super::{LogBounds, LogName, MAX_RECORD_BYTES, Record, Retain, StoreError};
 
-/// The least size of a segment behind which another one is begun.
+/// The least size of a segment that another one may follow.
 const MIN_SEGMENT_BYTES: u64 = 1 << 20;
 
-/// A segment is as large as this share of the whole log: few segments, and little that is kept too long.
+/// A segment is full at one eighth of the whole log: that makes few segments, and keeps little for
+/// longer than asked.
 const SEGMENT_SHARE: u64 = 8;
 
-/// The most segments, whose head still is a small value. With segments that grow with the log, petabytes stay below.
+/// The most segments, so that a head stays a small value. Segments grow with the log, so even petabytes need fewer.
 const MAX_SEGMENTS: usize = 256;
 
-/// Where a log stands.
+/// The head of a log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Head {
     /// The number of the oldest kept entry.
     pub(super) first: u64,
     /// The number of the next entry.
     pub(super) next: u64,
-    /// The segments, in order. Each has an entry at least, and the last one is written to.
+    /// The segments, in order: the number of the first entry, and the bytes of all entries. None is
+    /// empty, and the last one is appended to.
     segments: Vec<(u64, u64)>,
 }
 
@@ -58,7 +60,7 @@ impl Head {
             });
         }
         let record = Record::new(value);
-        // nobody repeats the write of a head
+        // the write of a head is never repeated
         let write = WriteId::NONE;
         Ok(seal(log.as_bytes(), Revision(self.next), write, &record))
     }
@@ -93,7 +95,7 @@ impl Head {
         segments.map(|&(first, n_bytes)| Segment { first, n_bytes })
     }
 
-    /// The segment that an entry lies in, and the first number behind it.
+    /// The segment that holds an entry, and the number after its last entry.
     pub(super) fn segment_of(&self, sequence: u64) -> Option<(Segment, u64)> {
         if sequence >= self.next {
             return None;
@@ -106,14 +108,14 @@ impl Head {
         Some((Segment { first, n_bytes }, end))
     }
 
-    /// The segment that the next entries go to, unless another one is to be begun.
+    /// The segment that the next entries are appended to; `None` if they begin a new one.
     pub(super) fn open_segment(&self) -> Option<Segment> {
         let last = self.segments().next_back()?;
         let full = (self.n_bytes() / SEGMENT_SHARE).max(MIN_SEGMENT_BYTES);
         (last.n_bytes < full || self.segments.len() >= MAX_SEGMENTS).then_some(last)
     }
 
-    /// Takes in entries that were written behind the end of a segment, or into a new one.
+    /// Adds entries that were written to the end of a segment, or to a new one.
     pub(super) fn append(&mut self, segment: Segment, n_entries: u64, n_bytes: u64) {
         match self.segments.last_mut() {
             Some(last) if last.0 == segment.first => last.1 = segment.n_bytes + n_bytes,
@@ -122,7 +124,7 @@ impl Head {
         self.next += n_entries;
     }
 
-    /// Drops what is not to be kept; the segments that are dropped with it.
+    /// Drops old entries. Returns the segments that are dropped with them.
     pub(super) fn trim(&mut self, retain: Retain) -> Vec<u64> {
         let n_dropped = match retain {
             Retain::From(sequence) => {
@@ -136,7 +138,7 @@ impl Head {
             Retain::Bytes(n_bytes) => {
                 let mut left = self.n_bytes();
                 let mut n_dropped = 0;
-                // the last segment is written to
+                // the last segment is appended to, so it stays
                 while n_dropped + 1 < self.segments.len()
                     && left - self.segments[n_dropped].1 >= n_bytes
                 {
@@ -165,7 +167,7 @@ impl Head {
     }
 }
 
-/// The error of a log that is not what was written.
+/// The error for a damaged log.
 pub(super) fn damaged(log: LogName, how: String) -> StoreError {
     StoreError::Damaged {
         what: "a log",
@@ -207,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn turnover_keeps_what_was_asked_for_and_little_more() {
+    fn trimming_by_size_keeps_what_was_asked_for_and_little_more() {
         let mut head = Head::empty();
         for _ in 0..500 {
             fill(&mut head, 1000);

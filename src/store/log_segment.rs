@@ -1,5 +1,5 @@
 //! The files of a log. An entry in one is 4 bytes of length, 4 bytes of CRC-32, both little-endian, then its bytes. The
-//! checksum covers the log's name and the entry's number as well: one in the wrong place is found out, too.
+//! checksum covers the log's name and the entry's number as well: an entry in the wrong place is detected, too.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
@@ -17,12 +17,12 @@ const HEADER_BYTES: usize = 8;
 /// How many bytes of a segment are read at a time.
 const READ_BYTES: usize = 64 << 10;
 
-/// Where a segment lies: under the name of its log and the number of its first entry.
+/// The path of a segment, from the name of its log and the number of its first entry.
 pub(super) fn path(folder: &Path, log: LogName, first: u64) -> PathBuf {
     folder.join(format!("{log}.{first:016x}"))
 }
 
-/// The log and the first entry of a segment's file; `None` for a file that is none.
+/// The log and the first entry of a segment, from the name of its file; `None` for any other file.
 pub(super) fn parse_name(name: &str) -> Option<(LogName, u64)> {
     let (log, first) = name.split_once('.')?;
     let parsed = (
@@ -32,7 +32,7 @@ pub(super) fn parse_name(name: &str) -> Option<(LogName, u64)> {
     (format!("{}.{:016x}", parsed.0, parsed.1) == name).then_some(parsed)
 }
 
-/// The bytes of entries, the first of which has this number.
+/// Encodes entries, where `first` is the number of the first one.
 pub(super) fn encode(log: LogName, first: u64, entries: &[Bytes]) -> Result<Vec<u8>, StoreError> {
     let n_bytes = entries.iter().map(|entry| HEADER_BYTES + entry.len()).sum();
     let mut bytes = Vec::with_capacity(n_bytes);
@@ -60,7 +60,8 @@ fn checksum(log: LogName, sequence: u64, entry: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// A segment that is written to. Its file may hold more than the segment: what was never acknowledged.
+/// A segment that is open for appending. Its file may hold more bytes than the segment, which were
+/// never acknowledged.
 #[derive(Debug, Clone)]
 pub(super) struct SegmentFile {
     pub(super) first: u64,
@@ -68,7 +69,7 @@ pub(super) struct SegmentFile {
 }
 
 impl SegmentFile {
-    /// Begins a segment; whatever has its name was never acknowledged.
+    /// Creates a segment. A file that already has its name was never acknowledged.
     pub(super) fn create(folder: &Path, log: LogName, first: u64) -> Result<Self, StoreError> {
         let file = OpenOptions::new()
             .write(true)
@@ -81,7 +82,7 @@ impl SegmentFile {
         Ok(Self { first, file })
     }
 
-    /// Opens a segment to go on writing, and cuts off what was never acknowledged.
+    /// Opens a segment for appending, and cuts off what was never acknowledged.
     pub(super) fn open(folder: &Path, log: LogName, segment: Segment) -> Result<Self, StoreError> {
         let what = "open a segment of a log";
         let path = path(folder, log, segment.first);
@@ -109,7 +110,7 @@ impl SegmentFile {
     }
 }
 
-/// Fails when the file of a segment is shorter than what was acknowledged of it.
+/// Fails if the file of a segment is shorter than its acknowledged bytes.
 pub(super) fn check_length(log: LogName, segment: Segment, length: u64) -> Result<(), StoreError> {
     if length >= segment.n_bytes {
         return Ok(());
@@ -123,7 +124,7 @@ pub(super) fn check_length(log: LogName, segment: Segment, length: u64) -> Resul
     ))
 }
 
-/// The error of a segment whose file is gone.
+/// The error for a segment whose file is missing.
 pub(super) fn missing(log: LogName, segment: Segment) -> StoreError {
     damaged(
         log,
@@ -169,7 +170,7 @@ impl SegmentReader {
         }))
     }
 
-    /// Where the next entry begins: its number and its offset.
+    /// The number and the offset of the next entry.
     pub(super) fn place(&self) -> (u64, u64) {
         (self.sequence, self.offset)
     }
@@ -214,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_segments_can_be_read_back_and_nothing_else() {
+    fn only_names_of_segments_are_parsed() {
         let log = LogName::random();
         let path = path(Path::new("/"), log, 77);
         let name = path.file_name().and_then(|name| name.to_str());

@@ -1,8 +1,8 @@
 //! Logs in a folder: their entries in segment files, and their heads in a database, which alone says what was acknowledged.
 //!
 //! An append writes behind the end of the last segment. The committer then syncs the files of all logs that were appended to,
-//! writes their heads, and flushes those at once. What a crash leaves behind a head is cut off; a file that is shorter than
-//! its head says is damage.
+//! writes their heads, and flushes those together. What a crash leaves beyond a head is cut off; a file that is shorter than
+//! its head says is damaged.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -22,10 +22,10 @@ use super::{LogBounds, LogEntry, LogName, Retain, StoreError, files};
 /// The folder of the database, beside the segments.
 const HEADS: &str = "heads";
 
-/// After how many bytes of a segment the place of an entry is noted.
+/// The offset of an entry is remembered every so many bytes of a segment.
 const PLACE_BYTES: u64 = 64 << 10;
 
-/// How many logs are remembered that nobody uses.
+/// From this many open logs on, unused ones are evicted.
 const OPEN_LOGS: usize = 4096;
 
 /// All logs of a store. Its methods block.
@@ -33,12 +33,13 @@ pub(super) struct Logs {
     // dropped first: its last flush needs the rest
     thread: CommitterThread,
     shared: Arc<Shared>,
-    /// The logs that were there when the store was opened and that no sweep has looked at: whatever is newer may have a
-    /// writer who is about to refer to it.
+    /// The logs that existed when the store was opened and have not been swept yet. Newer ones are left alone: a record
+    /// may be about to refer to them.
     unswept: Mutex<HashSet<LogName>>,
 }
 
-/// What was found of a log, and the number of the change that must be durable before it may be told.
+/// The result of an operation, and the number of the change that must be durable before it may be
+/// returned.
 pub(super) struct Answer<T> {
     pub(super) found: Result<T, StoreError>,
     pub(super) number: u64,
@@ -52,7 +53,7 @@ impl<T> Answer<T> {
         }
     }
 
-    /// The log does not exist, as of a deletion.
+    /// The log does not exist; the number is that of its deletion.
     fn gone(number: u64) -> Self {
         Self {
             found: Err(StoreError::LogNotFound),
@@ -62,8 +63,8 @@ impl<T> Answer<T> {
 }
 
 impl Logs {
-    /// Opens the logs in a folder, or makes it, and removes what a crash left half written. `main` is told when the committer
-    /// fails. Fails when a segment is missing or shorter than what was acknowledged of it.
+    /// Opens the logs in a folder, which it makes if need be, and removes what a crash left half written. `main` fails when
+    /// the committer of the logs does. Fails if a segment is missing or shorter than its acknowledged bytes.
     pub(super) fn open(folder: &Path, main: Arc<Committer>) -> Result<Self, StoreError> {
         Self::open_with(folder, main, |shared| move || shared.flush())
     }
@@ -90,7 +91,7 @@ impl Logs {
         })
     }
 
-    /// What changes wait at.
+    /// What makes changes durable.
     pub(super) fn committer(&self) -> &Arc<Committer> {
         self.thread.committer()
     }
@@ -136,7 +137,7 @@ impl Logs {
                 (Segment { first, n_bytes }, file, true)
             }
         };
-        // when it fails, what has reached the file lies behind the head and is written over
+        // if this fails, whatever reached the file lies beyond the head and is overwritten
         file.write(&bytes, segment.n_bytes)?;
         state.wrote(file, is_new);
         state
@@ -178,7 +179,7 @@ impl Logs {
                     place.map(|(n, offset)| (*n, *offset)),
                 )
             };
-            // entries that were read before others were dropped stand alone: the next page says what is missing
+            // a trim meanwhile may leave a gap behind the entries already read: they are returned alone
             let follows = entries.last().is_none_or(|last| last.sequence + 1 == next);
             let Some((segment, end)) = head.segment_of(next).filter(|_| follows) else {
                 break;
@@ -271,20 +272,20 @@ impl Logs {
         Ok(Answer { found, number })
     }
 
-    /// Deletes the logs that were there when the store was opened and are not among the `referenced`; how many, and the number
-    /// of the last change.
+    /// Deletes the logs that existed when the store was opened and are not `referenced`. Returns how many, and the number of
+    /// the last change.
     pub(super) fn sweep(&self, referenced: &HashSet<LogName>) -> Result<(usize, u64), StoreError> {
         let mut unswept = self.unswept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut number = 0;
-        let worthless: Vec<LogName> = unswept.difference(referenced).copied().collect();
-        for &name in &worthless {
+        let unreferenced: Vec<LogName> = unswept.difference(referenced).copied().collect();
+        for &name in &unreferenced {
             number = number.max(self.delete(name)?.number);
         }
         unswept.clear();
-        Ok((worthless.len(), number))
+        Ok((unreferenced.len(), number))
     }
 
-    /// A log in use, or one that is taken into use now.
+    /// Finds a log, and takes it into use if it is not yet.
     fn find(&self, name: LogName) -> Result<Option<Arc<OpenLog>>, StoreError> {
         let mut open = self.shared.lock_open();
         if let Some(log) = open.get(&name) {
@@ -303,10 +304,10 @@ impl Logs {
     }
 }
 
-/// Takes a log into use, and forgets others where there are too many.
+/// Takes a log into use, and evicts unused ones if there are too many.
 fn use_log(open: &mut HashMap<LogName, Arc<OpenLog>>, name: LogName, head: Head) -> Arc<OpenLog> {
     if open.len() >= OPEN_LOGS {
-        // what nobody holds has no changes that are not durable: the committer holds those
+        // the committer holds the logs with changes that are not durable, so they stay
         open.retain(|_, log| Arc::strong_count(log) > 1);
     }
     let log = Arc::new(OpenLog::new(name, head));
@@ -314,8 +315,8 @@ fn use_log(open: &mut HashMap<LogName, Arc<OpenLog>>, name: LogName, head: Head)
     log
 }
 
-/// Holds the files against the heads: removes those of segments that were never acknowledged or are dropped, and fails when
-/// one is missing or too short. Nobody writes yet.
+/// Compares the files with the heads: removes segments that were never acknowledged or are dropped, and fails if one is
+/// missing or too short. Must run before any write.
 fn match_segments(folder: &Path, heads: &[(LogName, Head)]) -> Result<(), StoreError> {
     let mut segments = HashSet::new();
     for (log, head) in heads {
@@ -326,7 +327,9 @@ fn match_segments(folder: &Path, heads: &[(LogName, Head)]) -> Result<(), StoreE
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     return Err(log_segment::missing(*log, segment));
                 }
-                Err(error) => return Err(StoreError::io("look at a segment of a log")(error)),
+                Err(error) => {
+                    return Err(StoreError::io("read the size of a segment of a log")(error));
+                }
             }
             segments.insert((*log, segment.first));
         }
@@ -337,7 +340,7 @@ fn match_segments(folder: &Path, heads: &[(LogName, Head)]) -> Result<(), StoreE
     .map_err(StoreError::io("remove segments that belong to no log"))
 }
 
-/// A new database beside old segments would make them all worthless.
+/// Refuses to make a new database beside old segments: they would all be deleted as unknown.
 fn refuse_orphans(folder: &Path) -> Result<(), StoreError> {
     if folder.join(HEADS).exists() {
         return Ok(());

@@ -1,4 +1,5 @@
-//! A store in memory: the second implementation of the contract, for tests and for servers that need not remember.
+//! A store in memory: the second implementation of the contract, for tests and for servers that need no
+//! persistence.
 //!
 //! What it acknowledges lasts as long as the last of its handles. Several handles share it as several processes would share
 //! a replicated store, which makes it the place to test what must not depend on one process.
@@ -23,7 +24,7 @@ use super::{
 pub struct MemoryStore {
     state: Arc<Mutex<State>>,
     token_hasher: TokenHasher,
-    /// Told by those blobs and logs that this handle has made.
+    /// The blobs and logs made by this handle hold a weak reference to it.
     handle: Arc<()>,
 }
 
@@ -75,7 +76,7 @@ impl MemoryStore {
         }
     }
 
-    /// Makes the store unavailable to all handles until it is undone, as a network that is cut would.
+    /// Makes the store unavailable to all handles, as a broken network would, or available again.
     pub fn cut_off(&self, is_cut_off: bool) {
         self.lock().is_cut_off = is_cut_off;
     }
@@ -155,7 +156,7 @@ impl Log {
     }
 }
 
-/// A blob on its way into a [`MemoryStore`].
+/// A blob that is being written to a [`MemoryStore`].
 pub struct MemoryBlobWriter {
     state: Arc<Mutex<State>>,
     maker: Weak<()>,

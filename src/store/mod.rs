@@ -1,9 +1,9 @@
-//! Where models live: small records under keys, swapped one at a time, immutable blobs, and logs that only grow.
+//! The store: small records under keys, swapped one at a time; immutable blobs; and append-only logs.
 //!
-//! [`Store`] names no database and no transaction, so that an embedded database and a replicated one can both stand
-//! behind it. Several processes may share a store, so none of them sees all writers: whatever one must know of another's
-//! writes stands in a record. What a method acknowledges is durable: it survives `kill -9` and power loss. What a read shows
-//! is durable too, so that an answer built on a read can be trusted as much as one built on a write.
+//! [`Store`] names no database and no transaction, so that an embedded database and a replicated one can both stand behind
+//! it. Several processes may share a store, so none of them sees all writers: whatever one must know about another's writes
+//! is in a record. What a method acknowledges is durable: it survives `kill -9` and power loss. What a read shows is durable
+//! too, so that an answer built on a read can be trusted as much as one built on a write.
 
 mod blob;
 mod blob_folder;
@@ -62,19 +62,20 @@ pub trait Store: Send + Sync + 'static {
     /// What a blob is streamed into.
     type BlobWriter: BlobWriter;
 
-    /// What a large blob is read through.
+    /// What a large blob is read with.
     type BlobReader: BlobReader;
 
-    /// What turns tokens into owners. Its key belongs to the store: a store is only ever opened with the key that it was made
-    /// with, and where several processes share one, all of them are given the same key.
+    /// What turns tokens into owners. Its key belongs to the store: a store only opens with the key that it was made with,
+    /// and processes that share one need the same key.
     fn token_hasher(&self) -> &TokenHasher;
 
     /// Waits, usually for ever, until the store has failed for good: then nothing can be served any more, and the server
-    /// stops. A store that is only away for a while is [`StoreError::Unavailable`] meanwhile and does not end this.
+    /// stops. A store that is only [`StoreError::Unavailable`] does not end this.
     fn failed(&self) -> impl Future<Output = StoreError> + Send;
 
     /// Deletes the blobs and logs that no record refers to and that nobody is about to refer to any more: what crashes have
-    /// left behind. How many. May be called at any time, by any of those who share the store; a server does it at its start.
+    /// left behind. Returns their number. May be called at any time, by any of those who share the store; a server does it
+    /// at its start.
     fn sweep(&self) -> impl Future<Output = Result<usize, StoreError>> + Send;
 
     /// Stores a blob under a new unique name. Nothing refers to it until a record does. Dropping the future leaves at
@@ -85,7 +86,7 @@ pub trait Store: Send + Sync + 'static {
     /// differ. A blob that a record referred to may be gone because the record has changed since: read that again.
     fn get_blob(&self, blob: &BlobRef) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
 
-    /// Begins a blob that is too large for memory, or whose bytes are not all there yet.
+    /// Begins a blob that is too large for memory, or whose bytes are not all known yet.
     fn begin_blob(&self) -> impl Future<Output = Result<Self::BlobWriter, StoreError>> + Send;
 
     /// Opens a blob for reading in any order: [`StoreError::BlobNotFound`], or [`StoreError::Damaged`]. Its length is
@@ -99,7 +100,7 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes a blob. Deleting one that does not exist is not an error.
     fn delete_blob(&self, name: BlobName) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Reads the record under a key; waits where the last write to it is not durable yet.
+    /// Reads the record under a key; waits until the last write to it is durable.
     fn get_pointer(
         &self,
         key: &[u8],
@@ -115,8 +116,8 @@ pub trait Store: Send + Sync + 'static {
         swap: &PointerSwap,
     ) -> impl Future<Output = Result<Swap, StoreError>> + Send;
 
-    /// The values of the records whose keys start with `prefix` and come after `after`, in the order of the keys, at most
-    /// `limit`.
+    /// The keys and values of the records whose keys start with `prefix` and come after `after`, in the order of the
+    /// keys, at most `limit`.
     fn scan(
         &self,
         prefix: &[u8],
@@ -127,8 +128,8 @@ pub trait Store: Send + Sync + 'static {
     /// Makes an empty log under a new unique name. Nothing refers to it until a record does.
     fn create_log(&self) -> impl Future<Output = Result<LogName, StoreError>> + Send;
 
-    /// Appends entries of at most [`MAX_ENTRY_BYTES`] each to a log; their numbers, ascending. [`StoreError::LogNotFound`]
-    /// once the log is deleted.
+    /// Appends entries of at most [`MAX_ENTRY_BYTES`] each to a log. Returns their numbers, ascending.
+    /// [`StoreError::LogNotFound`] once the log is deleted.
     ///
     /// After [`StoreError::Unknown`], or when the future was dropped, the entries may or may not be there; after every other
     /// error they are not.
@@ -139,7 +140,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<u64>, StoreError>> + Send;
 
     /// Reads entries of a log, in order, from the number `from` on or from the oldest that is kept: at most `n_entries`, and
-    /// no more than fit into `n_bytes`, but one at least where there is one. Each is checked against its checksum.
+    /// no more than fit into `n_bytes`, but at least one if there is one. Each is checked against its checksum.
     fn read_log(
         &self,
         log: LogName,
@@ -154,7 +155,7 @@ pub trait Store: Send + Sync + 'static {
         log: LogName,
     ) -> impl Future<Output = Result<LogBounds, StoreError>> + Send;
 
-    /// Drops the oldest entries of a log. Numbers are never given again.
+    /// Drops the oldest entries of a log. Numbers are never reused.
     fn trim_log(
         &self,
         log: LogName,

@@ -14,7 +14,7 @@ macro_rules! names {
         pub struct $name([u8; NAME_BYTES]);
 
         impl $name {
-            /// A new name, never given before.
+            /// A new, unique name.
             pub(crate) fn random() -> Self {
                 Self(uuid::Uuid::new_v4().into_bytes())
             }
@@ -29,11 +29,11 @@ macro_rules! names {
                 &self.0
             }
 
-            /// The name that 32 lower-case hexadecimal digits spell.
+            /// Parses 32 lower-case hexadecimal digits.
             pub(super) fn from_hex(text: &str) -> Option<Self> {
                 let bytes = u128::from_str_radix(text, 16).ok()?.to_be_bytes();
                 let name = Self(bytes);
-                // one spelling for each name: a sign, capitals or missing digits are no name
+                // each name has one spelling: no sign, no capitals, no missing digits
                 (name.to_string() == text).then_some(name)
             }
         }

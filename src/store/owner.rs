@@ -7,7 +7,8 @@ use sha2::Sha256;
 
 use super::TokenKey;
 
-/// What is hashed. The first byte of each message, so that no token can stand for anything else.
+/// The first byte of each hashed message, which tells its kind, so that no token can pass for
+/// anything else.
 const ANONYMOUS: u8 = 0;
 const TOKEN: u8 = 1;
 const FINGERPRINT: u8 = 2;
@@ -57,12 +58,12 @@ impl TokenHasher {
         Owner(self.hash(TOKEN, token))
     }
 
-    /// The one owner of everything where the server asks for no token. No token stands for it.
+    /// The owner of everything on a server that asks for no token. No token hashes to it.
     pub fn anonymous(&self) -> Owner {
         Owner(self.hash(ANONYMOUS, &[]))
     }
 
-    /// What tells one key from another without telling the key.
+    /// Identifies the key without revealing it.
     pub(super) fn fingerprint(&self) -> [u8; 16] {
         self.hash(FINGERPRINT, &[])
     }

@@ -20,8 +20,8 @@ const CHECKSUM_AT: usize = 1;
 const SEQUENCE_AT: usize = CHECKSUM_AT + 4;
 const HEADER_BYTES: usize = SEQUENCE_AT + 8 + 16 + 2 + 2;
 
-/// The revision of a record. Never given twice within a store, also not after a deletion or a restart; a later write
-/// has a greater one.
+/// The revision of a record. Never reused within a store, not even after a deletion or a restart; a later write has
+/// a greater one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Revision(pub(crate) u64);
 
@@ -30,7 +30,7 @@ pub struct Revision(pub(crate) u64);
 pub struct Record {
     /// The value, opaque to the store.
     pub value: Vec<u8>,
-    /// The blobs that belong to the record. What no record refers to is swept.
+    /// The blobs that belong to the record. Blobs that no record refers to are swept.
     pub blobs: Vec<BlobName>,
     /// The logs that belong to the record.
     pub logs: Vec<LogName>,
@@ -65,24 +65,24 @@ impl Record {
 pub struct Pointer {
     /// The value of the record.
     pub value: Vec<u8>,
-    /// What a swap expects.
+    /// The revision that a swap of this record expects.
     pub revision: Revision,
 }
 
 /// A key and the value of the record under it.
 pub type Entry = (Vec<u8>, Vec<u8>);
 
-/// What tells one write from every other.
+/// Identifies a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct WriteId([u8; 16]);
 
 impl WriteId {
-    /// Of a write that nobody repeats.
+    /// The id of writes that are never repeated.
     pub(super) const NONE: Self = Self([0; 16]);
 }
 
-/// The replacement of the record under a key, if it is still at the expected revision. It has an id of its own, so that
-/// the store recognises what it has done: the very same swap may be repeated.
+/// The replacement of the record under a key, if it is still at the expected revision. It may be repeated: the store
+/// recognises its id.
 #[derive(Debug, Clone)]
 pub struct PointerSwap {
     pub(super) id: WriteId,
@@ -111,7 +111,7 @@ impl PointerSwap {
         }
     }
 
-    /// Fails when the key or the record is over its limit.
+    /// Fails if the key or the record is too large.
     pub(super) fn check_size(&self) -> Result<(), StoreError> {
         let record = self.record.as_ref().map_or(0, Record::size);
         for (what, size, limit) in [
@@ -163,7 +163,7 @@ fn names(bytes: &[u8]) -> impl Iterator<Item = [u8; NAME_BYTES]> + '_ {
     bytes.as_chunks().0.iter().copied()
 }
 
-/// The bytes that are stored of a record whose size was checked.
+/// Encodes a record, whose size was checked.
 pub(super) fn seal(key: &[u8], revision: Revision, write: WriteId, record: &Record) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER_BYTES + record.size());
     bytes.push(FORMAT);
@@ -171,7 +171,7 @@ pub(super) fn seal(key: &[u8], revision: Revision, write: WriteId, record: &Reco
     bytes.extend_from_slice(&revision.0.to_le_bytes());
     bytes.extend_from_slice(&write.0);
     for n in [record.blobs.len(), record.logs.len()] {
-        // the bound on the size of a record bounds them far below
+        // fits: the bound on the size of a record allows for a few hundred names
         bytes.extend_from_slice(&(n as u16).to_le_bytes());
     }
     for blob in &record.blobs {
@@ -186,7 +186,7 @@ pub(super) fn seal(key: &[u8], revision: Revision, write: WriteId, record: &Reco
     bytes
 }
 
-/// Checks stored bytes and finds the parts of the record in them.
+/// Checks stored bytes and finds the parts of the record.
 pub(super) fn unseal<'a>(key: &[u8], bytes: &'a [u8]) -> Result<Sealed<'a>, StoreError> {
     let cut = || damaged("it is cut short".to_owned());
     let (&[format], rest) = bytes.split_first_chunk().ok_or_else(cut)?;
@@ -217,7 +217,7 @@ pub(super) fn unseal<'a>(key: &[u8], bytes: &'a [u8]) -> Result<Sealed<'a>, Stor
     })
 }
 
-/// The key is part of it: a record that is found under another key is not what was written there.
+/// Covers the key as well, so that a record under the wrong key is detected.
 fn checksum(key: &[u8], rest: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(key);
@@ -238,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_survives_its_round_trip_and_no_damage() {
+    fn a_record_survives_its_round_trip_and_damage_is_refused() {
         let record = Record {
             value: b"value".to_vec(),
             blobs: vec![BlobName::random(), BlobName::random()],
@@ -261,7 +261,7 @@ mod tests {
         }
     }
 
-    /// What is said of the format is what a newer server would have to keep.
+    /// The documented format: newer servers must be able to read it.
     #[test]
     fn the_bytes_of_a_record_stay_what_they_are() {
         let record = Record::with_blobs(b"v".to_vec(), vec![BlobName::from_bytes([2; 16])]);

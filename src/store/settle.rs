@@ -4,17 +4,18 @@ use std::time::Duration;
 
 use super::{PointerSwap, Store, StoreError, Swap};
 
-/// How often a swap is repeated whose outcome is not known.
+/// How often a swap with an unknown outcome is repeated.
 const REPEATS: u32 = 8;
 
 /// How long to wait before the first repetition; twice as long before each further one, 2.5 seconds in all.
 const FIRST_DELAY: Duration = Duration::from_millis(10);
 
-/// Swaps, and repeats the very same swap as long as its outcome is not known: the store recognises what it has done.
+/// Swaps, and repeats the same swap while its outcome is unknown: the store recognises a swap that it has done.
 ///
 /// # Errors
-/// [`StoreError::Unknown`] when the outcome cannot be found out: the store is away for too long or has failed, or another
-/// write came over whatever the swap had left. [`StoreError::Unavailable`], as any other error, means that nothing was done.
+/// [`StoreError::Unknown`] when the outcome cannot be found out: the store is unavailable for too long or has failed, or
+/// another write has replaced what the swap may have left. [`StoreError::Unavailable`], as any other error, means that
+/// nothing was done.
 pub async fn settle(store: &impl Store, swap: &PointerSwap) -> Result<Swap, StoreError> {
     let mut unknown = match store.swap_pointer(swap).await {
         Err(error @ StoreError::Unknown { .. }) => error,
@@ -24,7 +25,7 @@ pub async fn settle(store: &impl Store, swap: &PointerSwap) -> Result<Swap, Stor
         tokio::time::sleep(FIRST_DELAY * 2_u32.pow(repeat)).await;
         match store.swap_pointer(swap).await {
             Ok(Swap::Done) => return Ok(Swap::Done),
-            // a removal leaves nothing that it could be recognised by, and what was to be gone is gone
+            // a removal leaves no id behind; if the record is gone, it is as good as done
             Ok(Swap::Lost) if swap.record.is_none() => {
                 return match store.get_pointer(&swap.key).await {
                     Ok(None) => Ok(Swap::Done),
@@ -55,7 +56,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_outcome_that_is_not_known_is_found_out() {
+    async fn an_unknown_outcome_is_found_out() {
         for fault in [Fault::UnknownButDone, Fault::UnknownAndNotDone] {
             let store = store();
             store.inject([fault, Fault::Unavailable, fault]);
@@ -76,7 +77,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_found_out_is_said() {
+    async fn an_outcome_that_stays_unknown_is_reported() {
         let store = store();
         store.inject([Fault::Unavailable]);
         let away = settle(&store, &put(1)).await;

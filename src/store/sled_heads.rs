@@ -1,4 +1,5 @@
-//! The heads of logs in a sled database of their own: one that held them beside the records would grow without bound.
+//! The heads of logs in a sled database of their own: in the one of the records they would make it grow without
+//! bound.
 
 use std::fs::File;
 use std::path::Path;
@@ -63,7 +64,7 @@ impl SledHeads {
         Ok(())
     }
 
-    /// Makes everything that was put survive power loss.
+    /// Makes all changes so far survive power loss.
     pub(super) fn flush(&self) -> Result<(), StoreError> {
         sled_open::flush(self.db(), &self.file)
     }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use super::{StoreError, files};
 use crate::error::panic_message;
 
-/// How long to wait for a database that this process has just closed: its last threads hold its file for a moment.
+/// How long to wait for a database that this process has just closed: sled's threads still hold its file for a
+/// moment.
 const CLOSING: Duration = Duration::from_secs(5);
 
 /// Opens the database in `folder/name`, or makes a new one.
@@ -82,8 +83,8 @@ fn open_existing(path: &Path, cache_bytes: u64) -> Result<sled::Db, StoreError> 
     }
 }
 
-/// An own handle of the database's file: `flush` hands the bytes to the operating system, but only `sync_data` on the
-/// file makes them survive power loss.
+/// A handle of our own on the database's file: `flush` hands the bytes to the operating system, but only `sync_data`
+/// on the file makes them survive power loss.
 pub(super) fn data_file(folder: &Path, name: &str) -> Result<File, StoreError> {
     OpenOptions::new()
         .read(true)

@@ -16,11 +16,11 @@ use super::sled_open::{self, guarded};
 use super::{BlobName, Entry, LogName, Pointer, PointerSwap, Revision, StoreError};
 use crate::error::chain;
 
-/// How many revisions each opening of the store has for itself, so that none is ever given twice, whatever a crash
-/// undid. 2^40 writes take years, and 2^24 openings remain.
+/// How many revisions each opening of the store reserves, so that none is ever reused, whatever a crash undid.
+/// 2^40 writes take years, and 2^24 openings remain.
 const REVISIONS_PER_OPENING: u64 = 1 << 40;
 
-/// The tree of what the store itself remembers, apart from the records.
+/// The tree of the store's own values, apart from the records.
 const INTERNAL: &str = "internal";
 const NEXT_REVISION: &str = "next_revision";
 const FINGERPRINT: &str = "token_key_fingerprint";
@@ -95,15 +95,15 @@ pub(super) struct SledRecords {
     db: Option<sled::Db>,
     tree: Option<sled::Tree>,
     committer: Arc<Committer>,
-    /// The last revision given. Held while a write is applied.
+    /// The last revision given. Locked while a write is applied.
     last_revision: Mutex<u64>,
     first_forbidden: u64,
-    /// The number of the last deletion: whoever finds nothing has to wait for it.
+    /// The number of the last deletion: a read that finds nothing must wait for it.
     last_deletion: AtomicU64,
 }
 
 impl SledRecords {
-    /// Begins to serve, with the revision that [`OpenDatabase::begin`] returned.
+    /// Serves a database, with the revision that [`OpenDatabase::begin`] returned.
     pub(super) fn new(
         database: OpenDatabase,
         last_revision: u64,
@@ -132,8 +132,8 @@ impl SledRecords {
         }
     }
 
-    /// Applies a swap, unless it is lost or was applied before; the number of the write that must be durable before it may be
-    /// acknowledged.
+    /// Applies a swap, unless it was applied before. Returns the number of the write that must be durable before it may be
+    /// acknowledged; `None` if the swap is lost.
     pub(super) fn swap(&self, swap: &PointerSwap) -> Result<Option<u64>, StoreError> {
         swap.check_size()?;
         let key = &swap.key;
@@ -166,7 +166,7 @@ impl SledRecords {
         }
         *last_revision = revision;
         if swap.record.is_none() {
-            // before the deletion can be seen, so that whoever sees it knows what to wait for
+            // set before the deletion can be seen, so that whoever sees it knows what to wait for
             self.last_deletion.store(revision, Ordering::SeqCst);
         }
         let stored = swap
@@ -178,12 +178,12 @@ impl SledRecords {
         });
         match applied {
             Ok(outcome) => {
-                // also when lost, because a reader may wait for this number
+                // even if lost: a reader may wait for this number
                 self.committer.request(revision);
                 Ok(outcome.is_ok().then_some(revision))
             }
             Err(error) => {
-                // sled's errors in writing stay, and what it has written is unknown
+                // sled does not recover from a failed write, and what it has written is unknown
                 let cause = chain(&error);
                 self.committer.fail(&cause);
                 let cause = cause.into();
@@ -227,8 +227,8 @@ impl SledRecords {
         ))
     }
 
-    /// What all records refer to, and the number of the write that must be durable before anything else is taken for
-    /// worthless.
+    /// What all records refer to, and the number of the write that must be durable before anything else may be
+    /// deleted.
     pub(super) fn references(&self) -> Result<(References, u64), StoreError> {
         let mut references = References::default();
         let mut newest = 0;

@@ -28,7 +28,7 @@ impl TokenKey {
             .chars()
             .map(|digit| digit.to_digit(16).and_then(|digit| digit.try_into().ok()))
             .collect();
-        let digits = digits.ok_or("a token key is 64 hexadecimal digits, such as `openssl rand -hex 32` prints, but it holds others")?;
+        let digits = digits.ok_or("a token key is 64 hexadecimal digits, such as `openssl rand -hex 32` prints, but this one has other characters")?;
         let mut bytes = [0; 32];
         if digits.len() != 2 * bytes.len() {
             return Err(format!(
@@ -66,7 +66,7 @@ impl fmt::Debug for TokenKey {
 /// Finds the key of a store: the configured one, else the one in the file, else, in a store without a fingerprint, a
 /// new one that is written to the file. Refuses a key that the fingerprint does not fit.
 ///
-/// A file without a fingerprint is what a crash between the two leaves; the key in it was never used, and is now.
+/// A crash between the two leaves a file without a fingerprint; the key in it was never used, and is used now.
 pub(super) fn find(
     folder: &Path,
     configured: Option<TokenKey>,
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn other_text_is_no_key() {
+    fn other_text_is_not_a_key() {
         for text in ["", "ab", &"g".repeat(64), &"a".repeat(63), &"+a".repeat(32)] {
             let error = TokenKey::from_hex(text).expect_err("no key");
             assert!(error.contains("64 hexadecimal digits"), "{error}");

@@ -1,4 +1,4 @@
-//! Ids that tie the response of a call to its log lines, the header `x-request-id`.
+//! The ids of calls, which connect a response with its log lines: the header `x-request-id`.
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
@@ -15,7 +15,7 @@ const MAX_LENGTH: usize = 128;
 pub struct CallId(HeaderValue);
 
 impl CallId {
-    /// The caller's id, when it is 1 to 128 letters, digits or `-_.:/+=`.
+    /// The caller's id, if it consists of 1 to 128 letters, digits or `-_.:/+=`.
     pub fn from_caller(value: &HeaderValue) -> Option<Self> {
         let bytes = value.as_bytes();
         let sane = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte);
@@ -23,7 +23,8 @@ impl CallId {
         (fits && bytes.iter().all(sane)).then(|| Self(value.clone()))
     }
 
-    /// A new id of 16 hexadecimal digits, unique in this process and, by a random start, unlikely to repeat elsewhere.
+    /// A new id of 16 hexadecimal digits, unique in this process and, by its random start, unlikely to repeat in
+    /// another.
     pub fn generate() -> Self {
         static START: LazyLock<u64> =
             LazyLock::new(|| RandomState::new().hash_one(std::process::id()));

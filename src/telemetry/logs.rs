@@ -1,4 +1,4 @@
-//! Log lines on standard error, as text or JSON. Nothing in the crate hands a token to a log line.
+//! Log lines on standard error, as text or JSON. No token is ever logged.
 
 use std::io::IsTerminal as _;
 
@@ -13,7 +13,7 @@ use crate::config::{Config, LogFormat};
 #[error("cannot set up logs: {0}")]
 pub struct LogsError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
-/// Sends all log lines of the process to standard error, as the configuration says, and panics into them.
+/// Logs to standard error, as configured, panics included.
 ///
 /// # Errors
 /// When the filter cannot be read, or logs were set up before.

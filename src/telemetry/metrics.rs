@@ -1,13 +1,13 @@
-//! What is counted while the server runs, for Prometheus.
+//! Counters for Prometheus.
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 
-/// What predictions have found.
+/// What a prediction has found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Predicted {
-    /// How many predictions it is of: none for a part of one that is counted already.
+    /// The number of predictions: 0 for a part of one that is counted already.
     pub n_predictions: u64,
     /// How many rows were scored.
     pub n_rows: u64,
@@ -23,7 +23,7 @@ pub struct Predicted {
     pub n_unknown_features: u64,
 }
 
-/// The counters of one server. No name of a run, a feature or an owner is among them.
+/// The counters of one server. They name no run, feature or owner.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -43,7 +43,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Counters that stand at 0.
+    /// Counters at 0.
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("anomalyd");
         let mut counter = |name, help| {
@@ -83,10 +83,10 @@ impl Metrics {
         self.unknown_features.inc_by(predicted.n_unknown_features);
     }
 
-    /// All of them as OpenMetrics text, as Prometheus reads it.
+    /// All counters in the OpenMetrics text format, which Prometheus reads.
     ///
     /// # Errors
-    /// None that a string as the target gives.
+    /// Never: writing to a string does not fail.
     pub fn text(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_counted_is_told() {
+    fn counts_appear_in_the_text() {
         let metrics = Metrics::new();
         let predicted = Predicted {
             n_predictions: 1,

@@ -1,4 +1,4 @@
-//! What operators see of the server: its logs, the ids of its requests, and what it counts.
+//! What operators see of the server: its logs, the ids of its calls, and its counters.
 
 mod call_id;
 pub mod logs;

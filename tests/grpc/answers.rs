@@ -1,4 +1,4 @@
-//! What an answer lists, what it says of each row, and how large it is.
+//! Answers: which rows they list, in what detail, and how large they are.
 
 use anomalyd::proto::v1::training_spec::Detector;
 use anomalyd::proto::v1::{
@@ -18,7 +18,7 @@ use crate::grpc::harness::{
 
 const NAN: f64 = f64::NAN;
 
-/// What clients take unless they are told otherwise.
+/// The size that gRPC clients accept by default.
 const FOUR_MIB: usize = 4 << 20;
 
 fn lists(predictions: Predictions) -> Predictions {
@@ -28,7 +28,8 @@ fn lists(predictions: Predictions) -> Predictions {
     }
 }
 
-/// What Predict, PredictStream and PredictDataset say of the same rows, without the summaries.
+/// The answers of Predict, PredictStream and PredictDataset to the same rows, without the
+/// summaries.
 async fn by_every_method(
     client: &mut Client,
     values: &[f64],
@@ -58,7 +59,7 @@ async fn by_every_method(
 }
 
 #[tokio::test]
-async fn which_rows_are_listed_and_what_is_said_of_each_are_two_questions() {
+async fn rows_and_detail_are_independent() {
     let (server, mut client, _folder) = server().await;
     let gaussian = by(Detector::Gaussian(Gaussian::default()));
     trained(
@@ -144,7 +145,7 @@ async fn which_rows_are_listed_and_what_is_said_of_each_are_two_questions() {
         }
     }
 
-    // what is left open: scores of all rows, of a stream those of the anomalies
+    // the defaults: scores of all rows, in a stream of the anomalies
     let scores: Vec<f64> = rows.iter().flat_map(|row| row.score).collect();
     let anomalies = rows.iter().filter(|row| row.is_anomaly == Some(true));
     let anomalies: Vec<u64> = anomalies.flat_map(|row| row.row).collect();
@@ -156,7 +157,7 @@ async fn which_rows_are_listed_and_what_is_said_of_each_are_two_questions() {
 }
 
 #[tokio::test]
-async fn one_row_in_gives_one_readable_row_out() {
+async fn a_single_row_is_answered_in_full() {
     let (server, mut client, _folder) = server().await;
     train(&mut client, "run").await;
     let mut owner = datasets::client(&server, "alice").await;
@@ -168,7 +169,7 @@ async fn one_row_in_gives_one_readable_row_out() {
         let one = one.expect("predicts");
         assert_eq!((one.rows.len(), one.scores.len()), (1, 0));
         assert_eq!(one.rows[0].is_anomaly, Some(true));
-        // of the two questions, the one that is left open
+        // with one of the two options left out
         let request = PredictRequest {
             answer: answer(AnswerRows::Anomalies, Detail::Unspecified),
             ..predict_request("run", records.clone())
@@ -187,7 +188,7 @@ async fn one_row_in_gives_one_readable_row_out() {
 }
 
 #[tokio::test]
-async fn scores_that_would_not_fit_are_refused_before_any_is_computed() {
+async fn scores_that_would_not_fit_are_refused_before_scoring() {
     let (server, mut client, _folder) = server().await;
     let adaptive = TrainingSpec {
         feature_policy: FeaturePolicy::Adaptive.into(),
@@ -246,7 +247,7 @@ async fn scores_that_would_not_fit_are_refused_before_any_is_computed() {
     let all = predicted(&mut client, request).await.expect("fits");
     assert_eq!(all.scores.len(), ROWS);
 
-    // ids take their room, too
+    // ids count as well
     let mut named = xy(normal_rows(40_000, 2));
     let fits = predict(&mut plain, "run", named.clone()).await;
     assert_eq!(fits.expect("fits").scores.len(), 40_000);
@@ -293,7 +294,7 @@ async fn row_objects_that_do_not_fit_are_cut() {
 }
 
 #[tokio::test]
-async fn many_names_that_are_long_fit_beside_the_rows() {
+async fn many_long_names_fit_in_an_answer_with_rows() {
     let (server, mut client, _folder) = server().await;
     let names: Vec<String> = (0..300).map(|i| format!("{i:0256}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -303,7 +304,7 @@ async fn many_names_that_are_long_fit_beside_the_rows() {
     };
     let training = matrix(&names[..200], normal_rows(300, 1));
     trained(&mut client, train_as("wide", training, flexible)).await;
-    // a hundred features that are known, as many that are missing, and as many that are not known
+    // a hundred known features, a hundred missing and a hundred unknown ones
     let probe = matrix(&names[100..], vec![0.5; 200 * 50]);
     let max_bytes = 128 << 10;
     let request = PredictRequest {
@@ -335,7 +336,7 @@ async fn many_names_that_are_long_fit_beside_the_rows() {
 }
 
 #[tokio::test]
-async fn a_model_of_many_columns_is_described_within_what_clients_take() {
+async fn the_description_of_a_model_with_many_columns_fits_the_limit_of_clients() {
     let (server, _, _folder) = server().await;
     let mut client = server.plain_client("alice").await;
     for (n, width, omitted) in [
@@ -380,7 +381,7 @@ async fn a_model_of_many_columns_is_described_within_what_clients_take() {
 }
 
 #[tokio::test]
-async fn a_dataset_of_many_columns_is_described_within_what_clients_take() {
+async fn the_description_of_a_dataset_with_many_columns_fits_the_limit_of_clients() {
     let (server, _, _folder) = server().await;
     let mut plain = datasets::plain_client(&server, "alice").await;
     for (id, width, omitted) in [("short", 6, false), ("long", 250, true)] {

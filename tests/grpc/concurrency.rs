@@ -1,4 +1,5 @@
-//! Readers see the old version or the new one; writers of one run lose nothing and never bring back what was deleted.
+//! Concurrent requests: readers see the old version or the new one; writers of one run lose nothing and never bring
+//! back a deleted run.
 
 use std::collections::HashMap;
 
@@ -11,7 +12,7 @@ use crate::grpc::harness::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn concurrent_updates_are_all_counted_once() {
+async fn concurrent_updates_are_each_counted_once() {
     let (server, mut client, _folder) = server().await;
     train(&mut client, "busy").await;
     let updates = (0..8).map(|seed| {
@@ -65,7 +66,7 @@ async fn concurrent_trainings_are_numbered_one_after_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn readers_see_one_version_or_another_and_never_a_mixture() {
+async fn readers_see_one_version_and_never_a_mixture() {
     let (server, mut client, _folder) = server().await;
     train(&mut client, "read").await;
     let probe = xy(normal_rows(5, 9));
@@ -104,7 +105,7 @@ async fn readers_see_one_version_or_another_and_never_a_mixture() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_deleted_stays_deleted_whatever_was_under_way() {
+async fn a_deleted_run_stays_deleted_whatever_was_under_way() {
     let (server, mut client, folder) = server().await;
     for round in 0..6 {
         let run_id = format!("doomed {round}");

@@ -1,11 +1,11 @@
-//! What the descriptors of the protos say, which logs, authentication and the command line read.
+//! The descriptors of the protos, which logs, authentication and the command line rely on.
 
 use anomalyd::proto::DESCRIPTORS;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 
 #[test]
-fn every_method_says_whether_it_may_be_called_twice() {
+fn every_method_has_an_idempotency_level() {
     let set = FileDescriptorSet::decode(DESCRIPTORS).expect("descriptors");
     let files = set
         .file

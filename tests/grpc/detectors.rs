@@ -1,4 +1,4 @@
-//! What each detector promises through the API.
+//! The promises of each detector, through the API.
 
 use anomalyd::proto::v1::training_spec::{Detector, Policy};
 use anomalyd::proto::v1::{
@@ -46,7 +46,7 @@ pub(crate) fn all() -> Vec<(&'static str, Detector)> {
 }
 
 #[tokio::test]
-async fn every_detector_and_scaler_finds_what_lies_far_away() {
+async fn every_detector_with_every_scaler_finds_distant_rows() {
     let (server, mut client, _folder) = server().await;
     for (name, detector) in all() {
         let scalers = match name {
@@ -82,7 +82,7 @@ async fn every_detector_and_scaler_finds_what_lies_far_away() {
 }
 
 #[tokio::test]
-async fn the_threshold_is_the_quantile_or_what_was_given() {
+async fn the_threshold_is_the_quantile_or_the_given_one() {
     let (server, mut client, _folder) = server().await;
     for (name, detector) in all() {
         let request = train_as(
@@ -100,7 +100,7 @@ async fn the_threshold_is_the_quantile_or_what_was_given() {
             .expect("has statistics")
             .n_anomalies
             .expect("counted");
-        // the scores of histograms tie more often than those of others
+        // scores of histograms have more ties than others
         let least = if name == "hbos" { 5 } else { 18 };
         assert!(
             (least..=20).contains(&found),
@@ -115,7 +115,7 @@ async fn the_threshold_is_the_quantile_or_what_was_given() {
         let trained = harness::trained(&mut client, given).await;
         assert_eq!(trained.threshold, Some(0.7));
         match spec(&trained).detector {
-            // the same, in its own word
+            // the same, by its own parameter
             Some(Detector::ZScore(z_score)) => assert_eq!(z_score.multiplier, Some(0.7)),
             _ => assert_eq!(spec(&trained).policy, Some(Policy::Threshold(0.7))),
         }
@@ -165,7 +165,7 @@ async fn scales_follow_the_detector_and_some_bring_their_own() {
 }
 
 #[tokio::test]
-async fn gaussian_says_all_that_it_knows_of_a_row() {
+async fn gaussian_answers_with_all_its_figures() {
     let (server, mut client, _folder) = server().await;
     // mean (2, 10), variances 4 and 1, no covariance, with n - 1 = 3 in the denominator
     let a = 6f64.sqrt();
@@ -281,7 +281,7 @@ async fn z_score_works_from_given_baselines_alone() {
 }
 
 #[tokio::test]
-async fn labels_are_compared_with_and_never_trained_on() {
+async fn labels_are_only_compared_with_the_scores() {
     let (server, mut client, _folder) = server().await;
     let mut values = normal_rows(400, 1);
     values.extend([20.0, 25.0, -20.0, -15.0, 22.0, -12.0, -25.0, 30.0]);

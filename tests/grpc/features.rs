@@ -1,4 +1,4 @@
-//! Columns of texts, and columns that come and go.
+//! Columns of texts, and columns that appear and disappear.
 
 use anomalyd::proto::v1::predict_stream_request::Part;
 use anomalyd::proto::v1::records::Form;
@@ -49,7 +49,7 @@ fn as_csv(purchases: &[(f64, &str)]) -> String {
 }
 
 #[tokio::test]
-async fn texts_become_categories_in_every_form_alike() {
+async fn texts_become_the_same_categories_in_every_form() {
     let (server, mut client, _folder) = server().await;
     let bought = purchases(600, 1);
     let probes = [
@@ -125,7 +125,7 @@ async fn texts_become_categories_in_every_form_alike() {
         "{answers:?}"
     );
 
-    // postal codes are texts where they were so at training
+    // postal codes are texts if they were texts at training
     let codes = file("zip,x\nA1,1\nB2,2\nA1,3\n", FileFormat::Csv);
     trained(&mut client, train_request("zip", codes)).await;
     let digits = file("zip,x\n01234,1\n", FileFormat::Csv);
@@ -134,7 +134,7 @@ async fn texts_become_categories_in_every_form_alike() {
 }
 
 #[tokio::test]
-async fn a_flexible_model_takes_columns_that_come_and_go() {
+async fn a_flexible_model_accepts_missing_and_unknown_columns() {
     let (server, mut client, _folder) = server().await;
     let training = || {
         let row = |point: &[f64]| json!({"x": point[0], "y": point[1] + 5.0});
@@ -249,7 +249,7 @@ async fn an_adaptive_model_remembers_unknown_features_and_an_update_adopts_them(
         let probe = |z: f64| json!({"x": 0.1, "y": 0.2, "z": z, "shop": "kiosk"});
         let scores = all_scores(&mut client, name, rows(json!([probe(5.1), probe(90.0)]))).await;
         assert!(scores[1] > scores[0], "{name}: {scores:?}");
-        // and the next update goes on from there
+        // the next update starts from there
         let model = update(&mut client, name, with_z(json!(5.0)))
             .await
             .expect("updates");
@@ -263,7 +263,7 @@ async fn an_adaptive_model_remembers_unknown_features_and_an_update_adopts_them(
     .await;
     server.stop().await;
 
-    // what was remembered is there after a restart, and gone with its run
+    // what was remembered survives a restart and is deleted with its run
     let server = Server::start(folder.path()).await;
     let mut client = server.client("alice").await;
     let get = model_request("auto");
@@ -297,7 +297,7 @@ async fn an_adaptive_model_remembers_unknown_features_and_an_update_adopts_them(
 }
 
 #[tokio::test]
-async fn what_a_stream_finds_after_its_run_is_deleted_is_not_remembered_with_the_next_run() {
+async fn unknown_features_found_after_a_deletion_are_not_remembered_for_the_next_run() {
     let (server, mut client, _folder) = server().await;
     let request = || {
         train_as(

@@ -1,4 +1,4 @@
-//! The form that rows come in, and what else is in the request, have no influence on any answer.
+//! Neither the form of the rows nor the other rows of a request change an answer.
 
 use anomalyd::proto::v1::records::Form;
 use anomalyd::proto::v1::{FileContent, FileFormat, Matrix, Records};
@@ -55,7 +55,7 @@ fn columns(values: &[f64]) -> Records {
     table(serde_json::json!({"x": column(0), "y": column(1)}))
 }
 
-/// Values that floats hold, as little-endian floats.
+/// Values that are exact in single precision, as little-endian floats.
 fn packed_floats(values: &[f64]) -> Records {
     in_form(Form::Matrix(Matrix {
         n_columns: 2,

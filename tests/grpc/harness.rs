@@ -1,4 +1,4 @@
-//! A server in this process, clients with a token, and short ways to say things.
+//! A server in this process, clients with a token, and helpers for requests.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -27,7 +27,7 @@ use tonic_types::StatusExt as _;
 
 pub(crate) type Client = AnomalyServiceClient<InterceptedService<Channel, Token>>;
 
-/// Puts a token on every request.
+/// Adds a token to every request.
 #[derive(Clone)]
 pub(crate) struct Token(Option<MetadataValue<Ascii>>);
 
@@ -51,7 +51,7 @@ impl tonic::service::Interceptor for Token {
 /// A running server. Stopping it keeps the folder, so that it can be started again.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    /// Where metrics are served, if they are.
+    /// The address of the metrics, if they are served.
     pub(crate) metrics: Option<SocketAddr>,
     stop: oneshot::Sender<()>,
     stopped: JoinHandle<()>,
@@ -74,7 +74,7 @@ impl Server {
         Self::run(application.expect("the server starts"))
     }
 
-    /// Starts over a store that is open already.
+    /// Starts with a store that is open already.
     pub(crate) async fn over(store: impl Store) -> Self {
         let flags = Flags {
             listen: Some("127.0.0.1:0".to_owned()),
@@ -122,7 +122,7 @@ impl Server {
             .max_encoding_message_size(usize::MAX)
     }
 
-    /// A client that takes no larger answers than clients do when nobody tells them otherwise: 4 MiB.
+    /// A client with the default limit of answers, 4 MiB.
     pub(crate) async fn plain_client(&self, token: &str) -> Client {
         AnomalyServiceClient::with_interceptor(self.channel().await, Token::bearer(token))
     }
@@ -230,7 +230,7 @@ pub(crate) fn train_request(run_id: &str, records: Records) -> TrainRequest {
     }
 }
 
-/// A request to train as a spec says.
+/// A request to train with a spec.
 pub(crate) fn train_as(run_id: &str, records: Records, spec: TrainingSpec) -> TrainRequest {
     TrainRequest {
         spec: Some(spec),
@@ -238,7 +238,7 @@ pub(crate) fn train_as(run_id: &str, records: Records, spec: TrainingSpec) -> Tr
     }
 }
 
-/// The spec of a detector with everything else left out.
+/// A spec with only a detector.
 pub(crate) fn by(detector: Detector) -> TrainingSpec {
     TrainingSpec {
         detector: Some(detector),
@@ -246,7 +246,7 @@ pub(crate) fn by(detector: Detector) -> TrainingSpec {
     }
 }
 
-/// The spec of a model, which says how it was trained.
+/// The spec that a model was trained with.
 pub(crate) fn spec(model: &Model) -> TrainingSpec {
     model.spec.clone().expect("a model shows its spec")
 }
@@ -289,7 +289,7 @@ pub(crate) fn predict_request(run_id: &str, records: Records) -> PredictRequest 
     }
 }
 
-/// Which rows are listed, and what is said of each.
+/// Options for an answer.
 pub(crate) fn answer(rows: AnswerRows, detail: Detail) -> Option<AnswerOptions> {
     Some(AnswerOptions {
         rows: rows.into(),
@@ -298,7 +298,7 @@ pub(crate) fn answer(rows: AnswerRows, detail: Detail) -> Option<AnswerOptions> 
     })
 }
 
-/// The predictions of a request that leaves open how they are answered.
+/// The predictions of a request with the default options.
 pub(crate) async fn predict(
     client: &mut Client,
     run_id: &str,
@@ -332,7 +332,7 @@ pub(crate) async fn all_scores(client: &mut Client, run_id: &str, records: Recor
     predicted(client, request).await.expect("predicts").scores
 }
 
-/// The predictions of the messages of a stream.
+/// The predictions for the messages of a stream.
 pub(crate) async fn streamed(
     client: &mut Client,
     messages: Vec<PredictStreamRequest>,

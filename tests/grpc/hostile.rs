@@ -1,4 +1,5 @@
-//! Bad input gets a clear answer that names the place; nothing is stored, nothing is lost, nothing panics.
+//! Bad input gets a clear error that names the place; nothing is stored or lost, and nothing
+//! panics.
 
 use anomalyd::proto::v1::records::Form;
 use anomalyd::proto::v1::{
@@ -23,7 +24,7 @@ fn raw(names: &[&str], n_columns: u32, values: &[f64], bytes: &'static [u8]) -> 
     }))
 }
 
-/// A matrix of two columns that says how many rows it has.
+/// A matrix of two columns that states its number of rows.
 fn of_rows(n_rows: Option<u64>, values: &[f64], floats: &'static [u8]) -> Records {
     in_form(Form::Matrix(Matrix {
         n_columns: 2,
@@ -46,7 +47,7 @@ const NAN: f64 = f64::NAN;
 const INF: f64 = f64::INFINITY;
 
 #[tokio::test]
-async fn records_that_cannot_be_learned_from_are_refused_and_nothing_is_stored() {
+async fn bad_training_records_are_refused_and_nothing_is_stored() {
     let (server, mut client, folder) = server().await;
     let cases: Vec<(&str, Records, &str, &str, &str)> = vec![
         (
@@ -403,7 +404,7 @@ fn options(change: fn(&mut AnswerOptions)) -> AnswerOptions {
     options
 }
 
-/// There is no run, and no file.
+/// Checks that there is no run and no file.
 pub(crate) async fn nothing_is_stored(client: &mut Client, folder: &std::path::Path) {
     let listed = client
         .list_models(ListModelsRequest::default())

@@ -1,4 +1,4 @@
-//! The token owns the runs.
+//! Tokens own runs.
 
 use anomalyd::proto::v1::{DeleteRunRequest, ListModelsRequest};
 use tonic::Code;

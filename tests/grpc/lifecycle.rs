@@ -13,7 +13,7 @@ use crate::grpc::harness::{
 };
 
 #[tokio::test]
-async fn the_whole_tour() {
+async fn a_run_is_trained_used_updated_and_deleted() {
     let (server, mut client, _folder) = server().await;
 
     let trained = train(&mut client, "tour").await;

@@ -1,4 +1,4 @@
-//! What the server counts, as a scraper sees it.
+//! The metrics of the server, as a scraper sees them.
 
 use std::net::SocketAddr;
 
@@ -20,7 +20,7 @@ async fn get(address: SocketAddr, path: &str) -> String {
     answer
 }
 
-/// What a counter stands at.
+/// The value of a counter.
 pub(crate) async fn counter(address: SocketAddr, name: &str) -> u64 {
     let answer = get(address, "/metrics").await;
     let mut lines = answer.lines();
@@ -52,7 +52,7 @@ async fn predictions_are_counted_with_what_was_missing_and_unknown() {
     predict(&mut client, "run", odd()).await.expect("predicts");
     let messages = stream(header("run"), [odd(), odd()]);
     streamed(&mut client, messages).await.expect("predicts");
-    // what fails is not counted
+    // failed requests are not counted
     refusal(predict(&mut client, "none", xy(vec![1.0, 2.0])).await);
 
     let answer = get(address, "/metrics").await;

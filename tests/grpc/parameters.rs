@@ -1,4 +1,4 @@
-//! Parameters and other fields of a training that are out of range, each refused with the path of its field.
+//! Parameters and other fields of a training that are out of range are refused with the path of their field.
 
 use anomalyd::proto::v1::one_class_svm::GammaChoice;
 use anomalyd::proto::v1::training_spec::{Detector, Policy};
@@ -101,7 +101,7 @@ fn cases() -> Vec<(Detector, &'static str)> {
         (lesinn(|l| l.max_samples = Some(1)), "lesinn.max_samples"),
         (lesinn(|l| l.n_neighbors = Some(32)), "lesinn.n_neighbors"),
         (
-            // each is in its range, but together they are work without end
+            // each is in its range, but together they are too much work
             lesinn(|l| {
                 l.max_samples = Some(60_000);
                 l.n_neighbors = Some(59_999);

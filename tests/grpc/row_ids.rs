@@ -1,4 +1,4 @@
-//! Ids of rows: given beside the rows or in a column, told with the answers, and no features.
+//! Row ids: given beside the rows or in a column, returned in answers, and never features.
 
 use anomalyd::proto::v1::records::Form;
 use anomalyd::proto::v1::{
@@ -57,7 +57,7 @@ fn csv(content: &str) -> Records {
 }
 
 #[tokio::test]
-async fn they_name_what_is_answered() {
+async fn ids_name_the_rows_of_an_answer() {
     let (server, mut client, _folder) = server().await;
     train(&mut client, "run").await;
     let (values, ids) = (points(20), ids(20));
@@ -109,7 +109,7 @@ async fn they_name_what_is_answered() {
         };
         assert!(names(&objects.rows).iter().eq(flagged_ids.iter().copied()));
 
-        // twice, as ids are compared with those of the same message alone
+        // an id twice is allowed: ids are only compared within a message
         let header = PredictStreamHeader {
             answer: answer(AnswerRows::All, Detail::Full),
             ..header("run")
@@ -128,7 +128,7 @@ async fn they_name_what_is_answered() {
 }
 
 #[tokio::test]
-async fn they_are_texts_or_whole_numbers_and_told_as_they_stand() {
+async fn ids_are_texts_or_whole_numbers_and_come_back_unchanged() {
     let (server, mut client, _folder) = server().await;
     train(&mut client, "run").await;
     let numbers = [
@@ -173,7 +173,7 @@ async fn a_column_of_ids_is_no_feature() {
     let (named, plain) = (named.expect("updates"), plain.expect("updates"));
     assert_eq!((named.statistics, named.n_rows), (plain.statistics, 400));
 
-    // of a dataset as well, whose ids are not compared
+    // the same for a dataset, whose ids are not compared
     let mut owner = datasets::client(&server, "alice").await;
     let lines = values.chunks(2).enumerate();
     let lines = lines.map(|(i, row)| format!("{},{},{}\n", i % 7, row[0], row[1]));
@@ -194,7 +194,7 @@ async fn a_column_of_ids_is_no_feature() {
     server.stop().await;
 }
 
-/// Records whose ids cannot be, with the field and a part of the message that says why.
+/// Records with bad ids, with the field and a part of the message.
 fn refused() -> Vec<(Records, &'static str, &'static str)> {
     let values = || points(3);
     let texts = |ids: [&str; 3]| ids.map(str::to_owned);
@@ -298,7 +298,7 @@ fn refused() -> Vec<(Records, &'static str, &'static str)> {
 }
 
 #[tokio::test]
-async fn those_that_cannot_be_are_refused_and_nothing_is_stored() {
+async fn bad_ids_are_refused_and_nothing_is_stored() {
     let (server, mut client, folder) = server().await;
     for (records, field, message) in refused() {
         let refused = refusal(client.train(train_request("bad", records)).await);
@@ -337,7 +337,7 @@ async fn those_that_cannot_be_are_refused_and_nothing_is_stored() {
 }
 
 #[tokio::test]
-async fn of_a_stream_all_rows_have_them_or_none() {
+async fn in_a_stream_all_rows_have_ids_or_none() {
     use anomalyd::proto::v1::predict_stream_request::Part;
 
     let (server, mut client, _folder) = server().await;

@@ -1,4 +1,4 @@
-//! Rows in time: the roles of columns, features that are made of the rows before, and training alike.
+//! Time series: the roles of columns, engineered features, and `like_version`.
 
 use anomalyd::proto::v1::records::Form;
 use anomalyd::proto::v1::training_spec::{Detector, Policy};
@@ -41,7 +41,7 @@ fn as_readings(readings: &[(usize, String, f64)]) -> Records {
     rows(Value::Array(readings.iter().map(row).collect()))
 }
 
-/// The spec of features that are engineered of the value of each sensor.
+/// A spec with features engineered from the value of each sensor.
 fn engineered() -> TrainingSpec {
     TrainingSpec {
         target_column: "value".to_owned(),
@@ -56,7 +56,7 @@ async fn a_row_gets_the_same_features_in_a_batch_and_along_a_stream() {
     let (server, mut client, _folder) = server().await;
     let all = readings(700, 2, 7);
     let (training, new) = all.split_at(600);
-    // rows are learned from in the order of their times
+    // training sorts rows by their times
     let mut shuffled = training.to_vec();
     shuffled.reverse();
     let model = trained(
@@ -108,7 +108,7 @@ async fn a_row_gets_the_same_features_in_a_batch_and_along_a_stream() {
         all_scores(&mut client, "run", as_readings(&new[..1])).await,
         first
     );
-    // the rows of the other sensor are another history
+    // the other sensor has its own history
     let other: Vec<_> = new
         .iter()
         .filter(|(_, sensor, _)| sensor == "s1")
@@ -118,7 +118,7 @@ async fn a_row_gets_the_same_features_in_a_batch_and_along_a_stream() {
     let among: Vec<f64> = batch.iter().skip(1).step_by(2).copied().collect();
     assert_eq!(alone, among);
 
-    // an update goes on where the training ended
+    // an update continues where the training ended
     update(&mut client, "run", as_readings(new))
         .await
         .expect("updates");
@@ -135,10 +135,10 @@ async fn a_row_gets_the_same_features_in_a_batch_and_along_a_stream() {
 }
 
 #[tokio::test]
-async fn a_jump_that_is_no_extreme_value_is_found_by_what_came_before() {
+async fn a_jump_to_an_ordinary_value_is_found_by_its_past() {
     let (server, mut client, _folder) = server().await;
     let mut all = readings(900, 1, 3);
-    // a value that is usual elsewhere on the curve
+    // a value that is ordinary elsewhere on the curve
     all[850].2 = -all[850].2;
     let columns = |readings: &[(usize, String, f64)]| {
         let time = |minute: usize| Timestamp {
@@ -175,7 +175,7 @@ async fn a_jump_that_is_no_extreme_value_is_found_by_what_came_before() {
 }
 
 #[tokio::test]
-async fn roles_and_engineering_that_cannot_be_are_refused() {
+async fn impossible_roles_and_engineering_are_refused() {
     let (server, mut client, _folder) = server().await;
     let training = || as_readings(&readings(50, 2, 1));
     let cases: [(&str, TrainingSpec); 6] = [
@@ -242,7 +242,7 @@ async fn roles_and_engineering_that_cannot_be_are_refused() {
 }
 
 #[tokio::test]
-async fn a_version_can_be_trained_alike_on_other_rows() {
+async fn like_version_trains_on_other_rows_with_the_same_spec() {
     let (server, mut client, _folder) = server().await;
     let first = TrainingSpec {
         detector: Some(Detector::Gaussian(Gaussian { ridge: Some(1e-3) })),
@@ -287,7 +287,7 @@ async fn a_version_can_be_trained_alike_on_other_rows() {
 }
 
 #[tokio::test]
-async fn rows_without_the_past_that_their_features_need_are_refused() {
+async fn features_whose_history_is_missing_or_too_large_are_refused() {
     let (server, mut client, _folder) = server().await;
     let with = |lags: &[u32], rows| {
         let spec = TrainingSpec {
@@ -299,7 +299,7 @@ async fn rows_without_the_past_that_their_features_need_are_refused() {
         };
         train_as("run", rows, spec)
     };
-    // what is remembered of so many series with so long a lag would be too much
+    // so many series with so long a lag would take too much memory
     let many: Vec<_> = (0..3400)
         .map(|i| (i, format!("s{}", i % 1700), i as f64))
         .collect();
@@ -326,14 +326,14 @@ async fn rows_without_the_past_that_their_features_need_are_refused() {
     let refused = refusal(client.train(with(&[1], named_alike)).await);
     assert_eq!(refused.field, "spec.feature_engineering");
 
-    // no policy has anything that stands in for a series or a time
+    // no policy replaces a missing series or time
     let flexible = TrainingSpec {
         feature_policy: FeaturePolicy::Flexible.into(),
         ..engineered()
     };
     let flexible = train_as("run", as_readings(&readings(200, 2, 1)), flexible);
     trained(&mut client, flexible).await;
-    // the first row of a series has no past, which is no reason not to learn from it
+    // the first row of a series has no past and is learned from all the same
     let first = rows(json!([{"when": "2024-03-02", "sensor": "new", "value": 1}]));
     update(&mut client, "run", first).await.expect("updates");
     for (row, lacks) in [

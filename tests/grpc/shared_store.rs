@@ -1,4 +1,5 @@
-//! Two servers over one store, as replicas will be: what one writes the other sees, and neither rests on its own memory.
+//! Two servers with one store, as replicas would have: each sees what the other writes, and does not rely on its own
+//! memory.
 
 use anomalyd::proto::v1::{DeleteRunRequest, ListModelsRequest};
 use anomalyd::store::{MemoryStore, TokenKey};
@@ -47,7 +48,7 @@ async fn servers_that_share_a_store_serve_the_same_runs() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_for_a_while_is_unavailable_and_comes_back() {
+async fn an_unreachable_store_is_unavailable_until_it_comes_back() {
     let (store, first, second) = two_servers().await;
     let mut client = first.client("alice").await;
     train(&mut client, "run").await;

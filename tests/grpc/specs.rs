@@ -1,4 +1,4 @@
-//! What a model shows of how it was trained trains another one alike.
+//! The spec that a model shows trains another one like it.
 
 use anomalyd::proto::v1::one_class_svm::GammaChoice;
 use anomalyd::proto::v1::training_spec::{Detector, Policy};
@@ -106,7 +106,7 @@ fn with_every_parameter() -> Vec<Detector> {
     ]
 }
 
-/// Readings with a time, a series, two features of numbers, one of texts, a label and a column of no use.
+/// Readings with a time, a series, two features of numbers, one of texts, a label and a useless column.
 fn readings(n: usize, seed: u64) -> Records {
     let noise = normal_rows(n, seed);
     let row = |i: usize| {
@@ -125,7 +125,7 @@ fn readings(n: usize, seed: u64) -> Records {
     rows(Value::Array((0..n).map(row).collect()))
 }
 
-/// A spec in which everything is set that a detector takes.
+/// A spec with everything set that the detector accepts.
 fn with_everything(detector: Detector) -> TrainingSpec {
     let supervised = matches!(
         detector,
@@ -170,19 +170,19 @@ fn with_everything(detector: Detector) -> TrainingSpec {
     }
 }
 
-/// What must be equal of two models that were trained alike.
+/// The parts of a model that must be equal in another one with the same spec.
 fn essence(model: Model) -> Model {
     Model {
         run_id: String::new(),
         version: 0,
         create_time: None,
-        // what was asked for is stored, too, and may have been less
+        // the requested spec is stored, too, and may have been less
         size_bytes: 0,
         ..model
     }
 }
 
-/// Trains, and trains again by the spec that the model shows; holds the two against each other.
+/// Trains, trains again with the spec that the model shows, and compares the two models.
 async fn hold(client: &mut Client, what: &str, request: TrainRequest, probe: &Records) -> Model {
     let first = trained(client, request.clone()).await;
     let again = TrainRequest {
@@ -207,7 +207,7 @@ async fn every_option_of_every_detector_can_be_sent_back() {
         let asked = with_everything(detector);
         let request = train_as("first", training.clone(), asked.clone());
         let shown = spec(&hold(&mut client, &what, request, &probe).await);
-        // what was asked for is shown as it was asked for
+        // every requested option is shown as it was requested
         let asked = TrainingSpec {
             feature_columns: shown.feature_columns.clone(),
             ..asked
@@ -226,7 +226,7 @@ async fn every_option_of_every_detector_can_be_sent_back() {
     server.stop().await;
 }
 
-/// A spec with the parameters that a forest of several dimensions has, whoever leaves them out.
+/// Fills in the defaults of an extended forest.
 fn with_defaults(mut spec: TrainingSpec) -> TrainingSpec {
     if let Some(Detector::IsolationForest(forest)) = &mut spec.detector {
         forest.max_features.get_or_insert(1.0);
@@ -235,7 +235,7 @@ fn with_defaults(mut spec: TrainingSpec) -> TrainingSpec {
 }
 
 #[tokio::test]
-async fn defaults_that_were_found_can_be_sent_back() {
+async fn detected_defaults_can_be_sent_back() {
     let (server, mut client, _folder) = server().await;
     let supervised = [
         Detector::RandomForest(RandomForest::default()),
@@ -279,7 +279,7 @@ async fn defaults_that_were_found_can_be_sent_back() {
 }
 
 #[tokio::test]
-async fn the_ways_to_the_threshold_of_z_score_can_be_sent_back() {
+async fn every_way_to_set_the_threshold_of_z_score_can_be_sent_back() {
     let (server, mut client, _folder) = server().await;
     let z_score = |multiplier, baselines| {
         by(Detector::ZScore(ZScore {
@@ -347,7 +347,7 @@ async fn the_ways_to_the_threshold_of_z_score_can_be_sent_back() {
 }
 
 #[tokio::test]
-async fn a_model_that_has_adopted_features_can_be_trained_alike() {
+async fn a_model_with_adopted_features_can_be_trained_again_from_its_spec() {
     let (server, mut client, _folder) = server().await;
     let row = |i: usize, noise: &[f64], with_z: bool| {
         let when = format!("2024-03-{:02}T{:02}:00:00Z", 1 + i / 24, i % 24);
@@ -365,7 +365,7 @@ async fn a_model_that_has_adopted_features_can_be_trained_alike() {
                 .collect(),
         )
     };
-    // the only feature is the one that others are engineered of
+    // the others are engineered from the only feature
     let adaptive = TrainingSpec {
         feature_policy: FeaturePolicy::Adaptive.into(),
         feature_engineering: Some(FeatureEngineering::default()),

@@ -14,11 +14,11 @@ use crate::grpc::harness::{
     end, get_model, header, normal_rows, part, refusal, rows, server, stream, streamed, train, xy,
 };
 
-/// The fewest bytes that an answer may be asked to have.
+/// The smallest allowed limit of an answer.
 const FEW: u64 = 128 << 10;
 
 #[tokio::test]
-async fn what_is_listed_is_bounded_and_the_answer_says_when_it_was_cut() {
+async fn lists_are_bounded_and_the_answer_says_if_they_were_cut() {
     let (server, mut client, _folder) = server().await;
     train(&mut client, "stream").await;
     let header = |rows: AnswerRows, detail: Detail, max_bytes| PredictStreamHeader {
@@ -29,7 +29,7 @@ async fn what_is_listed_is_bounded_and_the_answer_says_when_it_was_cut() {
         }),
         ..header("stream")
     };
-    // usual rows, and rows that are all anomalies
+    // ordinary rows, and rows that are all anomalies
     let records = |shift: f64| {
         let mut rows = normal_rows(10_000, 2);
         rows.iter_mut().for_each(|value| *value += shift);
@@ -76,7 +76,7 @@ async fn what_is_listed_is_bounded_and_the_answer_says_when_it_was_cut() {
             (false, _) => assert_eq!(n_listed, 0, "{what}"),
         }
     }
-    // scores of all rows are not cut, but refused before they are computed
+    // scores of all rows are not cut but refused before scoring
     let messages = stream(header(All, Detail::Score, FEW), records(0.0));
     let refused = refusal(streamed(&mut client, messages).await);
     assert_eq!(
@@ -145,7 +145,7 @@ async fn messages_out_of_order_are_refused() {
 }
 
 #[tokio::test]
-async fn an_empty_stream_that_ends_properly_has_no_rows() {
+async fn an_empty_stream_with_an_end_has_no_rows() {
     let (server, mut client, _folder) = server().await;
     train(&mut client, "stream").await;
     let messages = vec![part(Part::Header(header("stream"))), end(Some(0))];

@@ -26,7 +26,7 @@ fn all() -> [(&'static str, Detector); 2] {
     ]
 }
 
-/// Points whose label says whether x is greater than 1, with NaN where it is not known.
+/// Points with a label that says whether x is greater than 1, NaN if it is not known.
 fn labelled(n: usize, seed: u64) -> (Vec<f64>, Vec<f64>) {
     let values = normal_rows(n, seed);
     let label = |(row, point): (usize, &[f64])| match row % 50 {
@@ -54,7 +54,7 @@ fn beside((values, labels): (Vec<f64>, Vec<f64>)) -> Records {
 }
 
 #[tokio::test]
-async fn they_learn_the_same_from_a_column_and_from_labels_beside_a_matrix() {
+async fn labels_in_a_column_and_beside_a_matrix_give_the_same_model() {
     let (server, mut client, _folder) = server().await;
     for (name, detector) in all() {
         let column = train_as(
@@ -115,7 +115,7 @@ async fn they_learn_the_same_from_a_column_and_from_labels_beside_a_matrix() {
 }
 
 #[tokio::test]
-async fn they_learn_on_from_labelled_rows() {
+async fn they_are_updated_with_labelled_rows() {
     let (server, mut client, _folder) = server().await;
     for (name, detector) in all() {
         let request = train_as(
@@ -161,7 +161,7 @@ async fn they_learn_on_from_labelled_rows() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_learned_from_is_named() {
+async fn unusable_labels_are_refused() {
     let (server, mut client, _folder) = server().await;
     for (name, detector) in all() {
         let request = |records| train_as(name, records, by(detector.clone()));
@@ -323,7 +323,7 @@ async fn class_weights_and_all_parameters_are_echoed_with_defaults_filled_in() {
 }
 
 #[tokio::test]
-async fn a_rare_class_is_still_known_at_an_update_that_brings_none_of_it() {
+async fn a_rare_class_survives_an_update_without_it() {
     let (server, mut client, _folder) = server().await;
     for (name, detector) in all() {
         let mut values = normal_rows(30_000, 1);
@@ -344,11 +344,11 @@ async fn a_rare_class_is_still_known_at_an_update_that_brings_none_of_it() {
 }
 
 #[tokio::test]
-async fn what_can_be_learned_from_is_not_refused_because_a_part_of_it_cannot() {
+async fn rows_are_not_refused_because_the_held_out_part_could_not_be_learned_from() {
     let (server, mut client, _folder) = server().await;
     for (name, detector) in all() {
         for position in 0..20 {
-            // a column with a single value, which may fall among the rows that are held out
+            // a column with a single value, which may be among the held-out rows
             let values = normal_rows(60, 1);
             let columns = values.chunks(2).enumerate();
             let values = columns.flat_map(|(row, point)| {

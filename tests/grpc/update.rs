@@ -1,4 +1,4 @@
-//! Update: more rows without the old ones.
+//! Update: learns from new rows without the old ones.
 
 use anomalyd::proto::v1::training_spec::Detector;
 use anomalyd::proto::v1::{Gaussian, IsolationForest, Model, Scaler, TrainingSpec};
@@ -79,7 +79,7 @@ fn shifted(n: usize, seed: u64) -> Vec<f64> {
 }
 
 #[tokio::test]
-async fn what_updates_bring_is_less_anomalous_afterwards() {
+async fn rows_of_an_update_are_less_anomalous_afterwards() {
     let (server, mut client, _folder) = server().await;
     for (name, detector) in crate::grpc::detectors::all() {
         let request = train_as(name, xy(normal_rows(500, 1)), by(detector));
@@ -100,7 +100,7 @@ async fn what_updates_bring_is_less_anomalous_afterwards() {
 }
 
 #[tokio::test]
-async fn a_forest_learns_what_updates_bring_and_keeps_what_it_knew() {
+async fn a_forest_learns_the_rows_of_updates_and_keeps_what_it_knew() {
     let (server, mut client, _folder) = server().await;
     let request = train_as(
         "shift",
@@ -129,7 +129,7 @@ async fn a_forest_learns_what_updates_bring_and_keeps_what_it_knew() {
 }
 
 #[tokio::test]
-async fn an_update_does_not_grow_with_what_was_seen() {
+async fn the_size_of_a_model_does_not_grow_with_updates() {
     let (server, mut client, folder) = server().await;
     train(&mut client, "long").await;
     for seed in 0..15 {

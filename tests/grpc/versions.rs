@@ -1,4 +1,4 @@
-//! Which version of a run is meant, wherever one is chosen.
+//! Version selectors, in every method that has one.
 
 use anomalyd::proto::v1::version_selector::Choice;
 use anomalyd::proto::v1::{
@@ -23,7 +23,7 @@ fn number(number: u64) -> Option<VersionSelector> {
     crate::grpc::harness::number(number)
 }
 
-/// The version that each method takes for the selector, with the field of the selector in its request.
+/// The version that each method selects, with the field of the selector in its request.
 async fn chosen(
     client: &mut Client,
     selector: Option<VersionSelector>,
@@ -67,7 +67,7 @@ async fn chosen(
 }
 
 #[tokio::test]
-async fn a_number_or_an_alias_chooses_and_nothing_is_the_active_one() {
+async fn a_number_or_an_alias_selects_a_version_and_the_default_is_the_active_one() {
     let (server, mut client, _folder) = server().await;
     train(&mut client, "run").await;
     update(&mut client, "run", xy(normal_rows(50, 3)))
@@ -125,7 +125,7 @@ async fn a_number_or_an_alias_chooses_and_nothing_is_the_active_one() {
             ("VERSION_NOT_FOUND", field)
         );
     }
-    // nothing was stored by a training that was refused
+    // a refused training stores nothing
     let latest = chosen(&mut client, None).await;
     assert!(
         latest

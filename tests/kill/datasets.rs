@@ -1,4 +1,4 @@
-//! A client that uploads and deletes datasets, and what it knows of them from the answers that it got.
+//! A client that uploads and deletes datasets, and what it knows about them from the responses.
 
 use std::collections::BTreeMap;
 
@@ -12,17 +12,17 @@ use tonic::{Code, Status};
 
 use crate::kill::process::DatasetClient;
 
-/// The most datasets that are there at a time.
+/// The most datasets at a time.
 const MOST: usize = 5;
 
-/// What is known of the datasets of a client.
+/// What is known about the datasets of a client.
 #[derive(Debug, Default)]
 pub(crate) struct KnownDatasets {
     /// How many uploads have begun.
     n_begun: u64,
     /// The acknowledged datasets, by number.
     acknowledged: BTreeMap<u64, Dataset>,
-    /// The number of the dataset whose upload or deletion was not answered when the server was killed.
+    /// The dataset whose upload or deletion was unanswered when the server was killed.
     in_flight: Option<u64>,
 }
 
@@ -55,7 +55,7 @@ impl KnownDatasets {
                 }
             };
             if let Err(status) = outcome {
-                // what the server itself says has details; what the connection says has none
+                // errors of the server have details; those of the connection have none
                 assert!(status.details().is_empty(), "{status:?}");
                 return self;
             }
@@ -63,7 +63,7 @@ impl KnownDatasets {
         }
     }
 
-    /// Holds what the server says after a restart against what is known; how many datasets there are.
+    /// Compares the server after a restart with what is known. Returns the number of datasets.
     pub(crate) async fn check(&mut self, client: &mut DatasetClient) -> usize {
         if let Some(number) = self.in_flight.take() {
             let request = GetDatasetRequest {

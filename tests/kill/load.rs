@@ -1,4 +1,4 @@
-//! Clients that write, and what they know of each run from the answers that they got.
+//! Clients that write, and what they know about each run from the responses.
 
 use std::collections::BTreeMap;
 
@@ -15,20 +15,20 @@ use tonic::{Code, Status};
 
 use crate::kill::process::Client;
 
-/// How many rows each training brings.
+/// The rows of each training.
 const TRAINING_ROWS: u64 = 40;
 
-/// How many rows each update brings.
+/// The rows of each update.
 const UPDATE_ROWS: u64 = 10;
 
-/// What is known of a run that only one client writes to.
+/// What is known about a run that only one client writes to.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Known {
     /// The acknowledged models since the run was made, by version.
     pub(crate) acknowledged: BTreeMap<u64, Model>,
     /// The number of the last version, which survives the deletion of the run.
     pub(crate) last: u64,
-    /// What was asked for and not answered when the server was killed.
+    /// The request that was unanswered when the server was killed.
     pub(crate) in_flight: Option<Write>,
 }
 
@@ -68,7 +68,7 @@ pub(crate) async fn write(
             }
             Ok(None) => known.acknowledged.clear(),
             Err(status) => {
-                // what the server itself says has details; what the connection says has none
+                // errors of the server have details; those of the connection have none
                 assert!(
                     status.details().is_empty(),
                     "{run_id}: {write:?} answered {status:?}"
@@ -80,7 +80,8 @@ pub(crate) async fn write(
     }
 }
 
-/// Updates a run that others update too, until the server is gone; the acknowledged models.
+/// Updates a run together with other clients, until the server is gone. Returns the acknowledged
+/// models.
 pub(crate) async fn update_together(mut client: Client, run_id: String, seed: u64) -> Vec<Model> {
     let mut acknowledged = Vec::new();
     for seed in seed.. {
@@ -94,7 +95,7 @@ pub(crate) async fn update_together(mut client: Client, run_id: String, seed: u6
 }
 
 impl Known {
-    /// Holds what the server says after a restart against what is known, and takes it over.
+    /// Compares the server after a restart with what is known, then takes over its state.
     pub(crate) async fn check(&mut self, client: &mut Client, run_id: &str) -> usize {
         let described = describe(client, run_id, None).await;
         let last = self.last;
@@ -151,7 +152,7 @@ impl Known {
     }
 }
 
-/// Holds a run that several clients update against the models that were acknowledged to them.
+/// Compares a run that several clients update with the models acknowledged to them.
 pub(crate) async fn check_together(
     client: &mut Client,
     run_id: &str,
@@ -188,7 +189,7 @@ pub(crate) async fn check_together(
     described.kept_versions.len()
 }
 
-/// What is there of a version, the active one if none is named.
+/// Describes a version, by default the active one.
 async fn describe(
     client: &mut Client,
     run_id: &str,

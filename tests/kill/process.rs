@@ -57,13 +57,13 @@ impl Process {
         }
     }
 
-    /// SIGKILL, at once.
+    /// Sends SIGKILL.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it ends");
     }
 
-    /// SIGTERM; how it ended.
+    /// Sends SIGTERM, and returns the exit status.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         let pid = self.child.id().to_string();
         assert!(
@@ -89,7 +89,7 @@ impl Process {
         }
     }
 
-    /// What it wrote to its log after what was read, once it has ended.
+    /// The unread rest of its log, once it has ended.
     pub(crate) fn rest_of_log(&mut self) -> String {
         let mut rest = String::new();
         self.stderr.read_to_string(&mut rest).expect("readable");
@@ -107,7 +107,7 @@ impl Drop for Process {
 
 pub(crate) type Client = AnomalyServiceClient<InterceptedService<Channel, Token>>;
 
-/// Puts a token on every request.
+/// Adds a token to every request.
 #[derive(Clone)]
 pub(crate) struct Token(MetadataValue<Ascii>);
 

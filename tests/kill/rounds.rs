@@ -91,7 +91,7 @@ async fn a_kill_loses_nothing_that_was_acknowledged() {
     assert!(!datasets.is_empty(), "there were datasets to lose");
 }
 
-/// Everything acknowledged is there, whole, and nothing else: no run, no file.
+/// Checks that everything acknowledged is there and whole, and that there is no other run or file.
 async fn check(
     address: std::net::SocketAddr,
     folder: &Path,

@@ -1,4 +1,4 @@
-//! The end that was asked for, and the start that must not happen.
+//! Termination by a signal, and a second server on the same folder.
 
 use std::time::Duration;
 

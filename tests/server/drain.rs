@@ -14,7 +14,7 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 
 use crate::server::support::{Running, channel, predict_as};
 
-/// Longer than any test may take: a drain that needs it has hung.
+/// Longer than any test takes: a drain that needs it has hung.
 const NEVER: &[&str] = &["--drain-timeout", "1h"];
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn requests_in_progress_finish() {
     let mut server = Running::start(NEVER).await;
     let addr = server.addr;
     let slow = tokio::spawn(async move { predict_as(addr, "alice", "slow").await });
-    // long enough to be in the handler; were it not, the test would fail, not pass
+    // long enough to be in the handler; if it is not, the test fails
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     server.stop();
     assert_eq!(slow.await.expect("no panic").echo(), "slow");
@@ -81,7 +81,7 @@ async fn requests_in_progress_finish() {
 }
 
 #[tokio::test]
-async fn what_does_not_finish_is_cancelled() {
+async fn requests_that_do_not_finish_are_cancelled() {
     let mut server = Running::start(&["--drain-timeout", "200ms"]).await;
     let addr = server.addr;
     let ends = server.ends.clone();
@@ -98,7 +98,7 @@ async fn what_does_not_finish_is_cancelled() {
 }
 
 #[tokio::test]
-async fn during_the_drain_delay_requests_are_served_and_health_says_no() {
+async fn during_the_drain_delay_requests_are_served_and_health_says_not_serving() {
     let mut server = Running::start(&["--drain-delay", "1s"]).await;
     let mut health = HealthClient::new(channel(server.addr).await);
     server.stop();

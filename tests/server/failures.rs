@@ -34,7 +34,7 @@ async fn an_oversize_message_names_the_limit() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_message_are_the_clients_fault() {
+async fn undecodable_bytes_are_a_client_error() {
     let server = Running::start(&[]).await;
     let garbage = frame(&[0xff; 20]);
     let cut_short = frame(&[1; 100]).slice(..50);
@@ -56,7 +56,7 @@ async fn bytes_that_are_no_message_are_the_clients_fault() {
     }
 }
 
-/// `depth` lists in each other, written from the inside out, because encoding recurses too.
+/// `depth` nested lists, encoded from the inside out, because prost's encoder recurses.
 fn nested(depth: usize) -> Vec<u8> {
     let mut list = ListValue::default().encode_to_vec();
     for _ in 1..depth {
@@ -102,7 +102,7 @@ async fn too_deeply_nested_messages_are_refused() {
 }
 
 #[tokio::test]
-async fn unknown_methods_say_so() {
+async fn unknown_methods_are_named() {
     let server = Running::start(&[]).await;
     for path in ["/anomaly.v1.AnomalyService/Nothing", "/no.Such/Thing", "/"] {
         let answer = call(server.addr, path, &[AUTH], predict("x")).await;
@@ -117,7 +117,7 @@ async fn unknown_methods_say_so() {
 }
 
 #[tokio::test]
-async fn unsupported_compression_says_so() {
+async fn unsupported_compression_is_named() {
     let server = Running::start(&[]).await;
     let answer = call(
         server.addr,
@@ -136,7 +136,7 @@ async fn unsupported_compression_says_so() {
 }
 
 #[tokio::test]
-async fn panics_and_defects_say_nothing_of_the_inside() {
+async fn panics_and_defects_reveal_nothing_internal() {
     let server = Running::start(&[]).await;
     for run_id in ["panic", "internal"] {
         let answer = predict_as(server.addr, "alice", run_id).await;
@@ -165,7 +165,7 @@ async fn a_bad_field_is_named() {
 }
 
 #[tokio::test]
-async fn what_is_not_grpc_is_refused_by_http() {
+async fn requests_that_are_not_grpc_get_an_http_error() {
     let server = Running::start(&[]).await;
     let uri = format!("http://{}{PREDICT}", server.addr);
     for request in [
@@ -178,7 +178,7 @@ async fn what_is_not_grpc_is_refused_by_http() {
 }
 
 #[tokio::test]
-async fn requests_over_the_memory_budget_are_told_when_to_retry() {
+async fn requests_over_the_memory_budget_are_refused_with_a_retry_delay() {
     let server = Running::start(&[
         "--max-message-bytes",
         "64KiB",
@@ -186,7 +186,7 @@ async fn requests_over_the_memory_budget_are_told_when_to_retry() {
         "64KiB",
     ])
     .await;
-    // one that arrives and stays
+    // a request that arrives and stays
     let sleeper = tokio::spawn({
         let addr = server.addr;
         let mut body = predict("sleep").to_vec();

@@ -55,7 +55,7 @@ async fn deadlines_reach_the_handler_and_answer_with_their_own_code() {
 }
 
 #[tokio::test]
-async fn request_ids_are_taken_when_sane_and_made_otherwise() {
+async fn valid_request_ids_are_kept_and_others_replaced() {
     let server = Running::start(&[]).await;
     let answer = call(
         server.addr,
@@ -72,7 +72,7 @@ async fn request_ids_are_taken_when_sane_and_made_otherwise() {
 }
 
 #[tokio::test]
-async fn an_upload_that_its_client_cancels_does_not_look_complete() {
+async fn a_cancelled_upload_does_not_look_complete() {
     let server = Running::start(&[]).await;
     let mut client = AnomalyServiceClient::new(channel(server.addr).await);
     let ends = &server.ends;
@@ -95,7 +95,7 @@ async fn an_upload_that_its_client_cancels_does_not_look_complete() {
         let _ = call.await;
         drop(sender);
     }
-    // a later one that does end shows that the server is through with the others
+    // a later complete one shows that the server has handled the others
     let mut request = tonic::Request::new(tokio_stream::iter([PredictStreamRequest::default()]));
     request
         .metadata_mut()
@@ -112,7 +112,7 @@ async fn an_upload_that_its_client_cancels_does_not_look_complete() {
 }
 
 #[tokio::test]
-async fn the_unix_socket_serves_and_stale_ones_are_replaced() {
+async fn the_unix_socket_serves_and_a_stale_one_is_replaced() {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("anomalyd.sock");
     let text = path.to_str().expect("utf-8");
@@ -173,7 +173,9 @@ async fn the_unix_socket_serves_and_stale_ones_are_replaced() {
     std::fs::write(&path, "precious").expect("write");
     let refused = Server::bind(&config).await.expect_err("not a socket");
     assert!(
-        refused.to_string().contains("something else than a socket"),
+        refused
+            .to_string()
+            .contains("something other than a socket"),
         "{refused}"
     );
     assert_eq!(std::fs::read_to_string(&path).expect("read"), "precious");

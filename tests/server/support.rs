@@ -1,4 +1,5 @@
-//! A service that does what the run id says, a server around it, and clients that see every header.
+//! A service that behaves as the run id says, a server around it, and clients that see every
+//! header.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -45,7 +46,7 @@ pub fn config(args: &[&str]) -> Config {
     Config::load(&command.flags).expect("valid configuration")
 }
 
-/// How requests came to their end inside the handlers.
+/// How requests ended inside the handlers.
 #[derive(Debug, Default)]
 pub struct Ends {
     pub dropped: AtomicUsize,
@@ -54,7 +55,7 @@ pub struct Ends {
     pub broken: AtomicUsize,
 }
 
-/// Counts a handler that was dropped before its end.
+/// Counts handlers that were dropped before their end.
 struct CountDrop(Arc<Ends>);
 
 impl Drop for CountDrop {
@@ -250,7 +251,7 @@ impl Running {
     }
 }
 
-/// An answer, as it was on the wire.
+/// A response as received.
 #[derive(Debug)]
 pub struct Answer {
     pub http: http::StatusCode,
@@ -278,7 +279,7 @@ impl Answer {
         info.reason.clone()
     }
 
-    /// What Predict echoed.
+    /// The text that Predict echoed.
     pub fn echo(&self) -> String {
         assert_eq!(self.status().code(), tonic::Code::Ok, "{:?}", self.status());
         let response = PredictResponse::decode(&self.body[5..]).expect("response");
@@ -335,7 +336,7 @@ pub async fn send(addr: SocketAddr, request: Request<Full<Bytes>>) -> Answer {
     }
 }
 
-/// With a good token.
+/// Calls Predict with a valid token.
 pub async fn predict_as(addr: SocketAddr, token: &str, run_id: &str) -> Answer {
     let bearer = format!("Bearer {token}");
     call(

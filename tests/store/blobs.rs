@@ -1,4 +1,4 @@
-//! The files of blobs: damage, failed writes, and what is left behind by whoever stops waiting.
+//! The files of blobs: damage, failed writes, and futures that are dropped.
 
 use std::fs;
 
@@ -22,7 +22,7 @@ async fn a_reference_survives_its_encoding() {
 }
 
 #[tokio::test]
-async fn damage_is_seen() {
+async fn damage_is_detected() {
     let folder = folder();
     let store = open(folder.path());
     let blob = store.put_blob(vec![5; 1000]).await.expect("a blob");
@@ -63,7 +63,7 @@ async fn a_failed_write_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_blob_that_nobody_waits_for_goes_away() {
+fn a_blob_whose_future_is_dropped_is_deleted() {
     let folder = folder();
     let store = open(folder.path());
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -76,7 +76,7 @@ fn a_blob_that_nobody_waits_for_goes_away() {
                 () = std::future::ready(()) => {}
             }
         }
-        // work is begun in order, so by now all of it has begun
+        // work starts in order, so all of it has started by now
         let wanted = store.put_blob(vec![4]).await.expect("a blob");
         store.delete_blob(wanted.name).await.expect("deleted");
     });
@@ -86,7 +86,7 @@ fn a_blob_that_nobody_waits_for_goes_away() {
 }
 
 #[test]
-fn a_streamed_blob_that_is_not_finished_goes_away() {
+fn a_streamed_blob_that_is_not_finished_is_deleted() {
     let folder = folder();
     let store = open(folder.path());
     let blobs = folder.path().join("blobs");
@@ -102,7 +102,7 @@ fn a_streamed_blob_that_is_not_finished_goes_away() {
         assert_eq!(file_names(&blobs).len(), 4);
         assert!(file_names(&blobs).iter().all(|name| name.ends_with(".tmp")));
         let outside = writers.pop();
-        // in the midst of a write and of the end
+        // in the middle of a write, and of the finish
         for mut writer in writers {
             let is_written = tokio::select! {
                 biased;
@@ -149,7 +149,7 @@ async fn half_of_a_streamed_blob_is_gone_after_a_crash() {
 }
 
 #[tokio::test]
-async fn damage_is_seen_once_a_blob_is_opened_anew() {
+async fn damage_is_detected_when_a_blob_is_opened_after_a_restart() {
     let folder = folder();
     let store = open(folder.path());
     let kept = store.put_blob(vec![5; 1000]).await.expect("a blob");

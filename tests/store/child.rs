@@ -1,4 +1,4 @@
-//! Child processes: this very binary, running once more the test that starts it. Such a test asks first whether it is the child.
+//! Child processes: this binary again, running the test that starts it. Such a test first checks whether it is the child.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -19,21 +19,21 @@ pub(crate) fn command(name: &str, folder: &std::path::Path, shell: &str) -> Comm
     command
 }
 
-/// In the child: the folder to work on. In the parent: nothing.
+/// The folder to work on, in the child; `None` in the parent.
 pub(crate) fn folder() -> Option<PathBuf> {
     std::env::var_os(FOLDER).map(PathBuf::from)
 }
 
-/// In the child: tells the parent something, on a line of its own.
-pub(crate) fn tell(line: &str) {
+/// In the child: sends a line to the parent.
+pub(crate) fn send_line(line: &str) {
     let mut out = std::io::stdout().lock();
     out.write_all(format!("\n@{line}\n").as_bytes())
         .and_then(|()| out.flush())
         .expect("the parent listens");
 }
 
-/// In the parent: what a child told.
-pub(crate) fn told(output: &[u8]) -> Vec<String> {
+/// In the parent: the lines that the child sent.
+pub(crate) fn received_lines(output: &[u8]) -> Vec<String> {
     String::from_utf8_lossy(output)
         .lines()
         .filter_map(|line| line.strip_prefix('@'))

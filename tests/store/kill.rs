@@ -1,4 +1,4 @@
-//! `kill -9` at any moment: what was acknowledged is there, the rest is whole or absent.
+//! `kill -9` at any moment: acknowledged writes are there, others are whole or absent.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -22,7 +22,7 @@ struct Step {
     blob: BlobRef,
 }
 
-/// What a writer does at a step: it writes one of its five keys, or deletes it.
+/// The key that a writer writes or deletes at a step, one of five.
 fn key_of(writer: u64, step: u64) -> Vec<u8> {
     format!("w{writer}-{}", step % 5).into_bytes()
 }
@@ -51,7 +51,7 @@ fn state(writer: u64, done: u64) -> BTreeMap<Vec<u8>, u64> {
     state
 }
 
-/// What the child does.
+/// The work of the child.
 async fn write_until_killed(folder: &Path) {
     let begin: Vec<u64> =
         serde_json::from_str(&std::env::var(BEGIN).expect("a start")).expect("numbers");
@@ -61,7 +61,7 @@ async fn write_until_killed(folder: &Path) {
         tokio::spawn(async move {
             for step in begin.. {
                 take_step(&store, writer, step).await;
-                child::tell(&format!("{writer} {}", step + 1));
+                child::send_line(&format!("{writer} {}", step + 1));
             }
         })
     });
@@ -106,24 +106,24 @@ fn spawn(folder: &Path, done: &[u64]) -> Child {
     .expect("a child")
 }
 
-/// Kills the child, once it has acknowledged `at_least` so many steps, and counts what it acknowledged.
+/// Kills the child once it has acknowledged `at_least` steps, and counts those that it acknowledged.
 fn kill(mut child: Child, at_least: usize, done: &mut [u64; WRITERS]) -> usize {
     let mut output = BufReader::new(child.stdout.take().expect("its output"));
     let mut seen = Vec::new();
-    while child::told(&seen).len() < at_least {
+    while child::received_lines(&seen).len() < at_least {
         let read = output.read_until(b'\n', &mut seen).expect("output");
         assert_ne!(read, 0, "it ended by itself");
     }
     child.kill().expect("killed");
     child.wait().expect("ended");
     output.read_to_end(&mut seen).expect("output");
-    let told = child::told(&seen);
-    for line in &told {
+    let lines = child::received_lines(&seen);
+    for line in &lines {
         let (writer, steps) = line.split_once(' ').expect("two numbers");
         let writer: usize = writer.parse().expect("a writer");
         done[writer] = steps.parse().expect("a number of steps");
     }
-    told.len()
+    lines.len()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -140,7 +140,7 @@ async fn what_was_acknowledged_survives_a_kill() {
             std::thread::sleep(Duration::from_millis(3 * round));
             kill(child, 0, &mut done);
         } else {
-            // in the midst of writing
+            // in the middle of writing
             kill(child, 40 + round as usize, &mut done);
         }
         verify(folder.path(), &mut done).await;

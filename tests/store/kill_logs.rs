@@ -1,4 +1,4 @@
-//! `kill -9` while logs are appended to, trimmed, and put in the place of others.
+//! `kill -9` while logs are appended to, trimmed and replaced.
 
 use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -16,7 +16,7 @@ use crate::store::{child, file_names, folder, get, open};
 const WRITERS: usize = 5;
 const ROUNDS: u64 = 16;
 
-/// What a writer's record says.
+/// A writer's record.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct Owned {
     /// How many logs the writer had before.
@@ -24,7 +24,7 @@ struct Owned {
     log: LogName,
 }
 
-/// What was acknowledged to a writer.
+/// The writes acknowledged to a writer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Acknowledged {
     generation: u64,
@@ -42,7 +42,7 @@ fn entry(writer: usize, generation: u64, sequence: u64) -> Bytes {
     text.into_bytes().repeat(1 + size / 12).into()
 }
 
-/// Puts a new log in the place of the writer's.
+/// Replaces the writer's log by a new one.
 async fn renew(
     store: &EmbeddedStore,
     writer: usize,
@@ -68,7 +68,7 @@ async fn owned(store: &EmbeddedStore, writer: usize) -> Option<(Owned, Revision)
     Some((owned, pointer.revision))
 }
 
-/// What the child does.
+/// The work of the child.
 async fn write_until_killed(folder: &Path) {
     let store = Arc::new(open(folder));
     store.sweep().await.expect("swept");
@@ -117,7 +117,7 @@ async fn write_until_killed(folder: &Path) {
                     next,
                     first,
                 } = now;
-                child::tell(&format!("{writer} {generation} {next} {first}"));
+                child::send_line(&format!("{writer} {generation} {next} {first}"));
             }
         })
     });
@@ -126,17 +126,17 @@ async fn write_until_killed(folder: &Path) {
     }
 }
 
-fn kill(mut child: Child, at_least: usize, told: &mut [Acknowledged; WRITERS]) {
+fn kill(mut child: Child, at_least: usize, acknowledged: &mut [Acknowledged; WRITERS]) {
     let mut output = BufReader::new(child.stdout.take().expect("its output"));
     let mut seen = Vec::new();
-    while child::told(&seen).len() < at_least {
+    while child::received_lines(&seen).len() < at_least {
         let read = output.read_until(b'\n', &mut seen).expect("output");
         assert_ne!(read, 0, "it ended by itself");
     }
     child.kill().expect("killed");
     child.wait().expect("ended");
     output.read_to_end(&mut seen).expect("output");
-    for line in child::told(&seen) {
+    for line in child::received_lines(&seen) {
         let numbers: Vec<u64> = line
             .split(' ')
             .map(|number| number.parse().expect("a number"))
@@ -149,7 +149,7 @@ fn kill(mut child: Child, at_least: usize, told: &mut [Acknowledged; WRITERS]) {
             next,
             first,
         };
-        let last = &mut told[writer as usize];
+        let last = &mut acknowledged[writer as usize];
         assert!(*last <= now, "{last:?} then {now:?}");
         *last = now;
     }
@@ -161,7 +161,7 @@ async fn acknowledged_entries_survive_a_kill() {
         return write_until_killed(&folder).await;
     }
     let folder = folder();
-    let mut told = [Acknowledged::default(); WRITERS];
+    let mut acknowledged = [Acknowledged::default(); WRITERS];
     for round in 0..ROUNDS {
         let test = "store::kill_logs::acknowledged_entries_survive_a_kill";
         let child = child::command(test, folder.path(), "")
@@ -169,24 +169,28 @@ async fn acknowledged_entries_survive_a_kill() {
             .expect("a child");
         if round % 3 == 0 {
             std::thread::sleep(Duration::from_millis(4 * round));
-            kill(child, 0, &mut told);
+            kill(child, 0, &mut acknowledged);
         } else {
-            kill(child, 30 + 5 * round as usize, &mut told);
+            kill(child, 30 + 5 * round as usize, &mut acknowledged);
         }
-        verify(folder.path(), &mut told).await;
+        verify(folder.path(), &mut acknowledged).await;
     }
-    let n_logs: u64 = told.iter().map(|told| told.generation).sum();
+    let n_logs: u64 = acknowledged
+        .iter()
+        .map(|acknowledged| acknowledged.generation)
+        .sum();
     assert!(n_logs > 0, "logs came and went");
 }
 
-/// Holds everything against what was acknowledged; what was under way may have taken effect, whole.
-async fn verify(folder: &Path, told: &mut [Acknowledged; WRITERS]) {
+/// Compares the store with what was acknowledged; a write under way may have taken effect as a
+/// whole.
+async fn verify(folder: &Path, acknowledged: &mut [Acknowledged; WRITERS]) {
     let store = open(folder);
     store.sweep().await.expect("swept");
     let mut live = HashSet::new();
-    for (writer, told) in told.iter_mut().enumerate() {
+    for (writer, acknowledged) in acknowledged.iter_mut().enumerate() {
         let Some((owned, _)) = owned(&store, writer).await else {
-            assert_eq!(*told, Acknowledged::default(), "writer {writer}");
+            assert_eq!(*acknowledged, Acknowledged::default(), "writer {writer}");
             continue;
         };
         let bounds = store.log_bounds(owned.log).await.expect("the log");
@@ -195,15 +199,24 @@ async fn verify(folder: &Path, told: &mut [Acknowledged; WRITERS]) {
             next: bounds.next,
             first: bounds.first,
         };
-        assert!(found >= *told, "{found:?}, but {told:?} was acknowledged");
-        match found.generation - told.generation {
+        assert!(
+            found >= *acknowledged,
+            "{found:?}, but {acknowledged:?} was acknowledged"
+        );
+        match found.generation - acknowledged.generation {
             0 => {
-                assert!(found.first >= told.first, "{found:?} after {told:?}");
-                let more = found.next - told.next.max(1);
-                assert!(more < 23, "{found:?} after {told:?}: one append at most");
+                assert!(
+                    found.first >= acknowledged.first,
+                    "{found:?} after {acknowledged:?}"
+                );
+                let more = found.next - acknowledged.next.max(1);
+                assert!(
+                    more < 23,
+                    "{found:?} after {acknowledged:?}: one append at most"
+                );
             }
             1 => assert_eq!((found.next, found.first), (1, 1)),
-            _ => panic!("{found:?} after {told:?}"),
+            _ => panic!("{found:?} after {acknowledged:?}"),
         }
         let read = store.read_log(owned.log, 0, usize::MAX, usize::MAX).await;
         let numbers = read.expect("whole entries").into_iter().map(|read| {
@@ -213,7 +226,7 @@ async fn verify(folder: &Path, told: &mut [Acknowledged; WRITERS]) {
         });
         assert!(numbers.eq(bounds.first..bounds.next));
         live.insert(owned.log.to_string());
-        *told = found;
+        *acknowledged = found;
     }
     if folder.join("logs").exists() {
         for name in file_names(&folder.join("logs")) {

@@ -1,4 +1,4 @@
-//! The files of logs: what a crash leaves, and what damage there is.
+//! The files of logs: crashes and damage.
 
 use std::fs;
 use std::io::Write as _;
@@ -8,7 +8,7 @@ use anomalyd::store::{EmbeddedStore, LogName, Record, Retain, Store, StoreError,
 
 use crate::store::{file_names, folder, open, put};
 
-/// A store with a log of so many entries of a kilobyte each.
+/// A store with a log of `n_entries` entries of a kilobyte each.
 async fn with_log(folder: &Path, n_entries: usize) -> LogName {
     let store = open(folder);
     let log = store.create_log().await.expect("a log");
@@ -60,10 +60,10 @@ async fn a_store_without_logs_has_no_files_for_them() {
 }
 
 #[tokio::test]
-async fn what_was_never_acknowledged_is_cut_off() {
+async fn bytes_that_were_never_acknowledged_are_cut_off() {
     let folder = folder();
     let log = with_log(folder.path(), 10).await;
-    // as a kill in the midst of an append, and of the first to a new segment, leaves them
+    // as left by a kill during an append, and during the first one to a new segment
     let [segment] = &segments(folder.path())[..] else {
         panic!("one segment");
     };
@@ -85,7 +85,7 @@ async fn what_was_never_acknowledged_is_cut_off() {
 }
 
 #[tokio::test]
-async fn lost_entries_are_damage() {
+async fn lost_entries_are_reported_as_damage() {
     let folder = folder();
     let log = with_log(folder.path(), 2500).await;
     let store = open(folder.path());
@@ -123,7 +123,7 @@ async fn lost_entries_are_damage() {
 }
 
 #[tokio::test]
-async fn dropped_and_deleted_entries_give_their_room_back() {
+async fn dropped_and_deleted_entries_free_their_space() {
     let folder = folder();
     let log = with_log(folder.path(), 0).await;
     let store = open(folder.path());

@@ -1,5 +1,5 @@
-//! Stores, from outside: the contract that every implementation must pass, and what is particular to the embedded one: what
-//! it refuses, how it fails, and what survives a kill.
+//! Stores, from outside: the contract of every implementation, and for the embedded one also what it refuses, how it fails,
+//! and what survives a kill.
 #![allow(missing_docs)]
 
 mod blobs;
@@ -42,7 +42,7 @@ async fn remove(store: &impl Store, key: &[u8], expected: Revision) -> Swap {
     outcome.expect("a swap with an outcome")
 }
 
-/// Writes whatever is there, and returns the new revision.
+/// Writes over whatever is there, and returns the new revision.
 async fn put(store: &impl Store, key: &[u8], record: Record) -> Revision {
     let expected = get(store, key).await.map(|pointer| pointer.revision);
     let swap = PointerSwap::put(key, expected, record);

@@ -23,7 +23,7 @@ fn key(byte: u8) -> TokenKey {
 }
 
 #[tokio::test]
-async fn one_at_a_time() {
+async fn a_folder_is_open_in_one_store_at_a_time() {
     let folder = folder();
     let store = open(folder.path());
     let message = refusal(folder.path(), None);
@@ -40,7 +40,7 @@ async fn one_at_a_time() {
 }
 
 #[test]
-fn others_may_not_read_it() {
+fn other_users_may_not_read_the_files() {
     let folder = folder();
     let inner = folder.path().join("deeper/store");
     drop(open(&inner));
@@ -50,7 +50,7 @@ fn others_may_not_read_it() {
 }
 
 #[tokio::test]
-async fn what_a_crash_leaves_does_not_stop_it() {
+async fn a_store_opens_over_what_a_crash_left() {
     let folder = folder();
     let store = open(folder.path());
     put(&store, b"k", Record::new(b"v".to_vec())).await;
@@ -70,7 +70,7 @@ async fn what_a_crash_leaves_does_not_stop_it() {
 }
 
 #[tokio::test]
-async fn a_creation_that_was_cut_short_begins_anew() {
+async fn an_interrupted_creation_starts_over() {
     let folder = folder();
     let at = |name: &str| folder.path().join(name);
     // a kill while sled wrote the settings of a new database, and another while the key was written
@@ -152,7 +152,7 @@ fn a_configured_key_must_stay_the_same() {
     assert!(refusal(folder.path(), None).contains("token.key is missing"));
 }
 
-/// Otherwise the sweep would take all blobs for unreferenced and delete them.
+/// Otherwise a sweep would delete all blobs as unreferenced.
 #[tokio::test]
 async fn blobs_without_a_database_are_refused() {
     let folder = folder();

@@ -1,4 +1,4 @@
-//! Records on disk: nothing spills, nothing grows.
+//! Records on disk: no value spills out of the log, and the disk use is bounded.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use anomalyd::store::{MAX_KEY_BYTES, MAX_RECORD_BYTES, Record, Store as _};
 
 use crate::store::{folder, open, put};
 
-/// Pages of the greatest keys and records that are allowed must not spill out of the log, where they would leak.
+/// Pages of the largest allowed keys and records must not spill out of the log, because such blobs of sled leak.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_largest_records_stay_in_the_log() {
     let folder = folder();
@@ -17,7 +17,7 @@ async fn the_largest_records_stay_in_the_log() {
     for i in 0..400_u32 {
         let (store, names) = (store.clone(), names.clone());
         writers.spawn(async move {
-            // the number comes first, so that sled cannot shorten the keys by what they share
+            // the number comes first, so that sled cannot shorten the keys by a common prefix
             let mut key = i.to_be_bytes().repeat(MAX_KEY_BYTES / 4);
             key[0] = (i % 256) as u8;
             for round in 0..3 {

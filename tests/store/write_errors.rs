@@ -1,4 +1,4 @@
-//! A disk that refuses to write, played by a limit on the size of files.
+//! A disk that refuses to write, simulated by a limit on the size of files.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use anomalyd::store::{MAX_ENTRY_BYTES, PointerSwap, Record, Store, StoreError, S
 
 use crate::store::{child, file_names, folder, get, open};
 
-/// What the child does, whose files must stay small.
+/// The work of the child, whose files must stay small.
 async fn write_into_the_limit(folder: &Path) {
     let store = open(folder);
 
@@ -42,7 +42,7 @@ async fn write_into_the_limit(folder: &Path) {
         match store.swap_pointer(&swap(i)).await {
             Ok(outcome) => {
                 assert_eq!(outcome, Swap::Done);
-                child::tell(&i.to_string());
+                child::send_line(&i.to_string());
             }
             Err(error) => {
                 assert!(matches!(error, StoreError::Unknown { .. }), "{error}");
@@ -68,18 +68,18 @@ async fn write_into_the_limit(folder: &Path) {
     let append = store.append(log, vec![vec![3].into()]).await;
     assert!(matches!(append, Err(StoreError::Failed { .. })));
     drop(store);
-    child::tell("closed");
+    child::send_line("closed");
 }
 
 #[tokio::test]
-async fn a_disk_that_refuses_stops_the_store_and_loses_nothing() {
+async fn a_failing_disk_stops_the_store_and_loses_nothing() {
     if let Some(folder) = child::folder() {
         return write_into_the_limit(&folder).await;
     }
     let folder = folder();
     // 8192 blocks of 512 bytes, or of 1024 in some shells
     let shell = "trap '' XFSZ; ulimit -f 8192;";
-    let test = "store::write_errors::a_disk_that_refuses_stops_the_store_and_loses_nothing";
+    let test = "store::write_errors::a_failing_disk_stops_the_store_and_loses_nothing";
     let output = child::command(test, folder.path(), shell)
         .output()
         .expect("a child");
@@ -88,12 +88,12 @@ async fn a_disk_that_refuses_stops_the_store_and_loses_nothing() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let mut told = child::told(&output.stdout);
-    assert_eq!(told.pop().as_deref(), Some("closed"));
-    assert!(told.len() > 100);
+    let mut lines = child::received_lines(&output.stdout);
+    assert_eq!(lines.pop().as_deref(), Some("closed"));
+    assert!(lines.len() > 100);
 
     let store = open(folder.path());
-    for number in told {
+    for number in lines {
         let key = number.parse::<u32>().expect("a number").to_be_bytes();
         assert_eq!(get(&store, &key).await.expect("kept").value, vec![1; 6000]);
     }

@@ -12,7 +12,7 @@ use ndarray::{ArrayView2, Axis};
 use rayon::ThreadPoolBuilder;
 use serde_json::{Map, Value, json};
 
-/// How long rows are scored one by one, and how many at most.
+/// How long rows are scored one by one, and the most rows.
 const ONE_ROW_TIME: Duration = Duration::from_millis(500);
 const ONE_ROW_COUNT: usize = 1000;
 
@@ -107,7 +107,7 @@ fn params(name: &str, changes: &str) -> Result<DetectorParams, Box<dyn Error>> {
     Ok(serde_json::from_value(params)?)
 }
 
-/// The seconds that one row takes, scored alone.
+/// The seconds to score one row alone.
 fn one_row_seconds(detector: &dyn Detector, rows: ArrayView2<'_, f64>) -> f64 {
     let start = Instant::now();
     let mut n_rows = 0;

@@ -1,5 +1,5 @@
 //! The resident memory of the idle server, before and after a training, and the size of its model. Needs
-//! `cargo build --release` to have been run: it starts the program that lies beside it.
+//! `cargo build --release` first: it starts the program next to it.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};

@@ -1,5 +1,5 @@
-//! One-row Predict over loopback, as `rows` and as `matrix`, beside a bare tonic service that takes the same messages.
-//! The client runs on the same machine.
+//! One-row Predict over loopback, as `rows` and as `matrix`, compared with a bare tonic service that takes the same
+//! messages. The client runs on the same machine.
 
 use std::net::SocketAddr;
 use std::time::Instant;

@@ -1,5 +1,5 @@
-//! PredictStream of packed rows, end to end over loopback, beside a bare tonic service that only takes the same messages in,
-//! and beside the model alone in process. The client runs on the same machine.
+//! PredictStream of packed rows, end to end over loopback, compared with a bare tonic service that only receives the same
+//! messages, and with the model alone in process. The client runs on the same machine.
 
 use std::net::SocketAddr;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! `dataset`: tables that the server keeps.
+//! `dataset`: manages the tables that the server keeps.
 
 use std::io::Write;
 
@@ -16,7 +16,7 @@ use crate::proto::v1::{
 
 mod upload;
 
-/// What can be done with datasets.
+/// The subcommands of `dataset`.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum DatasetCommand {
     /// Send a file of any size to the server, once for any number of uses
@@ -86,7 +86,7 @@ impl DatasetCommand {
     pub(super) async fn run(&self, out: &mut dyn Write) -> Result<()> {
         match self {
             Self::Upload(args) => {
-                // what can be wrong with the file is found before the server is asked
+                // problems with the file are found before a call is made
                 let upload = args.open()?;
                 let client = &mut args.connection.datasets().await?;
                 args.run(client, upload, out).await
@@ -133,7 +133,7 @@ impl ListArgs {
     }
 }
 
-/// Every dataset without its columns, page after page.
+/// All datasets, without their columns.
 async fn list(client: &mut DatasetClient) -> Result<Vec<Dataset>> {
     let page = async |page_token| {
         let request = ListDatasetsRequest {
@@ -178,7 +178,7 @@ impl DeleteArgs {
     }
 }
 
-/// The dataset of an answer, which every server sends.
+/// The dataset in a response. The server always sends one.
 fn answered(dataset: Option<&Dataset>) -> Result<&Dataset> {
     dataset.ok_or_else(|| Error::failed("the server answered without a dataset"))
 }

@@ -22,13 +22,13 @@ use crate::proto::v1::{
     UploadDatasetResponse,
 };
 
-/// How many bytes one message carries.
+/// The bytes of file content per message.
 const CHUNK_BYTES: u64 = 1 << 20;
 
-/// How many chunks may wait for the network. These and the one that is read are all of a file that is held.
+/// How many chunks may wait for the network. Only these and the one being read are in memory.
 const WAITING_CHUNKS: usize = 4;
 
-/// From how many bytes on a file is worth a progress bar.
+/// The size of a file from which on a progress bar is shown.
 const LARGE_BYTES: u64 = 16 << 20;
 
 /// The arguments of `dataset upload`.
@@ -47,7 +47,7 @@ pub(in crate::cli) struct UploadArgs {
     pub(super) connection: Connection,
 }
 
-/// A file on its way.
+/// An upload of an open file.
 pub(super) struct Upload {
     header: UploadDatasetHeader,
     source: Source,
@@ -93,7 +93,7 @@ impl UploadArgs {
 }
 
 impl Upload {
-    /// The same upload in smaller chunks, of what a source gives.
+    /// The same upload from another source, in smaller chunks.
     #[cfg(test)]
     pub(super) fn in_chunks(self, source: Source, chunk_bytes: u64) -> Self {
         Self {
@@ -108,19 +108,19 @@ impl Upload {
         let (to_server, from_file) = mpsc::channel(WAITING_CHUNKS);
         let (fail, mut failed) = oneshot::channel();
         let progress = self.progress.clone();
-        // reading blocks. Where the server answers early, nobody waits for the thread: its source may never end
+        // reading blocks. If the server answers early, the thread is not waited for: its source may never end
         tokio::task::spawn_blocking(move || self.pump(&to_server, fail));
         let answer = client.upload_dataset(ReceiverStream::new(from_file)).await;
         progress.finish_and_clear();
-        // a file that broke off makes the server complain of the missing end, which is not what went wrong
+        // after an error in reading the file, the server only complains about the missing end message
         if let Ok(error) = failed.try_recv() {
             return Err(error);
         }
         Ok(answer?.into_inner())
     }
 
-    /// Sends header, chunks and end. Stops early when the file cannot be read, which `fail` then knows before the stream
-    /// ends, or when the server wants no more.
+    /// Sends header, chunks and end. Stops early when the server stops receiving, or when the file cannot be read; that
+    /// error is sent to `fail` before the stream ends.
     fn pump(
         mut self,
         to_server: &mpsc::Sender<UploadDatasetRequest>,
@@ -138,7 +138,7 @@ impl Upload {
                 Ok(data) if data.is_empty() => break,
                 Ok(data) => data,
                 Err(error) => {
-                    // nobody waits for it only when the command is over already
+                    // the receiver is only gone if the command is over already
                     let _ = fail.send(input::cannot_read(&self.path, &error));
                     return None;
                 }
@@ -155,7 +155,7 @@ impl Upload {
         }))
     }
 
-    /// The next bytes of the file; none at its end.
+    /// The next bytes of the file; empty at its end.
     fn next_chunk(&mut self) -> std::io::Result<Bytes> {
         let mut data = Vec::with_capacity(self.chunk_bytes as usize);
         let mut chunk = self.source.by_ref().take(self.chunk_bytes);

@@ -1,4 +1,4 @@
-//! The tables that the demo carries, and how predictions compare with known labels.
+//! The bundled tables of the demo, and the comparison of predictions with known labels.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -68,7 +68,7 @@ pub(super) struct Comparison {
     pub(super) false_negatives: usize,
 }
 
-/// Holds decisions against labels, row by row.
+/// Compares decisions with labels, row by row.
 pub(super) fn compare(flagged: &[bool], labels: &[bool]) -> Comparison {
     let count = |f: bool, l: bool| {
         flagged

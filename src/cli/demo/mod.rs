@@ -1,4 +1,4 @@
-//! `demo`: everything at work, over real gRPC, with nothing left behind.
+//! `demo`: shows what the server can do, over real gRPC, and leaves nothing behind.
 
 mod data;
 pub(super) mod server;
@@ -15,7 +15,7 @@ use crate::server::signal::stop_signal;
 use server::DemoServer;
 use story::Story;
 
-/// The exit code of a program that was interrupted, as shells count it.
+/// The exit code that shells report for an interrupted program.
 const INTERRUPTED: u8 = 130;
 
 /// The arguments of `demo`.
@@ -29,7 +29,8 @@ pub(super) struct DemoArgs {
 }
 
 impl DemoArgs {
-    /// Runs the demo. The folder goes whatever happens: at the end, on an error, and when interrupted.
+    /// Runs the demo. Its folder is removed in any case: at the end, on an error, and when
+    /// interrupted.
     pub(super) async fn run(&self, out: &mut dyn Write) -> Result<ExitCode> {
         if let Some(folder) = &self.write_data {
             return write_data(folder, out).map(|()| ExitCode::SUCCESS);
@@ -70,7 +71,7 @@ impl DemoArgs {
     }
 }
 
-/// Writes the tables. A file that is there already is left alone, and an error.
+/// Writes the tables. Fails if a file exists already, and does not change it.
 fn write_data(folder: &Path, out: &mut dyn Write) -> Result<()> {
     for (name, table) in data::FILES {
         let path = folder.join(name);

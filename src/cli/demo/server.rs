@@ -12,14 +12,14 @@ use crate::server::{Application, ApplicationError};
 
 /// A server that runs until it is told to stop.
 pub(in crate::cli) struct DemoServer {
-    /// Where it listens.
+    /// The address that it listens on.
     pub(in crate::cli) address: SocketAddr,
     stop: oneshot::Sender<()>,
     running: JoinHandle<std::result::Result<(), ApplicationError>>,
 }
 
 impl DemoServer {
-    /// Starts a server whose store is in `folder`. Nothing of the environment's configuration has a say in it.
+    /// Starts a server whose store is in `folder`. It ignores the environment variables of the configuration.
     pub(in crate::cli) async fn start(folder: &Path) -> Result<Self> {
         let flags = Flags {
             listen: Some("127.0.0.1:0".to_owned()),
@@ -35,7 +35,7 @@ impl DemoServer {
             .ok_or_else(|| failed(&"it has no TCP address"))?;
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(application.run_until_stopped(async {
-            // a sender that is gone means the same
+            // a dropped sender stops it, too
             let _ = stopped.await;
         }));
         Ok(Self {
@@ -45,9 +45,9 @@ impl DemoServer {
         })
     }
 
-    /// Stops the server, and waits until it has let go of its folder.
+    /// Stops the server, and waits until it has released its folder.
     pub(in crate::cli) async fn stop(self) -> Result<()> {
-        // a server that has stopped already says why below
+        // if it has stopped already, its result below says why
         let _ = self.stop.send(());
         match self.running.await {
             Ok(result) => result.map_err(|error| failed(&error)),

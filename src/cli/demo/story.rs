@@ -1,4 +1,4 @@
-//! What the demo shows, step by step.
+//! The steps of the demo.
 
 use std::io::Write;
 
@@ -24,14 +24,14 @@ const CANCER_RUN: &str = "breast-cancer";
 const FLOW_RUN: &str = "water-flow";
 const BASELINE_RUN: &str = "water-flow-baseline";
 
-/// What is known of the pipe without any data: it carries about 102 l/s.
+/// The known flow of the pipe in l/s, as mean and standard deviation.
 const KNOWN_FLOW: (f64, f64) = (102.0, 1.5);
 
 const PLOT_WIDTH: usize = 76;
 const BINS: usize = 14;
-const ROWS_A_MESSAGE: usize = 100;
+const ROWS_PER_MESSAGE: usize = 100;
 
-/// The demo under way: a client, where to write, and what was found so far, for `--json`.
+/// A running demo: its client, its output, and what it found so far, for `--json`.
 pub(super) struct Story<'a> {
     client: Client,
     out: &'a mut dyn Write,
@@ -47,14 +47,14 @@ impl<'a> Story<'a> {
         }
     }
 
-    /// Tells it all, and answers what was found.
+    /// Runs all steps, and returns what they found.
     pub(super) async fn tell(mut self) -> Result<Value> {
         self.train_forest().await?;
         let scores = self.predict_rows().await?;
         self.stream_rows(&scores).await?;
         self.update_forest().await?;
         self.learn_flow().await?;
-        self.judge_flow_by_baseline().await?;
+        self.score_flow_by_baseline().await?;
         self.list().await?;
         self.delete().await?;
         Ok(Value::Object(self.found))
@@ -160,7 +160,7 @@ impl<'a> Story<'a> {
         })];
         let mut chunks = data::chunks(BREAST_CANCER)?;
         let limits = Limits {
-            rows: ROWS_A_MESSAGE,
+            rows: ROWS_PER_MESSAGE,
             ..Limits::NONE
         };
         let mut rows = 0;
@@ -182,7 +182,7 @@ impl<'a> Story<'a> {
         let same = response.predictions.unwrap_or_default().scores == scores;
         if !same {
             return Err(Error::failed(
-                "the stream scored the rows otherwise than the single request did",
+                "the stream and the single request gave different scores",
             ));
         }
         self.found.insert(
@@ -202,7 +202,7 @@ impl<'a> Story<'a> {
         )?;
         let mut chunks = data::chunks(BREAST_CANCER)?;
         let Some(chunk) = chunks.next(Limits {
-            rows: ROWS_A_MESSAGE,
+            rows: ROWS_PER_MESSAGE,
             ..Limits::NONE
         })?
         else {
@@ -243,10 +243,10 @@ impl<'a> Story<'a> {
             protojson::value("TrainResponse", &response)?,
         );
         model::write_trained(self.out, answered(response.model.as_ref())?)?;
-        self.judge_flow(FLOW_RUN, "gaussian_predict").await
+        self.score_flow(FLOW_RUN, "gaussian_predict").await
     }
 
-    async fn judge_flow_by_baseline(&mut self) -> Result<()> {
+    async fn score_flow_by_baseline(&mut self) -> Result<()> {
         let (mean, std) = KNOWN_FLOW;
         self.title(&format!(
             "no data at all: a z-score from a given baseline of {mean} l/s, give or take {std}"
@@ -274,11 +274,11 @@ impl<'a> Story<'a> {
             protojson::value("TrainResponse", &response)?,
         );
         model::write_trained(self.out, answered(response.model.as_ref())?)?;
-        self.judge_flow(BASELINE_RUN, "z_score_predict").await
+        self.score_flow(BASELINE_RUN, "z_score_predict").await
     }
 
     /// Scores the water flow and draws it with its flags.
-    async fn judge_flow(&mut self, run: &str, name: &str) -> Result<()> {
+    async fn score_flow(&mut self, run: &str, name: &str) -> Result<()> {
         let request = PredictRequest {
             run_id: run.to_owned(),
             records: Some(flow()?),
@@ -344,7 +344,7 @@ impl<'a> Story<'a> {
         self.flush()
     }
 
-    /// Shows a step when it is done, not when all are.
+    /// Shows a step as soon as it is done.
     fn flush(&mut self) -> Result<()> {
         self.out.flush()?;
         Ok(())

@@ -1,4 +1,4 @@
-//! CSV files in chunks that are each a CSV file of their own, cut by the reader of the server.
+//! Cuts CSV files into chunks that are CSV files themselves, with the server's own reader.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::cli::error::{Error, Result};
 use crate::cli::suggest::did_you_mean;
 use crate::proto::v1::{CsvOptions, FileFormat, Records};
 
-/// How much a chunk may hold. A single row may exceed the bytes, and is then a chunk alone.
+/// The most rows and bytes of a chunk. A single longer row is a chunk of its own.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::cli) struct Limits {
     pub(in crate::cli) rows: usize,
@@ -31,7 +31,7 @@ impl Limits {
 pub(in crate::cli) struct Chunk {
     /// The rows as a CSV file with the header, without the dropped columns.
     pub(in crate::cli) content: Vec<u8>,
-    /// How it is to be read.
+    /// The options to read it with.
     pub(in crate::cli) csv: CsvOptions,
     /// How many rows.
     pub(in crate::cli) rows: usize,
@@ -40,7 +40,7 @@ pub(in crate::cli) struct Chunk {
 }
 
 impl Chunk {
-    /// The rows as they are sent.
+    /// The rows as records of a request.
     pub(in crate::cli) fn into_records(self) -> Records {
         super::records(self.content, FileFormat::Csv.into(), Some(self.csv))
     }
@@ -56,7 +56,7 @@ pub(in crate::cli) struct Chunks {
 }
 
 impl Chunks {
-    /// Reads the header and looks for a record. `None` where the file is not CSV. Fails where a column to drop does not exist.
+    /// Reads the header and looks for a record. `None` if the file is not CSV. Fails if a column to drop does not exist.
     pub(in crate::cli) fn of_csv(
         source: Source,
         path: &Path,
@@ -65,7 +65,7 @@ impl Chunks {
         keep_records: bool,
     ) -> Result<Option<Self>> {
         let failed = |error| unreadable(&name(path), &error);
-        // it is not held, so its length has no limit
+        // it is never in memory as a whole, so its length has no limit
         let limits = read::Limits {
             decompressed_bytes: u64::MAX,
         };
@@ -83,8 +83,8 @@ impl Chunks {
         }))
     }
 
-    /// Leaves it to the server which types columns have, by the names that it sees. Of the others it is checked here that they
-    /// have one type from the first chunk to the last, as in a file that is sent whole.
+    /// Leaves the types of some columns, chosen by their names, to the server. All others are checked to have one type in all
+    /// chunks, as in a file that is sent whole.
     pub(in crate::cli) fn leave_types_open(&mut self, is_open: impl Fn(&str) -> bool) {
         self.chunks.leave_types_open(is_open);
     }
@@ -140,7 +140,7 @@ fn drop_columns(chunks: &mut CsvChunks, drop: &[String]) -> Result<()> {
         .map_err(|_| Error::usage("--drop leaves no column"))
 }
 
-/// An error of the reader, which is one of the command line where an option is wrong.
+/// Converts an error of the reader; one in an option is a usage error.
 fn unreadable(name: &str, error: &anomaly_detection::error::Error) -> Error {
     use std::error::Error as _;
     if let Some(field) = error.field_path() {

@@ -1,4 +1,4 @@
-//! Files on their way to the server: whole, or, where they are CSV, in chunks that are each a CSV file of their own.
+//! Reads files to be sent to the server: whole, or, if they are CSV, in chunks that are CSV files themselves.
 
 use std::fs::File;
 use std::io::{self, Cursor, Read};
@@ -15,13 +15,13 @@ mod options;
 pub(super) use chunks::{Chunks, Limits};
 pub(super) use options::FileArgs;
 
-/// Where bytes come from: a file, the standard input, or memory.
+/// A source of bytes: a file, the standard input, or memory.
 pub(super) type Source = Box<dyn Read + Send>;
 
-/// gRPC frames a message with a 32-bit length; what is longer cannot be sent as one.
+/// The most bytes of a file in one message: gRPC has 32 bits for the length of a message.
 const MAX_WHOLE: u64 = u32::MAX as u64 - 65_536;
 
-/// Opens a file, or the standard input for `-`, and tells its length where that is known.
+/// Opens a file, or the standard input for `-`. Also returns its length if it is known.
 pub(super) fn open(path: &Path) -> Result<(Source, Option<u64>)> {
     if path == Path::new("-") {
         return Ok((Box::new(io::stdin()), None));
@@ -35,7 +35,7 @@ pub(super) fn open(path: &Path) -> Result<(Source, Option<u64>)> {
     Ok((Box::new(file), length))
 }
 
-/// A file in memory, with how it is to be read.
+/// A file in memory, with the options to read it with.
 #[derive(Debug, Clone)]
 pub(super) struct Whole {
     content: Bytes,
@@ -72,7 +72,7 @@ impl Whole {
         })
     }
 
-    /// Records that carry the content, without the columns to drop.
+    /// Records with the content, without the columns to drop.
     pub(super) fn records(&self, drop: &[String]) -> Result<Records> {
         if drop.is_empty() {
             let format = self.args.format();
@@ -80,7 +80,7 @@ impl Whole {
         }
         let Some(mut chunks) = self.chunks(drop, false)? else {
             return Err(Error::usage(
-                "--drop rewrites CSV files; of another format, leave the column out when training, with --ignore",
+                "--drop works on CSV files only; for other formats, leave the column out when training, with --ignore",
             ));
         };
         match chunks.next(Limits::NONE)? {
@@ -89,12 +89,12 @@ impl Whole {
         }
     }
 
-    /// The decimal sign of its numbers, where the file is CSV.
+    /// The decimal sign, if the file is CSV.
     pub(super) fn decimal(&self) -> char {
         self.args.decimal()
     }
 
-    /// The rows with all their columns, where the file is CSV.
+    /// The rows with all their columns, if the file is CSV.
     pub(super) fn rows(&self) -> Result<Option<Chunks>> {
         self.chunks(&[], true)
     }
@@ -110,7 +110,7 @@ impl Whole {
     }
 }
 
-/// Records that carry the content of a file.
+/// Records with the content of a file.
 pub(super) fn records(
     content: impl Into<Bytes>,
     format: i32,
@@ -126,7 +126,7 @@ pub(super) fn records(
     }
 }
 
-/// Records that carry a CSV file with commas between cells.
+/// Records with a comma-separated file.
 pub(super) fn csv_records(content: impl Into<Bytes>) -> Records {
     records(content, pb::FileFormat::Csv.into(), None)
 }
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(file.csv.expect("options").delimiter, ";");
         let error = whole(b"[{\"t\": 1}]").records(&drop).expect_err("JSON");
         assert_eq!(error.exit_code(), Some(2));
-        // without one, nothing is looked at
+        // without columns to drop, the content is not read
         assert!(whole(b"[{\"t\": 1}]").records(&[]).is_ok());
         assert!(whole(b"[{\"t\": 1}]").rows().expect("readable").is_none());
     }

@@ -1,21 +1,23 @@
-//! `--format`, `--delimiter` and the like: what a file is.
+//! `--format`, `--delimiter` and the other options of a file.
 
 use anomaly_detection::table::read::{self, FileOptions, Format};
 
 use crate::cli::descriptors;
 use crate::proto::v1::{CsvOptions, FileFormat};
 
-/// What else formats are called.
+/// Short names of formats.
 const SHORT_FORMATS: [(&str, &str); 2] = [("json_lines", "jsonl"), ("arrow_ipc", "arrow")];
 
-/// How a file is written.
+/// The options of a file.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "File")]
 pub(in crate::cli) struct FileArgs {
-    /// The format of FILE, which may be compressed by gzip or zstd; without it, told by the first bytes
+    /// The format of FILE, which may be compressed by gzip or zstd; without it, detected from the first
+    /// bytes
     #[arg(long, value_name = "FORMAT", value_parser = descriptors::word_parser("FileFormat", &SHORT_FORMATS))]
     pub(super) format: Option<i32>,
-    /// CSV: the character between cells, or tab; without it, one of , ; tab | is told by the first lines
+    /// CSV: the character between cells, or tab; without it, one of , ; tab | is detected from the first
+    /// lines
     #[arg(long, value_name = "CHAR", value_parser = character)]
     pub(super) delimiter: Option<char>,
     /// CSV: the decimal sign, . or ,
@@ -24,7 +26,8 @@ pub(in crate::cli) struct FileArgs {
     /// CSV: the encoding, such as windows-1252 or shift_jis; without it, UTF-8 or what a byte order mark says
     #[arg(long, value_name = "LABEL")]
     pub(super) encoding: Option<String>,
-    /// CSV: a text that stands for a missing value, beside an empty cell, NA, null and the like; may be repeated
+    /// CSV: a text that means a missing value, in addition to an empty cell, NA, null and the like; may be
+    /// repeated
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(super) na_value: Vec<String>,
     /// CSV: the first line is a row, and the columns are called f0, f1 and so on
@@ -36,18 +39,19 @@ pub(in crate::cli) struct FileArgs {
     /// CSV: the character that begins a line to leave out
     #[arg(long, value_name = "CHAR", value_parser = character)]
     pub(super) comment: Option<char>,
-    /// CSV: a column of texts although they look like numbers, such as postal codes; may be repeated. Not needed to score
+    /// CSV: a column to read as texts although they look like numbers, such as postal codes; may be repeated. Not needed
+    /// to score
     #[arg(long, value_name = "COLUMN")]
     pub(super) text_column: Vec<String>,
 }
 
 impl FileArgs {
-    /// The number of the format; 0 where it is to be told from the content.
+    /// The number of the format; 0 if it is to be detected.
     pub(in crate::cli) fn format(&self) -> i32 {
         self.format.unwrap_or_default()
     }
 
-    /// What was said of CSV, if anything.
+    /// The CSV options, if any were given.
     pub(in crate::cli) fn csv(&self) -> Option<CsvOptions> {
         let text = |character: Option<char>| character.map(String::from).unwrap_or_default();
         let options = CsvOptions {
@@ -63,7 +67,7 @@ impl FileArgs {
         (options != CsvOptions::default()).then_some(options)
     }
 
-    /// The same, as the reader takes it.
+    /// The same options for the reader.
     pub(super) fn options(&self) -> FileOptions {
         let byte = |character: Option<char>| character.and_then(|c| u8::try_from(c).ok());
         FileOptions {
@@ -95,7 +99,7 @@ impl FileArgs {
     }
 }
 
-/// Options of the reader as they are sent.
+/// The reader's options as a message.
 pub(super) fn sent(options: &read::CsvOptions) -> CsvOptions {
     let text = |byte: Option<u8>| byte.map(|byte| char::from(byte).to_string());
     CsvOptions {
@@ -159,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_said_leaves_it_to_the_server() {
+    fn without_options_the_server_decides() {
         let given = args(&[]).expect("it parses");
         assert_eq!((given.format(), given.csv()), (0, None));
         for wrong in [["--delimiter", ";;"], ["--quote", "ä"], ["--format", "xml"]] {

@@ -19,7 +19,7 @@ fn message(error: Error) -> String {
 }
 
 #[test]
-fn nothing_given_leaves_the_choice_to_the_server() {
+fn without_options_the_server_chooses_the_detector() {
     assert_eq!(detector(None, &[]).expect("nothing is wrong"), None);
 }
 
@@ -58,7 +58,7 @@ fn auto_is_the_default_of_max_samples() {
 }
 
 #[test]
-fn baselines_repeat_and_their_names_may_hold_colons() {
+fn baselines_repeat_and_their_names_may_have_colons() {
     let given = params(&[
         "multiplier=2.5",
         "baseline=a:b [l/s]:-1:0.5",
@@ -83,7 +83,7 @@ fn baselines_repeat_and_their_names_may_hold_colons() {
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn errors_say_what_is_wrong() {
     let cases = [
         (
             "isolation_forest",
@@ -113,7 +113,7 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
-fn words_stand_for_enum_values_and_flags_and_dots_lead_inside() {
+fn words_set_enums_and_flags_and_dots_lead_into_messages() {
     let given = params(&["kernel=poly", "gamma=0.25", "nu=0.1"]);
     let svm = OneClassSvm {
         nu: Some(0.1),
@@ -171,7 +171,7 @@ fn every_detector_has_a_name_and_a_line() {
 }
 
 #[test]
-fn what_would_be_taken_otherwise_than_meant_is_refused() {
+fn ambiguous_parameters_are_refused() {
     let refused = |name: &str, texts: &[&str]| {
         message(detector(Some(name), &params(texts)).expect_err("refused"))
     };

@@ -1,4 +1,4 @@
-//! `predict`: scores for the rows of a file, in one request or as a stream, and for those of a dataset, page after page.
+//! `predict`: scores the rows of a file, in one request or as a stream, or those of a dataset, page by page.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -20,10 +20,10 @@ use crate::proto::v1::{
 mod pages;
 mod series;
 
-/// How large an answer may be: as large as the service lets it be, since this client takes any.
+/// The requested limit of answers: the server's maximum, since this client accepts any size.
 const MAX_ANSWER_BYTES: u64 = 64 << 20;
 
-/// How many of the input's first columns are shown beside a row.
+/// How many of the input's columns are shown with a row.
 const SHOWN_COLUMNS: usize = 4;
 
 /// The arguments of `predict`.
@@ -62,10 +62,11 @@ pub(super) struct PredictArgs {
     /// Which rows to list; without it, all, and with --stream the anomalies
     #[arg(long, value_name = "ROWS", value_parser = descriptors::word_parser("AnswerRows", &[]))]
     rows: Option<i32>,
-    /// What to say of each row; without it, its score
+    /// In what detail to list each row; without it, its score
     #[arg(long, value_name = "DETAIL", value_parser = descriptors::word_parser("Detail", &[]))]
     detail: Option<i32>,
-    /// A column of texts or whole numbers that holds an id of each row, which the answer shows beside it. It is no feature
+    /// A column of texts or whole numbers that holds an id of each row, which the answer shows with it. It is not a
+    /// feature
     #[arg(long, value_name = "COLUMN")]
     row_id_column: Option<String>,
     /// With --dataset: the row to begin with, from 0, where an earlier command broke off
@@ -102,7 +103,7 @@ impl PredictArgs {
             let client = &mut self.connection.client().await?;
             return self.paged(client, id, target, out).await;
         }
-        // what can be wrong with the file is found before the server is asked
+        // problems with the file are found before a call is made
         if self.stream {
             let source = stream::Upload::open(self)?;
             let client = &mut self.connection.client().await?;
@@ -127,7 +128,7 @@ impl PredictArgs {
         })
     }
 
-    /// What to ask of an answer that lists these rows unless it is told otherwise.
+    /// The options of an answer that lists these rows by default.
     pub(super) fn answer(&self, rows: AnswerRows) -> AnswerOptions {
         AnswerOptions {
             rows: self.rows.unwrap_or(rows.into()),
@@ -141,7 +142,7 @@ impl PredictArgs {
         self.row_id_column.clone().unwrap_or_default()
     }
 
-    /// What to ask, with the file.
+    /// The request, and the file that it contains.
     fn read(&self) -> Result<(PredictRequest, Whole)> {
         let whole = Whole::read(self.file()?, &self.file_args)?;
         let records = Records {
@@ -280,14 +281,14 @@ impl PredictArgs {
         if is_cut {
             writeln!(
                 out,
-                "the answer was cut, and only its rows were looked at; --out gives every row"
+                "the answer was cut, so these are the most anomalous of its rows only; --out gives every row"
             )?;
         }
         Ok(())
     }
 }
 
-/// The first columns of some rows of the input, where it is CSV.
+/// The first columns of some rows of the input, if it is CSV.
 fn cells(whole: &Whole, rows: &[RowPrediction]) -> Result<(Vec<String>, CellsOfRow)> {
     let text = |record: &ByteRecord| -> Vec<String> {
         record

@@ -1,4 +1,4 @@
-//! `predict --dataset`: any number of rows, page after page. One page is held at a time.
+//! `predict --dataset`: any number of rows, page by page. One page is in memory at a time.
 
 use std::io::Write;
 
@@ -22,18 +22,18 @@ pub(super) enum Target {
     Csv(Box<ScoredCsv>),
     /// Each page as a line of JSON.
     Json,
-    /// The most anomalous ones, when all were looked at.
+    /// The most anomalous ones, shown after the last page.
     Table(Vec<RowPrediction>),
 }
 
 impl PredictArgs {
-    /// Opens what the rows are written to, before the server is asked.
+    /// Opens the target, before a call is made.
     pub(super) fn target(&self) -> Result<Target> {
         Ok(match &self.out {
-            // what an earlier command has written must stay
+            // the output of an earlier command must not be overwritten
             Some(path) if self.first_row > 0 && path.is_file() => {
                 return Err(Error::usage(format!(
-                    "{} is there already; with --first-row, let --out name another file",
+                    "{} exists already; with --first-row, give another file as --out",
                     path.display()
                 )));
             }
@@ -46,7 +46,7 @@ impl PredictArgs {
         })
     }
 
-    /// Scores the rows of a dataset. What was found before a connection breaks off is kept, or shown.
+    /// Scores the rows of a dataset. If the connection breaks, the scores so far are kept, or shown.
     pub(super) async fn paged(
         &self,
         client: &mut Client,
@@ -60,7 +60,7 @@ impl PredictArgs {
             dataset_id: dataset_id.to_owned(),
             row_id_column: self.row_id_column(),
             answer: Some(AnswerOptions {
-                // small pages come soon, and hold little memory
+                // small pages arrive sooner and take little memory
                 max_bytes: None,
                 ..self.answer(AnswerRows::All)
             }),
@@ -119,13 +119,14 @@ impl PredictArgs {
         }
     }
 
-    /// The columns of rows whose input is not at hand.
+    /// The columns of rows without their input: number and id.
     pub(super) fn numbers_header(&self) -> ByteRecord {
         let id = self.row_id_column.as_ref().map(|_| "row_id");
         ["row"].into_iter().chain(id).collect::<Vec<_>>().into()
     }
 
-    /// Writes all rows of an answer by their numbers and ids; `first_row` is the number of the first one.
+    /// Writes the numbers, ids and scores of all rows of an answer; `first_row` is the number of the
+    /// first one.
     pub(super) fn write_numbered(
         &self,
         csv: &mut ScoredCsv,
@@ -161,7 +162,7 @@ impl PredictArgs {
         Ok(())
     }
 
-    /// Keeps or shows what was found so far, and tells how to go on.
+    /// Keeps or shows what was found so far, and says how to continue.
     fn broken_off(
         &self,
         status: Status,
@@ -180,7 +181,7 @@ impl PredictArgs {
             (Target::Csv(csv), Some(path)) => {
                 csv.finish()?;
                 rest = format!(
-                    "{} holds rows {} to {}; {rest}, and let --out name another file",
+                    "{} holds rows {} to {}; {rest}, and give another file as --out",
                     path.display(),
                     self.first_row,
                     seen.next_row - 1
@@ -196,9 +197,9 @@ impl PredictArgs {
     }
 }
 
-/// What has been seen of a dataset.
+/// What was received so far of a dataset.
 struct Seen {
-    /// That of all pages; `None` before the first one.
+    /// The summary of all pages so far; `None` before the first one.
     summary: Option<PredictionSummary>,
     next_row: u64,
     n_rows: u64,
@@ -214,7 +215,7 @@ impl Seen {
         }
     }
 
-    /// One more page, which must follow those before.
+    /// Adds a page, which must follow the one before.
     fn add(&mut self, page: &PredictDatasetResponse) -> Result<()> {
         let [first_row, next_row, n_rows] =
             [page.first_row, page.next_row, page.n_rows].map(Option::unwrap_or_default);

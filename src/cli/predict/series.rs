@@ -1,4 +1,4 @@
-//! `predict --plot`: a column over the rows of its series, and the segments that flagged rows form.
+//! `predict --plot`: draws a column for each series, and lists the segments of flagged rows.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use crate::cli::render::chart::{self, Series};
 use crate::cli::suggest::did_you_mean;
 use crate::proto::v1::{ColumnRole, ModelColumn, Predictions};
 
-/// How many series are drawn.
+/// The most series that are drawn.
 const MAX_DRAWN: usize = 4;
 
 /// A CSV file with the column to draw.
@@ -20,7 +20,7 @@ pub(super) struct Column {
 }
 
 impl Column {
-    /// Reads the column. Fails where it is not there or holds no number.
+    /// Reads the column. Fails if it does not exist or has no number.
     pub(super) fn read(whole: &Whole, name: &str) -> Result<Self> {
         let Some(mut chunks) = whole.rows()? else {
             return Err(Error::usage("--plot draws CSV files only"));
@@ -70,14 +70,14 @@ impl Column {
     }
 }
 
-/// A cell as a number; NaN where it is none.
+/// A cell as a number; NaN for any other text.
 fn number(cell: &[u8], decimal: char) -> f64 {
     let text = String::from_utf8_lossy(cell).trim().replace(decimal, ".");
     text.parse().unwrap_or(f64::NAN)
 }
 
-/// Draws the series, and lists the segments: the `top` with the highest scores, in the order of the rows. At most `gap` rows
-/// that are not flagged lie between two flagged ones of a segment.
+/// Draws the series, and lists the segments: the `top` with the highest scores, in the order of the rows. A segment has at
+/// most `gap` rows that are not flagged between two flagged ones.
 pub(super) fn write(
     out: &mut dyn Write,
     column: &Column,
@@ -148,7 +148,7 @@ fn highest(values: impl Iterator<Item = f64>) -> f64 {
     values.fold(f64::NEG_INFINITY, f64::max)
 }
 
-/// The rows of each series, in the order in which the series come.
+/// The rows of each series; series are in the order in which they first appear.
 fn grouped(names: &[String]) -> Vec<(String, Vec<usize>)> {
     let mut places = std::collections::HashMap::new();
     let mut series: Vec<(String, Vec<usize>)> = Vec::new();
@@ -162,7 +162,7 @@ fn grouped(names: &[String]) -> Vec<(String, Vec<usize>)> {
     series
 }
 
-/// The rows of each segment, from a flagged one to a flagged one.
+/// The rows of each segment. The first and the last one are flagged.
 fn segments<'a>(rows: &'a [usize], flagged: &[bool], gap: usize) -> Vec<&'a [usize]> {
     let mut bounds: Vec<(usize, usize)> = Vec::new();
     for at in (0..rows.len()).filter(|&at| flagged[rows[at]]) {
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flagged_rows_that_follow_each_other_are_a_segment() {
+    fn consecutive_flagged_rows_are_a_segment() {
         let flagged = [true, false, true, true, false, false, true];
         let rows: Vec<usize> = (0..7).collect();
         let none: [&[usize]; 3] = [&[0], &[2, 3], &[6]];
@@ -188,7 +188,7 @@ mod tests {
         let one: [&[usize]; 2] = [&[0, 1, 2, 3], &[6]];
         assert_eq!(segments(&rows, &flagged, 1), one);
         assert_eq!(segments(&rows, &flagged, usize::MAX).len(), 1);
-        // in a series of its own, rows follow each other that do not in the file
+        // rows that are consecutive in their series need not be in the file
         let odd: [&[usize]; 2] = [&[0, 2], &[6]];
         assert_eq!(segments(&[0, 2, 4, 6], &flagged, 0), odd);
         assert!(segments(&rows, &[false; 7], 0).is_empty());

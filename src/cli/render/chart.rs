@@ -1,4 +1,4 @@
-//! A series as a chart of text, and the segments of it that were flagged.
+//! Draws a series as a text chart, and lists its flagged segments.
 
 use std::io::Write;
 
@@ -10,22 +10,22 @@ const HEIGHT: usize = 8;
 
 /// A series to draw.
 pub(in crate::cli) struct Series<'a> {
-    /// What it is called.
+    /// Its title.
     pub(in crate::cli) title: &'a str,
     /// Its values; those that are not finite are left out.
     pub(in crate::cli) values: &'a [f64],
     /// Whether each of them is flagged.
     pub(in crate::cli) flagged: &'a [bool],
-    /// What the first and the last row are called.
+    /// The labels of the first and the last row.
     pub(in crate::cli) ends: [&'a str; 2],
 }
 
 /// A segment of flagged rows.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::cli) struct Segment {
-    /// The series; empty where there is only one.
+    /// The series; empty if there is only one.
     pub(in crate::cli) series: String,
-    /// What its first and its last row are called.
+    /// The labels of its first and its last row.
     pub(in crate::cli) start: String,
     pub(in crate::cli) end: String,
     /// How many rows it has.
@@ -37,7 +37,8 @@ pub(in crate::cli) struct Segment {
     pub(in crate::cli) high: f64,
 }
 
-/// Draws a series: every column the range of the rows that share it, solid and with `^` below it where one is flagged.
+/// Draws a series. Each column shows the range of the rows that share it: solid, and with `^` below it, if one is
+/// flagged.
 pub(in crate::cli) fn write(out: &mut dyn Write, series: &Series<'_>) -> Result<()> {
     let finite = || series.values.iter().copied().filter(|v| v.is_finite());
     let low = finite().fold(f64::INFINITY, f64::min);
@@ -80,7 +81,7 @@ pub(in crate::cli) fn write(out: &mut dyn Write, series: &Series<'_>) -> Result<
     Ok(())
 }
 
-/// Lists segments: the `top` with the highest scores, in their order.
+/// Lists the `top` segments with the highest scores, in the order of the rows.
 pub(in crate::cli) fn write_segments(
     out: &mut dyn Write,
     segments: Vec<Segment>,
@@ -125,7 +126,7 @@ pub(in crate::cli) fn write_segments(
     table::write(out, &rows)
 }
 
-/// A number, or nothing where no row has one.
+/// A number, or `-` if it is not finite.
 fn finite(v: f64) -> String {
     table::optional(v.is_finite().then_some(v))
 }
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn charts_of_strange_values() {
+    fn charts_of_unusual_values() {
         assert_eq!(drawn(&[], &[]), "");
         assert_eq!(drawn(&[f64::NAN], &[true]), "");
         assert!(drawn(&[1.0, 1.0, f64::NAN], &[]).contains("░░\n"));
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn segments_are_the_highest_in_the_order_of_rows() {
+    fn the_segments_with_the_highest_scores_are_listed_in_the_order_of_rows() {
         let segment = |start: &str, score| Segment {
             series: String::new(),
             start: start.to_owned(),

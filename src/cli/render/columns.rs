@@ -1,4 +1,4 @@
-//! Columns and what is made of them, for people.
+//! Shows the columns of a model and how they were treated.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use crate::proto::v1::{
     CategoryEncoding, ColumnRole, FeatureEngineering, ModelColumn, TrainingSpec,
 };
 
-/// How all columns were treated.
+/// Adds how the columns were treated.
 pub(super) fn add_facts(
     facts: &mut Vec<(&str, String)>,
     spec: &TrainingSpec,
@@ -40,7 +40,8 @@ pub(super) fn add_facts(
     }
 }
 
-/// The columns that are more than features of numbers, in short: `time "when" (ISO 8601), target "flow"`.
+/// The columns that are not plain features of numbers, in one line: `time "when" (ISO 8601), target
+/// "flow"`.
 pub(super) fn in_short(columns: &[ModelColumn]) -> String {
     let texts = columns.iter().filter_map(|column| {
         let role = descriptors::word("ColumnRole", column.role);
@@ -55,7 +56,7 @@ pub(super) fn in_short(columns: &[ModelColumn]) -> String {
     texts.collect::<Vec<_>>().join(", ")
 }
 
-/// Writes every column with its role and form, where they are more than features of numbers.
+/// Writes every column with its role and form, unless all are plain features of numbers.
 pub(super) fn write(out: &mut dyn Write, columns: &[ModelColumn]) -> Result<()> {
     if in_short(columns).is_empty() {
         return Ok(());
@@ -71,7 +72,7 @@ pub(super) fn write(out: &mut dyn Write, columns: &[ModelColumn]) -> Result<()> 
     table::write(out, &rows)
 }
 
-/// What a column holds, as far as that is known.
+/// The form of a column; empty if it is not known.
 fn form(column: &ModelColumn) -> String {
     let categories = column.n_categories.unwrap_or(0);
     match (column.role(), column.encoding()) {
@@ -83,7 +84,7 @@ fn form(column: &ModelColumn) -> String {
     }
 }
 
-/// The columns that features are made of.
+/// The columns that features are engineered from.
 fn of(engineering: &FeatureEngineering, columns: &[ModelColumn]) -> String {
     if !engineering.columns.is_empty() {
         return engineering.columns.join(", ");
@@ -94,7 +95,7 @@ fn of(engineering: &FeatureEngineering, columns: &[ModelColumn]) -> String {
     column.map_or_else(|| "-".to_owned(), |column| column.name.clone())
 }
 
-/// The kinds of features that are made, in one line.
+/// The kinds of engineered features, in one line.
 fn engineered(engineering: &FeatureEngineering) -> String {
     let list = |rows: &[u32]| {
         let rows: Vec<String> = rows.iter().map(u32::to_string).collect();
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_told_in_short_and_at_length() {
+    fn columns_are_shown_in_one_line_and_as_a_table() {
         assert_eq!(
             in_short(&columns()),
             "time \"when\" (ISO 8601), target \"flow\", \"shop\" (3 texts, one-hot), ignored \"note\""

@@ -1,4 +1,4 @@
-//! Datasets for people.
+//! Shows datasets.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use crate::cli::descriptors;
 use crate::cli::error::Result;
 use crate::proto::v1::{Dataset, DatasetColumn};
 
-/// Writes what was stored, in short: its size, and the types of its columns with how many values they miss.
+/// Writes a stored dataset in short: its size, and the types and missing values of its columns.
 pub(in crate::cli) fn write_stored(out: &mut dyn Write, dataset: &Dataset) -> Result<()> {
     writeln!(
         out,
@@ -34,7 +34,7 @@ pub(in crate::cli) fn write_stored(out: &mut dyn Write, dataset: &Dataset) -> Re
     table::write(out, &rows)
 }
 
-/// Writes all there is to say of a dataset.
+/// Writes everything that is known about a dataset.
 pub(in crate::cli) fn write_dataset(out: &mut dyn Write, dataset: &Dataset) -> Result<()> {
     let sha256 = dataset.sha256.iter().map(|byte| format!("{byte:02x}"));
     let facts = [
@@ -113,7 +113,7 @@ fn created(dataset: &Dataset) -> String {
     time.map_or_else(|| "-".to_owned(), ToString::to_string)
 }
 
-/// What a column holds.
+/// The type of a column.
 fn kind(column: &DatasetColumn) -> String {
     descriptors::word("ColumnType", column.r#type)
 }
@@ -122,7 +122,7 @@ fn count(n: Option<u64>) -> String {
     n.map_or_else(|| "-".to_owned(), |n| n.to_string())
 }
 
-/// The smallest and the largest value, be they numbers or times.
+/// The smallest and the largest value, numbers or times.
 fn range(column: &DatasetColumn) -> (String, String) {
     match (&column.min_time, &column.max_time) {
         (Some(first), Some(last)) => (first.to_string(), last.to_string()),
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_that_were_left_out_are_said_to_be() {
+    fn omitted_columns_are_mentioned() {
         let dataset = Dataset {
             n_columns: 65_536,
             columns: Vec::new(),
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_stored_is_told_in_short() {
+    fn a_stored_dataset_is_shown_in_short() {
         let text = written(|out| write_stored(out, &dataset()));
         let first = text.lines().next().expect("a line");
         assert_eq!(
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_described_by_what_they_hold() {
+    fn columns_are_described_by_their_statistics() {
         let text = written(|out| write_dataset(out, &dataset()));
         for expected in ["00ab", "1970-01-01T00:00:00Z", "57 B", "json_lines"] {
             assert!(text.contains(expected), "{expected} in {text}");

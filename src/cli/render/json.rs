@@ -1,6 +1,7 @@
-//! Answers as JSON: the protobuf mapping, with the field names of the protos and 64-bit integers as numbers.
+//! Writes responses as JSON: the protobuf mapping, with the field names of the protos and 64-bit integers as
+//! numbers.
 //!
-//! Fields without presence are always there, zero or not; `optional` ones and messages are there when they are set.
+//! Fields without presence are always written, even if zero; `optional` fields and messages only if they are set.
 
 use std::io::Write;
 
@@ -23,7 +24,7 @@ pub(in crate::cli) fn write(out: &mut dyn Write, name: &str, message: &impl Mess
     message
         .serialize_with_options(&mut serializer, &OPTIONS)
         .map_err(|error| {
-            // the only thing that can fail here but the writer is the mapping itself
+            // besides the writer, only the mapping itself can fail
             match error.io_error_kind() {
                 Some(kind) => Error::Output(kind.into()),
                 None => not_json(name, &error),
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn scores_and_zero_answers_reach_the_reader() {
+    fn scores_and_zeros_are_written() {
         let predictions = Predictions {
             summary: Some(PredictionSummary {
                 version: u64::MAX,
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_those_of_the_protos() {
+    fn fields_have_the_names_of_the_protos() {
         let model = Model {
             run_id: "a\"b".into(),
             size_bytes: 0,

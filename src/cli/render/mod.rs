@@ -1,4 +1,4 @@
-//! What commands show: tables and plots for people, JSON for programs.
+//! The output of commands: tables and plots for people, JSON for programs.
 
 pub(super) mod chart;
 mod columns;
@@ -10,7 +10,7 @@ pub(super) mod plot;
 pub(super) mod prediction;
 pub(super) mod table;
 
-/// What is written.
+/// What `write` has written.
 #[cfg(test)]
 fn written(write: impl FnOnce(&mut dyn std::io::Write) -> super::error::Result<()>) -> String {
     let mut out = Vec::new();

@@ -1,4 +1,4 @@
-//! Models for people.
+//! Shows models.
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ use crate::cli::error::Result;
 use crate::proto::v1::training_spec::Policy;
 use crate::proto::v1::{GaussianMoments, LabelMetrics, Model, TrainingSpec, TrainingStatistics};
 
-/// Writes what a training or an update has made, in short.
+/// Writes the model of a training or an update, in short.
 pub(in crate::cli) fn write_trained(out: &mut dyn Write, model: &Model) -> Result<()> {
     writeln!(
         out,
@@ -33,7 +33,7 @@ pub(in crate::cli) fn write_trained(out: &mut dyn Write, model: &Model) -> Resul
     table::write_facts(out, &facts)
 }
 
-/// Writes all there is to say of a model.
+/// Writes everything that is known about a model.
 pub(in crate::cli) fn write_model(
     out: &mut dyn Write,
     model: &Model,
@@ -158,7 +158,7 @@ fn write_features(out: &mut dyn Write, statistics: &TrainingStatistics) -> Resul
 
 fn add_counts(facts: &mut Vec<(&str, String)>, statistics: &TrainingStatistics) {
     if let (Some(anomalies), Some(rows)) = (statistics.n_anomalies, statistics.n_calibration_rows)
-        // given baselines are held against no rows
+        // a model of given baselines has no training rows
         && rows > 0
     {
         facts.push(("over threshold", table::share(anomalies, rows)));
@@ -188,7 +188,7 @@ fn add_metrics(facts: &mut Vec<(&str, String)>, metrics: &LabelMetrics) {
     }
 }
 
-/// What the server left out of its answer, so that nobody takes it for something that is not there.
+/// Adds the fields that the server left out, so that they are not taken for absent.
 fn add_omitted(facts: &mut Vec<(&str, String)>, model: &Model) {
     if !model.omitted_fields.is_empty() {
         let fields = model.omitted_fields.join(", ");
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn baselines_are_shown_as_they_are_typed() {
+    fn baselines_are_shown_as_users_type_them() {
         let baseline = Baseline {
             feature: "x".into(),
             mean: Some(1.5),

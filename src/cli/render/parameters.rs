@@ -1,4 +1,4 @@
-//! The parameters of a detector for people, as `--param` takes them.
+//! Shows the parameters of a detector, in the form of `--param`.
 
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, ReflectMessage, Value};
 
@@ -6,7 +6,7 @@ use super::table;
 use crate::cli::descriptors;
 use crate::proto::v1::TrainingSpec;
 
-/// The parameters of the detector that are set, as `key=value`.
+/// The parameters that are set, as `key=value`.
 pub(super) fn of(spec: &TrainingSpec) -> String {
     let described = descriptors::describe("TrainingSpec", spec);
     let detector = described.as_ref().and_then(|spec| {

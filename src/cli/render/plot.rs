@@ -1,18 +1,19 @@
-//! Small plots of text: a histogram of scores by group, and a series as a line of bars.
+//! Small text plots: a histogram of scores by group, and a series as a line of bars.
 
 use std::fmt::Write as _;
 
 /// One group of a histogram.
 pub(in crate::cli) struct Group<'a> {
-    /// What the group is called.
+    /// The name of the group.
     pub(in crate::cli) name: &'a str,
-    /// What its part of a bar is drawn with.
+    /// The character that its part of a bar is drawn with.
     pub(in crate::cli) glyph: char,
     /// Its values; those that are not finite are left out.
     pub(in crate::cli) values: Vec<f64>,
 }
 
-/// A histogram with stacked horizontal bars, one line a bin, no line wider than `width` columns (at least 24).
+/// A histogram with stacked horizontal bars, one line per bin, no line wider than `width` columns (at least
+/// 24).
 ///
 /// `mark` draws a line between the bins below and above a value, such as a threshold.
 pub(in crate::cli) fn histogram(
@@ -73,7 +74,8 @@ pub(in crate::cli) fn histogram(
         let mut bar = String::new();
         let (mut before, mut drawn) = (0, 0);
         for (group, count) in groups.iter().zip(&counts[bin]) {
-            // rounded sums keep the whole bar in proportion; a group that is there always shows
+            // rounding the sums keeps the whole bar in proportion; rounding up shows every group
+            // that has values
             before += count;
             let upto = (before * room).div_ceil(most);
             bar.extend(std::iter::repeat_n(group.glyph, upto - drawn));
@@ -97,7 +99,7 @@ fn threshold_line(label_width: usize, room: usize) -> String {
     format!("{:>label_width$} ┝{NAME}{}\n", "", "╌".repeat(dashes))
 }
 
-/// What the glyphs of a histogram mean, in one line.
+/// The legend of a histogram, in one line.
 pub(in crate::cli) fn legend(groups: &[Group<'_>]) -> String {
     let parts: Vec<_> = groups
         .iter()
@@ -108,8 +110,8 @@ pub(in crate::cli) fn legend(groups: &[Group<'_>]) -> String {
 
 /// A series in at most `width` columns: a line of bars, and below it a line with `^` where any point is flagged.
 ///
-/// Many points that share a column are drawn by the one furthest from the median of the series, so that spikes stay
-/// visible; a column without finite values is blank.
+/// A column shows the point that is furthest from the median of the series, so that spikes stay visible. A column
+/// without finite values is blank.
 pub(in crate::cli) fn sparkline(
     values: &[f64],
     flagged: &[bool],
@@ -188,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_histogram_keeps_to_its_width_and_counts_everything() {
+    fn a_histogram_stays_in_its_width_and_counts_every_value() {
         let normal: Vec<f64> = (0..1000).map(|i| f64::from(i) / 1000.0).collect();
         for width in [0, 24, 40, 80, 200] {
             let text = histogram(&groups(normal.clone(), vec![0.95; 3]), 10, width, Some(0.5));
@@ -222,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn histograms_of_strange_values() {
+    fn histograms_of_unusual_values() {
         assert_eq!(
             histogram(&groups(vec![], vec![]), 5, 40, None),
             "(no values to plot)\n"
@@ -257,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn sparklines_of_strange_values() {
+    fn sparklines_of_unusual_values() {
         assert_eq!(sparkline(&[], &[], 10), (String::new(), String::new()));
         assert_eq!(
             sparkline(&[1.0], &[true], 0),

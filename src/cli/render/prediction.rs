@@ -1,4 +1,4 @@
-//! Predictions for people: the summary, and the most anomalous rows.
+//! Shows predictions: the summary, and the most anomalous rows.
 
 use std::io::Write;
 
@@ -6,8 +6,7 @@ use super::table;
 use crate::cli::error::Result;
 use crate::proto::v1::{DetectorFigures, PredictionSummary, Predictions, RowPrediction};
 
-/// The `n` rows with the highest scores among those that an answer lists, highest first. `first_row` is the index of the first
-/// row that was scored.
+/// The `n` listed rows with the highest scores, highest first. `first_row` is the index of the first scored row.
 pub(in crate::cli) fn top(answer: &Predictions, first_row: u64, n: usize) -> Vec<RowPrediction> {
     let score = |row: &RowPrediction| row.score.unwrap_or(f64::NEG_INFINITY);
     if !answer.rows.is_empty() {
@@ -64,7 +63,7 @@ pub(in crate::cli) fn write_summary(
     table::write_facts(out, &facts)
 }
 
-/// Writes rows. `cells` finds the first columns of a row of the input, under `header`, where the input is at hand.
+/// Writes rows. `cells` returns the first columns of a row of the input, under `header`, if there is an input.
 pub(in crate::cli) fn write_rows(
     out: &mut dyn Write,
     rows: &[RowPrediction],
@@ -129,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_highest_scores_come_first_whatever_the_form() {
+    fn the_highest_scores_come_first_in_both_forms() {
         let packed = Predictions {
             scores: vec![0.1, f64::INFINITY, 0.5],
             is_anomaly: vec![false, true, true],
@@ -164,7 +163,7 @@ mod tests {
             .collect();
         let expected = [(Some(109), "b".to_owned()), (Some(107), "a".to_owned())];
         assert_eq!(rows, expected);
-        // where all rows are listed, there are no indices
+        // without indices, all rows are listed
         let all = Predictions {
             row_indices: Vec::new(),
             ..some
@@ -194,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_some_rows_have_gets_a_column() {
+    fn values_that_only_some_rows_have_get_a_column() {
         let row = RowPrediction {
             row: Some(7),
             row_id: "order 9".into(),

@@ -1,4 +1,4 @@
-//! Tables for people, and how numbers look in them.
+//! Tables, and the format of their numbers.
 
 use std::io::Write;
 
@@ -8,11 +8,11 @@ use crate::cli::error::Result;
 
 /// An empty table with a header; columns named in `right` are aligned to the right.
 pub(in crate::cli) fn table(header: &[&str], right: &[&str]) -> Table {
-    // a terminal that tells no width, or hardly any, would leave a letter to a column
-    const LEAST_WIDTH: u16 = 40;
+    // in a terminal with no width, or a tiny one, columns would shrink to single letters
+    const MIN_WIDTH: u16 = 40;
     let mut table = Table::new();
     let arrangement = match table.width() {
-        Some(width) if width >= LEAST_WIDTH => ContentArrangement::Dynamic,
+        Some(width) if width >= MIN_WIDTH => ContentArrangement::Dynamic,
         _ => ContentArrangement::Disabled,
     };
     table
@@ -61,7 +61,7 @@ pub(in crate::cli) fn number(v: f64) -> String {
     without_zeros(&format!("{v:.digits$}")).to_owned()
 }
 
-/// The text of a number without the zeros that end its fraction.
+/// The text of a number without trailing zeros.
 fn without_zeros(text: &str) -> &str {
     if text.contains('.') {
         text.trim_end_matches('0').trim_end_matches('.')
@@ -86,7 +86,8 @@ pub(in crate::cli) fn share(part: u64, total: u64) -> String {
     )
 }
 
-/// Text without control characters: names come from files and servers, and must not steer a terminal.
+/// Text without control characters: names come from files and servers, and must not control the
+/// terminal.
 pub(in crate::cli) fn clean(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
@@ -98,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_short_and_right() {
+    fn numbers_are_short_and_accurate() {
         let cases = [
             (0.0, "0"),
             (1.0, "1"),

@@ -1,10 +1,10 @@
-//! `--target`, `--engineer` and the like: what columns are for, and what is made of them.
+//! `--target`, `--engineer` and the other options of columns and feature engineering.
 
 use crate::cli::descriptors;
 use crate::cli::error::{Error, Result};
 use crate::proto::v1::{FeatureEngineering, TrainingSpec};
 
-/// What columns are for.
+/// The roles of columns.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Columns")]
 pub(super) struct ColumnArgs {
@@ -14,7 +14,7 @@ pub(super) struct ColumnArgs {
     /// A column to learn from; may be repeated, or a list with commas. Without any, every column that has no other role
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     feature: Vec<String>,
-    /// The column that holds the time of each row; without it, one is looked for
+    /// The column that holds the time of each row; without it, one is detected
     #[arg(long, value_name = "COLUMN")]
     time_column: Option<String>,
     /// The column that says which series each row belongs to, such as a sensor: each has a history of its own
@@ -30,15 +30,16 @@ pub(super) struct ColumnArgs {
     /// How the columns of later files may differ; without it, strict
     #[arg(long, value_name = "POLICY", value_parser = descriptors::word_parser("FeaturePolicy", &[]))]
     feature_policy: Option<i32>,
-    /// What stands in for missing numbers; without it, the median
+    /// How missing numbers are replaced; without it, by the median
     #[arg(long, value_name = "WAY", value_parser = descriptors::word_parser("Imputation", &[]))]
     imputation: Option<i32>,
-    /// The most different texts of a feature that get a column each; of more, their shares are taken. 0 to 256; without it, 16
+    /// The most distinct texts of a feature that get a column each; with more, a text becomes its frequency. 0 to 256; without
+    /// it, 16
     #[arg(long, value_name = "N")]
     max_one_hot: Option<u32>,
 }
 
-/// What is made of the rows before a row, and of its time.
+/// Feature engineering.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Feature engineering")]
 pub(super) struct EngineeringArgs {
@@ -46,7 +47,7 @@ pub(super) struct EngineeringArgs {
     /// z-score, the difference from the row before, and where in the day, week and year it is
     #[arg(long)]
     engineer: bool,
-    /// How many rows back values stand that a row gets beside its own, with commas; 0 for none. Without it, 1,2,3,7
+    /// How many rows back the lagged values of a row are, with commas; 0 for none. Without it, 1,2,3,7
     #[arg(
         long,
         value_name = "ROWS",
@@ -54,7 +55,7 @@ pub(super) struct EngineeringArgs {
         requires = "engineer"
     )]
     lags: Vec<u32>,
-    /// How many rows rolling statistics look back at, with commas; 0 for none. Without it, 7,24
+    /// The numbers of rows that rolling statistics cover, with commas; 0 for none. Without it, 7,24
     #[arg(
         long,
         value_name = "ROWS",
@@ -71,7 +72,7 @@ pub(super) struct EngineeringArgs {
 }
 
 impl ColumnArgs {
-    /// A specification that says what columns are for, and nothing else.
+    /// A spec with the roles of columns, and nothing else.
     pub(super) fn spec(&self) -> TrainingSpec {
         let name = |column: &Option<String>| column.clone().unwrap_or_default();
         TrainingSpec {
@@ -90,7 +91,7 @@ impl ColumnArgs {
 }
 
 impl EngineeringArgs {
-    /// What is to be engineered, if anything.
+    /// The feature engineering, if it is asked for.
     pub(super) fn message(&self) -> Result<Option<FeatureEngineering>> {
         if !self.engineer {
             return Ok(None);

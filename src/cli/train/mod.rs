@@ -41,16 +41,17 @@ pub(super) struct TrainArgs {
     /// The score above which a row is an anomaly
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
     threshold: Option<f64>,
-    /// How to scale features; without it, the detector's own way
+    /// How to scale features; without it, the detector's default
     #[arg(long, value_name = "WAY", value_parser = descriptors::word_parser("Scaler", &[]))]
     scaler: Option<i32>,
-    /// The share of rows to measure a detector on that learns from labels; without it, 0.2
+    /// The share of rows to hold out for measuring a detector that learns from labels; without it,
+    /// 0.2
     #[arg(long, value_name = "SHARE")]
     validation_fraction: Option<f64>,
-    /// How many rows to learn from, a uniform sample, where there are more; without it, all
+    /// Learn from a uniform sample of this many rows if there are more; without it, from all
     #[arg(long, value_name = "N")]
     sample_rows: Option<u64>,
-    /// Train like a version of the run, by its number or alias, in all that is not given here
+    /// Take whatever is not given here from a version of the run, by its number or alias
     #[arg(long, value_name = "N|ALIAS", value_parser = version::selector)]
     like_version: Option<VersionSelector>,
     #[command(flatten)]
@@ -68,7 +69,7 @@ pub(super) struct TrainArgs {
 fn params_help() -> String {
     format!(
         "A parameter of the detector, as in n_estimators=200, class_weight=balanced or baseline=FEATURE:MEAN:STD; may be \
-         repeated. What each one means stands in the API.\n\n{}",
+         repeated. The comments of the API say what each one means.\n\n{}",
         params::detector_params()
     )
 }
@@ -94,7 +95,7 @@ pub(super) struct UpdateArgs {
     connection: Connection,
 }
 
-/// What all commands take that make something on the server.
+/// The options of all commands that create something on the server.
 #[derive(Debug, clap::Args)]
 pub(super) struct WriteArgs {
     /// A key that makes it safe to run the same command again after a failure
@@ -114,7 +115,7 @@ impl TrainArgs {
     fn request(&self) -> Result<TrainRequest> {
         let detector = params::detector(self.detector.as_deref(), &self.params)?;
         let given = matches!(&detector, Some(Detector::ZScore(z)) if !z.baselines.is_empty());
-        // of file and dataset, only one can be given
+        // clap lets only one of file and dataset through
         let records = match (&self.file, &self.dataset, given) {
             (Some(file), _, false) => Some(Whole::read(file, &self.file_args)?.records(&[])?),
             (None, Some(id), false) => Some(input::dataset_records(id)),
@@ -202,7 +203,7 @@ async fn update(
     model::write_trained(out, answered(response.model.as_ref())?)
 }
 
-/// The model of an answer, which every server sends.
+/// The model in a response. The server always sends one.
 pub(super) fn answered(model: Option<&Model>) -> Result<&Model> {
     model.ok_or_else(|| Error::failed("the server answered without a model"))
 }

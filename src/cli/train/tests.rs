@@ -1,4 +1,4 @@
-//! What the arguments of `train` ask of the server.
+//! Tests of the requests that the arguments of `train` make.
 
 use std::io::Write as _;
 
@@ -93,7 +93,7 @@ fn columns_get_their_roles() {
 }
 
 #[test]
-fn engineering_is_asked_for_with_all_defaults_or_in_parts() {
+fn engineering_has_its_defaults_or_the_given_parts() {
     let spec = |line| request_of_file(line).map(|request| request.spec.unwrap_or_default());
     let made = |line| spec(line).map(|spec| spec.feature_engineering);
     assert_eq!(
@@ -150,7 +150,7 @@ fn a_dataset_takes_the_place_of_a_file() {
     let made = args.request().expect("it is right");
     assert_eq!((made.records, made.request_id.as_str()), (june, "k"));
 
-    // what is said of a file is said of none here
+    // options of a file are refused for a dataset
     for other in ["f.csv", "--delimiter=;", "--text-column=zip", "--no-header"] {
         let line = ["r", "--dataset", "june", other];
         let refused = [parse(&line).map(drop), update(&line).map(drop)];

@@ -1,7 +1,8 @@
 //! A budget for the bytes of request messages that are held at once, over all requests.
 //!
-//! Bytes count from their arrival. A message stops counting once the one after it is complete, or the request is answered:
-//! a unary request counts until its response, a stream by its newest whole message and what has come of the next.
+//! Bytes count from their arrival. A message stops counting when the next one is complete or the request is answered. So a
+//! unary request counts until its response, and a stream counts with its newest whole message and the received part of the
+//! next one.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -20,7 +21,7 @@ use tower::Service;
 use crate::error::{Error, reason};
 use crate::service::status::{self, with_reason};
 
-/// Refuses what does not fit into the budget.
+/// Refuses requests that do not fit in the budget.
 #[derive(Clone)]
 pub(crate) struct Admit<S> {
     inner: S,
@@ -72,7 +73,7 @@ struct Budget {
     held: AtomicUsize,
 }
 
-/// What one request holds of the budget; given back when both its body and its response are done.
+/// The share of one request in the budget; given back when both its body and its response are done.
 struct Share {
     budget: Arc<Budget>,
     held: AtomicUsize,
@@ -111,7 +112,7 @@ impl Drop for Share {
 }
 
 pin_project! {
-    /// A response whose request counts until it is there.
+    /// A response future that keeps the share of its request.
     pub(crate) struct Holding<F> {
         #[pin]
         inner: F,
@@ -128,7 +129,7 @@ impl<F: Future> Future for Holding<F> {
 }
 
 pin_project! {
-    /// A request body that counts.
+    /// A request body whose bytes count.
     pub(crate) struct Admitted<B> {
         #[pin]
         inner: B,
@@ -150,12 +151,13 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let mut this = self.project();
-        // whoever asks for more is done with all whole messages but the newest
+        // a reader that asks for more is done with all whole messages but the newest
         this.share.give_back(std::mem::take(&mut this.framing.done));
         let frame = match ready!(this.inner.as_mut().poll_frame(cx)) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => return Poll::Ready(Some(Err(broken_off(error.into())))),
-            // a stream that was reset without an error code ends here too, and only here is the difference known
+            // a stream that was reset without an error code also ends here, and can only be told from a complete
+            // one here
             None if !this.inner.is_end_stream() => {
                 return Poll::Ready(Some(Err(broken_off("the stream was reset".into()))));
             }
@@ -179,7 +181,8 @@ where
     }
 }
 
-/// Not CANCELLED, which a reader of gRPC messages would take for the end of the stream.
+/// The status of an aborted request. Not CANCELLED, which tonic would take for the end of the
+/// stream.
 fn broken_off(cause: tonic::codegen::StdError) -> Status {
     tracing::debug!("request broken off: {cause}");
     with_reason(
@@ -191,18 +194,18 @@ fn broken_off(cause: tonic::codegen::StdError) -> Status {
 
 const HEADER: usize = 5;
 
-/// Follows the length-prefixed messages of gRPC through the chunks that they arrive in.
+/// Finds the boundaries of the length-prefixed messages of gRPC in the chunks of a body.
 #[derive(Default)]
 struct Framing {
-    /// Bytes of whole messages that have another whole one after them, until they are given back.
+    /// Bytes of the whole messages before the newest, until they are given back.
     done: usize,
     /// Bytes of the newest whole message.
     newest: usize,
-    /// Bytes that have come of the message after it.
+    /// Bytes received of the message after it.
     current: usize,
-    /// The four length bytes of its header, as far as they have come.
+    /// The length in its header, as far as it was received.
     length: u32,
-    /// Bytes that are still to come of its content, once its header is complete.
+    /// Bytes of its content still to be received, once its header is complete.
     missing: usize,
 }
 
@@ -246,7 +249,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn messages_are_followed_however_they_are_cut(
+        fn message_boundaries_are_found_however_the_bytes_are_cut(
             lengths in prop::collection::vec(0usize..300, 1..10),
             chunk in 1usize..40,
             cut in 0usize..300,

@@ -1,4 +1,5 @@
-//! Whose a request is: the bearer token of its `authorization` metadata becomes the [`Owner`] in its extensions.
+//! Authentication: turns the bearer token in a request's `authorization` metadata into the [`Owner`] in its
+//! extensions.
 //!
 //! The token goes no further than this file.
 
@@ -23,14 +24,14 @@ use super::is_public;
 const MAX_TOKEN_BYTES: usize = 4096;
 const SCHEME: &[u8] = b"bearer";
 
-/// Decides whose a request is.
+/// Finds the owner of a request.
 pub(crate) struct Gate {
     hasher: Arc<TokenHasher>,
     anonymous: Option<Owner>,
 }
 
 impl Gate {
-    /// A gate that, where `allow_anonymous`, lets requests without a token pass as one shared owner.
+    /// With `allow_anonymous`, requests without a token pass as one shared owner.
     pub(crate) fn new(hasher: Arc<TokenHasher>, allow_anonymous: bool) -> Self {
         let anonymous = allow_anonymous.then(|| hasher.anonymous());
         Self { hasher, anonymous }
@@ -44,7 +45,9 @@ impl Gate {
                 .ok_or_else(|| refusal("the request has no `authorization` metadata"));
         };
         if values.next().is_some() {
-            return Err(refusal("there is more than one `authorization` metadata"));
+            return Err(refusal(
+                "there is more than one `authorization` entry in the metadata",
+            ));
         }
         let token = bearer_token(value.as_bytes())?;
         Ok(self.hasher.owner_of(token))
@@ -67,7 +70,7 @@ fn bearer_token(value: &[u8]) -> Result<&[u8]> {
     }
     if !token.iter().all(u8::is_ascii_graphic) {
         return Err(refusal(
-            "the bearer token holds other than visible ASCII characters",
+            "the bearer token has characters other than visible ASCII",
         ));
     }
     Ok(token)
@@ -124,7 +127,7 @@ where
                 }
             }
         }
-        // no handler needs the token, and none can leak what it does not have
+        // no handler needs the token, and without it none can leak it
         request.headers_mut().remove(AUTHORIZATION);
         Gated::Passed {
             inner: self.inner.call(request),

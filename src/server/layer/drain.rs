@@ -1,5 +1,5 @@
-//! The end of streams that never end by themselves: health watches, and reflection, which lasts as long as its client
-//! likes. When the server drains, they are told that it is stopping; nothing waits for them.
+//! Ends streams that may never end by themselves, health watches and reflection, when the server drains. They end
+//! with UNAVAILABLE, and the drain does not wait for them.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -55,7 +55,7 @@ where
 }
 
 pin_project! {
-    /// A response whose body may have to end.
+    /// A response whose body may be cut off.
     pub(crate) struct Ending<F> {
         #[pin]
         inner: F,
@@ -87,13 +87,13 @@ where
 fn stopping() -> Status {
     status::of(Error::new(
         reason::UNAVAILABLE,
-        "the server is stopping; connect again for another one",
+        "the server is stopping; connect again to reach another one",
     ))
 }
 
 type LastFrame = fn() -> Result<Frame<Bytes>, Status>;
 
-/// Where a body is cut off, and what it then ends with.
+/// When a body is cut off, and its last frame.
 struct Cut {
     draining: Pin<Box<WaitForCancellationFutureOwned>>,
     last: LastFrame,

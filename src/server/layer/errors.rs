@@ -1,8 +1,9 @@
-//! Makes every failure readable: whatever status leaves the server carries an `ErrorInfo` with the request's id.
+//! Makes every failure readable: each failed status that leaves the server carries an `ErrorInfo` with the
+//! request id.
 //!
-//! The transport below the handlers answers some requests itself, with a bare status: too large a message with
-//! OUT_OF_RANGE, one that cannot be decoded with INTERNAL, an unknown method with an empty UNIMPLEMENTED. Those become
-//! what a caller can act on. A panic becomes INTERNAL.
+//! The transport below the handlers answers some requests itself, with a bare status: OUT_OF_RANGE for a message that
+//! is too large, INTERNAL for one that cannot be decoded, an empty UNIMPLEMENTED for an unknown method. These are
+//! replaced by statuses that a caller can act on. A panic becomes INTERNAL.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -40,7 +41,7 @@ impl<S> Errors<S> {
     }
 }
 
-/// What a repair needs to know of the request.
+/// The facts about a request that its status is repaired with.
 #[derive(Clone)]
 struct Repair {
     call_id: Option<CallId>,
@@ -91,7 +92,7 @@ fn is_grpc<B>(request: &Request<B>) -> bool {
 }
 
 pin_project! {
-    /// A response that is made readable; without an inner one, the request was not gRPC.
+    /// A response whose status is made readable; without an inner future, the request was not gRPC.
     pub(crate) struct Repairing<F> {
         #[pin]
         inner: Option<F>,
@@ -212,7 +213,7 @@ impl Repair {
 
         let mut fresh = HeaderMap::with_capacity(3);
         if readable.add_header(&mut fresh).is_err() {
-            // what was there is still a valid status
+            // the status that is there is still valid
             return;
         }
         for name in [
@@ -227,7 +228,7 @@ impl Repair {
         }
     }
 
-    /// What a bare status of the transport means.
+    /// A readable status for a bare one of the transport.
     fn explain(&self, status: &Status) -> Status {
         let message = status.message();
         match status.code() {
@@ -275,7 +276,7 @@ impl Repair {
     }
 }
 
-/// What the decoder of requests says of a client's bytes.
+/// Whether the message is one of the request decoder's, about bytes of the client.
 fn is_of_the_decoder(message: &str) -> bool {
     [
         "failed to decode Protobuf message",
@@ -288,7 +289,7 @@ fn is_of_the_decoder(message: &str) -> bool {
     .any(|start| message.starts_with(start))
 }
 
-/// What the decoder said, by its start and its end: between them, the path to a deeply nested field can be long.
+/// The start and the end of the decoder's message: the path to a nested field between them can be long.
 fn decoder_text(message: &str) -> String {
     const EDGE: usize = 200;
     if message.len() <= 2 * EDGE {

@@ -1,6 +1,6 @@
-//! What every request passes on its way to a handler, from the outside in: [`observe`] names and logs it, [`errors`] makes
-//! its failure readable, [`auth`] says whose it is, [`deadline`] bounds it, [`admit`] counts its memory, and [`drain`] ends
-//! the streams that never end by themselves.
+//! The layers that every request passes on its way to a handler, from the outside in: [`observe`] gives it an id and logs
+//! it, [`errors`] makes its failure readable, [`auth`] finds its owner, [`deadline`] bounds its time, [`admit`] its memory,
+//! and [`drain`] ends streams that may never end by themselves.
 
 mod admit;
 mod auth;
@@ -19,7 +19,7 @@ pub(crate) use auth::Gate;
 
 use super::methods::{Method, method};
 
-/// What the layers need to know.
+/// The options of the layers.
 pub(crate) struct Options {
     /// Turns tokens into owners.
     pub(crate) gate: Arc<Gate>,
@@ -27,11 +27,11 @@ pub(crate) struct Options {
     pub(crate) max_message_bytes: usize,
     /// The bytes of request messages that may be held at once.
     pub(crate) request_memory_bytes: usize,
-    /// Fires when streams that never end by themselves must.
+    /// Fires when streams that may never end by themselves must end.
     pub(crate) draining: CancellationToken,
 }
 
-/// The routes behind all layers.
+/// The routes inside all layers.
 pub(crate) type Stack = observe::Observe<
     errors::Errors<auth::Auth<deadline::Deadlines<admit::Admit<drain::Drain<Routes>>>>>,
 >;

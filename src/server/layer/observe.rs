@@ -1,4 +1,4 @@
-//! Names each request and says how it ended: its id in the extensions, the response and the span, and one log line.
+//! Gives each request an id, in its extensions, its response and its span, and logs its end in one line.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -22,7 +22,7 @@ use crate::telemetry::CallId;
 
 const CALL_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Names each request and logs its end.
+/// Gives each request an id and logs its end.
 #[derive(Clone)]
 pub(crate) struct Observe<S> {
     inner: S,
@@ -75,7 +75,7 @@ where
     }
 }
 
-/// One request in progress; its end, however it comes, is logged when it is dropped.
+/// A request in progress. Its end is logged when this is dropped.
 struct Call {
     span: Span,
     path: Option<PathAndQuery>,
@@ -85,8 +85,8 @@ struct Call {
 }
 
 impl Call {
-    /// Remembers the status in these headers or trailers, if there is one.
-    fn look(&mut self, headers: &HeaderMap) {
+    /// Notes the status in these headers or trailers, if there is one.
+    fn note_status(&mut self, headers: &HeaderMap) {
         if let Some(code) = headers.get(Status::GRPC_STATUS) {
             self.code = Some(Code::from_bytes(code.as_bytes()));
         }
@@ -119,14 +119,14 @@ impl Drop for Call {
     }
 }
 
-/// `package.Service/Method`, cut where it is longer than any name of ours.
+/// `package.Service/Method`, cut if it is longer than any real name.
 fn rpc_name(path: Option<&PathAndQuery>) -> &str {
     let path = path.map_or("", PathAndQuery::path);
     let path = path.strip_prefix('/').unwrap_or(path);
     &path[..path.floor_char_boundary(200)]
 }
 
-/// Whether the success of a call is worth no line at the usual level: what may be called again changes nothing, or as good as.
+/// Whether a success is logged at the debug level only: methods that are safe to repeat change nothing, or next to nothing.
 fn is_quiet(path: Option<&PathAndQuery>) -> bool {
     match path.and_then(|path| method(path.path())) {
         Some(Method::Public) => true,
@@ -136,7 +136,7 @@ fn is_quiet(path: Option<&PathAndQuery>) -> bool {
 }
 
 pin_project! {
-    /// A response that is watched.
+    /// A response future that is observed.
     pub(crate) struct Observing<F> {
         #[pin]
         inner: F,
@@ -162,7 +162,7 @@ where
         let mut call = this.call.take();
         if let Some(call) = &mut call {
             let headers = response.headers_mut();
-            call.look(headers);
+            call.note_status(headers);
             headers.insert(CALL_ID, call.call_id.header());
         }
         Poll::Ready(Ok(response.map(|inner| Observed { inner, call })))
@@ -170,7 +170,7 @@ where
 }
 
 pin_project! {
-    /// A response body that is watched for its status.
+    /// A response body that is observed for its status.
     pub(crate) struct Observed<B> {
         #[pin]
         inner: B,
@@ -200,7 +200,7 @@ where
         match &frame {
             Some(Ok(frame)) => {
                 if let Some(trailers) = frame.trailers_ref() {
-                    call.look(trailers);
+                    call.note_status(trailers);
                 }
             }
             Some(Err(status)) => call.code = Some(status.code()),

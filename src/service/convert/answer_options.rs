@@ -1,9 +1,9 @@
-//! Which rows an answer lists, what it says of each, and how large it may be.
+//! Which rows an answer lists, in what detail, and how large it may be.
 
 use crate::error::{Error, Result};
 use crate::proto::v1;
 
-/// What clients take unless they are told otherwise.
+/// The size that gRPC clients accept by default.
 const DEFAULT_BYTES: u64 = 4 << 20;
 
 /// The fewest bytes that a request may ask for: room for a summary and some rows.
@@ -23,23 +23,23 @@ pub(in crate::service) enum ListedRows {
     None,
 }
 
-/// What an answer says of each row that it lists.
+/// How an answer describes a row that it lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::service) enum Detail {
-    /// Its score and verdict, in packed arrays.
+    /// By score and verdict, in packed arrays.
     Score,
-    /// An object with all that there is.
+    /// As an object with everything that is known.
     Full,
 }
 
-/// What an answer is to hold.
+/// The checked options of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::service) struct AnswerOptions {
-    /// Which rows are listed; `None` leaves it to the method.
+    /// Which rows to list; `None` means the default of the method.
     pub(in crate::service) rows: Option<ListedRows>,
-    /// What is said of each; `None` leaves it to the method.
+    /// In what detail; `None` means the default of the method.
     pub(in crate::service) detail: Option<Detail>,
-    /// How many bytes it may have on the wire.
+    /// The most bytes of the encoded answer.
     pub(in crate::service) max_bytes: u64,
 }
 
@@ -56,7 +56,7 @@ impl TryFrom<Option<v1::AnswerOptions>> for AnswerOptions {
             Ok(v1::AnswerRows::None) => Some(ListedRows::None),
             Err(_) => {
                 let message = format!(
-                    "{} stands for no rows; give ANSWER_ROWS_ALL, ANSWER_ROWS_ANOMALIES or ANSWER_ROWS_NONE",
+                    "{} is not a choice of rows; give ANSWER_ROWS_ALL, ANSWER_ROWS_ANOMALIES or ANSWER_ROWS_NONE",
                     options.rows
                 );
                 return Err(Error::field("rows", message));
@@ -68,7 +68,7 @@ impl TryFrom<Option<v1::AnswerOptions>> for AnswerOptions {
             Ok(v1::Detail::Full) => Some(Detail::Full),
             Err(_) => {
                 let message = format!(
-                    "{} is no known detail; give DETAIL_SCORE or DETAIL_FULL",
+                    "{} is not a known detail; give DETAIL_SCORE or DETAIL_FULL",
                     options.detail
                 );
                 return Err(Error::field("detail", message));

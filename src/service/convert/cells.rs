@@ -1,4 +1,5 @@
-//! The cells of JSON-like rows, row after row: a matrix as long as all are numbers, columns from the first text on.
+//! Gathers the cells of JSON-like rows: as one matrix while all are numbers, with columns of texts from the first
+//! text on.
 
 use prost_types::Value;
 use prost_types::value::Kind;
@@ -6,15 +7,15 @@ use prost_types::value::Kind;
 use crate::error::{Error, Reason, Result, reason};
 use anomaly_detection::table::{Column, Table, TextBuilder, shortened};
 
-/// Cells, given row by row and within a row column by column.
+/// Cells, pushed row by row, and in each row column by column.
 pub(super) struct Cells {
-    /// The numbers, row after row; NaN where there is none.
+    /// The numbers, row after row; NaN for a cell without a number.
     numbers: Vec<f64>,
     columns: Vec<Seen>,
     n_columns: usize,
 }
 
-/// What a column has held so far.
+/// What a column holds so far.
 enum Seen {
     /// No value yet.
     Nothing,
@@ -22,14 +23,14 @@ enum Seen {
     Texts(TextBuilder),
 }
 
-/// Why a cell cannot be taken in.
+/// Why a cell is refused.
 pub(super) struct Problem {
     reason: Reason,
     what: String,
 }
 
 impl Problem {
-    /// The error of a cell of this row, at this path below it.
+    /// The error for the cell at this path below this row.
     pub(super) fn at(self, row: usize, path: &str) -> Error {
         let column = path.trim_start_matches(['.', '[']).trim_end_matches(']');
         let message = format!("row {row}, column {column:?}: {}", self.what);
@@ -50,7 +51,7 @@ impl Cells {
         self.n_columns
     }
 
-    /// Takes in the next cell.
+    /// Adds the next cell.
     pub(super) fn push(&mut self, column: usize, cell: Value) -> Result<(), Problem> {
         let (number, shown) = match cell.kind {
             Some(Kind::NumberValue(number)) => (number, None),
@@ -74,7 +75,7 @@ impl Cells {
         Ok(())
     }
 
-    /// Takes in a cell without a value.
+    /// Adds a cell without a value.
     pub(super) fn push_missing(&mut self, column: usize) {
         self.numbers.push(f64::NAN);
         if let Seen::Texts(texts) = &mut self.columns[column] {

@@ -1,4 +1,4 @@
-//! Columns of one type each, to a table.
+//! Converts typed columns to a table.
 
 use prost_types::Timestamp;
 
@@ -9,7 +9,7 @@ use anomaly_detection::table::{Column, MISSING_TIME, Table, TextBuilder};
 
 const NANOS: i128 = 1_000_000_000;
 
-/// Reads columns. The paths of errors start below the message, as in `columns[2].times`.
+/// Reads columns. The paths of errors are relative to the message, as in `columns[2].times`.
 pub(super) fn read(message: Columns) -> Result<Table> {
     let mut names = Vec::with_capacity(message.columns.len());
     let mut columns = Vec::with_capacity(message.columns.len());
@@ -89,7 +89,7 @@ fn column(values: Option<Values>, missing_rows: &[u32]) -> Result<Column> {
     }
 }
 
-/// Nanoseconds since 1970, where they can be held.
+/// Nanoseconds since 1970, if they are in range.
 fn nanoseconds(time: &Timestamp) -> Option<i64> {
     let nanoseconds = i128::from(time.seconds) * NANOS + i128::from(time.nanos);
     let is_valid = (0..NANOS).contains(&i128::from(time.nanos));
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_named() {
+    fn absent_rows_and_values_are_refused_at_their_field() {
         let error =
             read_one(named(Values::Texts(TextValues::default()), vec![0])).expect_err("no row");
         assert_eq!(error.field_path(), Some("columns[0].missing_rows"));

@@ -1,4 +1,4 @@
-//! Datasets, as they are described to clients.
+//! Converts datasets for responses.
 
 use prost::Message as _;
 use prost_types::Timestamp;
@@ -34,7 +34,7 @@ impl From<Described> for v1::Dataset {
     }
 }
 
-/// What is known without loading the description.
+/// What the record says, without the description.
 fn basic(dataset_id: &DatasetId, record: &DatasetRecord) -> v1::Dataset {
     v1::Dataset {
         dataset_id: dataset_id.as_str().to_owned(),
@@ -79,7 +79,7 @@ impl From<ColumnType> for v1::ColumnType {
     }
 }
 
-/// A time since 1970, of which so many units make a second.
+/// A time since 1970, counted in units of 1 / `units` seconds.
 fn time(since_1970: i64, units: i64) -> Timestamp {
     let nanos = since_1970.rem_euclid(units) * (1_000_000_000 / units);
     Timestamp {

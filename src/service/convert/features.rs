@@ -1,4 +1,4 @@
-//! What columns are for, what is made of them, and how they may differ: both ways.
+//! Converts the roles of columns, feature engineering, policies and encodings, both ways.
 
 use super::model::timestamp;
 use crate::error::{Error, Result, reason};
@@ -9,7 +9,7 @@ use anomaly_detection::features::{
     Role, Roles, TimeFeatures,
 };
 
-/// Takes over the roles that are given.
+/// Sets the roles that are given, and keeps the others.
 pub(super) fn set_roles(roles: &mut Roles, given: Roles) {
     let one = |role: &mut Option<String>, name: Option<String>| {
         if name.is_some() {
@@ -29,7 +29,7 @@ pub(super) fn set_roles(roles: &mut Roles, given: Roles) {
     many(&mut roles.ignored, given.ignored);
 }
 
-/// What a request of Train wants to be engineered.
+/// The feature engineering in a request.
 pub(super) fn engineering(request: v1::FeatureEngineering) -> EngineeringSpec {
     let default = EngineeringParams::default();
     let rows = |given: Vec<u32>, default: Vec<u32>| match given.as_slice() {
@@ -57,7 +57,7 @@ pub(super) fn engineering(request: v1::FeatureEngineering) -> EngineeringSpec {
     }
 }
 
-/// The policy that a request asks for, if any.
+/// The feature policy in a request, if any.
 pub(super) fn policy(policy: i32) -> Result<Option<FeaturePolicy>> {
     match v1::FeaturePolicy::try_from(policy) {
         Ok(v1::FeaturePolicy::Unspecified) => Ok(None),
@@ -72,7 +72,7 @@ pub(super) fn policy(policy: i32) -> Result<Option<FeaturePolicy>> {
     }
 }
 
-/// What a request wants to stand in for missing numbers, if it says so.
+/// The imputation in a request, if any.
 pub(super) fn imputation(imputation: i32) -> Result<Option<Imputation>> {
     match v1::Imputation::try_from(imputation) {
         Ok(v1::Imputation::Unspecified) => Ok(None),
@@ -87,7 +87,7 @@ pub(super) fn imputation(imputation: i32) -> Result<Option<Imputation>> {
 }
 
 fn unknown(field: &str, number: i32, known: &str) -> Error {
-    let message = format!("{number} is no known {field}; give {known}");
+    let message = format!("{number} is not a known {field}; give {known}");
     Error::new(reason::INVALID_FIELD, message).at(field)
 }
 
@@ -132,10 +132,10 @@ impl From<EngineeringSpec> for v1::FeatureEngineering {
     }
 }
 
-/// How a feature is encoded, with its texts where it is categorical.
+/// How a feature is encoded, with its categories if it is categorical.
 type Encoded<'a> = (&'a Encoding, Option<&'a Categories>);
 
-/// Every column of the training table, in its order.
+/// All columns of the training table, in its order.
 pub(super) fn columns(features: &Features) -> Vec<v1::ModelColumn> {
     let schema = &features.schema;
     let feature = |(index, (name, encoding)): (usize, (&String, Encoded<'_>))| {

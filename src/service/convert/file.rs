@@ -1,10 +1,10 @@
-//! Files: how they are to be read.
+//! Converts the format of a file and the options to read it with.
 
 use crate::error::{Error, Result, reason};
 use crate::proto::v1;
 use anomaly_detection::table::read::{CsvOptions, FileOptions, Format};
 
-/// How a file is to be read. `known_texts` are columns that are read as texts if they are there.
+/// How to read a file. `known_texts` are columns that are read as texts if they exist.
 pub(in crate::service) fn options(
     format: i32,
     csv: Option<v1::CsvOptions>,
@@ -42,7 +42,7 @@ fn format(format: i32) -> Result<Option<Format>> {
         Ok(v1::FileFormat::ArrowIpc) => Format::ArrowIpc,
         Err(_) => {
             let message = format!(
-                "{format} is no known file format; give FILE_FORMAT_CSV, FILE_FORMAT_JSON, FILE_FORMAT_JSON_LINES, \
+                "{format} is not a known file format; give FILE_FORMAT_CSV, FILE_FORMAT_JSON, FILE_FORMAT_JSON_LINES, \
                  FILE_FORMAT_PARQUET or FILE_FORMAT_ARROW_IPC"
             );
             return Err(Error::new(reason::INVALID_RECORDS, message).at("format"));

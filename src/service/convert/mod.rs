@@ -1,4 +1,5 @@
-//! Between the messages on the wire and the stricter types of the domain. Receiving checks and can fail; sending cannot.
+//! Converts between protobuf messages and the stricter types of the domain. Receiving checks and can fail; sending
+//! cannot.
 
 pub(super) mod answer_options;
 mod cells;

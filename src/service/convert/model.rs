@@ -1,4 +1,4 @@
-//! Models, as they are described to clients.
+//! Converts models for responses.
 
 use prost::Message as _;
 use prost_types::Timestamp;
@@ -9,10 +9,11 @@ use crate::runs::{Described, Listed, RunId, VersionRecord};
 use anomaly_detection::calibration::LabelMetrics;
 use anomaly_detection::pipeline::Model;
 
-/// The most features whose covariance is sent: 256 make 512 KiB.
+/// The most features whose covariance is sent: that of 256 takes 512 KiB.
 const MAX_COVARIANCE_FEATURES: usize = 256;
 
-/// The most bytes of the description of a model or a dataset: clients take 4 MiB by default, and an answer says a little more.
+/// The most bytes of the description of a model or a dataset: clients accept 4 MiB by default, and a response has a little
+/// more in it.
 pub(super) const MAX_DESCRIPTION_BYTES: usize = (4 << 20) - (64 << 10);
 
 impl From<Listed> for v1::Model {
@@ -42,7 +43,7 @@ impl From<Described> for v1::Model {
     }
 }
 
-/// Leaves out as many fields as it takes, those first that are the least missed.
+/// Leaves out fields until the message fits, the least important ones first.
 fn omit_what_does_not_fit(model: &mut v1::Model) {
     type Omit = fn(&mut v1::Model);
     const FIELDS: [(&str, Omit); 6] = [
@@ -84,7 +85,7 @@ impl From<Described> for v1::GetModelResponse {
     }
 }
 
-/// A point in time, given in milliseconds since 1970.
+/// A time, from milliseconds since 1970.
 pub(super) fn timestamp(milliseconds: i64) -> Timestamp {
     Timestamp {
         seconds: milliseconds.div_euclid(1000),
@@ -92,7 +93,7 @@ pub(super) fn timestamp(milliseconds: i64) -> Timestamp {
     }
 }
 
-/// What is known without loading the model.
+/// What the record says, without the model.
 fn basic(run_id: &RunId, version: &VersionRecord) -> v1::Model {
     v1::Model {
         run_id: run_id.as_str().to_owned(),

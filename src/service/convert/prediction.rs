@@ -1,4 +1,4 @@
-//! Predictions, gathered from scored tables: one for a unary request, any number along a stream, a page of a dataset.
+//! Gathers predictions from scored tables: one table in a unary request, any number in a stream, a page of a dataset.
 
 use std::collections::BTreeSet;
 
@@ -13,26 +13,27 @@ use crate::telemetry::Predicted;
 use anomaly_detection::features::Gaps;
 use anomaly_detection::pipeline::{Describe, Model, RowDetail, Scored};
 
-/// The most names that a list of an answer holds.
+/// The most names in a list of names.
 const MAX_NAMES: usize = 100;
 
-/// More bytes than anything but the listed rows takes: two lists of names of 256 bytes each, and numbers.
+/// An upper bound of the bytes of an answer without its rows: two lists of names of 256 bytes each, and
+/// numbers.
 const FRAME_BYTES: u64 = 64 << 10;
 
-/// How many bytes a row takes in the packed arrays, where all are listed: its score and verdict.
+/// The bytes of a row in the packed arrays, if all rows are listed: its score and verdict.
 const PACKED_BYTES: u64 = 9;
 
-/// More bytes than a row object takes but for its id, names and z-scores.
+/// An upper bound of the bytes of a row object without its id, names and z-scores.
 const ROW_BYTES: u64 = 128;
 
-/// The longest id of a row on the wire: 128 bytes, and what says how many.
-pub(in crate::service) const ID_BYTES: u64 = 131;
+/// The bytes of the longest row id: 128, and its tag and length.
+const ID_BYTES: u64 = 131;
 
-/// The answer to a prediction as it grows.
+/// The answer to a prediction, while rows are added to it.
 pub(in crate::service) struct Answer {
     scorer: Scorer,
     rows: ListedRows,
-    /// `None` until the number of rows says it: a single one is described in full.
+    /// `None` until the number of rows is known, since a single row is described in full.
     detail: Option<Detail>,
     max_bytes: u64,
     /// The index of the first row.
@@ -43,12 +44,12 @@ pub(in crate::service) struct Answer {
     unknown_features: BTreeSet<String>,
     lists: v1::Predictions,
     truncated: bool,
-    /// How many bytes the answer has on the wire, at most.
+    /// An upper bound of the bytes of the encoded answer.
     n_bytes: u64,
 }
 
 impl Answer {
-    /// An answer without rows yet; `rows` are those that it lists when the options do not say.
+    /// An empty answer; `rows` are those that it lists by default.
     pub(in crate::service) fn new(
         scorer: Scorer,
         options: AnswerOptions,
@@ -70,24 +71,24 @@ impl Answer {
         }
     }
 
-    /// The answer for rows of which the first has this index.
+    /// Sets the index of the first row.
     pub(in crate::service) fn at_row(mut self, first_row: u64) -> Self {
         self.first_row = first_row;
         self
     }
 
-    /// The answer that says no more than the scores of rows, unless it was asked to.
+    /// Makes scores the default detail.
     pub(in crate::service) fn with_scores(mut self) -> Self {
         self.detail.get_or_insert(Detail::Score);
         self
     }
 
-    /// How many rows there are so far.
+    /// The number of rows so far.
     pub(in crate::service) fn n_rows(&self) -> u64 {
         self.n_rows
     }
 
-    /// What is counted of it.
+    /// The numbers for the metrics.
     pub(in crate::service) fn counts(&self) -> Predicted {
         Predicted {
             n_predictions: 1,
@@ -112,7 +113,7 @@ impl Answer {
         self.detail == Some(Detail::Full)
     }
 
-    /// Whether a row with this score is listed, where all fit.
+    /// Whether a row with this verdict is listed, if it fits.
     fn is_listed(&self, is_anomaly: bool) -> bool {
         match self.rows {
             ListedRows::All => true,
@@ -162,7 +163,7 @@ impl Answer {
                 continue;
             }
             let Some(detail) = details.next() else {
-                // there was no room to describe more of them
+                // there was no room to describe more rows
                 self.truncated = true;
                 return;
             };
@@ -182,7 +183,7 @@ impl Answer {
         }
     }
 
-    /// Takes room; where there is none, nothing more is listed.
+    /// Reserves bytes. Once they do not fit, nothing more is listed.
     fn take_room(&mut self, n_bytes: u64) -> bool {
         self.truncated |= self.n_bytes + n_bytes > self.max_bytes;
         if !self.truncated {
@@ -225,7 +226,7 @@ impl Sink for Answer {
         if (self.rows, detail) != (ListedRows::All, Detail::Score) {
             return Ok(());
         }
-        // each id takes three bytes more, at most
+        // each id takes at most three more bytes
         let ids = if id_bytes > 0 {
             id_bytes + 3 * n_rows
         } else {
@@ -240,7 +241,7 @@ impl Sink for Answer {
         Err(Error::new(
             reason::ANSWER_TOO_LARGE,
             format!(
-                "the scores of {n_rows} rows are an answer of up to {n_bytes} bytes, and answer.max_bytes is {}; raise it, along with \
+                "the scores of {n_rows} rows make an answer of up to {n_bytes} bytes, and answer.max_bytes is {}; raise it, along with \
                  the limit of the client, ask for ANSWER_ROWS_ANOMALIES or ANSWER_ROWS_NONE, or upload the rows as a dataset and \
                  call PredictDataset, which answers page by page",
                 self.max_bytes
@@ -251,8 +252,7 @@ impl Sink for Answer {
 
     fn describe(&self) -> Describe {
         let room = self.max_bytes.saturating_sub(self.n_bytes);
-        let most =
-            usize::try_from(room / least_row_bytes(&self.scorer.model)).unwrap_or(usize::MAX);
+        let most = usize::try_from(room / min_row_bytes(&self.scorer.model)).unwrap_or(usize::MAX);
         match self.rows {
             _ if !self.is_full() || self.truncated => Describe::Nothing,
             ListedRows::None => Describe::Nothing,
@@ -272,7 +272,7 @@ impl Sink for Answer {
             }
         }
         if self.truncated || self.rows == ListedRows::None {
-            // what is listed has no holes
+            // after a cut nothing more is listed, so that there are no holes
         } else if self.is_full() {
             self.list_objects(&scored.scores, &scored.is_anomaly, scored.details, ids);
         } else {
@@ -293,11 +293,11 @@ impl From<Answer> for v1::Predictions {
     }
 }
 
-/// How many rows fit into a page of a dataset, whatever they hold.
+/// How many rows are sure to fit on a page of a dataset.
 pub(in crate::service) fn page_rows(model: &Model, options: AnswerOptions, has_ids: bool) -> usize {
     let row = match (options.rows, options.detail) {
         (Some(ListedRows::None), _) => return usize::MAX,
-        (_, Some(Detail::Full)) => most_row_bytes(model),
+        (_, Some(Detail::Full)) => max_row_bytes(model),
         (Some(ListedRows::Anomalies), _) => PACKED_BYTES + 10,
         _ => PACKED_BYTES,
     };
@@ -313,19 +313,19 @@ fn id_bytes(id: &str) -> u64 {
     }
 }
 
-/// How many bytes the z-scores of a row take, by the detectors that have them.
+/// The bytes of a row's z-scores, if the detector has them.
 fn z_score_bytes(model: &Model) -> u64 {
     8 * model.n_z_scores() as u64
 }
 
-/// Fewer bytes than any row object of a model takes.
-fn least_row_bytes(model: &Model) -> u64 {
-    const LEAST: u64 = 16;
-    LEAST + z_score_bytes(model)
+/// A lower bound of the bytes of a row object.
+fn min_row_bytes(model: &Model) -> u64 {
+    const MIN: u64 = 16;
+    MIN + z_score_bytes(model)
 }
 
-/// As many bytes as a row object of a model takes at most, but for its id.
-fn most_row_bytes(model: &Model) -> u64 {
+/// An upper bound of the bytes of a row object without its id.
+fn max_row_bytes(model: &Model) -> u64 {
     let names = model.features().schema.features();
     let mut lengths: Vec<usize> = names.iter().map(|name| name.len() + 3).collect();
     lengths.sort_unstable_by(|a, b| b.cmp(a));

@@ -1,4 +1,4 @@
-//! Records, in each of their forms, to the rows of the domain.
+//! Converts records, in each of their forms, to rows.
 
 use super::{columns, file, rows, table};
 use crate::datasets::DatasetId;
@@ -9,7 +9,7 @@ use crate::runs::{DatasetSource, RowIds, RowSource, Rows};
 use anomaly_detection::le_bytes;
 use anomaly_detection::table::Table;
 
-/// Looks at records that must be there. `known_texts` are the columns of a CSV file that are read as texts if they are there.
+/// Converts records that must be given. `known_texts` are the columns of a CSV file that are read as texts if they exist.
 pub(in crate::service) fn required(
     records: Option<Records>,
     known_texts: &[String],
@@ -23,7 +23,7 @@ pub(in crate::service) fn required(
     })
 }
 
-/// Looks at records that may be left out.
+/// Converts records that may be left out.
 pub(in crate::service) fn optional(
     records: Option<Records>,
     known_texts: &[String],
@@ -68,7 +68,8 @@ pub(in crate::service) fn optional(
     Ok(Some(Rows { source, ids }))
 }
 
-/// The columns of a CSV file that are read as texts if they are there: among them the ids of the rows, which are told as they stand.
+/// The columns of a CSV file that are read as texts if they exist. The row ids are among them, so that they come back as they
+/// were written.
 pub(in crate::service) fn texts(known_texts: &[String], ids: &RowIds) -> Vec<String> {
     let mut texts = known_texts.to_vec();
     if let RowIds::Column(name) = ids {
@@ -81,7 +82,7 @@ fn dataset(field: &str, id: String, known_texts: &[String], ids: &RowIds) -> Res
     if matches!(ids, RowIds::Given(_)) {
         return Err(Error::field(
             "records.row_ids",
-            "the ids of the rows of a dataset stand in one of its columns; name it in row_id_column",
+            "the row ids of a dataset are in one of its columns; name it in row_id_column",
         ));
     }
     Ok(RowSource::Dataset(DatasetSource {
@@ -125,7 +126,7 @@ fn read_matrix(matrix: Matrix) -> Result<Table> {
         && u128::from(n_rows) * n_columns as u128 != values.len() as u128
     {
         let message = format!(
-            "n_rows is {n_rows}, and {n_columns} columns of so many rows are not the {} values that {form} has",
+            "n_rows is {n_rows}, but {form} has {} values, which are not {n_rows} rows of {n_columns} columns",
             values.len()
         );
         return Err(invalid("n_rows", message));

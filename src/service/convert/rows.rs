@@ -1,4 +1,4 @@
-//! JSON-like rows, as objects or arrays, to a table.
+//! Converts JSON-like rows, objects or arrays, to a table.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use anomaly_detection::table::{AbsentCell, Table, check_cells};
 
 /// Reads rows. The first one decides whether all are objects or arrays.
 ///
-/// The paths of errors start below the list, as in `[3].amount`.
+/// The paths of errors are relative to the list, as in `[3].amount`.
 pub(super) fn read(list: ListValue) -> Result<Table> {
     match list.values.first().and_then(|value| value.kind.as_ref()) {
         None if list.values.is_empty() => Err(Error::new(
@@ -80,7 +80,7 @@ fn read_objects(rows: Vec<Value>) -> Result<Table> {
     let mut absent = Vec::new();
     let mut is_absent = vec![false; names.len()];
     for (row, object) in objects.into_iter().enumerate() {
-        // both are sorted by bytes, so one walk along the names meets every field
+        // both are sorted by bytes, so one pass over the names finds every field
         let mut fields = object.into_iter().peekable();
         for (column, name) in names.iter().enumerate() {
             match fields.next_if(|(field, _)| field == name) {
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_become_columns_sorted_by_name_and_say_what_they_left_out() {
+    fn objects_become_columns_sorted_by_name_with_their_absent_cells() {
         let table = read_json(serde_json::json!([{"b": 1, "a": true}, {"c": 3, "b": null}]))
             .expect("valid");
         assert_eq!(
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn names_the_place_of_what_is_wrong() {
+    fn errors_name_the_place() {
         assert_eq!(
             refusal(serde_json::json!([{"shop": 1}, {"shop": "12"}])),
             (
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn sparse_objects_cannot_take_more_memory_than_a_table_may() {
+    fn sparse_objects_cannot_exceed_the_memory_limit_of_a_table() {
         let rows: Vec<serde_json::Value> = (0..6000)
             .map(|i| serde_json::json!({ format!("column {i}"): 1 }))
             .collect();

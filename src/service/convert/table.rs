@@ -1,4 +1,4 @@
-//! JSON-like columns by their names, to a table.
+//! Converts JSON-like columns to a table.
 
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
@@ -7,9 +7,9 @@ use super::cells::Cells;
 use crate::error::{Error, Result, reason};
 use anomaly_detection::table::{Table, check_cells};
 
-/// Reads columns, which come out sorted by the bytes of their names.
+/// Reads columns; the table has them sorted by the bytes of their names.
 ///
-/// The paths of errors start below the table, as in `amount[3]`.
+/// The paths of errors are relative to the table, as in `amount[3]`.
 pub(super) fn read(table: Struct) -> Result<Table> {
     let mut names = Vec::with_capacity(table.fields.len());
     let mut columns = Vec::with_capacity(table.fields.len());
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn names_the_place_of_what_is_wrong() {
+    fn errors_name_the_place() {
         let number = || Kind::NumberValue(1.0);
         let text = || Kind::StringValue("x".to_owned());
         let scalar = Value {

@@ -1,4 +1,4 @@
-//! What says how to train: received with a request, and shown of a model.
+//! Converts training specs: of a request, and of a model.
 
 use super::{detector, features};
 use crate::error::Result;
@@ -9,7 +9,7 @@ use anomaly_detection::detector::DetectorParams;
 use anomaly_detection::features::{Role, Roles};
 use anomaly_detection::pipeline::{Model, TrainingSpec};
 
-/// What is to be trained. What it leaves out is as in `like`, where there is one, and else the default.
+/// The spec of a request. What it leaves out is taken from `like`, if given, or else the default.
 pub(in crate::service) fn receive(
     given: v1::TrainingSpec,
     like: Option<&TrainingSpec>,
@@ -19,25 +19,25 @@ pub(in crate::service) fn receive(
         training_spec::Policy::Contamination(share) => Policy::Contamination(share),
         training_spec::Policy::Threshold(value) => Policy::Threshold(value),
     });
-    let mut detector_says = false;
+    let mut detector_sets_threshold = false;
     if given.detector.is_some() {
         let detector = detector::params(given.detector)?;
         if detector.name() != spec.detector.name() {
-            // in units or by rules of the other detector
+            // these only make sense for the other detector
             spec.policy = None;
             spec.scaling = None;
             spec.validation_fraction = None;
         }
-        detector_says = detector.stated_policy().is_some() || detector.given()?.is_some();
+        detector_sets_threshold = detector.stated_policy().is_some() || detector.given()?.is_some();
         spec.detector = detector;
     }
-    // the threshold comes from the policy or the detector, and what is given here counts
-    if policy.is_some() || detector_says {
+    // the threshold comes from the policy or the detector: the one that this request gives wins
+    if policy.is_some() || detector_sets_threshold {
         spec.policy = policy;
     }
     if let DetectorParams::ZScore(params) = &mut spec.detector
         && policy.is_some()
-        && !detector_says
+        && !detector_sets_threshold
     {
         *params = params.clone().with_multiplier(None);
     }
@@ -90,7 +90,7 @@ pub(super) fn answer(model: &Model) -> v1::TrainingSpec {
     };
     let threshold = model.threshold();
     let (params, policy) = match (model.detector().params(), threshold.policy) {
-        // the threshold of a z-score is its multiplier, where no policy says otherwise
+        // without a contamination, the threshold of a z-score is its multiplier
         (DetectorParams::ZScore(params), Policy::Threshold(value)) => {
             let params = params.with_multiplier(Some(value));
             (DetectorParams::ZScore(params), None)
@@ -101,7 +101,7 @@ pub(super) fn answer(model: &Model) -> v1::TrainingSpec {
         Policy::Contamination(share) => training_spec::Policy::Contamination(share),
         Policy::Threshold(value) => training_spec::Policy::Threshold(value),
     });
-    // baselines are all that there is of their features
+    // with baselines, the features are given by them
     let is_given =
         matches!(&params, DetectorParams::ZScore(params) if !params.baselines().is_empty());
     let engineering = spec.engineering.clone().map(|mut spec| {
@@ -138,12 +138,12 @@ mod tests {
     use crate::proto::v1::ZScore;
     use crate::proto::v1::training_spec::Detector;
 
-    fn alike(like: &TrainingSpec, given: v1::TrainingSpec) -> TrainingSpec {
+    fn receive_like(like: &TrainingSpec, given: v1::TrainingSpec) -> TrainingSpec {
         receive(given, Some(like)).expect("valid")
     }
 
     #[test]
-    fn of_the_ways_to_a_threshold_the_one_that_is_given_counts() {
+    fn the_threshold_in_the_request_wins_over_the_one_of_the_like_version() {
         let z_score = |multiplier| {
             Some(Detector::ZScore(ZScore {
                 multiplier,
@@ -151,15 +151,15 @@ mod tests {
             }))
         };
         let default = TrainingSpec::default();
-        let multiplied = alike(
+        let by_multiplier = receive_like(
             &default,
             v1::TrainingSpec {
                 detector: z_score(Some(4.0)),
                 ..v1::TrainingSpec::default()
             },
         );
-        let by_share = alike(
-            &multiplied,
+        let by_contamination = receive_like(
+            &by_multiplier,
             v1::TrainingSpec {
                 policy: Some(training_spec::Policy::Contamination(0.05)),
                 ..v1::TrainingSpec::default()
@@ -169,21 +169,21 @@ mod tests {
             DetectorParams::ZScore(params) => params.multiplier(),
             other => panic!("{other:?}"),
         };
-        assert_eq!(multiplier(&multiplied), Some(4.0));
+        assert_eq!(multiplier(&by_multiplier), Some(4.0));
         assert_eq!(
-            (multiplier(&by_share), by_share.policy),
+            (multiplier(&by_contamination), by_contamination.policy),
             (None, Some(Policy::Contamination(0.05)))
         );
-        let again = alike(
-            &by_share,
+        let again = receive_like(
+            &by_contamination,
             v1::TrainingSpec {
                 detector: z_score(Some(2.0)),
                 ..v1::TrainingSpec::default()
             },
         );
         assert_eq!((multiplier(&again), again.policy), (Some(2.0), None));
-        let kept = alike(
-            &by_share,
+        let kept = receive_like(
+            &by_contamination,
             v1::TrainingSpec {
                 detector: z_score(None),
                 ..v1::TrainingSpec::default()

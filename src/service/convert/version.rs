@@ -1,14 +1,14 @@
-//! Which version of a run is meant.
+//! Converts the selector of a version.
 
 use crate::error::{Error, Result};
 use crate::proto::v1;
 use crate::proto::v1::version_selector::Choice;
 use crate::runs::VersionSelector;
 
-/// The alias of the version that predictions use when they name none.
+/// The alias of the version that predictions use by default.
 const ACTIVE: &str = "active";
 
-/// The version that a request names in this field; the active one when it names none.
+/// The version in this field of a request; the active one if there is none.
 pub(in crate::service) fn receive(
     selector: Option<v1::VersionSelector>,
     field: &str,
@@ -23,7 +23,7 @@ pub(in crate::service) fn receive(
         Some(Choice::Number(number)) => return Ok(VersionSelector::Number(number)),
         Some(Choice::Alias(alias)) if alias == ACTIVE => return Ok(VersionSelector::Active),
         Some(Choice::Alias(alias)) => format!(
-            "{} is no alias of a version; the only one is {ACTIVE:?}",
+            "{} is not an alias of a version; the only one is {ACTIVE:?}",
             anomaly_detection::table::shortened(&alias)
         ),
         None => {

@@ -33,7 +33,7 @@ fn held_up() -> HeldUp {
 }
 
 impl HeldUp {
-    /// Makes a change, and looks around while it is not durable.
+    /// Makes a change, and calls `look` while it is not durable.
     async fn change<T>(&self, change: impl FnOnce(&Logs) -> Answer<T>, look: impl FnOnce()) -> T {
         let answer = change(&self.logs);
         self.begins.recv().expect("a flush begins");
@@ -60,7 +60,7 @@ fn entries(n: usize) -> Vec<Bytes> {
 }
 
 #[tokio::test]
-async fn nothing_is_shown_before_it_is_durable_and_nothing_goes_before_that() {
+async fn nothing_is_shown_or_deleted_before_the_change_is_durable() {
     let held = held_up();
     let log = held.change(|logs| logs.create(), || {}).await;
     let append = |logs: &Logs| logs.append(log, &entries(3)).expect("written");
@@ -84,7 +84,7 @@ async fn nothing_is_shown_before_it_is_durable_and_nothing_goes_before_that() {
     let delete = |logs: &Logs| logs.delete(log).expect("deleted");
     let still_there = || {
         assert_eq!(held.n_files(), 1);
-        // whoever is told that it is gone has to wait
+        // whoever finds it gone must wait for the deletion
         let read = held.logs.read(log, 0, 1, 1).expect("readable");
         assert!(matches!(read.found, Err(StoreError::LogNotFound)));
         assert!(read.number > 0);

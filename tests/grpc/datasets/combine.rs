@@ -1,4 +1,4 @@
-//! CombineDatasets: rows below each other, columns by name.
+//! CombineDatasets: appends rows and matches columns by name.
 
 use anomalyd::proto::v1::{ColumnType, CombineDatasetsRequest, FileFormat};
 use tonic::Code;
@@ -41,7 +41,7 @@ async fn columns_are_united_by_name_and_rows_keep_their_order() {
         (Some(1.0), Some(4.0))
     );
 
-    // what is learned and scored is what the same rows would give
+    // it is learned from and scored like the same rows
     let mut anomaly = server.client("alice").await;
     let inline = rows(serde_json::json!([
         {"a": 1, "b": 10, "s": "x", "c": null}, {"a": 2, "b": 20, "s": "y", "c": null},
@@ -126,7 +126,7 @@ async fn types_must_fit() {
 }
 
 #[tokio::test]
-async fn bad_requests_name_what_is_wrong_and_a_retry_answers_the_same() {
+async fn bad_requests_say_what_is_wrong_and_a_retry_gets_the_same_answer() {
     let (server, mut client, folder) = server().await;
     upload(&mut client, "one", b"a\n1\n")
         .await

@@ -28,7 +28,7 @@ async fn impatient(server: &Server) -> harness::Client {
     AnomalyServiceClient::with_interceptor(channel, Token::bearer("alice"))
 }
 
-/// How many rows the server has scored, once that has stopped to grow.
+/// How many rows the server has scored, once the number no longer grows.
 async fn n_scored(server: &Server) -> u64 {
     let address = server.metrics.expect("metrics are served");
     let mut before = 0;
@@ -67,7 +67,7 @@ fn asked() -> PredictDatasetRequest {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_does_not_read_holds_the_scoring_up_and_who_leaves_ends_it() {
+async fn scoring_waits_for_a_client_that_does_not_read_and_ends_when_it_leaves() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let server = Server::start_with(folder.path(), |flags| {
         flags.metrics_listen = Some("127.0.0.1:0".to_owned());
@@ -98,7 +98,7 @@ async fn who_does_not_read_holds_the_scoring_up_and_who_leaves_ends_it() {
     assert_eq!(n_rows, ROWS, "reading lets it go on");
     assert_eq!(n_scored(&server).await, ROWS);
 
-    // each of those that read has its share of the memory, and gives it back when it leaves
+    // each reader has its share of the memory, and gives it back when it leaves
     let mut streams = Vec::new();
     for _ in 0..READERS {
         streams.push(begun(&mut anomalies).await);

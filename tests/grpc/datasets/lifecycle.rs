@@ -10,7 +10,7 @@ use super::{
 use crate::grpc::harness::{Server, refusal, train_request};
 
 #[tokio::test]
-async fn a_dataset_survives_a_restart_and_what_is_not_one_does_not() {
+async fn datasets_survive_a_restart_and_unfinished_uploads_do_not() {
     let (server, mut alice, folder) = server().await;
     let one = upload(&mut alice, "one", &files::csv())
         .await
@@ -105,7 +105,7 @@ async fn two_tokens_never_see_each_others_datasets() {
     assert_ne!(of_bob.sha256, of_alice.sha256);
     assert_eq!(get(&mut alice, "same").await.expect("stays"), of_alice);
 
-    // not even by guessing the request id of a made-up dataset id
+    // not even by guessing the request id that a generated dataset id came from
     let request = CombineDatasetsRequest {
         dataset_ids: vec!["same".to_owned()],
         request_id: "r-1".to_owned(),
@@ -190,7 +190,7 @@ async fn deleting_leaves_no_files_and_frees_the_id() {
 }
 
 #[tokio::test]
-async fn deleting_does_not_disturb_who_reads() {
+async fn deleting_does_not_disturb_readers() {
     let (server, client, folder) = server().await;
     let content = "a,b\n".to_owned() + &"1.5,2\n3,4\n".repeat(100_000);
     for round in 0..5 {

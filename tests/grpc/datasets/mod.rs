@@ -34,7 +34,7 @@ pub(crate) async fn client(server: &Server, token: &str) -> Client {
         .max_encoding_message_size(usize::MAX)
 }
 
-/// A client that takes no larger answers than clients do when nobody tells them otherwise: 4 MiB.
+/// A client with the default limit of answers, 4 MiB.
 pub(crate) async fn plain_client(server: &Server, token: &str) -> Client {
     DatasetServiceClient::with_interceptor(server.channel().await, Token::bearer(token))
 }
@@ -155,7 +155,7 @@ pub(crate) async fn pages(
     Ok(pages)
 }
 
-/// What pages list together, and how many rows and anomalies they sum up.
+/// The lists of all pages together, and the sums of their rows and anomalies.
 pub(crate) fn joined(pages: &[PredictDatasetResponse]) -> (Predictions, u64, u64) {
     let (mut all, mut n_rows, mut n_anomalies) = (Predictions::default(), 0, 0);
     for page in pages {
@@ -173,14 +173,14 @@ pub(crate) fn joined(pages: &[PredictDatasetResponse]) -> (Predictions, u64, u64
     (all, n_rows, n_anomalies)
 }
 
-/// How many files the blobs of a store take.
+/// The number of blob files of a store.
 fn n_files(folder: &Path) -> usize {
     std::fs::read_dir(folder.join("blobs"))
         .expect("is there")
         .count()
 }
 
-/// Waits until no more than so many files are left: what a caller left behind is deleted without anyone waiting for it.
+/// Waits until no more than `n` files are left: what a caller leaves behind is deleted in the background.
 async fn until_files(folder: &Path, n: usize) {
     let patience = tokio::time::timeout(std::time::Duration::from_secs(20), async {
         while n_files(folder) != n {

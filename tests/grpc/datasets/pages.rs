@@ -1,4 +1,4 @@
-//! PredictDataset: page by page, from any row on, what Predict answers at once.
+//! PredictDataset: answers page by page, from any row on, what Predict answers at once.
 
 use std::fmt::Write as _;
 
@@ -17,7 +17,7 @@ use crate::grpc::harness::{
     train_request, trained, xy,
 };
 
-/// The fewest bytes that a page may be asked to have.
+/// The smallest allowed limit of a page.
 const FEW: u64 = 128 << 10;
 
 const ROWS: usize = 20_000;
@@ -57,7 +57,7 @@ fn file(csv: &str) -> Records {
     }
 }
 
-/// Runs on the readings: of the values and texts alone, and of features that are engineered of the rows before.
+/// Trains two runs on the readings: with and without engineered features.
 async fn train_both(client: &mut Client) {
     let plain = TrainingSpec {
         time_column: "when".to_owned(),
@@ -93,7 +93,7 @@ fn request(run_id: &str, first_row: u64, options: AnswerOptions) -> PredictDatas
     }
 }
 
-/// What Predict lists of rows that are sent along.
+/// What Predict lists for the same rows.
 async fn at_once(
     client: &mut Client,
     run_id: &str,
@@ -164,7 +164,7 @@ async fn pages_together_are_the_predictions_of_all_rows() {
 }
 
 #[tokio::test]
-async fn what_broke_off_goes_on_at_any_row() {
+async fn an_answer_can_be_continued_from_any_row() {
     let (server, mut datasets, _folder) = server().await;
     let mut client = server.client("alice").await;
     train_both(&mut client).await;
@@ -207,7 +207,7 @@ async fn what_broke_off_goes_on_at_any_row() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_answered_is_refused_with_its_place() {
+async fn bad_requests_are_refused_with_their_field() {
     let (server, mut datasets, _folder) = server().await;
     let mut client = server.client("alice").await;
     train_both(&mut client).await;
@@ -283,7 +283,7 @@ async fn what_cannot_be_answered_is_refused_with_its_place() {
 }
 
 #[tokio::test]
-async fn a_row_that_does_not_fit_is_named_from_wherever_the_pages_begin() {
+async fn a_bad_row_is_named_wherever_the_pages_begin() {
     let (server, mut datasets, _folder) = server().await;
     let mut client = server.client("alice").await;
     let flexible = TrainingSpec {
@@ -313,7 +313,7 @@ async fn a_row_that_does_not_fit_is_named_from_wherever_the_pages_begin() {
         answer: Some(options(AnswerRows::All, Detail::Score, FEW)),
         ..pages_request(run_id, "lines")
     };
-    // also where rows begin behind it: these would not be scored from the start, either
+    // even if the pages begin after it: rows before the first one are read, too
     for first_row in [0, 14_999, 15_000, 15_001, 16_999, 19_000] {
         let refused = refusal(pages(&mut client, asked("strict", first_row)).await);
         assert_eq!(refused.field, "dataset_id", "{refused:?}");
@@ -325,7 +325,7 @@ async fn a_row_that_does_not_fit_is_named_from_wherever_the_pages_begin() {
         assert_eq!(number(start) + number(row), 15_000, "{refused:?}");
         assert!(what.starts_with("has no value for \"y\""), "{refused:?}");
     }
-    // what came before it is answered
+    // the rows before it are answered
     let mut stream = client
         .predict_dataset(asked("strict", 0))
         .await

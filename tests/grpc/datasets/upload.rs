@@ -1,4 +1,4 @@
-//! UploadDataset: all of it, or nothing.
+//! UploadDataset: stores the whole file, or nothing.
 
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ async fn every_format_in_chunks_of_any_size_is_the_same_table() {
 }
 
 #[tokio::test]
-async fn what_is_not_whole_is_not_stored() {
+async fn an_incomplete_upload_is_not_stored() {
     let (server, mut client, folder) = server().await;
     let content = files::csv();
     let head = || part(Part::Header(header("half")));
@@ -196,7 +196,7 @@ async fn a_client_that_vanishes_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_at_any_moment_leaves_a_dataset_or_nothing() {
+async fn a_client_that_leaves_at_any_moment_has_stored_a_whole_dataset_or_nothing() {
     let (server, mut client, folder) = server().await;
     let content = "a,b\n".to_owned() + &"1.5,text\n".repeat(50_000);
     let mut n_stored = 0;
@@ -207,7 +207,7 @@ async fn a_client_that_leaves_at_any_moment_leaves_a_dataset_or_nothing() {
         let outcome = tokio::time::timeout(patience, call).await;
         n_stored += usize::from(matches!(outcome, Ok(Ok(_))));
     }
-    // whose answer came is stored; others may be, as their client left at the very end
+    // every acknowledged dataset is stored; others may be, if their client left at the very end
     let mut listed = usize::MAX;
     for _ in 0..200 {
         let request = ListDatasetsRequest {
@@ -231,7 +231,7 @@ async fn a_client_that_leaves_at_any_moment_leaves_a_dataset_or_nothing() {
 }
 
 #[tokio::test]
-async fn a_dataset_is_not_replaced_and_a_retry_answers_the_same() {
+async fn a_dataset_is_not_replaced_and_a_retry_gets_the_same_answer() {
     let (server, mut client, folder) = server().await;
     let named = |dataset_id: &str, request_id: &str| UploadDatasetHeader {
         request_id: request_id.to_owned(),
@@ -244,7 +244,7 @@ async fn a_dataset_is_not_replaced_and_a_retry_answers_the_same() {
         let n = n_files(folder.path());
         let again = send(&mut client, request()).await.expect("answers");
         assert_eq!(first, again);
-        // it answers at once, whatever would follow
+        // it answers at once, before the file is sent
         let header_only = vec![part(Part::Header(named(id, "r-1")))];
         let again = send(&mut client, header_only).await.expect("answers");
         assert_eq!(first, again);
@@ -268,7 +268,7 @@ async fn a_dataset_is_not_replaced_and_a_retry_answers_the_same() {
 }
 
 #[tokio::test]
-async fn of_uploads_at_the_same_time_one_is_stored() {
+async fn of_concurrent_uploads_with_one_id_one_is_stored() {
     let (server, client, folder) = server().await;
     let tasks = (0..8).map(|i| {
         let mut client = client.clone();
@@ -291,7 +291,7 @@ async fn of_uploads_at_the_same_time_one_is_stored() {
 }
 
 #[tokio::test]
-async fn larger_than_the_limit_is_refused_also_when_it_is_compressed() {
+async fn a_file_over_the_limit_is_refused_even_if_it_is_compressed() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let server = Server::start_with(folder.path(), |flags| {
         flags.max_dataset_bytes = Some("64KiB".to_owned());

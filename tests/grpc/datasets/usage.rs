@@ -1,4 +1,4 @@
-//! Learning from datasets and scoring them is like sending their rows.
+//! Learning from a dataset and scoring it gives the same as sending its rows.
 
 use anomalyd::proto::v1::records::Form;
 use anomalyd::proto::v1::training_spec::Detector;
@@ -85,10 +85,10 @@ async fn columns_that_held_texts_at_training_are_texts_when_a_dataset_is_scored(
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_as_a_whole_says_so() {
+async fn a_dataset_that_is_too_large_to_hold_is_refused() {
     let (server, mut datasets, _folder) = server().await;
     let mut client = server.client("alice").await;
-    // 33,600,000 cells, none of which has a value
+    // 33,600,000 cells, all without a value
     let line = ",".repeat(27_999) + "\n";
     let names: Vec<String> = (0..28_000).map(|i| format!("c{i}")).collect();
     let wide = names.join(",") + "\n" + &line.repeat(1200);
@@ -125,7 +125,7 @@ async fn what_cannot_be_read_as_a_whole_says_so() {
 
 /// More values than the server holds at once for a detector that can learn in passes.
 #[tokio::test]
-async fn a_dataset_that_is_walked_over_makes_the_same_model() {
+async fn learning_from_a_dataset_in_passes_makes_the_same_model() {
     const ROWS: usize = 1_100_000;
     let (server, mut datasets, _folder) = server().await;
     let mut client = server.client("alice").await;
@@ -258,9 +258,9 @@ async fn a_detector_that_needs_all_rows_learns_from_a_sample() {
     server.stop().await;
 }
 
-/// More values than are read at a time.
+/// More values than one chunk has.
 #[tokio::test]
-async fn a_dataset_is_scored_piece_by_piece_as_its_rows_are() {
+async fn a_dataset_scored_chunk_by_chunk_gets_the_scores_of_its_rows() {
     const ROWS: usize = 300_000;
     let (server, mut datasets, _folder) = server().await;
     let mut client = server.client("alice").await;
@@ -315,7 +315,7 @@ async fn a_dataset_is_scored_piece_by_piece_as_its_rows_are() {
 }
 
 #[tokio::test]
-async fn a_row_of_a_later_piece_that_lacks_a_column_is_named() {
+async fn a_row_of_a_later_chunk_that_lacks_a_column_is_named() {
     const ROWS: usize = 300_000;
     let (server, mut datasets, _folder) = server().await;
     let mut client = server.client("alice").await;
@@ -344,7 +344,7 @@ async fn a_row_of_a_later_piece_that_lacks_a_column_is_named() {
 }
 
 #[tokio::test]
-async fn a_retry_is_answered_when_what_it_named_is_gone() {
+async fn a_retry_is_answered_even_if_its_dataset_is_deleted() {
     let (server, mut datasets, _folder) = server().await;
     let mut client = server.client("alice").await;
     for id in ["training", "more"] {

@@ -1,4 +1,4 @@
-//! Blobs: what is read is what was written.
+//! Blobs are read as they were written.
 
 use anomalyd::store::{BlobReader, BlobRef, BlobWriter as _, Store, StoreError};
 
@@ -6,13 +6,13 @@ use super::Subject;
 
 super::contract!(
     a_blob_is_read_as_it_was_written,
-    equal_blobs_are_apart,
-    a_reference_that_says_something_else_is_refused,
-    a_streamed_blob_is_what_was_streamed_however_it_was_cut,
+    equal_blobs_are_separate,
+    a_reference_that_does_not_match_is_refused,
+    a_streamed_blob_is_the_same_however_it_was_cut,
     an_open_blob_outlives_its_deletion,
 );
 
-/// The bytes of an open blob, read in steps of a few.
+/// The bytes of an open blob, read in small steps.
 fn contents(reader: &impl BlobReader, step: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut buffer = vec![0; step];
@@ -41,7 +41,7 @@ async fn a_blob_is_read_as_it_was_written(subject: impl Subject) {
     }
 }
 
-async fn equal_blobs_are_apart(subject: impl Subject) {
+async fn equal_blobs_are_separate(subject: impl Subject) {
     let store = subject.open();
     let one = store.put_blob(b"same".to_vec()).await.expect("a blob");
     let two = store.put_blob(b"same".to_vec()).await.expect("a blob");
@@ -59,7 +59,7 @@ async fn equal_blobs_are_apart(subject: impl Subject) {
     assert_eq!(store.get_blob(&two).await.expect("the other"), b"same");
 }
 
-async fn a_reference_that_says_something_else_is_refused(subject: impl Subject) {
+async fn a_reference_that_does_not_match_is_refused(subject: impl Subject) {
     let store = subject.open();
     let blob = store.put_blob(vec![5; 1000]).await.expect("a blob");
     drop(store);
@@ -73,7 +73,7 @@ async fn a_reference_that_says_something_else_is_refused(subject: impl Subject) 
             size: 999,
             ..blob.clone()
         },
-        // a hostile one cannot make it allocate
+        // a hostile reference cannot make it allocate
         BlobRef {
             size: u64::MAX,
             ..blob.clone()
@@ -91,7 +91,7 @@ async fn a_reference_that_says_something_else_is_refused(subject: impl Subject) 
     assert_eq!(store.get_blob(&blob).await.expect("the blob").len(), 1000);
 }
 
-async fn a_streamed_blob_is_what_was_streamed_however_it_was_cut(subject: impl Subject) {
+async fn a_streamed_blob_is_the_same_however_it_was_cut(subject: impl Subject) {
     let store = subject.open();
     let bytes: Vec<u8> = (0..3_300_001_u32).map(|i| (i % 251) as u8).collect();
     let whole = store.put_blob(bytes.clone()).await.expect("a blob");

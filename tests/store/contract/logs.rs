@@ -1,4 +1,4 @@
-//! Logs: entries in order, each once, numbers that are never given again.
+//! Logs: entries in order, each once, with numbers that are never reused.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use super::{Embedded, Memory, Subject};
 use crate::store::put;
 
 super::contract!(
-    what_was_appended_is_read_in_order,
+    appended_entries_are_read_in_order,
     a_read_is_bounded_by_entries_and_by_bytes,
-    what_is_dropped_stays_dropped_and_numbers_go_on,
+    dropped_entries_stay_dropped_and_numbers_continue,
     the_newest_bytes_are_kept,
     a_deleted_log_is_gone_for_everyone,
     entries_over_the_limit_are_refused_whole,
@@ -39,7 +39,7 @@ async fn new_log(store: &impl Store, key: &[u8]) -> LogName {
     log
 }
 
-/// Appends entries that tell their own numbers.
+/// Appends entries that contain their own numbers.
 async fn append(store: &impl Store, log: LogName, n: u64, size: usize) {
     let next = bounds(store, log).await.next;
     let entries = (next..next + n).map(|sequence| entry(sequence, size));
@@ -64,7 +64,7 @@ fn numbers(entries: &[LogEntry]) -> Vec<u64> {
     entries.iter().map(|entry| entry.sequence).collect()
 }
 
-async fn what_was_appended_is_read_in_order(subject: impl Subject) {
+async fn appended_entries_are_read_in_order(subject: impl Subject) {
     let store = subject.open();
     let log = new_log(&store, b"k").await;
     assert_eq!(numbers(&read(&store, log, 0).await), [0; 0]);
@@ -103,7 +103,7 @@ async fn a_read_is_bounded_by_entries_and_by_bytes(subject: impl Subject) {
     assert_eq!(read(3, 9, 0).await, [3], "one at least");
 }
 
-async fn what_is_dropped_stays_dropped_and_numbers_go_on(subject: impl Subject) {
+async fn dropped_entries_stay_dropped_and_numbers_continue(subject: impl Subject) {
     let store = subject.open();
     let log = new_log(&store, b"k").await;
     append(&store, log, 100, 50_000).await;

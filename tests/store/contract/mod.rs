@@ -12,10 +12,10 @@ use anomalyd::store::{EmbeddedStore, MemoryStore, Store, TokenKey};
 pub(crate) trait Subject {
     type Store: Store;
 
-    /// One with nothing in it.
+    /// An empty store.
     fn new() -> Self;
 
-    /// Opens it as a process that has just started, after all others have ended.
+    /// Opens it like a process that starts after all others have ended.
     fn open(&self) -> Self::Store;
 }
 
@@ -49,7 +49,7 @@ impl Subject for Memory {
     }
 }
 
-/// Makes a test for each implementation of functions that take a [`Subject`].
+/// Makes a test for each implementation from functions that take a [`Subject`].
 macro_rules! contract {
     ($($test:ident),* $(,)?) => {
         mod embedded {

@@ -13,9 +13,9 @@ use crate::store::{get, put, remove, swap};
 
 super::contract!(
     reopening_finds_everything,
-    a_swap_needs_the_revision_that_is_there,
+    a_swap_needs_the_current_revision,
     a_swap_may_be_repeated,
-    one_of_many_swappers_wins_each_revision_and_none_is_lost,
+    one_of_many_writers_wins_each_revision_and_no_write_is_lost,
     revisions_grow_over_deletions_and_restarts,
     keys_and_records_over_the_limit_are_refused,
 );
@@ -42,7 +42,7 @@ async fn reopening_finds_everything(subject: impl Subject) {
     assert_eq!((pointer.revision, pointer.value), (revision, vec![7; 7]));
 }
 
-async fn a_swap_needs_the_revision_that_is_there(subject: impl Subject) {
+async fn a_swap_needs_the_current_revision(subject: impl Subject) {
     let store = subject.open();
     assert_eq!(swap(&store, b"k", None, b"1").await, Swap::Done);
     assert_eq!(swap(&store, b"k", None, b"2").await, Swap::Lost);
@@ -73,7 +73,7 @@ async fn a_swap_may_be_repeated(subject: impl Subject) {
     }
     let revision = get(&store, b"k").await.expect("a record").revision;
     drop(store);
-    // also by who does not remember it
+    // even by another process
     let store = subject.open();
     let outcome = store.swap_pointer(&first).await.expect("an outcome");
     assert_eq!(outcome, Swap::Done);
@@ -86,7 +86,7 @@ async fn a_swap_may_be_repeated(subject: impl Subject) {
     assert_eq!(get(&store, b"k").await.expect("a record").value, b"2");
 }
 
-async fn one_of_many_swappers_wins_each_revision_and_none_is_lost(subject: impl Subject) {
+async fn one_of_many_writers_wins_each_revision_and_no_write_is_lost(subject: impl Subject) {
     const SWAPPERS: u64 = 8;
     const WINS: u64 = 40;
     let store = Arc::new(subject.open());
@@ -172,7 +172,7 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    // few letters, so that keys meet and share prefixes
+    // few letters, so that keys collide and share prefixes
     let key = || prop::collection::vec(prop_oneof![Just(0_u8), Just(1), Just(255)], 0..4);
     let step = prop_oneof![
         3 => (key(), prop::collection::vec(any::<u8>(), 0..20)).prop_map(|(k, v)| Step::Put(k, v)),

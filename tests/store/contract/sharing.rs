@@ -1,13 +1,13 @@
-//! What several processes have in common, one after the other or at once.
+//! Processes that share a store, one after the other or at once.
 
 use anomalyd::store::{MemoryStore, Record, Store as _, StoreError, TokenKey};
 
 use super::Subject;
 use crate::store::{get, put};
 
-super::contract!(tokens_stand_for_the_same_owners_after_a_restart);
+super::contract!(tokens_have_the_same_owners_after_a_restart);
 
-async fn tokens_stand_for_the_same_owners_after_a_restart(subject: impl Subject) {
+async fn tokens_have_the_same_owners_after_a_restart(subject: impl Subject) {
     let owner = subject.open().token_hasher().owner_of(b"token");
     assert_eq!(subject.open().token_hasher().owner_of(b"token"), owner);
     assert_ne!(subject.open().token_hasher().anonymous(), owner);

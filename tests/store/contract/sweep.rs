@@ -1,4 +1,4 @@
-//! The sweep: what nothing refers to goes, once nobody can be about to refer to it.
+//! The sweep: deletes what nothing refers to, once no process can be about to refer to it.
 
 use anomalyd::store::{PointerSwap, Record, Store, StoreError, Swap};
 
@@ -6,11 +6,11 @@ use super::Subject;
 use crate::store::{get, put};
 
 super::contract!(
-    what_a_crash_left_behind_goes_and_nothing_else,
-    what_somebody_is_about_to_refer_to_stays,
+    a_sweep_deletes_what_a_crash_left_and_nothing_else,
+    a_sweep_keeps_what_a_process_may_be_about_to_refer_to,
 );
 
-async fn what_a_crash_left_behind_goes_and_nothing_else(subject: impl Subject) {
+async fn a_sweep_deletes_what_a_crash_left_and_nothing_else(subject: impl Subject) {
     let store = subject.open();
     let mut blobs = Vec::new();
     let mut logs = Vec::new();
@@ -59,7 +59,7 @@ async fn what_a_crash_left_behind_goes_and_nothing_else(subject: impl Subject) {
     }
 }
 
-async fn what_somebody_is_about_to_refer_to_stays(subject: impl Subject) {
+async fn a_sweep_keeps_what_a_process_may_be_about_to_refer_to(subject: impl Subject) {
     let store = subject.open();
     let blob = store.put_blob(vec![1]).await.expect("a blob");
     let log = store.create_log().await.expect("a log");
@@ -74,7 +74,7 @@ async fn what_somebody_is_about_to_refer_to_stays(subject: impl Subject) {
     let store = subject.open();
     assert_eq!(store.sweep().await.expect("swept"), 0);
     assert_eq!(store.get_blob(&blob).await.expect("kept"), [1]);
-    // what is let go is deleted by whoever lets it go, or swept by a later process
+    // what is no longer referred to is deleted by the writer, or swept by a later process
     let there = get(&store, b"k").await.expect("there");
     let removal = PointerSwap::remove(b"k", there.revision);
     let outcome = store.swap_pointer(&removal).await.expect("an outcome");

@@ -1,4 +1,4 @@
-//! A service that remembers what it was asked.
+//! A service that records its requests.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -28,7 +28,7 @@ pub(super) struct Fake {
 }
 
 impl Fake {
-    /// The uploads that came to their end.
+    /// The complete uploads.
     pub(super) fn uploads(&self) -> Vec<Seen> {
         let uploads = self.uploads.lock();
         uploads.unwrap_or_else(PoisonError::into_inner).clone()

@@ -1,4 +1,4 @@
-//! `dataset` against a service in the same process that remembers what it was asked.
+//! `dataset` against a service in the same process that records its requests.
 
 use std::io::{self, Cursor, Read};
 
@@ -49,7 +49,7 @@ async fn upload(fake: &Fake, source: Source, options: &[&str]) -> Result<String>
     Ok(String::from_utf8(out).expect("text"))
 }
 
-/// Runs a command that asks once.
+/// Runs a command that makes one call.
 async fn run(line: &[&str]) -> Result<String> {
     let mut out = Vec::new();
     let client = &mut client(&Fake::default());
@@ -62,7 +62,7 @@ async fn run(line: &[&str]) -> Result<String> {
     Ok(String::from_utf8(out).expect("text"))
 }
 
-/// Gives so many bytes, and then fails.
+/// Yields so many bytes, then fails.
 struct Broken(u64);
 
 impl Read for Broken {
@@ -117,7 +117,7 @@ async fn a_file_arrives_in_chunks_with_its_checksum_and_options() {
 }
 
 #[tokio::test]
-async fn a_file_that_breaks_off_is_the_error_and_nothing_is_stored() {
+async fn an_error_in_reading_the_file_is_reported_and_nothing_is_stored() {
     let fake = Fake::default();
     let error = upload(&fake, Box::new(Broken(100)), &[]).await;
     let error = format!("{:?}", error.expect_err("it breaks off"));
@@ -126,7 +126,7 @@ async fn a_file_that_breaks_off_is_the_error_and_nothing_is_stored() {
 }
 
 #[tokio::test]
-async fn an_early_answer_ends_an_upload_whose_file_would_never_end() {
+async fn an_early_answer_ends_an_endless_upload() {
     let fake = Fake::default();
     let endless = || Box::new(io::repeat(b'1'));
     let error = upload(&fake, endless(), &["--id", "taken"]).await;
@@ -141,7 +141,7 @@ async fn an_early_answer_ends_an_upload_whose_file_would_never_end() {
 }
 
 #[test]
-fn a_file_that_cannot_be_opened_is_named_before_the_server_is_asked() {
+fn a_file_that_cannot_be_opened_is_reported_before_any_call() {
     let Ok(DatasetCommand::Upload(args)) = parse(&["upload", "/nonexistent/x.csv"]) else {
         panic!("an upload");
     };
@@ -153,7 +153,7 @@ fn a_file_that_cannot_be_opened_is_named_before_the_server_is_asked() {
 }
 
 #[tokio::test]
-async fn what_is_to_be_combined_reaches_the_server_in_order() {
+async fn the_datasets_to_combine_reach_the_server_in_order() {
     let line = [
         "combine",
         "june",
@@ -172,7 +172,7 @@ async fn what_is_to_be_combined_reaches_the_server_in_order() {
 }
 
 #[tokio::test]
-async fn every_page_is_listed() {
+async fn all_pages_are_listed() {
     let shown = run(&["list"]).await.expect("lists");
     assert!(shown.contains("june") && shown.contains("july"), "{shown}");
     let answer: serde_json::Value =
@@ -182,7 +182,7 @@ async fn every_page_is_listed() {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_dataset_is_no_dataset() {
+async fn an_answer_without_a_dataset_is_an_error() {
     let error = run(&["get", "june"]).await.expect_err("nothing to show");
     assert!(
         format!("{error:?}").contains("without a dataset"),

@@ -1,4 +1,4 @@
-//! The commands as they are typed, against the real server.
+//! The commands as users type them, against the real server.
 
 use crate::cli::error::Error;
 use crate::cli::typed::Case;

@@ -1,4 +1,4 @@
-//! How files are cut.
+//! Tests of how files are cut.
 
 use super::*;
 use std::io::Cursor;
@@ -31,7 +31,7 @@ fn table() -> impl Strategy<Value = (Vec<Vec<String>>, bool)> {
     (rows, any::<bool>())
 }
 
-/// What a cell holds once it is written and read: without quotes, white space around it goes.
+/// A cell as it is read back: unquoted cells lose the white space around them.
 fn held(cell: &str) -> &str {
     match cell.contains([',', '"', '\r', '\n']) {
         true => cell,
@@ -105,7 +105,7 @@ fn dropped_columns_are_kept_back_and_stay_in_the_records() {
 }
 
 #[test]
-fn wrong_tables_are_named() {
+fn errors_name_what_is_wrong_with_a_table() {
     let ragged = chunks("x,y\n1\n", &[]).and_then(|mut chunks| chunks.next(Limits::NONE));
     let cases = [
         (chunks("", &[]).err(), "is empty"),
@@ -124,7 +124,7 @@ fn wrong_tables_are_named() {
 }
 
 #[test]
-fn files_of_other_makes_keep_their_delimiter_and_lose_their_comments() {
+fn chunks_keep_the_delimiter_and_lose_comments_and_encoding() {
     let german = FileArgs {
         encoding: Some("latin1".to_owned()),
         comment: Some('#'),

@@ -19,7 +19,7 @@ pub(super) const ACTIVE_VERSION: u64 = 7;
 /// The only dataset, and its column `x`.
 pub(super) const DATASET: (&str, [f64; 5]) = ("june", [1.0, 9.0, 7.0, 2.0, 8.0]);
 
-/// How many of its rows are answered as one page.
+/// How many of its rows make a page.
 const PAGE_ROWS: usize = 2;
 
 /// The header of a stream, and how many rows each of its messages had.
@@ -29,7 +29,7 @@ pub(super) type SeenStream = (PredictStreamHeader, Vec<usize>);
 pub(super) struct Fake {
     /// The headers of the streams that were answered, with the rows of each message.
     streams: Arc<Mutex<Vec<SeenStream>>>,
-    /// The columns that messages of streams named as row ids.
+    /// The row id columns that the messages of streams named.
     id_columns: Arc<Mutex<Vec<String>>>,
     /// The requests for a file.
     files: Arc<Mutex<Vec<PredictRequest>>>,
@@ -87,7 +87,7 @@ fn scores(records: Option<pb::Records>) -> Result<Vec<f64>, Status> {
         .collect()
 }
 
-/// The score of every row, unless it is the anomalies that are asked for.
+/// The scores of all rows, or of the anomalies if those are asked for.
 fn predictions(
     run_id: &str,
     version: Option<VersionSelector>,
@@ -152,7 +152,8 @@ impl AnomalyService for Fake {
     type PredictDatasetStream =
         tokio_stream::Iter<std::vec::IntoIter<Result<PredictDatasetResponse, Status>>>;
 
-    /// The run "broken" answers one page, "short" all but the last, and "repeating" the first one twice.
+    /// The run "broken" answers one page and an error, "short" all pages but the last, and "repeating"
+    /// the first one twice.
     async fn predict_dataset(
         &self,
         request: Request<PredictDatasetRequest>,

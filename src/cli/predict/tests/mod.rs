@@ -26,7 +26,7 @@ fn parse(line: &[&str]) -> Result<PredictArgs, clap::Error> {
     Predict::try_parse_from(words).map(|predict| predict.args)
 }
 
-/// A folder with an input, and what is needed to run `predict` on it.
+/// A folder with an input, and a server to run `predict` against.
 struct Case {
     folder: tempfile::TempDir,
     fake: Fake,
@@ -81,7 +81,7 @@ impl Case {
         Ok(String::from_utf8(out).expect("text"))
     }
 
-    /// What is shown of the dataset, and the error that came after it, if any.
+    /// What is shown of the dataset, and the error after it, if any.
     async fn paged(&self, run: &str, options: &[&str]) -> (String, Result<(), Error>) {
         let options = [&["--dataset", DATASET.0], options].concat();
         let args = self.args(run, &options);
@@ -130,7 +130,7 @@ fn table(rows: usize) -> (String, String) {
     (input, expected)
 }
 
-/// What is asked of an answer unless options say otherwise.
+/// The default options of an answer.
 fn answer(rows: AnswerRows) -> AnswerOptions {
     AnswerOptions {
         rows: rows.into(),
@@ -175,7 +175,7 @@ async fn a_stream_with_out_gives_every_row_its_score_in_bounded_chunks() {
         let streams = case.fake.streams();
         assert_eq!(streams.len(), rows.div_ceil(10));
         for (index, (header, messages)) in streams.iter().enumerate() {
-            // one version for the whole file, whatever becomes active meanwhile
+            // all streams use one version, whatever becomes active meanwhile
             let version = (index > 0).then(|| version::of_number(ACTIVE_VERSION));
             assert_eq!(header.version, version);
             assert_eq!(header.answer, Some(answer(AnswerRows::All)));
@@ -205,7 +205,7 @@ async fn a_stream_without_out_is_one_stream() {
 }
 
 #[tokio::test]
-async fn a_file_that_breaks_off_is_the_error_and_leaves_no_output() {
+async fn an_error_in_the_file_is_reported_and_leaves_no_output() {
     let case = Case::new("x,y\n1,2\n3,4\n5\n6,7\n");
     let error = case
         .streamed("run", &["--stream", "--out", "OUT"], 1, 10)
@@ -217,7 +217,7 @@ async fn a_file_that_breaks_off_is_the_error_and_leaves_no_output() {
 }
 
 #[tokio::test]
-async fn the_servers_refusal_is_the_error() {
+async fn the_error_of_the_server_is_reported() {
     let case = Case::new(&format!("x\n{}", "1\n".repeat(1000)));
     let error = case
         .streamed("missing", &["--stream"], 1, 10)
@@ -230,7 +230,7 @@ async fn the_servers_refusal_is_the_error() {
 }
 
 #[tokio::test]
-async fn scores_that_do_not_match_the_rows_are_never_written() {
+async fn scores_are_not_written_if_one_is_missing() {
     let case = Case::new("x\n1\n2\n");
     let error = case
         .whole("forgetful", &["--out", "OUT"])
@@ -257,7 +257,7 @@ fn a_file_without_rows_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
-async fn rows_that_depend_on_those_before_are_one_stream() {
+async fn rows_with_engineered_features_are_one_stream() {
     let (input, expected) = table(25);
     let case = Case::new(&input);
     let options = ["--stream", "--drop", "text", "--out", "OUT"];
@@ -267,7 +267,7 @@ async fn rows_that_depend_on_those_before_are_one_stream() {
     assert_eq!(read(&case.path("out.csv")), expected);
     let streams = case.fake.streams();
     assert_eq!(streams.len(), 1);
-    // as large an answer as a million scores need
+    // room for a million scores
     let answer = streams[0].0.answer.expect("options");
     assert!(answer.max_bytes.expect("a bound") > 9 * 1_000_000 + (64 << 10));
 }
@@ -300,7 +300,7 @@ async fn a_plot_shows_each_series_and_its_segments() {
 }
 
 #[tokio::test]
-async fn only_csv_is_cut() {
+async fn only_csv_is_streamed_and_plotted() {
     let case = Case::new("[{\"x\": 1}]");
     let error = stream::Upload::open(&case.args("run", &["--stream"])).err();
     assert!(format!("{error:?}").contains("only CSV"), "{error:?}");
@@ -309,7 +309,7 @@ async fn only_csv_is_cut() {
 }
 
 #[test]
-fn what_is_said_of_a_file_is_not_said_of_a_dataset() {
+fn options_of_a_file_are_refused_for_a_dataset() {
     for other in [
         "in.csv",
         "--stream",
@@ -336,7 +336,7 @@ fn what_is_said_of_a_file_is_not_said_of_a_dataset() {
 }
 
 #[tokio::test]
-async fn rows_and_detail_are_asked_for_by_themselves() {
+async fn rows_detail_and_version_reach_the_server() {
     let case = Case::new("x\n1\n9\n7\n");
     let shown = case
         .whole(
@@ -368,10 +368,10 @@ async fn rows_and_detail_are_asked_for_by_themselves() {
 }
 
 #[tokio::test]
-async fn a_column_of_ids_is_named_to_the_server() {
+async fn the_row_id_column_reaches_the_server() {
     let case = Case::new("text,x\na,1\nb,9\n");
     let named = |records: &Option<Records>| records.as_ref().map(|r| r.row_id_column.clone());
-    // the service of these tests knows no other columns, so the ids are dropped here
+    // the fake service accepts no text column, so the ids are dropped here
     let options = ["--drop", "text", "--row-id-column", "text"];
     case.whole("run", &options).await.expect("scores");
     assert_eq!(

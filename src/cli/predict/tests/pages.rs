@@ -1,4 +1,4 @@
-//! Datasets, which are answered page by page.
+//! Predictions for datasets, page by page.
 
 use super::*;
 
@@ -13,7 +13,7 @@ async fn every_row_of_every_page_is_written() {
         "row,score,is_anomaly\n0,1.0,0\n1,9.0,1\n2,7.0,1\n3,2.0,0\n4,8.0,1\n"
     );
     let asked = &case.fake.datasets()[0];
-    // pages of the size that the service makes them
+    // the server decides the size of pages
     let page = AnswerOptions {
         max_bytes: None,
         ..answer(AnswerRows::All)
@@ -54,7 +54,7 @@ async fn each_page_is_a_line_of_json() {
 }
 
 #[tokio::test]
-async fn ids_stand_beside_the_rows() {
+async fn ids_are_shown_and_written_with_the_rows() {
     let case = Case::new("");
     let id = ["--row-id-column", "name"];
     let (shown, done) = case
@@ -75,7 +75,7 @@ async fn ids_stand_beside_the_rows() {
 }
 
 #[tokio::test]
-async fn what_breaks_off_is_kept_and_goes_on_from_where_it_stopped() {
+async fn after_a_broken_connection_the_rows_are_kept_and_the_rest_can_be_scored() {
     let case = Case::new("");
     let (_, done) = case.paged("broken", &["--out", "OUT"]).await;
     let error = done.expect_err("it breaks");
@@ -97,7 +97,7 @@ async fn what_breaks_off_is_kept_and_goes_on_from_where_it_stopped() {
     );
 
     let rest = ["--first-row", "2", "--version", "7", "--out"];
-    // the rows before are not overwritten
+    // the rows of the first part are not overwritten
     let (_, done) = case.paged("run", &[&rest[..], &["OUT"]].concat()).await;
     assert_eq!(done.expect_err("it is there").exit_code(), Some(2));
     let path = case.path("rest.csv");
@@ -114,7 +114,7 @@ async fn what_breaks_off_is_kept_and_goes_on_from_where_it_stopped() {
 }
 
 #[tokio::test]
-async fn a_table_that_breaks_off_tells_how_to_go_on() {
+async fn after_a_broken_connection_a_table_says_how_to_continue() {
     let case = Case::new("");
     let (shown, done) = case.paged("broken", &[]).await;
     let error = done.expect_err("it breaks");
@@ -123,7 +123,7 @@ async fn a_table_that_breaks_off_tells_how_to_go_on() {
         "{error:?}"
     );
     assert!(shown.contains("1 of 2 (50.0%)"), "{shown}");
-    // nothing was scored that could be gone on from
+    // if nothing was scored, there is nothing to continue from
     let args = case.args("run", &["--dataset", "july"]);
     let target = args.target().expect("a table");
     let (client, out) = (&mut case.client(), &mut Vec::new());

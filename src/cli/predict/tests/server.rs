@@ -1,4 +1,4 @@
-//! A file that is sent whole, in chunks and as a dataset, to the real server.
+//! The same file sent to the real server whole, in chunks and as a dataset.
 
 use crate::cli::error::Error;
 use crate::cli::typed::Case;
@@ -17,7 +17,7 @@ async fn trained() -> Case {
     case
 }
 
-/// The scores of all rows, as they are written.
+/// The scores of all rows, as text.
 async fn scores(case: &Case, line: &str) -> Result<Vec<String>, Error> {
     let json = case.run(line).await?;
     let answer: serde_json::Value = serde_json::from_str(&json).expect("one object");
@@ -47,7 +47,7 @@ async fn a_row_has_one_score_whole_in_chunks_and_in_a_dataset() {
     ] {
         assert_eq!(scores(&case, other).await.expect(other), whole, "{other}");
     }
-    // a column that is left out changes nothing, however it is written
+    // a dropped column changes nothing, whatever its cells look like
     case.file("more.csv", "note,x,kind\n1,3,\" a\"\n\"#,\",3,a\nx,3, a\n");
     for how in ["", " --stream --rows all --detail score"] {
         let line = format!("predict r more.csv --drop note --json{how}");

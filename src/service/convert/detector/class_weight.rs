@@ -1,10 +1,10 @@
-//! How much each class counts.
+//! Converts class weights.
 
 use crate::error::{Error, Result, reason};
 use crate::proto::v1;
 use anomaly_detection::detector::ClassWeight;
 
-/// Receives weights.
+/// Checks received weights.
 pub(super) fn receive(weight: v1::ClassWeight) -> Result<ClassWeight> {
     match (weight.balanced, weight.normal, weight.anomaly) {
         (true, None, None) => Ok(ClassWeight::Balanced),
@@ -20,7 +20,7 @@ pub(super) fn receive(weight: v1::ClassWeight) -> Result<ClassWeight> {
     }
 }
 
-/// What is answered of weights.
+/// The weights for a response.
 pub(super) fn answer(weight: ClassWeight) -> Option<v1::ClassWeight> {
     match weight {
         ClassWeight::Uniform => None,

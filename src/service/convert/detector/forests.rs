@@ -1,4 +1,4 @@
-//! The isolation forest and the random forest.
+//! Converts the parameters of the isolation forest and the random forest.
 
 use super::class_weight;
 use super::sent;

@@ -1,4 +1,4 @@
-//! Logistic regression.
+//! Converts the parameters of logistic regression.
 
 use super::class_weight;
 use crate::error::{Error, Result};

@@ -1,4 +1,4 @@
-//! Detectors and their parameters: each message becomes the parameters of the same name, and back.
+//! Converts detectors: each message to the parameters of the same name, and back.
 
 mod class_weight;
 mod forests;
@@ -14,7 +14,7 @@ use crate::proto::v1::training_spec::Detector;
 use anomaly_detection::detector::DetectorParams;
 use anomaly_detection::features::Scaling;
 
-/// The detector that a request asks for; the default one when it names none.
+/// The detector in a request; the default one if there is none.
 pub(in crate::service) fn params(detector: Option<Detector>) -> Result<DetectorParams> {
     let Some(detector) = detector else {
         return Ok(DetectorParams::default());
@@ -42,12 +42,12 @@ pub(in crate::service) fn params(detector: Option<Detector>) -> Result<DetectorP
     })
 }
 
-/// Converts the parameters of a detector; errors name the field below it.
+/// Converts the parameters of a detector. The fields of errors are below its name.
 fn named<M, P: TryFrom<M, Error = Error>>(name: &str, message: M) -> Result<P> {
     P::try_from(message).map_err(|error| error.within(name))
 }
 
-/// The parameters of a stored model.
+/// The parameters of a model, for a response.
 pub(super) fn answer(params: DetectorParams) -> Detector {
     match params {
         DetectorParams::Auto(params) => Detector::Auto(params.into()),
@@ -66,7 +66,7 @@ pub(super) fn answer(params: DetectorParams) -> Detector {
     }
 }
 
-/// The scaler that a request asks for; `None` for the detector's own.
+/// The scaler in a request; `None` for the detector's default.
 pub(in crate::service) fn scaling(scaler: i32) -> Result<Option<Scaling>> {
     match v1::Scaler::try_from(scaler) {
         Ok(v1::Scaler::Unspecified) => Ok(None),
@@ -76,7 +76,7 @@ pub(in crate::service) fn scaling(scaler: i32) -> Result<Option<Scaling>> {
         Err(_) => Err(Error::field(
             "scaler",
             format!(
-                "{scaler} is no known scaler; give SCALER_NONE, SCALER_STANDARD or SCALER_ROBUST"
+                "{scaler} is not a known scaler; give SCALER_NONE, SCALER_STANDARD or SCALER_ROBUST"
             ),
         )),
     }
@@ -92,13 +92,13 @@ impl From<Scaling> for v1::Scaler {
     }
 }
 
-/// A count as it is sent; counts are bounded far below the largest.
+/// A count for a response. Counts are bounded far below `u32::MAX`.
 fn sent(count: usize) -> Option<u32> {
     Some(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-/// An error for a number that stands for no value of an enum.
+/// The error for a number that is no value of an enum.
 fn unknown(field: &str, number: i32, known: &str) -> Error {
-    let message = format!("{number} is no known {field}; give {known}");
+    let message = format!("{number} is not a known {field}; give {known}");
     Error::new(crate::error::reason::INVALID_PARAMETER, message).at(field)
 }

@@ -1,4 +1,5 @@
-//! The detectors that look at neighbours: local outlier factor, knn, lesinn and what is made of it.
+//! Converts the parameters of the detectors that use neighbours: local outlier factor, knn, lesinn,
+//! and auto, which builds on lesinn.
 
 use super::{sent, unknown};
 use crate::error::{Error, Result};

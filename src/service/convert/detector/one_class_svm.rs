@@ -1,4 +1,4 @@
-//! The one-class support vector machine.
+//! Converts the parameters of the one-class support vector machine.
 
 use super::unknown;
 use crate::error::{Error, Result};

@@ -1,4 +1,5 @@
-//! How many of something: as scikit-learn has it, but for 1, which is all of it here.
+//! A number of samples or features: a count or a fraction, as in scikit-learn, except that 1 always
+//! means all.
 
 use crate::error::{Error, Result, reason};
 
@@ -9,7 +10,7 @@ pub(super) enum Share {
 }
 
 impl Share {
-    /// Reads the value of a field.
+    /// Checks the value of a field.
     pub(super) fn receive(field: &str, value: f64) -> Result<Self> {
         if value > 0.0 && value <= 1.0 {
             Ok(Self::Fraction(value))

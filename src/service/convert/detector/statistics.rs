@@ -1,4 +1,5 @@
-//! The detectors that are statistics of the features: gaussian, pca, z_score, hbos, ecod.
+//! Converts the parameters of the detectors that are statistics of the features: gaussian, pca,
+//! z_score, hbos, ecod.
 
 use super::sent;
 use crate::error::{Error, Result, reason};
