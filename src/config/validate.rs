@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{ParseError, Targets};
 
 use super::value::Value;
 use super::{Config, ConfigError};
@@ -64,7 +64,7 @@ impl Config {
         if !self.max_connection_age.is_zero() {
             at_least_a_second("max_connection_age", self.max_connection_age)?;
         }
-        EnvFilter::builder().parse(&self.log_level).map_err(|error| {
+        self.log_level.parse().map(|_: Targets| ()).map_err(|error: ParseError| {
             ConfigError::value(
                 "log_level",
                 format!(
