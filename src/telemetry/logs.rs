@@ -2,9 +2,9 @@
 
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -43,7 +43,9 @@ fn subscriber<W>(
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
-    let filter: Targets = filter.parse().map_err(|error: ParseError| LogsError(error.into()))?;
+    let filter: Targets = filter
+        .parse()
+        .map_err(|error: ParseError| LogsError(error.into()))?;
     let lines = fmt::layer().with_writer(writer);
     let lines = match format {
         LogFormat::Text => lines.with_ansi(ansi).boxed(),
