@@ -23,15 +23,15 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     (result, start.elapsed().as_secs_f64())
 }
 
-/// Scores all rows on rayon's current pool, in blocks as a model does.
+/// Scores all rows on rayon's current pool, in chunks as a model does.
 pub fn score(detector: &dyn Detector, rows: ArrayView2<'_, f64>) -> Vec<f64> {
     let mut scores = vec![0.0; rows.nrows()];
-    let block_rows = detector.even_block_rows(rows.nrows());
+    let chunk_rows = detector.even_chunk_rows(rows.nrows());
     scores
-        .par_chunks_mut(block_rows)
-        .zip(rows.axis_chunks_iter(Axis(0), block_rows))
+        .par_chunks_mut(chunk_rows)
+        .zip(rows.axis_chunks_iter(Axis(0), chunk_rows))
         .with_max_len(1)
-        .for_each(|(scores, rows)| detector.score_block(rows, scores));
+        .for_each(|(scores, rows)| detector.score_chunk(rows, scores));
     scores
 }
 

@@ -112,7 +112,7 @@ fn one_row_seconds(detector: &dyn Detector, rows: ArrayView2<'_, f64>) -> f64 {
     let start = Instant::now();
     let mut n_rows = 0;
     for row in rows.axis_chunks_iter(Axis(0), 1).take(ONE_ROW_COUNT) {
-        detector.score_block(row, &mut [0.0]);
+        detector.score_chunk(row, &mut [0.0]);
         n_rows += 1;
         if start.elapsed() >= ONE_ROW_TIME {
             break;

@@ -1,4 +1,4 @@
-//! Whether anyone still waits for the work: cancellation and deadline, checked from inside long computations.
+//! Cancellation and deadline of a piece of work, checked from inside long computations.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::error::{Error, Result, reason};
 
-/// The caller's patience. Cheap to clone; clones share the cancellation.
+/// Says when work is to stop: when it is cancelled, or at its deadline. Cheap to clone; clones share the cancellation.
 #[derive(Debug, Clone, Default)]
 pub struct Context {
     cancelled: Arc<AtomicBool>,
@@ -14,7 +14,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// A context without a deadline that is not cancelled by anyone yet.
+    /// A context that has no deadline and is not cancelled.
     pub fn new() -> Self {
         Self::default()
     }
@@ -26,12 +26,15 @@ impl Context {
         self
     }
 
-    /// Tells all work under this context that its caller has left.
+    /// Cancels all work under this context and its clones.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// Fails when the caller has left or its deadline has passed. To be called per tree, or per block of rows.
+    /// Fails when the work is cancelled or its deadline has passed. To be called once per tree or chunk of rows.
+    ///
+    /// # Errors
+    /// [`reason::CANCELLED`] or [`reason::DEADLINE_EXCEEDED`].
     pub fn check(&self) -> Result<()> {
         if self.cancelled.load(Ordering::Relaxed) {
             return Err(Error::new(

@@ -1,8 +1,8 @@
-//! How values become bytes that are stored: a magic, a format version, a checksum and a self-describing MessagePack body.
+//! The format of stored values: a magic number, a format version, a checksum and a self-describing MessagePack body.
 //!
-//! The same value gives the same bytes. Bytes that are damaged, of another kind or of a newer format are refused with a clear
-//! error. A small value that is kept inside something with a checksum of its own, such as a record of a database, goes without
-//! one ([`Envelope::encode_bare`]).
+//! Equal values give equal bytes. Bytes that are damaged, of another kind or of a newer format are refused with a clear error. A
+//! small value inside something that has a checksum of its own, such as a record of a database, can do without one
+//! ([`Envelope::encode_bare`]).
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,19 +19,19 @@ const HEADER_BYTES: usize = BARE_BYTES + CHECKSUM_BYTES;
 /// A kind of stored value.
 #[derive(Debug)]
 pub struct Envelope {
-    /// What it is called in errors.
+    /// Its name in errors.
     pub what: &'static str,
-    /// How its bytes start.
+    /// The first bytes of every encoded value.
     pub magic: [u8; MAGIC_BYTES],
-    /// The newest format that this server writes and reads; the first is 1.
+    /// The format version that this library writes and the newest that it reads; the first is 1.
     pub format: u32,
 }
 
 impl Envelope {
-    /// The bytes of a value.
+    /// Encodes a value.
     ///
     /// # Errors
-    /// [`reason::INTERNAL`] for a value that MessagePack has no form for.
+    /// [`reason::INTERNAL`] for a value that MessagePack cannot represent.
     pub fn encode(&self, value: &impl Serialize) -> Result<Vec<u8>> {
         let mut bytes = self.encode_after(HEADER_BYTES, value)?;
         let (header, body) = bytes.split_at_mut(HEADER_BYTES);
@@ -39,10 +39,11 @@ impl Envelope {
         Ok(bytes)
     }
 
-    /// The value of bytes. It is not validated beyond its types.
+    /// Decodes a value, which is not validated beyond its types.
     ///
     /// # Errors
-    /// [`reason::DAMAGED_ARTIFACT`], saying how, for bytes that [`encode`](Self::encode) did not make of such a value.
+    /// [`reason::DAMAGED_ARTIFACT`], saying what is wrong, for bytes that are not such a value encoded by
+    /// [`encode`](Self::encode).
     pub fn decode<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T> {
         let rest = self.check_kind(bytes)?;
         let Some((checksum, body)) = rest.split_at_checked(CHECKSUM_BYTES) else {
@@ -54,7 +55,7 @@ impl Envelope {
         self.decode_body(body)
     }
 
-    /// The bytes of a value without a checksum: 12 bytes, then the body.
+    /// Encodes a value without a checksum: 12 bytes, then the body.
     ///
     /// # Errors
     /// Those of [`encode`](Self::encode).
@@ -62,15 +63,16 @@ impl Envelope {
         self.encode_after(BARE_BYTES, value)
     }
 
-    /// The value of bytes without a checksum. It is not validated beyond its types.
+    /// Decodes a value without a checksum, which is not validated beyond its types.
     ///
     /// # Errors
-    /// [`reason::DAMAGED_ARTIFACT`], saying how, for bytes that [`encode_bare`](Self::encode_bare) did not make of such a value.
+    /// [`reason::DAMAGED_ARTIFACT`], saying what is wrong, for bytes that are not such a value encoded by
+    /// [`encode_bare`](Self::encode_bare).
     pub fn decode_bare<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T> {
         self.decode_body(self.check_kind(bytes)?)
     }
 
-    /// Magic and format, zeros up to the length of the header, and the body.
+    /// Writes magic number and format, zeros up to the length of the header, and the body.
     fn encode_after(&self, header_bytes: usize, value: &impl Serialize) -> Result<Vec<u8>> {
         let mut bytes = vec![0; header_bytes];
         bytes[..MAGIC_BYTES].copy_from_slice(&self.magic);
@@ -82,7 +84,7 @@ impl Envelope {
         Ok(bytes)
     }
 
-    /// What stands behind magic and format.
+    /// Checks magic number and format, and returns the bytes after them.
     fn check_kind<'a>(&self, bytes: &'a [u8]) -> Result<&'a [u8]> {
         let Some((magic, rest)) = bytes.split_first_chunk::<MAGIC_BYTES>() else {
             return Err(self.damaged("is cut short"));
@@ -108,7 +110,7 @@ impl Envelope {
             .map_err(|error| self.damaged("cannot be decoded").because(error))
     }
 
-    /// The error of bytes, or of a value of them, that are not what was stored.
+    /// The error for stored bytes, or a value decoded from them, that are damaged. `how` continues "the stored x".
     pub fn damaged(&self, how: &str) -> Error {
         Error::new(
             reason::DAMAGED_ARTIFACT,
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_stored_is_refused_and_told() {
+    fn foreign_and_damaged_bytes_are_refused() {
         let bytes = LIST.encode(&vec![1_u64, 2, 300]).expect("encodable");
         let newer = Envelope { format: 3, ..LIST };
         let other = Envelope {

@@ -1,16 +1,15 @@
-//! The one error type. An error states its [`Reason`] once; its kind, and what a server or a program makes of it, follow from the
-//! reason.
+//! The one error type. An error states its [`Reason`], from which its kind follows, and what a server or a program does with it.
 
 use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 
-/// The result of everything that can fail in the domain.
+/// The result of an operation that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, where, and what would be right.
 ///
-/// Boxed, because results of hot paths carry it.
+/// Boxed, so that results in hot paths stay small.
 #[derive(Debug)]
 pub struct Error(Box<Inner>);
 
@@ -29,31 +28,31 @@ pub enum Kind {
     InvalidArgument,
     /// The request carries no usable identity.
     Unauthenticated,
-    /// What was asked for does not exist, or belongs to another token.
+    /// The requested object does not exist, or belongs to another token.
     NotFound,
-    /// What was to be created is there already.
+    /// The object to be created exists already.
     AlreadyExists,
     /// The request does not fit the state of the run.
     FailedPrecondition,
-    /// Another write got in between; the whole operation may be tried again.
+    /// Another write came in between; the whole operation may be tried again.
     Aborted,
     /// A limit or a budget is used up.
     ResourceExhausted,
     /// The caller's deadline has passed.
     DeadlineExceeded,
-    /// The caller is gone.
+    /// The caller has left.
     Cancelled,
     /// The server is stopping.
     Unavailable,
-    /// What is stored is damaged.
+    /// Stored data is damaged.
     DataLoss,
     /// A defect of the server.
     Internal,
 }
 
-/// Why something failed: a stable name, which programs compare, and the class that it belongs to.
+/// Why something failed: a stable name, which programs compare, and the kind of the error.
 ///
-/// The set is open: a program on top of this library states its own reasons and uses the same error type.
+/// The set is open: a program that uses this library can define reasons of its own for the same error type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reason {
     name: &'static str,
@@ -61,7 +60,7 @@ pub struct Reason {
 }
 
 impl Reason {
-    /// A reason. Its name is in UPPER_SNAKE case and never changes.
+    /// A reason with a name in SCREAMING_SNAKE_CASE, which must never change.
     pub const fn new(name: &'static str, kind: Kind) -> Self {
         Self { name, kind }
     }
@@ -71,13 +70,13 @@ impl Reason {
         self.name
     }
 
-    /// The class that the reason belongs to.
+    /// The kind of errors with this reason.
     pub fn kind(self) -> Kind {
         self.kind
     }
 }
 
-/// States reasons: constants named as they are.
+/// Defines reasons as constants whose identifiers are their names.
 #[macro_export]
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident, $kind:ident;)*) => {$(
@@ -102,7 +101,7 @@ pub mod reason {
         SCHEMA_MISMATCH, InvalidArgument;
         /// The rows are readable, but nothing can be learned from them.
         UNUSABLE_ROWS, InvalidArgument;
-        /// Features are engineered of rows in the order of their times, and these, too many to be sorted, are in another.
+        /// Feature engineering needs the rows in the order of their times; these are not, and there are too many to sort.
         UNSORTED_ROWS, InvalidArgument;
         /// The model does not learn.
         UPDATE_REFUSED, FailedPrecondition;
@@ -135,14 +134,14 @@ impl Error {
         Self::new(reason::INVALID_FIELD, message).at(field)
     }
 
-    /// The same error, placed at a field of the request, such as `records.rows[3].amount`.
+    /// The same error at a field of the request, such as `records.rows[3].amount`.
     #[must_use]
     pub fn at(mut self, field: impl Into<String>) -> Self {
         self.0.field = Some(field.into());
         self
     }
 
-    /// The same error with its field, if it has one, below `parent`.
+    /// The same error with the path of its field, if it has one, prefixed by `parent`.
     #[must_use]
     pub fn within(mut self, parent: &str) -> Self {
         if let Some(field) = &mut self.0.field {
@@ -152,14 +151,14 @@ impl Error {
         self
     }
 
-    /// The same error with where it happened before its message, as in `message 3 of the stream: …`.
+    /// The same error with a message that starts with where it happened, as in `message 3 of the stream: …`.
     #[must_use]
     pub fn during(mut self, place: &str) -> Self {
         self.0.message = format!("{place}: {}", self.0.message);
         self
     }
 
-    /// The same error with what caused it; the cause is logged, never sent.
+    /// The same error with its cause, which is meant for logs and not for callers.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
@@ -171,17 +170,17 @@ impl Error {
         self.0.reason
     }
 
-    /// The class of the reason.
+    /// The kind of the reason.
     pub fn kind(&self) -> Kind {
         self.0.reason.kind()
     }
 
-    /// What was wrong, where and what would be right, without the cause.
+    /// The message: what was wrong, where, and what would be right, without the cause.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The path of the field that was wrong, where there is one.
+    /// The path of the field at fault, if there is one.
     pub fn field_path(&self) -> Option<&str> {
         self.0.field.as_deref()
     }
@@ -220,7 +219,7 @@ pub fn chain(error: &dyn StdError) -> String {
     text
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<String>()

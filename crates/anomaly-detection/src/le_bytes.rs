@@ -1,5 +1,5 @@
-//! Serde for arrays of numbers as little-endian bytes: `#[serde(with = "crate::le_bytes")]` on a `Vec` of numbers.
-//! Compact, exact to the bit and fast, where MessagePack would spend a marker on each number.
+//! Serde for arrays of numbers as little-endian bytes: `#[serde(with = "crate::le_bytes")]` on a `Vec` of numbers. Compact, fast
+//! and exact to the bit, whereas MessagePack would spend a marker on each number.
 
 use serde::de::Error as _;
 use serde::{Deserializer, Serializer};
@@ -33,7 +33,7 @@ macro_rules! le_number {
 
 le_number!(f32, f64, u8, u32, u64);
 
-/// Decodes numbers; fails when the bytes do not divide into whole ones.
+/// Decodes numbers; fails if the bytes are not a whole number of them.
 pub fn decode<T: LeNumber>(bytes: &[u8]) -> Result<Vec<T>, String> {
     if !bytes.len().is_multiple_of(T::SIZE) {
         return Err(format!(

@@ -1,4 +1,4 @@
-//! Anomaly detection in tables and series: learn what is normal, and say what is not.
+//! Anomaly detection in tables and time series: learns what is normal and says what is not.
 //!
 //! ```
 //! use anomaly_detection::context::Context;
@@ -26,18 +26,20 @@
 //! # }
 //! ```
 //!
-//! Rows come in as [`table::Table`]s, which [`table::read`] makes of CSV, JSON, Parquet and Arrow files. [`features`] makes matrices
-//! of them: categories, times, lags and rolling statistics, imputation, scaling. A [`detector`] scores matrices; [`calibration`]
-//! decides which scores are anomalies; [`statistics`] is what they count with. [`pipeline`] joins all of it into a
-//! [`pipeline::Model`], which scores, learns from more rows, and can be stored in an [`envelope`] by [`pipeline::artifact`].
-//! A [`context::Context`] stops long work from outside, and an [`error::Error`] says what was wrong, where, and what would be right.
+//! Rows come as a [`table::Table`], which [`table::read`] reads from CSV, JSON, Parquet and Arrow files. [`features`] turns
+//! tables into matrices: it encodes categories, reads times, engineers lags and rolling statistics, imputes and scales. A
+//! [`detector`] scores the rows of a matrix, [`calibration`] decides which scores are anomalies, and [`statistics`] provides
+//! moments, quantiles and ranks for all of them. [`pipeline`] joins them into a [`pipeline::Model`], which scores rows, learns
+//! from more, and can be stored in an [`envelope`] by [`pipeline::artifact`]. A [`context::Context`] stops long work from
+//! outside, and an [`error::Error`] says what was wrong, where, and what would be right.
 //!
-//! Each detector by itself is a type of [`detector`] with parameters in linfa's way, and implements [`linfa::traits::Fit`].
+//! Each detector can also be used by itself: it is a type in [`detector`] with parameters in the style of linfa that implement
+//! [`linfa::traits::Fit`].
 //!
-//! *Same row, same answer.* A score depends on the model and the row (and, where features are engineered, on the rows of its
-//! series before it), never on the other rows or the number of threads. The same data and seed make the same model, to the bit.
+//! *Same row, same answer.* A score depends on the model and the row (and, where features are engineered, on the earlier rows of
+//! its series), never on other rows or the number of threads. The same data and seed give bit for bit the same model.
 //!
-//! `examples/` has a longer one: a series in a file, its flagged hours, an update, and a model that is stored and read again.
+//! `examples/` has a longer example: a series in a file, its flagged hours, an update, and a model that is stored and read again.
 
 pub mod calibration;
 pub mod context;

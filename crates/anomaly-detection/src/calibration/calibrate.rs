@@ -1,4 +1,4 @@
-//! Where the threshold of a model lies, and what it finds among the rows that it was set on.
+//! Sets the threshold of a model and reports what it flags among the rows that it was set on.
 
 use super::{LabelMetrics, Policy, Threshold};
 use crate::error::Result;
@@ -8,17 +8,17 @@ use crate::error::Result;
 pub struct Calibration {
     /// The threshold.
     pub threshold: Threshold,
-    /// How many rows it was checked on.
+    /// How many rows it was set on.
     pub n_rows: u64,
-    /// How many of them are anomalies by it.
+    /// How many of them it flags.
     pub n_anomalies: u64,
     /// How scores and decisions compare with the labels, where there are labels of both classes.
     pub label_metrics: Option<LabelMetrics>,
 }
 
 impl Calibration {
-    /// Sets and checks a threshold on scored rows. `weights` are how many rows each one stands for, all 1 when `None`; `labels`
-    /// are known ones that were not learned from, `None` where one is not known.
+    /// Sets a threshold on scored rows and measures it. `weights` says how many rows each of them stands for, 1 each when `None`.
+    /// `labels` are known labels that were not learned from, `None` for a row whose label is not known.
     ///
     /// # Errors
     /// As [`Threshold::new`].

@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Scores and decisions held against known labels.
+/// Scores and decisions compared with known labels.
 ///
-/// The counts are of rows; the rates are of weights, where rows have them.
+/// The counts are numbers of rows; the rates are weighted where the rows have weights.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LabelMetrics {
     /// The probability that an anomaly scores above a normal row, ties counted half.
     pub auroc: f64,
-    /// The sum over distinct scores, in falling order, of the gain in recall times the precision.
+    /// The sum over distinct scores, in descending order, of the gain in recall times the precision.
     pub average_precision: f64,
     /// The share of flagged rows that are anomalies; 0 when none is flagged.
     pub precision: f64,
@@ -37,9 +37,10 @@ struct Labelled {
 }
 
 impl LabelMetrics {
-    /// Compares scores, and verdicts whether each row is flagged, with labels, of which `None` is unknown and skipped. Each row counts by its weight, which is at least 0 and finite, or by 1 without weights.
+    /// Compares the scores and the verdicts (whether each row is flagged) with the labels; rows without a known label are
+    /// skipped. Each row counts by its weight, which must be finite and at least 0, or by 1 without weights.
     ///
-    /// `None` when the known labels of rows with a weight above 0 are not of both classes.
+    /// `None` unless both classes occur among the labelled rows with a weight above 0.
     ///
     /// # Panics
     /// If the slices differ in length.
@@ -95,7 +96,7 @@ impl LabelMetrics {
     }
 }
 
-/// AUROC and average precision of rows in falling order of score; `None` when a class has no weight.
+/// AUROC and average precision of rows in descending order of score; `None` when a class has no weight.
 fn ranking(rows: &[Labelled]) -> Option<(f64, f64)> {
     let weight = |rows: &[Labelled], anomaly: bool| -> f64 {
         let of_class = rows.iter().filter(|row| row.anomaly == anomaly);

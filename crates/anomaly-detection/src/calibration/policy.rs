@@ -1,4 +1,4 @@
-//! How scores become decisions, as asked for.
+//! The policy that a caller chooses for turning scores into decisions.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,18 +11,17 @@ pub const DEFAULT_CONTAMINATION: f64 = 0.1;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Policy {
-    /// The threshold is the quantile of the calibration scores that leaves this share above it; above 0 and at most 0.5.
+    /// The threshold is the quantile of the calibration scores with this share above it; above 0 and at most 0.5.
     Contamination(f64),
-    /// The threshold is this one, in units of the score; finite.
+    /// The threshold itself, in units of the score; finite.
     Threshold(f64),
 }
 
 impl Policy {
-    /// Checks what was asked for.
+    /// Checks that the number is within its range.
     ///
     /// # Errors
-    /// [`reason::INVALID_FIELD`](crate::error::reason::INVALID_FIELD) at `contamination` or `threshold` for a number that is out
-    /// of its range.
+    /// [`reason::INVALID_FIELD`](crate::error::reason::INVALID_FIELD) at `contamination` or `threshold` if it is not.
     pub fn check(self) -> Result<()> {
         match self {
             Self::Contamination(share) if share > 0.0 && share <= 0.5 => Ok(()),
@@ -39,7 +38,7 @@ impl Policy {
         }
     }
 
-    /// Whether it needs the scores of rows that were learned from.
+    /// Whether the threshold depends on the scores of the training rows.
     pub fn needs_scores(self) -> bool {
         match self {
             Self::Contamination(_) => true,

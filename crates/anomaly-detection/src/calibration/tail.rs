@@ -1,11 +1,11 @@
-//! How rare a score is: an empirical distribution of scores with a fitted tail, kept as log survival, so that it neither
-//! saturates nor ties past the largest score.
+//! How rare a score is: the empirical distribution of scores with a fitted tail. It is stored as log survival, so that scores
+//! above the largest known one are still told apart.
 //!
-//! Up to the last ten scores the distribution is empirical, as knots between which the log survival is linear;
-//! tied scores lie at the middle of their step. Beyond, it is the generalised Pareto distribution that probability weighted
-//! moments fit to the largest scores (Hosking and Wallis, "Parameter and quantile estimation for the generalized Pareto
-//! distribution", 1987, section 3), with a shape of at least 0: no score is out of reach. Below the smallest score it decays
-//! exponentially.
+//! Up to the ten largest scores the distribution is empirical: knots between which the log survival is linear, with tied
+//! scores in the middle of their step. Above, it is a generalised Pareto distribution, fitted to the largest scores by
+//! probability-weighted moments (Hosking and Wallis, "Parameter and quantile estimation for the generalized Pareto
+//! distribution", 1987, section 3). Its shape is at least 0, so that no score is impossible. Below the smallest score the
+//! probability decays exponentially.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,22 +14,23 @@ use crate::error::{Error, Result, reason};
 /// The share of the scores that the tail is fitted to.
 const TAIL_SHARE: f64 = 0.05;
 
-/// The fewest scores that the tail is fitted to, where there are as many.
+/// The fewest scores that the tail is fitted to, unless there are fewer in all.
 const FEWEST_IN_TAIL: f64 = 20.0;
 
 /// How many scores lie above the last knot.
 const FEWEST_ABOVE: f64 = 10.0;
 
-/// Knots lie so far apart in probability, or less.
+/// The largest distance between knots in probability, unless a single step is larger.
 const STEP: f64 = 1.0 / 512.0;
 
-/// Knots lie so far apart in log survival, or less.
+/// The largest distance between knots in log survival, unless a single step is larger.
 const LOG_STEP: f64 = 1.0 / 64.0;
 
-/// The most knots: the first, and one for each step over all probabilities and over the log survival of 1e18 scores.
+/// The most knots: the first, one for each [`STEP`] from probability 0 to 1, and one for each [`LOG_STEP`] down to the log
+/// survival of one in 1e18 scores.
 const MAX_KNOTS: usize = 4096;
 
-/// The heaviest tail: beyond, it would have no mean.
+/// The shape of the heaviest tail; from 1 on the mean would be infinite.
 const MAX_SHAPE: f64 = 0.95;
 
 /// A shape below this counts as 0, an exponential tail.
@@ -40,9 +41,9 @@ const MIN_SHAPE: f64 = 1e-6;
 pub struct TailRank {
     /// Ascending scores, at least one.
     scores: Vec<f64>,
-    /// The surprisal at each: above 0, ascending.
+    /// The surprisal at each of the scores: above 0, ascending.
     surprisals: Vec<f64>,
-    /// The score below the first knot over which the probability shrinks by e.
+    /// The distance below the first knot over which the probability falls by a factor of e.
     lower_scale: f64,
     /// The shape of the tail above the last knot, 0 to [`MAX_SHAPE`].
     shape: f64,
@@ -50,7 +51,7 @@ pub struct TailRank {
     scale: f64,
 }
 
-/// Equal scores, and how much weight they have and is above them.
+/// All scores of one value, with their weight and the weight of the scores above them.
 struct Step {
     score: f64,
     weight: f64,
@@ -58,12 +59,13 @@ struct Step {
 }
 
 impl TailRank {
-    /// Learns from finite scores, each of which stands for `weights` of them, all for 1 when `None`. The order of the scores
-    /// does not matter, nor does a factor common to all weights. Of at most a few thousand numbers, however many scores.
+    /// Learns the distribution of finite scores. `weights` says how many scores each of them stands for, 1 each when `None`.
+    /// Neither the order of the scores nor a factor common to all weights matters. The result has at most a few thousand
+    /// numbers, however many scores there are.
     ///
     /// # Errors
-    /// [`reason::UNUSABLE_ROWS`] when there is no score, when one is not finite, or when the weights are not as many as the
-    /// scores, at least 0, finite and not all 0.
+    /// [`reason::UNUSABLE_ROWS`] when there is no score, when one is not finite, or unless there are as many weights as scores,
+    /// all finite and at least 0, and one above 0.
     pub fn fit(scores: &[f64], weights: Option<&[f64]>) -> Result<Self> {
         let pairs = sorted(scores, weights)?;
         let (total, squares) = pairs.iter().fold((0.0, 0.0), |(sum, squares), (_, w)| {
@@ -96,31 +98,31 @@ impl TailRank {
         let (first, anchor) = (knots[0].0, steps[last].score);
         let largest = steps.last().map_or(anchor, |step| step.score);
         let (shape, scale) = tail(&steps[start..], largest);
-        let scale = grown(scale, shape, apart(steps[start].score, anchor));
+        let scale = scale_above(scale, shape, distance(steps[start].score, anchor));
         let middle = steps[last_with(0.5 * count)].score;
         let (scores, surprisals) = knots.into_iter().unzip();
         Ok(Self {
             scores,
             surprisals,
-            lower_scale: sound_scale(apart(first, middle), first),
+            lower_scale: usable_scale(distance(first, middle), first),
             shape,
-            scale: sound_scale(scale, anchor),
+            scale: usable_scale(scale, anchor),
         })
     }
 
-    /// `-ln P(score or more)` of a score that is not NaN: above 0 but for scores far below all, finite, ascending with the
-    /// score, without end.
+    /// The surprisal `-ln P(S >= score)` of a score that is not NaN. It is finite, at least 0, and rises with the score without
+    /// an upper bound.
     pub fn surprisal(&self, score: f64) -> f64 {
         let above = self.scores.partition_point(|&knot| knot <= score);
         let last = self.scores.len() - 1;
         if above == 0 {
             let probability = -(-self.surprisals[0]).exp_m1();
-            let decay = (-apart(score, self.scores[0]) / self.lower_scale).exp();
+            let decay = (-distance(score, self.scores[0]) / self.lower_scale).exp();
             return (-(-probability * decay).ln_1p()).min(self.surprisals[0]);
         }
         let (knot, surprisal) = (self.scores[above - 1], self.surprisals[above - 1]);
         if above > last {
-            let excess = (apart(knot, score) / self.scale).min(f64::MAX);
+            let excess = (distance(knot, score) / self.scale).min(f64::MAX);
             let further = if self.shape < MIN_SHAPE {
                 excess
             } else {
@@ -128,21 +130,21 @@ impl TailRank {
             };
             return (surprisal + further).min(f64::MAX);
         }
-        let way = self.scores[above] - knot;
-        let share = if way.is_finite() {
-            (score - knot) / way
+        let width = self.scores[above] - knot;
+        let share = if width.is_finite() {
+            (score - knot) / width
         } else {
             (0.5 * score - 0.5 * knot) / (0.5 * self.scores[above] - 0.5 * knot)
         };
         surprisal + share.min(1.0) * (self.surprisals[above] - surprisal)
     }
 
-    /// The probability of a smaller score: 0 to 1, to 1 itself from a surprisal of about 37 on.
+    /// The probability of a smaller score, 0 to 1; from a surprisal of about 37 on it rounds to 1.
     pub fn probability(&self, score: f64) -> f64 {
         -(-self.surprisal(score)).exp_m1()
     }
 
-    /// The bytes that it takes in memory.
+    /// Its size in memory, in bytes.
     pub fn size_bytes(&self) -> usize {
         size_of::<Self>() + 2 * size_of::<f64>() * self.scores.len()
     }
@@ -172,12 +174,12 @@ impl TailRank {
     }
 }
 
-/// The scores that have a weight, ascending, with weights of which the largest is 1.
+/// The scores of a weight above 0 in ascending order, with weights scaled so that the largest is 1.
 fn sorted(scores: &[f64], weights: Option<&[f64]>) -> Result<Vec<(f64, f64)>> {
     let unusable = |message: String| Err(Error::new(reason::UNUSABLE_ROWS, message));
     if let Some(at) = scores.iter().position(|score| !score.is_finite()) {
         return unusable(format!(
-            "the score of row {at} is {}, it must be finite",
+            "the score of row {at} is {}; it must be finite",
             scores[at]
         ));
     }
@@ -208,7 +210,7 @@ fn sorted(scores: &[f64], weights: Option<&[f64]>) -> Result<Vec<(f64, f64)>> {
     Ok(pairs)
 }
 
-/// The distinct scores of ascending ones.
+/// The steps of the empirical distribution, from sorted scores with their weights.
 fn steps(pairs: &[(f64, f64)]) -> Vec<Step> {
     let mut steps: Vec<Step> = pairs
         .chunk_by(|a, b| a.0 == b.0)
@@ -226,16 +228,16 @@ fn steps(pairs: &[(f64, f64)]) -> Vec<Step> {
     steps
 }
 
-/// The shape and the scale of the tail above the first of the steps; the scale is 0 where nothing is above it.
+/// The shape and the scale of the tail above the first of the steps; the scale is 0 if there is nothing above it.
 fn tail(steps: &[Step], largest: f64) -> (f64, f64) {
     let (start, total) = (steps[0].score, steps[0].above);
-    let range = apart(start, largest);
+    let range = distance(start, largest);
     if total <= 0.0 || range <= 0.0 {
         return (0.0, 0.0);
     }
     let (mut mean, mut moment) = (0.0, 0.0);
     for step in &steps[1..] {
-        let excess = (apart(start, step.score) / range) * (step.weight / total);
+        let excess = (distance(start, step.score) / range) * (step.weight / total);
         mean += excess;
         moment += excess * (step.above + 0.5 * step.weight) / total;
     }
@@ -245,13 +247,13 @@ fn tail(steps: &[Step], largest: f64) -> (f64, f64) {
     (shape, mean * (1.0 - shape) * range)
 }
 
-/// The scale of a tail as seen from further up.
-fn grown(scale: f64, shape: f64, way: f64) -> f64 {
-    (scale + shape * way).min(f64::MAX)
+/// The scale of a generalised Pareto tail that starts at a threshold higher by `rise`.
+fn scale_above(scale: f64, shape: f64, rise: f64) -> f64 {
+    (scale + shape * rise).min(f64::MAX)
 }
 
-/// A scale that can be divided by: where it is nothing beside the score, the score itself is one.
-fn sound_scale(scale: f64, score: f64) -> f64 {
+/// A scale that can be divided by: one that is negligible beside the score is replaced by the size of the score.
+fn usable_scale(scale: f64, score: f64) -> f64 {
     let scale = scale.min(f64::MAX);
     if scale > f64::EPSILON * score.abs() && scale >= f64::MIN_POSITIVE {
         scale
@@ -262,8 +264,8 @@ fn sound_scale(scale: f64, score: f64) -> f64 {
     }
 }
 
-/// `high - low`, as the largest double where that would overflow.
-fn apart(low: f64, high: f64) -> f64 {
+/// `high - low`, or the largest double where that would overflow.
+fn distance(low: f64, high: f64) -> f64 {
     (high - low).min(f64::MAX)
 }
 

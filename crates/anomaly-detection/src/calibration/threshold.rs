@@ -1,4 +1,4 @@
-//! Above which score a row is an anomaly.
+//! The threshold above which a score is an anomaly.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,15 +11,15 @@ use crate::statistics::quantile::{quantile, weighted_quantile};
 pub struct Threshold {
     /// The threshold, in units of the score; finite.
     pub value: f64,
-    /// How it came about.
+    /// The policy that set it.
     pub policy: Policy,
 }
 
 impl Threshold {
-    /// The threshold of a policy, of finite scores, each counted by its weight if there are weights.
+    /// The threshold that a policy sets on finite scores, each counted by its weight if there are weights.
     ///
     /// # Errors
-    /// As [`Policy::check`]; [`reason::UNUSABLE_ROWS`] for a policy that needs scores when there are none, or none with a weight
+    /// Those of [`Policy::check`]; [`reason::UNUSABLE_ROWS`] for a policy that needs scores when there are none with a weight
     /// above 0.
     pub fn new(policy: Policy, scores: &[f64], weights: Option<&[f64]>) -> Result<Self> {
         policy.check()?;
@@ -44,7 +44,7 @@ impl Threshold {
         score > self.value
     }
 
-    /// Whether each of some rows is an anomaly.
+    /// Whether the row of each score is an anomaly.
     pub fn verdicts(&self, scores: &[f64]) -> Vec<bool> {
         scores.iter().map(|&score| self.is_anomaly(score)).collect()
     }
@@ -52,14 +52,14 @@ impl Threshold {
     /// Checks a threshold that was read from outside.
     ///
     /// # Errors
-    /// [`reason::DAMAGED_ARTIFACT`] when a number is out of its range, or a threshold that was given is another one.
+    /// [`reason::DAMAGED_ARTIFACT`] when a number is out of its range, or when the value is not the one that the policy gives.
     pub fn validate(&self) -> Result<()> {
-        let is_given = match self.policy {
+        let fits_policy = match self.policy {
             Policy::Contamination(_) => true,
             Policy::Threshold(value) => value == self.value,
         };
-        if !(is_given && self.value.is_finite() && self.policy.check().is_ok()) {
-            let message = "the threshold is not possible";
+        if !(fits_policy && self.value.is_finite() && self.policy.check().is_ok()) {
+            let message = "the stored threshold contradicts its policy or is not finite";
             return Err(Error::new(reason::DAMAGED_ARTIFACT, message));
         }
         Ok(())
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_makes_no_threshold() {
+    fn refuses_invalid_policies_and_thresholds() {
         for contamination in [0.0, -0.1, 0.51, f64::NAN, f64::INFINITY] {
             let policy = Policy::Contamination(contamination);
             let error = Threshold::new(policy, &[1.0], None).expect_err("refused");

@@ -1,4 +1,4 @@
-//! Class weights for supervised detectors, with scikit-learn's meaning of `class_weight`.
+//! Class weights for supervised detectors.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,8 @@ impl ClassWeight {
     /// Checks the given weights.
     ///
     /// # Errors
-    /// [`reason::INVALID_PARAMETER`] at `class_weight.normal` or `class_weight.anomaly` for a weight that is not finite or not above 0.
+    /// [`reason::INVALID_PARAMETER`] at `class_weight.normal` or `class_weight.anomaly` for a weight that is not finite or not
+    /// above 0.
     pub fn check(&self) -> Result<()> {
         let Self::Given { normal, anomaly } = *self else {
             return Ok(());

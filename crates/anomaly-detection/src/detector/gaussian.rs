@@ -2,9 +2,9 @@
 //!
 //! The distance is taken in standardised units: with z the z-scores of a row, R the correlation matrix, and L the Cholesky
 //! factor of R + ridge I, it is the length of the solution y of L y = z. The ridge is therefore a fraction of each
-//! feature's variance. It lets collinear columns, and fewer rows than columns, be learned. A constant column is
-//! uncorrelated with all others and has the scale 1e-12 max(1, |mean|). A z-score counts as 1e100 at most in absolute
-//! value, and a distance as the root of the largest double, so that everything stays finite.
+//! feature's variance. With it, collinear columns and fewer rows than columns can be learned from. A constant column is
+//! uncorrelated with all others and has the scale 1e-12 max(1, |mean|). Z-scores are clamped to 1e100 in magnitude and
+//! distances to the root of the largest double, so that everything stays finite.
 
 use std::f64::consts::PI;
 
@@ -53,12 +53,12 @@ impl GaussianValidParams {
 }
 
 impl GaussianValidParams {
-    /// Fits on the rows that are complete, in one pass.
+    /// Fits on the complete rows, in one pass.
     ///
     /// # Errors
     /// [`reason::UNUSABLE_ROWS`] for more than [`MAX_FEATURES`] columns, for fewer than two complete rows, for a column
-    /// whose variance is not finite (as a [`ColumnError`](crate::statistics::ColumnError)), and where the ridge is too small for columns
-    /// that depend on each other; what `context` has to say.
+    /// whose variance is not finite (as a [`ColumnError`](crate::statistics::ColumnError)), and if the ridge is too small for
+    /// columns that depend on each other; and those of [`Context::check`].
     pub fn fit_rows(&self, source: &dyn RowSource, context: &Context) -> Result<Gaussian> {
         let d = source.n_features();
         if d > MAX_FEATURES {
@@ -68,8 +68,8 @@ impl GaussianValidParams {
             return Err(Error::new(reason::UNUSABLE_ROWS, message));
         }
         let mut moments = MomentsStream::new(d);
-        pass(source, context, &mut |_, block| {
-            moments.push(block.observed, context)
+        pass(source, context, &mut |_, chunk| {
+            moments.push(chunk.observed, context)
         })?;
         Gaussian::from_moments(self, moments.finish(context)?, context)
     }
@@ -90,7 +90,7 @@ pub struct Gaussian {
     factor: Vec<f64>,
 }
 
-/// The figures of a [`Gaussian`] for one row.
+/// The distance and the density of one row under a [`Gaussian`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GaussianRow {
     /// The Mahalanobis distance from the mean, which is the score.
@@ -232,7 +232,7 @@ impl RowKernel for Gaussian {
             unsolved[0] = rest;
         }
         for (distance, squared) in distances.iter_mut().zip(squared) {
-            // the smaller of the two even if a hostile model makes it NaN
+            // `min` returns the other number if a hostile model makes one NaN
             *distance = squared.min(f64::MAX).sqrt();
         }
     }
@@ -243,7 +243,7 @@ impl Detector for Gaussian {
         self.std.len()
     }
 
-    fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
+    fn score_chunk(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
         let d = self.std.len();
         assert_eq!(rows.dim(), (scores.len(), d), "shape of the rows");
         let rows = rows.as_standard_layout();
@@ -289,7 +289,7 @@ impl Method for Gaussian {
 
     const STREAMS: bool = true;
 
-    /// In one pass.
+    /// Takes one pass over the rows.
     fn fit(
         params: &GaussianValidParams,
         rows: &dyn RowSource,

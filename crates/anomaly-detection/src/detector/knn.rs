@@ -6,7 +6,7 @@ use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
 use super::method::linfa_fit;
-use super::neighbors::{Index, Neighbor, Union, block_rows, check_n_neighbors, damaged};
+use super::neighbors::{Index, Neighbor, Union, check_n_neighbors, chunk_rows, damaged};
 use super::params::params;
 use super::source::all_rows;
 use super::{DefaultScaling, Detector, Learned, Method, PastRows, RowSource, Sample};
@@ -16,7 +16,7 @@ use crate::error::Result;
 /// The default number of neighbours.
 pub const DEFAULT_NEIGHBORS: usize = 5;
 
-/// How the distances to the nearest rows make the score.
+/// How the distances to the nearest rows are combined into the score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KnnMethod {
@@ -32,9 +32,9 @@ pub enum KnnMethod {
 params! {
     /// The parameters of [`Knn`].
     KnnParams => KnnValidParams {
-        /// How many nearest rows count, 1 to 10,000; all other rows where there are fewer. Default 5.
+        /// How many nearest rows count, 1 to 10,000; all other rows if there are fewer. Default 5.
         n_neighbors, with_n_neighbors: usize = DEFAULT_NEIGHBORS,
-        /// How the distances to them make the score. Default [`KnnMethod::Largest`].
+        /// How the distances to them are combined into the score. Default [`KnnMethod::Largest`].
         method, with_method: KnnMethod = KnnMethod::default(),
     }
 }
@@ -116,7 +116,7 @@ impl Detector for Knn {
         self.index.n_features()
     }
 
-    fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
+    fn score_chunk(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
         assert_eq!(
             rows.dim(),
             (scores.len(), self.n_features()),
@@ -128,8 +128,8 @@ impl Detector for Knn {
         });
     }
 
-    fn block_rows(&self) -> usize {
-        block_rows(self.params.n_neighbors())
+    fn chunk_rows(&self) -> usize {
+        chunk_rows(self.params.n_neighbors())
     }
 
     fn size_bytes(&self) -> usize {
@@ -160,8 +160,8 @@ impl Method for Knn {
         Self::learn(params, &[sample.rows], context)
     }
 
-    /// Learns anew from the past rows and from a uniform draw of the new rows at the same rate: all of them while the
-    /// past rows are all rows seen. Calibration scores come for all new rows; those that were not drawn are scored as new ones.
+    /// Learns again from the past rows and from a uniform sample of the new rows at the same rate, which is all of them while the
+    /// past rows are all rows seen. All new rows get calibration scores; those that were not drawn are scored as unseen rows.
     fn update(
         &self,
         past: PastRows<'_>,

@@ -1,5 +1,5 @@
-//! Scoring several rows at once, with enough independent sums to keep the floating-point units busy. A row gets the same
-//! operations in the same order in every lane and alone, so its score does not depend on its neighbours.
+//! Scores several rows at once, with enough independent sums to keep the floating-point units busy. A row gets the same
+//! operations in the same order alone and in every lane, so that its score does not depend on the other rows.
 
 /// Scores several rows at once.
 pub(super) trait RowKernel {

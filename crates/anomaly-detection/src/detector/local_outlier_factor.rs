@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::method::linfa_fit;
-use super::neighbors::{Index, MAX_BYTES, Neighbor, Union, block_rows, check_n_neighbors, damaged};
+use super::neighbors::{Index, MAX_BYTES, Neighbor, Union, check_n_neighbors, chunk_rows, damaged};
 use super::params::params;
 use super::source::all_rows;
 use super::{DefaultScaling, Detector, Learned, Method, PastRows, RowSource, Sample};
@@ -33,7 +33,7 @@ const DENSITIES: RangeInclusive<f64> = 0.0..=1.0001 / LEAST_REACH;
 params! {
     /// The parameters of [`LocalOutlierFactor`].
     LocalOutlierFactorParams => LocalOutlierFactorValidParams {
-        /// How many nearest rows a row's density is compared with, 1 to 10,000; all other rows where there are fewer. Default 20.
+        /// How many nearest rows a row's density is compared with, 1 to 10,000; all other rows if there are fewer. Default 20.
         n_neighbors, with_n_neighbors: usize = DEFAULT_NEIGHBORS,
     }
 }
@@ -156,7 +156,7 @@ impl Detector for LocalOutlierFactor {
         self.index.n_features()
     }
 
-    fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
+    fn score_chunk(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
         assert_eq!(
             rows.dim(),
             (scores.len(), self.n_features()),
@@ -168,8 +168,8 @@ impl Detector for LocalOutlierFactor {
         });
     }
 
-    fn block_rows(&self) -> usize {
-        block_rows(self.params.n_neighbors())
+    fn chunk_rows(&self) -> usize {
+        chunk_rows(self.params.n_neighbors())
     }
 
     fn size_bytes(&self) -> usize {
@@ -209,8 +209,8 @@ impl Method for LocalOutlierFactor {
         Self::learn(params, &[sample.rows], context)
     }
 
-    /// Learns anew from the past rows and from a uniform draw of the new rows at the same rate: all of them while the
-    /// past rows are all rows seen. Calibration scores come for all new rows; those that were not drawn are scored as new ones.
+    /// Learns again from the past rows and from a uniform sample of the new rows at the same rate, which is all of them while the
+    /// past rows are all rows seen. All new rows get calibration scores; those that were not drawn are scored as unseen rows.
     fn update(
         &self,
         past: PastRows<'_>,

@@ -44,7 +44,7 @@ pub struct PastRows<'a> {
 }
 
 impl PastRows<'_> {
-    /// No row at all, for tests of detectors that learn exactly and look at none.
+    /// No rows, for tests of detectors that learn exactly and do not need any.
     #[cfg(test)]
     pub(super) fn none() -> Self {
         PastRows {
@@ -82,8 +82,8 @@ fn stands_for(seen: u64, n_rows: usize) -> f64 {
 pub struct Learned<D> {
     /// The detector.
     pub detector: D,
-    /// Honest scores of the rows it learned from, past rows before those of the sample: such as each row would get
-    /// had it not been learned from. `None` where scoring the rows gives that.
+    /// Unbiased scores of the rows that it learned from, past rows before those of the sample: the scores that rows like these
+    /// get when they are not learned from. `None` if scoring the rows with the detector gives these.
     pub calibration_scores: Option<Vec<f64>>,
 }
 
@@ -110,31 +110,31 @@ pub trait Detector: Send + Sync {
     /// The number of features of the rows it scores.
     fn n_features(&self) -> usize;
 
-    /// Scores a block of rows on the calling thread. Higher is more anomalous. A row's score depends on that row alone.
+    /// Scores a chunk of rows on the calling thread. Higher is more anomalous. A row's score depends on that row alone.
     ///
     /// `rows` is n x [`n_features`](Self::n_features) in standard layout with finite values; `scores` has length n.
-    fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]);
+    fn score_chunk(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]);
 
     /// How many rows to score at a time: between two checks for cancellation, and as one thread's share of a batch. Few if a
     /// row takes long, but enough to be scored together.
-    fn block_rows(&self) -> usize {
+    fn chunk_rows(&self) -> usize {
         1024
     }
 
-    /// How many rows of a batch of `n_rows` to score at a time: at most [`block_rows`](Self::block_rows), and for a batch of
-    /// more than half as many, such that each thread of the pool gets the same number of blocks.
-    fn even_block_rows(&self, n_rows: usize) -> usize {
-        let most = self.block_rows();
+    /// How many rows of a batch of `n_rows` to score at a time: at most [`chunk_rows`](Self::chunk_rows). A batch of more than
+    /// half as many rows is divided so that each thread of the pool gets the same number of chunks.
+    fn even_chunk_rows(&self, n_rows: usize) -> usize {
+        let most = self.chunk_rows();
         if n_rows <= most / 2 {
             return most;
         }
-        let n_blocks = n_rows
+        let n_chunks = n_rows
             .div_ceil(most)
             .next_multiple_of(rayon::current_num_threads());
-        n_rows.div_ceil(n_blocks)
+        n_rows.div_ceil(n_chunks)
     }
 
-    /// The bytes that the detector takes in memory.
+    /// The size of the detector in memory, in bytes.
     fn size_bytes(&self) -> usize;
 
     /// Validates a deserialised detector. Must succeed before the detector scores.
@@ -160,24 +160,24 @@ pub trait Detector: Send + Sync {
 /// How features are scaled for a detector by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DefaultScaling {
-    /// As they are.
+    /// Not at all.
     None,
     /// Standardised: minus the mean, divided by the standard deviation.
     Standard,
-    /// As they are: the detector scales them itself, and refuses any other scaling.
+    /// Not at all, because the detector scales them itself. Any other scaling is refused.
     Own,
 }
 
-/// A detector whose parameters say all that it would learn from rows.
+/// A detector that its parameters define completely, without any rows to learn from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Given<D> {
     /// The detector.
     pub detector: D,
-    /// The name of the parameter that says it.
+    /// The name of the parameter that defines it.
     pub parameter: &'static str,
     /// The names of its features, in its order.
     pub features: Vec<String>,
-    /// What stands in for a missing value of each of them.
+    /// The value that is imputed for a missing one, for each feature.
     pub fill: Vec<f64>,
 }
 
@@ -207,17 +207,17 @@ pub trait Method: Detector + Sized {
     /// How features are scaled for it by default.
     const SCALING: DefaultScaling = DefaultScaling::None;
 
-    /// How its scores become decisions when nothing else is said.
+    /// How its scores become decisions by default.
     fn default_policy() -> Policy {
         Policy::default()
     }
 
-    /// How its scores become decisions where its parameters say so, with the name of the parameter that does.
+    /// How its scores become decisions if a parameter defines that, with the name of the parameter.
     fn stated_policy(_params: &Self::Params) -> Option<(&'static str, Policy)> {
         None
     }
 
-    /// The detector where its parameters say all that it would learn; `None` where it learns from rows.
+    /// The detector if its parameters define it completely; `None` if it learns from rows.
     fn given(_params: &<Self::Params as ParamGuard>::Checked) -> Option<Given<Self>> {
         None
     }
@@ -227,16 +227,16 @@ pub trait Method: Detector + Sized {
         0
     }
 
-    /// Whether it can learn from rows that are too many to be held.
+    /// Whether it can learn from more rows than fit in memory.
     const STREAMS: bool = false;
 
-    /// Learns from rows, in parallel on rayon's current pool. The number of threads changes nothing, nor whether the rows are
-    /// held, and how they are cut where they are not: those are walked over in few passes.
+    /// Learns from rows, in parallel on rayon's current pool; rows that are not held are read in a few passes. The result depends
+    /// neither on the number of threads, nor on whether the rows are held, nor on how they are cut into chunks.
     ///
     /// # Errors
-    /// [`reason::UNUSABLE_ROWS`](crate::error::reason::UNUSABLE_ROWS) where nothing can be learned from the rows, and from a
-    /// detector that has to hold more of them than it can; [`reason::INVALID_PARAMETER`](crate::error::reason::INVALID_PARAMETER)
-    /// where a parameter does not suit them; those of the passes, and what `context` has to say.
+    /// [`reason::UNUSABLE_ROWS`](crate::error::reason::UNUSABLE_ROWS) if nothing can be learned from the rows, or the detector
+    /// would have to hold more of them than it can; [`reason::INVALID_PARAMETER`](crate::error::reason::INVALID_PARAMETER) if a
+    /// parameter does not suit them; and those of the passes and of [`Context::check`].
     fn fit(
         params: &<Self::Params as ParamGuard>::Checked,
         rows: &dyn RowSource,
@@ -262,13 +262,13 @@ pub trait Method: Detector + Sized {
 /// The error of a detector that needs all its training rows in memory.
 pub(super) fn cannot_stream(name: &str) -> Error {
     let message = format!(
-        "{name} learns from rows only that can all be held in memory, and these are too many; learn from a sample of them with \
-         sample_rows, or choose a detector that learns in passes"
+        "{name} needs all rows in memory at once, and these are too many; learn from a sample of them with sample_rows, or choose \
+         a detector that learns in passes"
     );
     Error::new(reason::UNUSABLE_ROWS, message)
 }
 
-/// Makes checked parameters fit as linfa's do: without past rows, and with a context that never ends.
+/// Implements linfa's `Fit` for checked parameters, without past rows and with a context that is never cancelled.
 macro_rules! linfa_fit {
     ($params:ty => $fitted:ty) => {
         impl<D, T>

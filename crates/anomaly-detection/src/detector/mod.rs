@@ -1,8 +1,8 @@
 //! The algorithms: pure mathematics on matrices of finite doubles, without I/O.
 //!
 //! Each follows linfa's conventions: `XParams`, set as in `KnnParams::new().with_n_neighbors(7)`, is checked into
-//! `XValidParams`, which fits an `X`. The fitted types are serialisable and validate every index they hold before they are used,
-//! so that a hostile artifact cannot make them panic.
+//! `XValidParams`, which fits an `X`. The fitted types are serialisable and are validated before they are used, so that a hostile
+//! artifact cannot make them panic.
 //!
 //! Detectors know columns by index, not by name: an error about a column carries a
 //! [`ColumnError`](crate::statistics::ColumnError) as its cause, for callers that know the name.
@@ -54,7 +54,7 @@ pub use method::{DefaultScaling, Detector, Given, Learned, Method, PastRows, Sam
 pub use one_class_svm::{OneClassSvm, OneClassSvmParams};
 pub use pca::{Pca, PcaParams};
 pub use random_forest::{RandomForest, RandomForestParams};
-pub use source::{Block, EachBlock, RowSource};
+pub use source::{Chunk, EachChunk, RowSource};
 pub use z_score::{Baseline, ZScore, ZScoreParams};
 
 macro_rules! detectors {
@@ -94,17 +94,17 @@ macro_rules! detectors {
                 match self { $(Self::$variant(_) => $variant::SCALING,)* }
             }
 
-            /// How scores become decisions when nothing else is said.
+            /// How scores become decisions by default.
             pub fn default_policy(&self) -> Policy {
                 match self { $(Self::$variant(_) => $variant::default_policy(),)* }
             }
 
-            /// How scores become decisions where the parameters say so, with the name of the parameter that does.
+            /// How scores become decisions if a parameter defines that, with the name of the parameter.
             pub fn stated_policy(&self) -> Option<(&'static str, Policy)> {
                 match self { $(Self::$variant(params) => $variant::stated_policy(params),)* }
             }
 
-            /// The detector where its parameters say all that it would learn; `None` where it learns from rows.
+            /// The detector if its parameters define it completely; `None` if it learns from rows.
             ///
             /// # Errors
             /// As [`check`](Self::check).
@@ -130,7 +130,7 @@ macro_rules! detectors {
                 checked.map_err(|error| error.within(self.name()))
             }
 
-            /// Fits the detector on rows. One that is [`given`](Self::given) learns from none.
+            /// Fits the detector on rows. A detector that is [`given`](Self::given) does not learn from rows.
             ///
             /// # Errors
             /// As [`check`](Self::check) and [`Method::fit`].

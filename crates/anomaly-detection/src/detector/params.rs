@@ -1,4 +1,4 @@
-//! One way to write down the parameters of a detector, linfa's: `XParams` wraps `XValidParams`, and only a check unwraps it.
+//! The declaration of detector parameters, in linfa's way: `XParams` wraps `XValidParams`, and only a check unwraps it.
 
 /// Declares the parameters of a detector. Each line names a parameter, its setter, its type and its default:
 ///
@@ -12,8 +12,8 @@
 /// }
 /// ```
 ///
-/// `XParams` has setters and getters, `XValidParams` has getters. What is not `Copy` is borrowed, `as` another type.
-/// `XValidParams::check_values`, written by hand, says what is out of range.
+/// `XParams` has setters and getters, `XValidParams` only getters. The getter of a type that is not `Copy` borrows it, `as`
+/// another type. `XValidParams::check_values`, which checks the ranges, is written by hand.
 macro_rules! params {
     (
         $(#[$doc:meta])*
@@ -83,7 +83,7 @@ macro_rules! params {
             }
         }
 
-        // only `XParams` is read from outside: what is read is not checked yet
+        // only `XParams` can be deserialised, since stored values are not checked yet
         impl<'de> ::serde::Deserialize<'de> for $params {
             fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 #[derive(::serde::Deserialize)]

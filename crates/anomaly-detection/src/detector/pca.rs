@@ -3,7 +3,7 @@
 //! classifier", 2003, section 3).
 //!
 //! The components are the eigenvectors of the sample covariance. One whose eigenvalue is at most 1e-12 of the largest is
-//! rounding error and is dropped, so collinear columns, constant columns, and fewer rows than columns can be learned. With all
+//! rounding error and is dropped, so that collinear or constant columns and fewer rows than columns can be learned from. With all
 //! components kept, the score is the squared Mahalanobis distance within the span of the rows. Deviations from the mean are
 //! clamped to 1e100 standard deviations of the first component in each column, so that everything stays finite.
 
@@ -25,7 +25,7 @@ use super::{
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
 use crate::statistics::moments::{Moments, MomentsStream};
-use crate::statistics::reblock::{Reblock, long_block_rows};
+use crate::statistics::rechunk::{Rechunk, long_chunk_rows};
 
 /// The maximum number of features: time grows with its cube, memory with its square.
 pub const MAX_FEATURES: usize = 2048;
@@ -45,7 +45,7 @@ const GATHERED_ROWS: usize = 1 << 14;
 params! {
     /// The parameters of [`Pca`].
     PcaParams => PcaValidParams {
-        /// How many components to keep, those of the largest eigenvalues: 1 to the number of features. `None` keeps all.
+        /// How many components with the largest eigenvalues to keep: 1 to the number of features. `None` keeps all.
         n_components, with_n_components: Option<usize> = None,
     }
 }
@@ -70,7 +70,8 @@ impl PcaValidParams {
     /// # Errors
     /// [`reason::INVALID_PARAMETER`] for more components than there are features; [`reason::UNUSABLE_ROWS`] for more than
     /// [`MAX_FEATURES`] columns, for fewer than two rows, for rows that are all equal, and, as a
-    /// [`ColumnError`](crate::statistics::ColumnError), for a column whose variance is not finite; what `context` has to say.
+    /// [`ColumnError`](crate::statistics::ColumnError), for a column whose variance is not finite; and those of
+    /// [`Context::check`].
     pub fn fit_rows(&self, source: &dyn RowSource, context: &Context) -> Result<Pca> {
         let d = source.n_features();
         if d > MAX_FEATURES {
@@ -92,12 +93,12 @@ impl PcaValidParams {
 
 linfa_fit!(PcaValidParams => Pca);
 
-/// The moments of rows, n x d, in one pass. The rows of a long block are summed in an order that depends only on their values,
-/// so that row order has no influence within a block.
+/// The moments of rows, n x d, in one pass. The rows of a long chunk are summed in an order that depends only on their values, so
+/// that the order of rows has no influence within a chunk.
 fn moments(source: &dyn RowSource, context: &Context) -> Result<Moments> {
     let d = source.n_features();
     let mut moments = MomentsStream::new(d);
-    let mut blocks = Reblock::new(d, long_block_rows(d));
+    let mut chunks = Rechunk::new(d, long_chunk_rows(d));
     let mut gathered = Vec::new();
     let mut learn = |rows: ArrayView2<'_, f64>| {
         let order = content_order(rows, |_| false, context)?;
@@ -115,10 +116,10 @@ fn moments(source: &dyn RowSource, context: &Context) -> Result<Moments> {
         }
         Ok(())
     };
-    pass(source, context, &mut |_, block| {
-        blocks.push(block.rows, &mut learn)
+    pass(source, context, &mut |_, chunk| {
+        chunks.push(chunk.rows, &mut learn)
     })?;
-    blocks.finish(&mut learn)?;
+    chunks.finish(&mut learn)?;
     moments.finish(context)
 }
 
@@ -216,7 +217,7 @@ impl RowKernel for Pca {
             }
         }
         for (score, sum) in scores.iter_mut().zip(sums) {
-            // the smaller of the two even if a hostile model makes it NaN
+            // `min` returns the other number if a hostile model makes one NaN
             *score = sum.min(f64::MAX);
         }
     }
@@ -227,7 +228,7 @@ impl Detector for Pca {
         self.moments.n_features()
     }
 
-    fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
+    fn score_chunk(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
         let d = self.n_features();
         assert_eq!(rows.dim(), (scores.len(), d), "shape of the rows");
         let rows = rows.as_standard_layout();
@@ -272,7 +273,7 @@ impl Method for Pca {
 
     const SCALING: DefaultScaling = DefaultScaling::Standard;
 
-    /// In one pass.
+    /// Takes one pass over the rows.
     fn fit(
         params: &PcaValidParams,
         rows: &dyn RowSource,

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 
 /// How many values are hashed between two checks of the context.
-const BLOCK_VALUES: usize = 1 << 16;
+const CHUNK_VALUES: usize = 1 << 16;
 
 /// About how many rows share a bucket. Each bucket is sorted separately.
 const BUCKET_ROWS: usize = 16;
@@ -20,17 +20,17 @@ const MAX_BITS: u32 = 14;
 /// Rows with the same hash are almost certainly equal; if not, a sum over them may round differently.
 ///
 /// # Errors
-/// That of a cancelled `context`.
+/// Those of [`Context::check`].
 pub(super) fn content_order(
     rows: ArrayView2<'_, f64>,
     is_in_group: impl Fn(usize) -> bool,
     context: &Context,
 ) -> Result<Vec<usize>> {
-    let block = (BLOCK_VALUES / rows.ncols().max(1)).max(1);
+    let chunk = (CHUNK_VALUES / rows.ncols().max(1)).max(1);
     let mut hashes = vec![0; rows.nrows()];
-    rows.axis_chunks_iter(Axis(0), block)
+    rows.axis_chunks_iter(Axis(0), chunk)
         .into_par_iter()
-        .zip(hashes.par_chunks_mut(block))
+        .zip(hashes.par_chunks_mut(chunk))
         .try_for_each(|(rows, hashes)| {
             context.check()?;
             for (place, row) in hashes.iter_mut().zip(rows.rows()) {
@@ -75,7 +75,7 @@ fn hash(row: ArrayView1<'_, f64>) -> u64 {
     ];
     for (i, x) in row.iter().enumerate() {
         let chain = &mut chains[i % 4];
-        // 0 and -0 are one value
+        // adding 0 turns -0 into 0
         *chain = mix(*chain ^ (x + 0.0).to_bits());
     }
     chains.into_iter().fold(0, |hash, chain| mix(hash ^ chain))
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_with_its_context() {
+    fn a_cancelled_context_stops_it() {
         let context = Context::new();
         context.cancel();
         content_order(Array2::zeros((10, 2)).view(), |_| false, &context).expect_err("cancelled");

@@ -1,8 +1,8 @@
-//! Vectors of floats, in portable code or with AVX2 and FMA. Every operation of [`Simd`] rounds alike in both, so that a kernel
-//! written once for any `Simd` gives the same bits on every processor.
+//! Vectors of floats, in portable code or with AVX2 and FMA. Every operation of [`Simd`] rounds in the same way in both, so
+//! that a kernel written once for any `Simd` gives the same bits on every processor.
 //!
-//! A value of [`Avx2`] exists only on a processor that has these instructions. A kernel that uses them takes one as its proof, so
-//! no safe function can run instructions that the processor lacks.
+//! A value of [`Avx2`] exists only on a processor with these instructions. A kernel that uses them takes such a value as proof,
+//! so that no safe function can run instructions that the processor lacks.
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 
@@ -34,9 +34,9 @@ pub(super) trait Simd: Copy {
     /// `a * b + c`, rounded once.
     fn mul_add(self, a: Self::F32x8, b: Self::F32x8, c: Self::F32x8) -> Self::F32x8;
     fn abs(self, a: Self::F32x8) -> Self::F32x8;
-    /// The lesser of the two; `b` where either is NaN.
+    /// The smaller of the two; `b` if either is NaN.
     fn min(self, a: Self::F32x8, b: Self::F32x8) -> Self::F32x8;
-    /// The greater of the two; `b` where either is NaN.
+    /// The larger of the two; `b` if either is NaN.
     fn max(self, a: Self::F32x8, b: Self::F32x8) -> Self::F32x8;
     /// `a` with the lowest nine bits of `b` added to sign and exponent: `a * 2^n` for the integer n in these bits.
     fn add_exponents(self, a: Self::F32x8, b: Self::F32x8) -> Self::F32x8;

@@ -1,4 +1,4 @@
-//! The rows that a detector learns from: all at once where they are held, else in passes over them.
+//! The source of the rows that a detector learns from: all at once if they are held in memory, otherwise in passes over them.
 
 use ndarray::{ArrayView2, Axis};
 
@@ -7,22 +7,22 @@ use super::method::cannot_stream;
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
 
-/// A block of consecutive rows, of any size.
+/// A chunk of consecutive rows, of any size.
 #[derive(Debug, Clone, Copy)]
-pub struct Block<'a> {
+pub struct Chunk<'a> {
     /// The rows, all finite: missing values are imputed.
     pub rows: ArrayView2<'a, f64>,
     /// The same rows with NaN where a value was missing.
     pub observed: ArrayView2<'a, f64>,
 }
 
-/// A callback that takes blocks of rows.
-pub type EachBlock<'a> = dyn FnMut(Block<'_>) -> Result<()> + 'a;
+/// A callback that takes chunks of rows.
+pub type EachChunk<'a> = dyn FnMut(Chunk<'_>) -> Result<()> + 'a;
 
-/// Rows that can be walked over again and again, imputed and scaled as in a [`Sample`]. Those that are held are a sample, and
-/// only these have labels.
+/// Rows, imputed and scaled as in a [`Sample`], over which any number of passes can be made. Rows that are held are available
+/// as a sample, and only these can have labels.
 ///
-/// What a detector learns does not depend on how they are cut into blocks.
+/// What a detector learns does not depend on how the rows are cut into chunks.
 pub trait RowSource: Sync {
     /// How many rows there are.
     fn n_rows(&self) -> usize;
@@ -30,13 +30,13 @@ pub trait RowSource: Sync {
     /// How many columns they have.
     fn n_features(&self) -> usize;
 
-    /// One pass: calls `each` with all rows in order, block by block. Each pass gives the same rows.
+    /// One pass: calls `each` with all rows in order, chunk by chunk. Each pass gives the same rows.
     ///
     /// # Errors
-    /// Those of `each`, of a cancelled `context`, and of reading the rows.
-    fn visit(&self, context: &Context, each: &mut EachBlock<'_>) -> Result<()>;
+    /// Those of `each`, of [`Context::check`] and of reading the rows.
+    fn visit(&self, context: &Context, each: &mut EachChunk<'_>) -> Result<()>;
 
-    /// All rows at once, where they are held.
+    /// All rows at once, if they are held.
     fn held(&self) -> Option<Sample<'_>> {
         None
     }
@@ -51,8 +51,8 @@ impl RowSource for Sample<'_> {
         self.rows.ncols()
     }
 
-    fn visit(&self, _: &Context, each: &mut EachBlock<'_>) -> Result<()> {
-        each(Block {
+    fn visit(&self, _: &Context, each: &mut EachChunk<'_>) -> Result<()> {
+        each(Chunk {
             rows: self.rows,
             observed: self.observed,
         })
@@ -70,35 +70,35 @@ impl RowSource for Sample<'_> {
 /// All rows of a source, for a detector of this name that needs them at once.
 ///
 /// # Errors
-/// [`reason::UNUSABLE_ROWS`] where they are not held.
+/// [`reason::UNUSABLE_ROWS`] if they are not held.
 pub(super) fn all_rows<'a>(source: &'a dyn RowSource, name: &str) -> Result<Sample<'a>> {
     source.held().ok_or_else(|| cannot_stream(name))
 }
 
-/// One pass over a source, whose blocks are checked. `each` also gets the index of a block's first row.
+/// One pass over a source, whose chunks are checked. `each` also gets the index of a chunk's first row.
 ///
 /// # Errors
 /// Those of the pass; [`reason::UNUSABLE_ROWS`] if there are more or fewer rows than announced, and [`reason::INTERNAL`] if a
-/// block has the wrong shape.
+/// chunk has the wrong shape.
 pub(super) fn pass(
     source: &dyn RowSource,
     context: &Context,
-    each: &mut dyn FnMut(usize, Block<'_>) -> Result<()>,
+    each: &mut dyn FnMut(usize, Chunk<'_>) -> Result<()>,
 ) -> Result<()> {
     let (n, d) = (source.n_rows(), source.n_features());
     let mut seen = 0;
     context.check()?;
-    source.visit(context, &mut |block| {
+    source.visit(context, &mut |chunk| {
         context.check()?;
-        let n_rows = block.rows.nrows();
-        if block.rows.ncols() != d || block.observed.dim() != block.rows.dim() {
-            let message = "a block of rows has another shape than its source said";
+        let n_rows = chunk.rows.nrows();
+        if chunk.rows.ncols() != d || chunk.observed.dim() != chunk.rows.dim() {
+            let message = "a chunk of rows does not have the shape that its source announced";
             return Err(Error::new(reason::INTERNAL, message));
         }
         if n_rows > n - seen {
             return Err(changed());
         }
-        each(seen, block)?;
+        each(seen, chunk)?;
         seen += n_rows;
         Ok(())
     })?;
@@ -108,9 +108,9 @@ pub(super) fn pass(
     context.check()
 }
 
-/// The error if two passes did not give the same rows.
+/// The error for passes that do not give the same rows.
 pub(super) fn changed() -> Error {
-    let message = "the rows changed while they were read; train again";
+    let message = "the rows changed while they were being read; train again";
     Error::new(reason::UNUSABLE_ROWS, message)
 }
 
@@ -169,20 +169,20 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The rows of a source that a detector looks at.
+/// The rows of a source that a detector needs.
 #[derive(Debug)]
-pub(super) enum LookedAt<'a> {
-    /// All, which are held.
+pub(super) enum NeededRows<'a> {
+    /// All rows, which are held.
     All(ArrayView2<'a, f64>),
-    /// Those that it has chosen of rows that are not.
+    /// The rows that it has chosen from a source that does not hold them.
     Chosen(ChosenRows),
 }
 
-impl<'a> LookedAt<'a> {
-    /// All rows of a source where they are held, else those with the numbers that `choose` gives, gathered in one pass.
+impl<'a> NeededRows<'a> {
+    /// All rows of a source if they are held; otherwise those with the indices from `choose`, gathered in one pass.
     ///
     /// # Errors
-    /// Those of `choose`, and as [`ChosenRows::gather`].
+    /// Those of `choose` and of [`ChosenRows::gather`].
     pub(super) fn of(
         source: &'a dyn RowSource,
         choose: impl FnOnce() -> Result<Vec<usize>>,
@@ -239,7 +239,7 @@ impl ChosenRows {
             return Ok(());
         }
         let message = format!(
-            "the detector draws {n_chosen} rows or more of {n_features} features from rows that are too many to be held; \
+            "the detector draws at least {n_chosen} rows of {n_features} features from rows that are too many to be held; \
              they take {bytes} bytes, and at most {MAX_CHOSEN_BYTES} are allowed; lower max_samples, or learn from a \
              sample of the rows with sample_rows"
         );
@@ -249,7 +249,7 @@ impl ChosenRows {
     /// Gathers rows by their indices, in one pass.
     ///
     /// # Errors
-    /// As [`check_size`](Self::check_size) and [`pass`].
+    /// Those of [`check_size`](Self::check_size) and [`pass`].
     pub(super) fn gather(
         source: &dyn RowSource,
         mut indices: Vec<usize>,
@@ -261,10 +261,10 @@ impl ChosenRows {
         Self::check_size(indices.len(), d)?;
         let mut values = Vec::with_capacity(indices.len() * d);
         let mut wanted = indices.iter().copied().peekable();
-        pass(source, context, &mut |first, block| {
-            let end = first + block.rows.nrows();
+        pass(source, context, &mut |first, chunk| {
+            let end = first + chunk.rows.nrows();
             while let Some(index) = wanted.next_if(|&index| index < end) {
-                values.extend(block.rows.row(index - first));
+                values.extend(chunk.rows.row(index - first));
             }
             Ok(())
         })?;

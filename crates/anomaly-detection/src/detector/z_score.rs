@@ -93,7 +93,7 @@ impl ZScoreValidParams {
     ///
     /// # Errors
     /// [`reason::INVALID_PARAMETER`] when baselines are given; [`reason::UNUSABLE_ROWS`] for fewer than two rows, and, as a
-    /// [`ColumnError`], for a column without values or whose variance is not finite; what `context` has to say.
+    /// [`ColumnError`], for a column without values or whose variance is not finite; and those of [`Context::check`].
     pub fn fit_rows(&self, source: &dyn RowSource, context: &Context) -> Result<ZScore> {
         if !self.baselines.is_empty() {
             let message = "baselines are given, so that nothing is learned; leave out either them or the records";
@@ -105,8 +105,8 @@ impl ZScoreValidParams {
             return Err(Error::new(reason::UNUSABLE_ROWS, message));
         }
         let mut moments = FeatureMomentsStream::new(source.n_features());
-        pass(source, context, &mut |_, block| {
-            moments.push(block.observed, context)
+        pass(source, context, &mut |_, chunk| {
+            moments.push(chunk.observed, context)
         })?;
         let moments = moments.finish(context)?;
         if let Some(column) = moments.n().iter().position(|&n| n == 0) {
@@ -137,7 +137,7 @@ pub struct ZScore {
 impl ZScore {
     /// A detector with given baselines. Its features are those of the baselines, in their order.
     ///
-    /// `None` where there are no baselines.
+    /// `None` if there are no baselines.
     pub fn from_baselines(params: &ZScoreValidParams) -> Option<Self> {
         (!params.baselines.is_empty()).then(|| Self {
             moments: None,
@@ -173,7 +173,7 @@ impl Detector for ZScore {
         self.mean.len()
     }
 
-    fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
+    fn score_chunk(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
         let d = self.mean.len();
         assert_eq!(rows.dim(), (scores.len(), d), "shape of the rows");
         let rows = rows.as_standard_layout();
@@ -255,7 +255,7 @@ impl Method for ZScore {
         })
     }
 
-    /// In one pass.
+    /// Takes one pass over the rows.
     fn fit(
         params: &ZScoreValidParams,
         rows: &dyn RowSource,

@@ -1,4 +1,4 @@
-//! How the columns of a table are matched to a schema.
+//! Matching the columns of a table to a schema.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,54 +16,54 @@ use crate::table::{ColumnView, Table, TextColumn, shortened};
 /// A table whose columns have been matched to a schema.
 #[derive(Debug, Clone)]
 pub struct Aligned {
-    /// The values of the features, n x p in the order in which a detector sees them, in standard layout: numbers, and of texts
-    /// the number in the vocabulary. NaN where a value is missing.
+    /// The values of the features, n x p in the order in which a detector sees them, in standard layout: numbers, and for texts
+    /// their numbers in the vocabulary. NaN where a value is missing.
     pub features: Array2<f64>,
-    /// The labels, when there are any and they were asked for.
+    /// The labels, if there are any and they are needed.
     pub labels: Option<Vec<Label>>,
-    /// The times, in nanoseconds since 1970, when the table has the time column.
+    /// The times, in nanoseconds since 1970, if the table has the time column.
     pub times: Option<Vec<Option<i64>>>,
-    /// The series, when the table has their column.
+    /// The series, if the table has the series column.
     pub series: Option<SeriesOfTable>,
     /// The names of the columns that the schema does not know.
     pub unknown: Vec<String>,
-    /// What is known of each of them; empty unless the policy is to remember that.
+    /// Statistics of each of these columns; empty unless the policy is adaptive.
     pub known_of_unknown: Vec<UnknownFeature>,
 }
 
 /// Which series each row belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeriesOfTable {
-    /// For each row the index of its series.
+    /// For each row the index of the name of its series.
     pub codes: Vec<u32>,
-    /// The names.
+    /// The names of the series.
     pub names: Vec<String>,
 }
 
 /// What the rows of a table are for, which decides how it may deviate from the schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Labels are read. A row that does not mention a column has a missing value there.
+    /// Labels are read. A row that leaves out the key of a column has a missing value there.
     Learn,
-    /// Labels are ignored. Every row must mention every feature, or its score would depend on the rows beside it.
+    /// Labels are ignored. Every row must have the key of every feature, or its score would depend on the rows beside it.
     Score,
 }
 
 /// How a table is matched.
 #[derive(Debug, Clone, Copy)]
 pub struct Matching<'a> {
-    /// What its rows are for.
+    /// What the rows are for.
     pub purpose: Purpose,
-    /// How it may differ.
+    /// How the columns may differ from the schema.
     pub policy: FeaturePolicy,
     /// Whether the time and the series of each row are needed.
     pub needs_history: bool,
-    /// The numbers of texts.
+    /// The texts of categorical features with their numbers.
     pub vocabulary: &'a Vocabulary,
 }
 
 impl Matching<'_> {
-    /// The roles of columns that are read beside the features.
+    /// The roles of the columns that are read besides the features.
     fn needed(&self) -> Vec<Role> {
         let mut needed = Vec::new();
         if self.purpose == Purpose::Learn {
@@ -77,11 +77,12 @@ impl Matching<'_> {
 }
 
 impl Schema {
-    /// Matches the columns of a table to the schema: by name in any order, or by position when the table has no names, then
+    /// Matches the columns of a table to the schema: by name in any order or, if the table has no names, by position. Then it has
     /// either the features alone or all columns of the training.
     ///
-    /// Fails, naming columns and the nearest known ones, when one is missing or unknown against the policy, given twice, or of
-    /// another type than at training.
+    /// # Errors
+    /// Fails when a column is repeated or has another type than at training, or when it is missing or unknown and the policy does
+    /// not allow that. The error names the columns and the nearest known ones.
     pub fn align(&self, table: Table, how: Matching<'_>) -> Result<Aligned> {
         let mut order = match table.names() {
             None => {
@@ -184,7 +185,7 @@ impl Schema {
             }
             (Some((_, name)), Some(_)) => {
                 let message = format!(
-                    "the labels stand twice, in the column {} and beside the rows; give one of them",
+                    "labels are given twice, in the column {} and beside the rows; give one of them",
                     shortened(name)
                 );
                 Err(Error::new(reason::INVALID_RECORDS, message).at("records"))
@@ -227,7 +228,7 @@ impl Schema {
                         *value = number;
                     }
                 }
-                // a column without any value is read as numbers by some forms
+                // some formats read a column without any value as numbers
                 (ColumnView::Numbers(numbers), Some(_)) if numbers.iter().all(|x| x.is_nan()) => {}
                 (ColumnView::Texts(texts), None) if texts.n_missing() == texts.len() => {}
                 _ => return Err(self.other_type(&table, column, place)),
@@ -244,7 +245,7 @@ impl Schema {
 }
 
 impl SeriesOfTable {
-    /// Each text is the name of a series. Rows without one share the empty name.
+    /// The series named by texts. Rows without a text share the series with the empty name.
     fn of_texts(texts: &TextColumn) -> Self {
         let n_names = texts.dictionary().len() as u32;
         let mut names: Vec<String> = texts.dictionary().iter().map(str::to_owned).collect();
@@ -258,7 +259,7 @@ impl SeriesOfTable {
 }
 
 impl Schema {
-    /// The series of each row: the text of the column, or its number written out.
+    /// The series of each row, named by the text in the column or by the number written out.
     fn series_of(&self, table: &Table, column: usize) -> Result<SeriesOfTable> {
         match (table.column(column), self.series()) {
             (ColumnView::Texts(texts), Some(FeatureKind::Category)) => {
@@ -286,7 +287,7 @@ impl Schema {
     }
 }
 
-/// The error of a column that does not hold what it held at training.
+/// The error for a column whose type is not the one that it had at training.
 fn other_type(table: &Table, column: usize, what: &str, trained: Option<FeatureKind>) -> Error {
     let (trained, hint) = match trained {
         Some(FeatureKind::Category) => ("texts", "; in a CSV file, name it in text_columns"),

@@ -1,4 +1,4 @@
-//! How often each category occurs among the rows that are learned from.
+//! Counts of the categories among the rows that are learned from.
 
 use ndarray::ArrayView2;
 
@@ -7,21 +7,21 @@ use super::vocabulary::Vocabulary;
 /// Counts of the categories of each categorical feature.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CategoryCounts {
-    /// For each feature the count of each category; empty for one of numbers.
+    /// For each feature the count of each category; empty for a numeric feature.
     of_features: Vec<Vec<u64>>,
-    /// For each feature how many values are present, known or not.
+    /// For each categorical feature the number of values present, including those of unknown categories.
     n_present: Vec<u64>,
 }
 
 impl CategoryCounts {
-    /// The counts of rows, n x r, whose values are numbers of the vocabulary where a feature is categorical.
+    /// The counts of rows, n x r, in which a categorical feature holds the numbers of its texts in the vocabulary.
     pub fn of(rows: ArrayView2<'_, f64>, vocabulary: &Vocabulary) -> Self {
         let mut counts = Self::default();
         counts.add(rows, vocabulary);
         counts
     }
 
-    /// Counts more rows.
+    /// Adds the counts of more rows.
     pub fn add(&mut self, rows: ArrayView2<'_, f64>, vocabulary: &Vocabulary) {
         self.of_features.resize(rows.ncols(), Vec::new());
         self.n_present.resize(rows.ncols(), 0);
@@ -33,7 +33,7 @@ impl CategoryCounts {
             counts.resize(categories.len(), 0);
             for &value in rows.column(feature).iter().filter(|value| !value.is_nan()) {
                 *n_present += 1;
-                // what is not known is negative
+                // the number of an unknown category is negative
                 if value >= 0.0
                     && let Some(count) = counts.get_mut(value as usize)
                 {
@@ -43,7 +43,7 @@ impl CategoryCounts {
         }
     }
 
-    /// The number of the most frequent category of a feature, the first of several; `None` where there is no value.
+    /// The number of the most frequent category of a feature, the smallest if there are several; `None` if there is no value.
     pub(super) fn most_frequent(&self, feature: usize) -> Option<f64> {
         let counts = self.of_features.get(feature)?;
         let best = (0..counts.len())

@@ -1,16 +1,16 @@
-//! The order in which a detector sees features: by their names, whatever order a table has them in.
+//! The order in which a detector sees features, which follows from their names and not from the order in a table.
 
 use serde::{Deserialize, Serialize};
 
-/// The order in which a detector sees features, beside the one in which they are shown.
+/// The order in which a detector sees features, relative to the one in which they are shown.
 ///
-/// One table has its columns in many orders: objects of JSON have none. Whatever draws columns by their place, or takes the
-/// first of equals, must not depend on it. So features stand in the order of the bytes of their names, and those that were
-/// adopted later behind all before them, so that a place never changes.
+/// The same table may come with its columns in any order: keys of JSON objects have none. A detector that draws columns by index
+/// or takes the first of equals must not depend on that order. Features are therefore sorted by the bytes of their names.
+/// Adopted features follow all earlier ones, so that the place of a feature never changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct ColumnOrder {
-    /// For each place the index of its feature among those shown; empty where both orders are the same.
+    /// For each place the index of its feature in the order shown; empty if both orders are the same.
     shown: Vec<usize>,
 }
 
@@ -20,7 +20,7 @@ impl ColumnOrder {
         Self::default().widened(0, names)
     }
 
-    /// The same order with the features of `names` from `n_known` on behind it.
+    /// The same order followed by the features of `names` from `n_known` on.
     #[must_use]
     pub(super) fn widened(&self, n_known: usize, names: &[String]) -> Self {
         let mut shown: Vec<usize> = (0..n_known).map(|place| self.shown_at(place)).collect();
@@ -33,12 +33,12 @@ impl ColumnOrder {
         Self { shown }
     }
 
-    /// The index, among the features shown, of the one at a place.
+    /// The index in the order shown of the feature at a place.
     pub(super) fn shown_at(&self, place: usize) -> usize {
         self.shown.get(place).copied().unwrap_or(place)
     }
 
-    /// What is known of each feature, from the order shown to that of the places.
+    /// Reorders one item per feature from the order shown to that of the places.
     pub(super) fn arrange<T: Copy>(&self, mut shown: Vec<T>) -> Vec<T> {
         if !self.shown.is_empty() {
             shown = self.shown.iter().map(|&feature| shown[feature]).collect();
@@ -46,7 +46,7 @@ impl ColumnOrder {
         shown
     }
 
-    /// What is known of each place, in the order in which the features are shown. Whatever follows the features stays there.
+    /// Reorders one item per place to the order shown. Items that follow those of the features stay where they are.
     pub(super) fn restore<T: Clone>(&self, places: &[T]) -> Vec<T> {
         let mut shown = places.to_vec();
         for (place, &feature) in self.shown.iter().enumerate() {
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_ordered_by_their_bytes_and_adopted_ones_come_behind() {
+    fn names_are_sorted_by_their_bytes_and_adopted_ones_come_last() {
         let order = ColumnOrder::by_name(&names(&["f1", "f10", "B", "f2", "a"]));
         assert_eq!(order.arrange(vec![0, 1, 2, 3, 4]), [2, 4, 0, 1, 3]);
         let all = names(&["f1", "f10", "B", "f2", "a", "z", "A"]);
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn restoring_undoes_arranging_and_leaves_what_follows() {
+    fn restore_undoes_arrange_and_keeps_what_follows() {
         let order = ColumnOrder::by_name(&names(&["c", "a", "b"]));
         let arranged = order.arrange(vec!['c', 'a', 'b']);
         assert_eq!(arranged, ['a', 'b', 'c']);

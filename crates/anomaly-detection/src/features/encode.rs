@@ -1,4 +1,4 @@
-//! From features to what a detector sees: categories become numbers.
+//! Encoding: categories become numeric columns for a detector.
 
 use std::ops::Range;
 
@@ -10,23 +10,23 @@ use super::schema::MAX_COLUMNS;
 use super::vocabulary::Vocabulary;
 use crate::error::{Error, Result, reason};
 
-/// The most categories of a feature that get a column each, when none is given.
+/// The default for the most categories of a feature that get a column each.
 pub const DEFAULT_MAX_ONE_HOT: usize = 16;
 
 /// How a feature is encoded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Encoding {
-    /// As it is.
+    /// The number itself.
     Number,
-    /// A column for each category, and one for all that are not known: 1 for the row's own, 0 for the others.
+    /// A column for each category and one for all unknown ones: 1 in the column of the row's category, 0 in the others.
     OneHot {
         /// How many categories are known.
         n_categories: usize,
     },
-    /// The share of the training rows that have the category; 0 for one that is not known.
+    /// The share of the training rows with the category; 0 for an unknown one.
     Frequency {
-        /// The share of each.
+        /// The share of each category.
         #[serde(with = "crate::le_bytes")]
         shares: Vec<f64>,
     },
@@ -49,17 +49,18 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// Of numbers alone.
+    /// An encoder of numeric features only.
     pub fn of_numbers(n_features: usize) -> Self {
         Self {
             encodings: vec![Encoding::Number; n_features],
         }
     }
 
-    /// Learns how categories are encoded: those of a feature with at most `max_one_hot` get a column each. `n_raw` values make a
-    /// row, of which some are the numbers of a vocabulary.
+    /// Learns the encoding of rows of `n_raw` values, some of which are numbers of texts in the vocabulary. The categories of a
+    /// feature that has at most `max_one_hot` get a column each.
     ///
-    /// Fails when they make more columns than can be learned.
+    /// # Errors
+    /// [`reason::UNUSABLE_ROWS`] when there would be more columns than a detector can learn from.
     pub fn learn(
         n_raw: usize,
         counts: &CategoryCounts,
@@ -94,12 +95,12 @@ impl Encoder {
         &self.encodings
     }
 
-    /// The number of columns that come out.
+    /// The number of encoded columns.
     pub fn n_columns(&self) -> usize {
         self.encodings.iter().map(Encoding::width).sum()
     }
 
-    /// Which columns come of each feature.
+    /// The range of encoded columns of each feature.
     pub(super) fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
         let mut end = 0;
         self.encodings.iter().map(move |encoding| {
@@ -115,7 +116,7 @@ impl Encoder {
             .all(|encoding| *encoding == Encoding::Number)
     }
 
-    /// The names of the columns that come out, given those of the features: `shop=kiosk`, `shop=<unknown>`.
+    /// The names of the encoded columns, given those of the features: `shop=kiosk`, `shop=<unknown>`.
     pub fn names(&self, features: &[String], vocabulary: &Vocabulary) -> Vec<String> {
         let mut names = Vec::with_capacity(self.n_columns());
         for (feature, (name, encoding)) in features.iter().zip(&self.encodings).enumerate() {
@@ -131,7 +132,7 @@ impl Encoder {
         names
     }
 
-    /// Encodes rows, n x p, of which missing values stay missing. Borrows them when there are only numbers.
+    /// Encodes rows, n x p; missing values stay missing. Borrows the rows if all features are numeric.
     pub fn encode<'a>(&self, rows: CowArray<'a, f64, Ix2>) -> CowArray<'a, f64, Ix2> {
         if self.is_identity() {
             return rows;
@@ -159,7 +160,7 @@ impl Encoder {
         CowArray::from(encoded)
     }
 
-    /// Whether a stored encoder can be used for p features with this vocabulary.
+    /// Whether a stored encoder fits this number of features and vocabulary.
     pub(super) fn is_valid(&self, n_features: usize, vocabulary: &Vocabulary) -> bool {
         self.encodings.len() == n_features
             && self
@@ -182,7 +183,7 @@ impl Encoder {
     }
 }
 
-/// The number of a category; out of range for one that is not known.
+/// The index of a category; out of range for an unknown one.
 fn number(value: f64) -> usize {
     if value >= 0.0 {
         value as usize
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn few_categories_get_a_column_each_and_the_unknown_one_too() {
+    fn few_categories_are_one_hot_encoded_with_a_column_for_unknown_ones() {
         let vocabulary = vocabulary(&["b", "a"]);
         let rows = array![
             [7.0, 0.0],
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn many_categories_become_their_shares() {
+    fn many_categories_are_encoded_by_their_frequency() {
         let vocabulary = vocabulary(&["a", "b", "c"]);
         let rows = array![
             [0.0, 0.0],

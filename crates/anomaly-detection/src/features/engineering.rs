@@ -1,4 +1,4 @@
-//! Feature engineering as a part of a model: the plan, the columns that it works on, and what is remembered of each series.
+//! Feature engineering as a part of a model: the plan, its source columns, and the remembered values of each series.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,29 +16,31 @@ use crate::context::Context;
 use crate::error::{Error, Result, reason};
 use crate::table::{check_cells, shortened};
 
-/// What is to be engineered.
+/// Which features to engineer, and from which columns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineeringSpec {
-    /// Which features are made of each column and of the time.
+    /// The features to engineer from each column and from the time.
     pub params: EngineeringParams,
-    /// The columns; empty for the target, or for the only feature.
+    /// The source columns; empty for the target, or for the only feature.
     pub columns: Vec<String>,
 }
 
-/// The fitted engineering of a model.
+/// The fitted feature engineering of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Engineering {
     engineer: Engineer,
-    /// The places of the plan's columns in the order in which a detector sees the features.
+    /// The places of the plan's source columns in the order in which a detector sees the features.
     columns: Vec<usize>,
     histories: Histories,
 }
 
 impl Engineering {
-    /// The engineering of rows with this schema, without any history. What is made of each column stands in the order in which a
-    /// detector sees these.
+    /// Feature engineering for rows with this schema, without any history. The source columns are in the order in which a
+    /// detector sees them.
     ///
-    /// Fails when a parameter is out of range, or a column is not there, holds texts or is not named where there are several.
+    /// # Errors
+    /// Fails when a parameter is out of range, when a source column does not exist or holds texts, and when none is given and it
+    /// is not clear which one is meant.
     pub fn new(spec: &EngineeringSpec, schema: &Schema) -> Result<Self> {
         let places = schema.places();
         let columns = columns_of(spec, schema)?.into_iter();
@@ -76,15 +78,16 @@ impl Engineering {
         &self.engineer
     }
 
-    /// What makes the features of more rows, from what is remembered on.
+    /// A builder of the features of more rows, which continues from the remembered values.
     pub fn builder(&self) -> Builder {
         Builder::new(&self.engineer, self.histories.clone())
     }
 
-    /// The same engineering, which remembers what a builder has come to.
+    /// The same feature engineering with the histories of a builder.
     ///
-    /// Fails when the builder has forgotten series while it still got rows of others: these rows may have been learned from
-    /// without the past that they had.
+    /// # Errors
+    /// [`reason::UNUSABLE_ROWS`] when the builder has forgotten a series that it had rows of: later rows of that series may have
+    /// been learned from without their past.
     pub fn remembering(self, builder: Builder) -> Result<Self> {
         if builder.has_forgotten_latest() {
             let message = format!(
@@ -101,7 +104,7 @@ impl Engineering {
         })
     }
 
-    /// Sorts rows by their time, if they have times.
+    /// Sorts rows by time, if they have times.
     pub fn sort(&self, rows: &mut Aligned) {
         let Some(times) = &rows.times else {
             return;
@@ -120,7 +123,7 @@ impl Engineering {
         }
     }
 
-    /// The rows with the features that are made of them behind their own, in the order in which they come.
+    /// The rows in their order, each with its engineered features after its own.
     pub fn extend(
         &self,
         rows: &Aligned,
@@ -135,7 +138,7 @@ impl Engineering {
             .map(|&column| rows.features.column(column).to_vec())
             .collect();
         let columns: Vec<&[f64]> = values.iter().map(Vec::as_slice).collect();
-        let made = builder.apply(
+        let engineered = builder.apply(
             &Rows {
                 n_rows: rows.features.nrows(),
                 columns: &columns,
@@ -147,14 +150,14 @@ impl Engineering {
             },
             context,
         )?;
-        ndarray::concatenate(ndarray::Axis(1), &[rows.features.view(), made.view()])
+        ndarray::concatenate(ndarray::Axis(1), &[rows.features.view(), engineered.view()])
             .map_err(|error| {
                 Error::new(reason::INTERNAL, "features do not fit together").because(error)
             })
             .map(|rows| rows.as_standard_layout().into_owned())
     }
 
-    /// Checks what came from a stored model.
+    /// Checks the feature engineering of a stored model.
     pub(super) fn validate(&self, schema: &Schema) -> Result<()> {
         self.engineer.validate()?;
         self.histories.validate(&self.engineer)?;
@@ -197,7 +200,7 @@ fn columns_of(spec: &EngineeringSpec, schema: &Schema) -> Result<Vec<usize>> {
             }
             Some(column) if schema.kind(column) == FeatureKind::Category => {
                 return refused(format!(
-                    "the feature {} holds texts, of which nothing can be engineered",
+                    "the feature {} holds texts; features can be engineered only from numbers",
                     shortened(name)
                 ));
             }

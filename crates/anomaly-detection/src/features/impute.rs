@@ -1,4 +1,4 @@
-//! Missing values: NaN or infinite ones, for which the training median of their feature stands in.
+//! Imputation of missing values, which are NaN or infinite: by default with the training median of their feature.
 
 use ndarray::{Array2, ArrayView2, Axis, CowArray, Ix2};
 use rayon::prelude::*;
@@ -9,44 +9,45 @@ use super::schema::Schema;
 use super::vocabulary::Vocabulary;
 use crate::error::{Error, Result, reason};
 
-/// What stands in for missing numbers.
+/// How missing numbers are imputed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Imputation {
-    /// The median of the training.
+    /// By the median of the training rows.
     #[default]
     Median,
-    /// Zero.
+    /// By zero.
     Zero,
 }
 
-/// The value that stands in for a missing one, feature by feature.
+/// The value that is imputed for a missing one, for each feature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Imputer {
     #[serde(with = "crate::le_bytes")]
     fill: Vec<f64>,
 }
 
-/// The values of a row that an imputer learns to stand in for.
+/// The values of a row that an imputer is learned for.
 #[derive(Debug, Clone, Copy)]
 pub struct Imputed<'a> {
     /// Their names.
     pub names: &'a [String],
-    /// How many of them are features; those behind are engineered.
+    /// How many of them are features; those after are engineered features.
     pub n_features: usize,
-    /// Whether what is engineered may have no value in any row; 0 stands in for it then.
+    /// Whether an engineered feature may have no value in any row; 0 is imputed for it then.
     pub may_lack_engineered: bool,
-    /// The texts of those that are categorical.
+    /// The texts of the categorical ones.
     pub vocabulary: &'a Vocabulary,
-    /// What stands in for numbers.
+    /// How numbers are imputed.
     pub imputation: Imputation,
 }
 
 impl Imputer {
-    /// Learns what stands in for missing values, given the median of the finite values of each value of a row, `None` where
-    /// there is none: of categories the most frequent one, the first of several.
+    /// Learns what to impute. `medians` are those of the finite values of each feature and engineered feature, `None` if there
+    /// are none. For a categorical feature, the most frequent category is imputed, the first of several.
     ///
-    /// Fails, naming it, when one that must have a value has none.
+    /// # Errors
+    /// [`reason::UNUSABLE_ROWS`], naming the feature, when one that must have a value has none.
     pub fn learn(
         medians: &[Option<f64>],
         counts: &CategoryCounts,
@@ -80,17 +81,17 @@ impl Imputer {
         self.fill.len()
     }
 
-    /// The values that stand in for missing ones, feature by feature.
+    /// The value that is imputed for each feature.
     pub fn values(&self) -> &[f64] {
         &self.fill
     }
 
-    /// Whether a stored imputer can be used for `n` features.
+    /// Whether a stored imputer fits `n` features.
     pub(super) fn is_valid(&self, n: usize) -> bool {
         self.fill.len() == n && self.fill.iter().all(|value| value.is_finite())
     }
 
-    /// Fills what is missing. Borrows the rows when nothing is.
+    /// Imputes missing values. Borrows the rows if none is missing.
     pub fn impute<'a>(&self, rows: ArrayView2<'a, f64>) -> CowArray<'a, f64, Ix2> {
         if rows.iter().all(|value| value.is_finite()) {
             return CowArray::from(rows);
@@ -118,7 +119,7 @@ fn no_value(name: &str, is_engineered: bool) -> Error {
     Error::new(reason::UNUSABLE_ROWS, message).at("records")
 }
 
-/// How many rows a thread looks through at a time.
+/// How many rows a thread counts at a time.
 const COUNTED_ROWS: usize = 4096;
 
 /// How many values were missing or infinite, and in which features.
@@ -128,7 +129,7 @@ pub struct Gaps {
     pub n_missing: u64,
     /// How many values were infinite.
     pub n_infinite: u64,
-    /// For each feature, whether any value was either. Empty when none was.
+    /// For each feature, whether any value was missing or infinite. Empty if none was in any feature.
     pub features: Vec<bool>,
 }
 
@@ -136,18 +137,18 @@ impl Gaps {
     /// Counts the gaps of a table, n x d.
     pub fn count(rows: &Array2<f64>) -> Self {
         if rows.nrows() <= COUNTED_ROWS {
-            return Self::of_block(rows.view());
+            return Self::of_chunk(rows.view());
         }
         rows.axis_chunks_iter(Axis(0), COUNTED_ROWS)
             .into_par_iter()
-            .map(Self::of_block)
+            .map(Self::of_chunk)
             .reduce(Self::default, |mut gaps, more| {
                 gaps.merge(&more);
                 gaps
             })
     }
 
-    fn of_block(rows: ArrayView2<'_, f64>) -> Self {
+    fn of_chunk(rows: ArrayView2<'_, f64>) -> Self {
         let mut gaps = Self::default();
         if rows.iter().all(|value| value.is_finite()) {
             return gaps;
@@ -170,7 +171,7 @@ impl Gaps {
         gaps
     }
 
-    /// The same gaps, with the features in the order in which a schema shows them instead of that in which a detector sees them.
+    /// The same gaps with the features in the order shown instead of that in which a detector sees them.
     #[must_use]
     pub fn shown(self, schema: &Schema) -> Self {
         Self {

@@ -1,12 +1,12 @@
-//! Labels: what is known of whether a row is an anomaly. An unsupervised detector never learns from them; they are only
-//! compared with.
+//! Labels, which say whether a row is known to be an anomaly. An unsupervised detector is only compared with them and never
+//! learns from them.
 
 use crate::error::{Error, Result, reason};
 
-/// Whether a row is known to be an anomaly; `None` where it is not known.
+/// Whether a row is an anomaly; `None` if that is not known.
 pub type Label = Option<bool>;
 
-/// Reads labels: 1 for an anomaly, 0 for a normal row, NaN where unknown. `place` is where they stand, for errors.
+/// Reads labels: 1 for an anomaly, 0 for a normal row, NaN for an unknown label. `place` says in errors where the labels are.
 pub fn labels_of(column: impl IntoIterator<Item = f64>, place: &str) -> Result<Vec<Label>> {
     column
         .into_iter()

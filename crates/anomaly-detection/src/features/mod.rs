@@ -1,6 +1,5 @@
-//! From the columns of a table to the matrix that a detector sees: which columns, what is made of those before it, what stands
-//! in for missing values, how categories become numbers, and how values are scaled. Training and scoring run the same code, so
-//! nothing can differ between them.
+//! From the columns of a table to the matrix that a detector sees: column roles, feature engineering, imputation, encoding of
+//! categories and scaling. Training and scoring run the same code, so that they cannot differ.
 
 use std::ops::Range;
 
@@ -40,35 +39,35 @@ pub use time::{TimeSource, are_dates};
 pub use unknown::UnknownFeature;
 pub use vocabulary::{Categories, Vocabulary};
 
-/// The fitted way from the columns of a table to a detector's matrix.
+/// The fitted transformation of the columns of a table to a detector's matrix.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Features {
     /// The columns and their roles.
     pub schema: Schema,
-    /// How tables may differ from it.
+    /// How tables may differ from the schema.
     pub policy: FeaturePolicy,
     /// The texts of categorical features.
     pub vocabulary: Vocabulary,
-    /// What is made of the rows before a row, and of its time.
+    /// The features that are engineered from earlier rows and from the time of a row.
     pub engineering: Option<Engineering>,
-    /// What stands in for missing values.
+    /// The values that are imputed for missing ones.
     pub imputer: Imputer,
     /// How categories become numbers.
     pub encoder: Encoder,
-    /// How values are scaled; `None` leaves them as they are.
+    /// How values are scaled; `None` if they are not.
     pub scale: Option<Scale>,
 }
 
 impl Features {
-    /// How each feature is encoded, with its texts where it is categorical, in the order in which the features are shown; then
-    /// those of what was engineered.
+    /// How each feature is encoded, with its texts if it is categorical, in the order shown; then the same for the engineered
+    /// features.
     pub fn encodings(&self) -> Vec<(&Encoding, Option<&Categories>)> {
         let encodings = self.encoder.encodings().iter().enumerate();
         let encodings = encodings.map(|(place, encoding)| (encoding, self.vocabulary.of(place)));
         self.schema.restore_order(&encodings.collect::<Vec<_>>())
     }
 
-    /// For each column that the detector sees, in the order in which their features are shown, its index among the detector's.
+    /// The indices of the detector's columns in the order in which their features are shown.
     pub fn shown_columns(&self) -> Vec<usize> {
         let ranges: Vec<Range<usize>> = self.encoder.ranges().collect();
         let shown = self.schema.restore_order(&ranges);
@@ -80,7 +79,7 @@ impl Features {
         self.encoder.n_columns()
     }
 
-    /// The number of values of a row before it is encoded: its features, and what was engineered.
+    /// The number of values of a row before it is encoded: its features and its engineered features.
     pub fn n_raw(&self) -> usize {
         self.imputer.n_features()
     }
@@ -95,7 +94,7 @@ impl Features {
         self.encoder.names(&self.raw_names(), &self.vocabulary)
     }
 
-    /// How a table is matched to the schema.
+    /// How a table is matched to the schema for this purpose.
     pub fn matching<'a>(&'a self, purpose: Purpose) -> Matching<'a> {
         Matching {
             purpose,
@@ -105,18 +104,18 @@ impl Features {
         }
     }
 
-    /// Imputes, encodes and scales a block of rows, n x [`n_raw`](Self::n_raw), with NaN or infinity where values are missing.
+    /// Imputes, encodes and scales a chunk of rows, n x [`n_raw`](Self::n_raw), with NaN or infinity where values are missing.
     /// Every value of the result is finite. Borrows the rows when there is nothing to do.
     pub fn transform<'a>(&self, rows: ArrayView2<'a, f64>) -> CowArray<'a, f64, Ix2> {
         self.scaled(self.encoder.encode(self.imputer.impute(rows)))
     }
 
-    /// Encodes and scales a block of rows but leaves missing values missing, as NaN.
+    /// Encodes and scales a chunk of rows but leaves missing values missing, as NaN.
     pub fn transform_observed<'a>(&self, rows: ArrayView2<'a, f64>) -> CowArray<'a, f64, Ix2> {
         self.scaled(self.encoder.encode(CowArray::from(rows)))
     }
 
-    /// Encodes a block of rows but leaves values unscaled and missing ones missing.
+    /// Encodes a chunk of rows but leaves values unscaled and missing ones missing.
     pub fn transform_unscaled<'a>(&self, rows: ArrayView2<'a, f64>) -> CowArray<'a, f64, Ix2> {
         self.encoder.encode(CowArray::from(rows))
     }
@@ -128,7 +127,7 @@ impl Features {
         }
     }
 
-    /// What stands in for missing values, as the detector's columns before they are scaled.
+    /// The imputed values, encoded as the detector's columns but not scaled.
     pub fn fill(&self) -> Vec<f64> {
         let fill = ArrayView2::from_shape((1, self.n_raw()), self.imputer.values());
         fill.map_or(Vec::new(), |fill| {
@@ -140,7 +139,7 @@ impl Features {
         })
     }
 
-    /// Checks what came from a stored model: every part must have the same number of features and finite values.
+    /// Checks the features of a stored model: all parts must have the same number of features, and all numbers must be finite.
     pub fn validate(&self) -> Result<()> {
         let contradiction = || {
             Error::new(
@@ -166,7 +165,7 @@ impl Features {
     }
 }
 
-/// The names of a row's values in the order in which a detector sees them: its features, and what is engineered.
+/// The names of a row's values in the order in which a detector sees them: its features and its engineered features.
 pub fn raw_names(schema: &Schema, engineering: Option<&Engineering>) -> Vec<String> {
     let mut names: Vec<String> = schema.ordered_features().cloned().collect();
     names.extend(

@@ -1,4 +1,4 @@
-//! Names of columns: which are fit to be learned, and how messages list and suggest them.
+//! Column names: which are valid, and how error messages list and suggest them.
 
 use std::collections::HashMap;
 
@@ -35,7 +35,7 @@ pub(super) fn check_names(names: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// `what` with the names, some of them at least, and a hint behind each; `None` where there is no name.
+/// `what` followed by the first names, each with its hint; `None` if there is no name.
 pub(super) fn listed(
     what: &str,
     names: &[&str],
@@ -56,7 +56,7 @@ pub(super) fn listed(
     Some(format!("{what}{plural} {}", shown.join(", ")))
 }
 
-/// `; nearest is "…"`, or nothing where no known name is like it.
+/// `; nearest is "…"`, or nothing if no known name is similar.
 pub(super) fn nearest_hint(name: &str, known: &[String]) -> String {
     match nearest(name, known) {
         Some(near) => format!("; nearest is {}", shortened(near)),
@@ -64,10 +64,11 @@ pub(super) fn nearest_hint(name: &str, known: &[String]) -> String {
     }
 }
 
-/// The known name that is most like `name`, if any is like it at all.
+/// The known name that is most similar to `name`, if any is similar at all.
 pub(super) fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
-    const ALIKE: f64 = 0.7;
-    /// Comparing is quadratic in the lengths, and a message may hold very many names.
+    /// The least Jaro-Winkler similarity of names that are suggested.
+    const SIMILAR: f64 = 0.7;
+    /// The most names that are compared, since each comparison is quadratic in the lengths and there may be very many.
     const MAX_COMPARED: usize = 1000;
     known
         .iter()
@@ -79,7 +80,7 @@ pub(super) fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
                 other.as_str(),
             )
         })
-        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .filter(|(similarity, _)| *similarity >= SIMILAR)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, other)| other)
 }

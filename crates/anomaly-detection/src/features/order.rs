@@ -1,4 +1,4 @@
-//! Which column of a table is which of a schema's: by name, or by position.
+//! Finds the columns of a schema in a table, by name or by position.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,11 +9,11 @@ use super::schema::Schema;
 use crate::error::{Error, Result, reason};
 use crate::table::{Table, shortened};
 
-/// Where the columns of a schema stand in a table.
+/// The positions of a schema's columns in a table.
 pub(super) struct Order {
-    /// For each feature, in the order shown, the index of its column; `None` when they are the columns as they are.
+    /// For each feature, in the order shown, the index of its column; `None` if the columns are the features in this order.
     pub(super) features: Option<Vec<Option<usize>>>,
-    /// For each other column its index.
+    /// For each of the schema's other columns its index.
     others: Vec<Option<usize>>,
     /// The names of the columns that the schema does not know.
     pub(super) unknown: Vec<String>,
@@ -28,7 +28,7 @@ impl Order {
         }
     }
 
-    /// Where the column of a role stands.
+    /// The index of the column with a role.
     pub(super) fn place(&self, schema: &Schema, role: Role) -> Option<usize> {
         let other = schema
             .others()
@@ -39,8 +39,8 @@ impl Order {
 }
 
 impl Schema {
-    /// Where each feature stands in a table, in the order in which a detector sees them and as far as that can be said without
-    /// looking at what else is there.
+    /// The index of each feature's column in a table, in the order in which a detector sees the features; `None` if it is
+    /// missing. Other columns are not checked.
     pub(super) fn columns_in(&self, table: &Table) -> Vec<Option<usize>> {
         let shown = match table.names() {
             Some(names) => {
@@ -52,19 +52,22 @@ impl Schema {
                 Ok(order) => order
                     .features
                     .unwrap_or_else(|| (0..self.n_features()).map(Some).collect()),
-                // whoever matches the columns says so
+                // matching the columns reports the error
                 Err(_) => vec![None; self.n_features()],
             },
         };
         self.arrange(shown)
     }
 
-    /// Where each column stands in rows of so many values without names: the features alone, or with columns that had other
-    /// roles at training, in the order of the training.
+    /// The positions of the columns in rows of `n_columns` values without names: the features alone, or together with columns
+    /// that had other roles at training, in the order of the training table.
     ///
-    /// Fails when no choice of those columns has as many, and when different choices have and disagree on what is `needed`.
+    /// # Errors
+    /// [`reason::SCHEMA_MISMATCH`] when no choice of these columns has so many, and when several do and disagree on the
+    /// features or on a `needed` column.
     pub(super) fn by_position(&self, n_columns: usize, needed: &[Role]) -> Result<Order> {
-        // the features alone, or all columns of the training but for labels and what is ignored, or one of these, or all
+        // the choices: the features alone, or all columns of the training without labels and ignored columns, without one of
+        // these, or without any exception
         let mut without: Vec<&[Role]> = vec![
             &[Role::Label, Role::Time, Role::Series, Role::Ignored],
             &[Role::Label, Role::Ignored],
@@ -116,7 +119,7 @@ impl Schema {
         Ok(order)
     }
 
-    /// The columns of the training in their order, but for those of some roles.
+    /// The positions if the columns of the training come in their order, except those with some roles.
     fn order_without(&self, roles: &[Role]) -> Order {
         let mut order = Order {
             features: Some(Vec::with_capacity(self.n_features())),
@@ -136,7 +139,7 @@ impl Schema {
         order
     }
 
-    /// Fails when the rows lack the time or the series that their history needs.
+    /// Checks that the rows have the time and the series that engineered features need.
     pub(super) fn check_history(&self, order: &Order) -> Result<()> {
         let needed = [Role::Time, Role::Series].into_iter().filter_map(|role| {
             let column = self.column_of(role)?;
@@ -198,7 +201,7 @@ impl Schema {
             ));
         }
         if how.needs_history {
-            // nothing stands in for these: the row would be compared with the past of another series
+            // these cannot be imputed: the row would be compared with the past of another series
             self.check_history(&order)?;
         }
         Ok(order)
@@ -254,8 +257,8 @@ mod tests {
     }
 
     #[test]
-    fn rows_without_names_that_may_be_different_columns_are_refused() {
-        // three values are a, b and either what is ignored or the label
+    fn ambiguous_rows_without_names_are_refused() {
+        // three values are a, b and either the ignored column or the label
         let apart = schema(&["note", "a", "bad", "b"], &roles());
         let error = apart.by_position(3, &[]).map(drop).expect_err("ambiguous");
         assert!(
@@ -264,7 +267,7 @@ mod tests {
         );
         assert!(apart.by_position(2, &[]).is_ok() && apart.by_position(4, &[]).is_ok());
 
-        // here the features are the same either way, and the label is not
+        // here the features are the same either way, but the label is not
         let behind = schema(&["a", "b", "note", "bad"], &roles());
         let order = behind.by_position(3, &[]).expect("the features are clear");
         assert_eq!(order.features, Some(vec![Some(0), Some(1)]));
@@ -283,7 +286,7 @@ mod tests {
         let values = vec![1.7e9, 1.0, 2.0, 0.0];
         let table = Table::from_row_major(Some(names), 4, values).expect("a table");
         let schema = Schema::learn(&table, &roles).expect("a schema");
-        // to score: a with its time; to learn, it may be with its label
+        // for scoring, two values are the time and a; for learning, they could also be a and the label
         let order = schema.by_position(2, &[]).expect("all but the label");
         assert_eq!(order.features, Some(vec![Some(1)]));
         assert!(schema.by_position(2, &[Role::Label]).is_err());

@@ -1,18 +1,18 @@
-//! What each column of a training table is for.
+//! The roles and types of the columns of a training table.
 
 use serde::{Deserialize, Serialize};
 
-/// The roles of columns, as asked for. Names are those of columns of the training table.
+/// The roles of columns as a caller gives them, by the names of the columns of the training table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Roles {
-    /// The feature that lags and rolling statistics are made of.
+    /// The feature that lags and rolling statistics are engineered from.
     pub target: Option<String>,
     /// The features; empty for every column without another role.
     pub features: Vec<String>,
     /// The column that holds labels.
     pub label: Option<String>,
-    /// The column that holds the time of each row; `None` to look for one.
+    /// The column that holds the time of each row; `None` to search for one.
     pub time: Option<String>,
     /// The column that says which series each row belongs to.
     pub series: Option<String>,
@@ -20,13 +20,13 @@ pub struct Roles {
     pub ignored: Vec<String>,
 }
 
-/// What a column is for that is no feature.
+/// The role of a column that is not a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// It says which rows are anomalies.
     Label,
-    /// It says when each row was.
+    /// It holds the time of each row.
     Time,
     /// It says which series each row belongs to.
     Series,
@@ -34,13 +34,13 @@ pub enum Role {
     Ignored,
 }
 
-/// What the values of a feature are.
+/// The type of the values of a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FeatureKind {
     /// Numbers, and booleans as 0 and 1.
     Number,
-    /// Texts, of which each is a category.
+    /// Texts, each of which is a category.
     Category,
 }
 
@@ -51,8 +51,8 @@ pub enum FeaturePolicy {
     /// Not at all.
     #[default]
     Strict,
-    /// Features that are missing count as missing values, and unknown ones are left out.
+    /// A feature that is missing counts as missing values, and unknown columns are left out.
     Flexible,
-    /// The same, but unknown features are remembered with what is known of them, and learned by the next update that has them.
+    /// The same, but statistics of unknown columns are kept, and the next update that has them adopts them as features.
     Adaptive,
 }

@@ -1,4 +1,4 @@
-//! Scaling: features of different units brought to comparable ranges, by statistics that are learned at training and kept.
+//! Scaling of features to comparable ranges, by statistics that are learned at training and then fixed.
 
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
@@ -10,15 +10,15 @@ use crate::statistics::moments::FeatureMoments;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scaling {
-    /// The values as they are.
+    /// No scaling.
     None,
-    /// Less the mean, divided by the population standard deviation, as scikit-learn's `StandardScaler`.
+    /// Subtracts the mean and divides by the population standard deviation, as scikit-learn's `StandardScaler`.
     Standard,
-    /// Less the median, divided by the interquartile range, as scikit-learn's `RobustScaler`.
+    /// Subtracts the median and divides by the interquartile range, as scikit-learn's `RobustScaler`.
     Robust,
 }
 
-/// A fitted scaler: `(value - center) / spread`, feature by feature. The spread of a constant feature is 1.
+/// A fitted scaler, `(value - center) / spread` for each feature. The spread of a constant feature is 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scale {
     #[serde(with = "crate::le_bytes")]
@@ -27,14 +27,15 @@ pub struct Scale {
     spread: Vec<f64>,
 }
 
-/// The largest magnitude of a scaled value: far beyond any that means something, and its square is still finite.
+/// The largest magnitude of a scaled value, far beyond any meaningful one, whose square is still finite.
 const LIMIT: f64 = 1e150;
 
 impl Scale {
-    /// Learns a scaler from the moments of each feature and, where they are needed, what finds its quartiles. `None` for
-    /// [`Scaling::None`].
+    /// Learns a scaler from the moments of each feature or, for robust scaling, from the quartiles that `quartiles` computes.
+    /// `None` for [`Scaling::None`].
     ///
-    /// Fails, naming the feature, when its spread is not finite, and as `quartiles` does.
+    /// # Errors
+    /// [`reason::UNUSABLE_ROWS`], naming the feature, when its center or spread is not finite; and those of `quartiles`.
     pub fn learn(
         scaling: Scaling,
         moments: &FeatureMoments,
@@ -73,7 +74,7 @@ impl Scale {
         Ok(Some(Self { center, spread }))
     }
 
-    /// Whether a stored scaler can be used for `n` features.
+    /// Whether a stored scaler fits `n` features.
     pub(super) fn is_valid(&self, n: usize) -> bool {
         self.center.len() == n
             && self.spread.len() == n
@@ -91,12 +92,12 @@ impl Scale {
         rows
     }
 
-    /// The values that are taken away, feature by feature.
+    /// The value that is subtracted from each feature.
     pub fn center(&self) -> &[f64] {
         &self.center
     }
 
-    /// The values that are divided by, feature by feature.
+    /// The value that each feature is then divided by.
     pub fn spread(&self) -> &[f64] {
         &self.spread
     }
@@ -105,7 +106,7 @@ impl Scale {
 /// The shares of values below the quartiles.
 pub const QUARTILES: [f64; 3] = [0.25, 0.5, 0.75];
 
-/// The quartiles of the finite values of a feature; `None` where it has none.
+/// The quartiles of the finite values of a feature; `None` if it has none.
 pub type Quartiles = [Option<f64>; 3];
 
 #[cfg(test)]

@@ -16,53 +16,54 @@ use super::time::TimeSource;
 use crate::error::{Error, Result, reason};
 use crate::table::{ColumnType, Table, shortened};
 
-/// The most columns of a training table: a model holds far more of each than a row does.
+/// The most columns of a training table. A model needs far more memory for a column than a row does.
 pub(super) const MAX_COLUMNS: usize = 1 << 16;
 
 /// The columns of the training table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schema {
-    /// In the order of the training table, and then of those that updates adopted.
+    /// The names of the features in the order of the training table, and then of those that updates adopted.
     features: Vec<String>,
-    /// What each feature is; empty when all are numbers.
+    /// The kind of each feature; empty if all are numbers.
     kinds: Vec<FeatureKind>,
     /// The order in which a detector sees the features.
     order: ColumnOrder,
     /// The index of the target among the features.
     target: Option<usize>,
-    /// The columns that are no features, in the order of the training table.
+    /// The columns that are not features, in the order of the training table.
     others: Vec<OtherColumn>,
     /// The form of the time column, if there is one.
     time: Option<TimeSource>,
-    /// What the series column holds, if there is one.
+    /// The kind of the series column, if there is one.
     series: Option<FeatureKind>,
 }
 
-/// A column that is no feature.
+/// A column that is not a feature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OtherColumn {
     /// Its name.
     pub name: String,
     /// Its index among all columns of the training table.
     pub index: usize,
-    /// What it is for.
+    /// Its role.
     pub role: Role,
 }
 
 impl Schema {
     /// The schema of a training table. Columns without names are called `f0`, `f1`, ….
     ///
-    /// Without a time column in the roles, one is looked for, as [`SchemaDraft`] says.
+    /// If the roles name no time column, one is searched for, as described at [`SchemaDraft`].
     ///
-    /// Fails when names are empty, repeated or too long, when there are too many, when a column that has a role is not there
-    /// or cannot have it, or when there is no feature.
+    /// # Errors
+    /// Fails when names are empty, repeated or too long, when there are too many columns, when a column that is given a role does
+    /// not exist or cannot have it, and when there is no feature.
     pub fn learn(table: &Table, roles: &Roles) -> Result<Self> {
         let mut draft = SchemaDraft::new(table, roles)?;
-        draft.see(table)?;
+        draft.add(table)?;
         draft.finish()
     }
 
-    /// A schema of named features of numbers, which a detector sees in this order, and no other columns.
+    /// A schema of named numeric features, which a detector sees in this order, and no other columns.
     pub fn of_features(features: Vec<String>) -> Result<Self> {
         check_names(&features)?;
         Ok(Self {
@@ -76,8 +77,8 @@ impl Schema {
         })
     }
 
-    /// The same schema with more features behind its own, taken from a table that has columns of these names. Columns of times
-    /// are not taken.
+    /// The same schema followed by more features, which are the columns of a table with these names. Columns of times are left
+    /// out.
     pub fn with_features(&self, table: &Table, names: &[String]) -> Result<Self> {
         let mut schema = self.clone();
         let columns = column_names(table);
@@ -103,8 +104,8 @@ impl Schema {
         Ok(schema)
     }
 
-    /// The names of the features, in the order in which they are shown and rows without names have them: that of the training
-    /// table, and then those that updates adopted.
+    /// The names of the features in the order shown, which rows without names have, too: that of the training table, followed by
+    /// the features that updates adopted.
     pub fn features(&self) -> &[String] {
         &self.features
     }
@@ -114,7 +115,7 @@ impl Schema {
         self.features.len()
     }
 
-    /// What a feature is.
+    /// The kind of a feature.
     pub fn kind(&self, feature: usize) -> FeatureKind {
         self.kinds
             .get(feature)
@@ -127,7 +128,7 @@ impl Schema {
         (0..self.n_features()).map(|place| &self.features[self.feature_at(place)])
     }
 
-    /// The name of the feature at a place of the order in which a detector sees them.
+    /// The name of the feature at a place in the order in which a detector sees them.
     pub(super) fn name_at(&self, place: usize) -> Option<&String> {
         self.features.get(self.feature_at(place))
     }
@@ -137,23 +138,23 @@ impl Schema {
         self.restore_order(&(0..self.n_features()).collect::<Vec<_>>())
     }
 
-    /// What is known of each feature, and maybe of what is engineered behind them, from the order in which a detector sees them
-    /// to that in which they are shown.
+    /// Reorders one item per feature from the order in which a detector sees them to the order shown. Items of engineered
+    /// features may follow and stay where they are.
     pub(super) fn restore_order<T: Clone>(&self, places: &[T]) -> Vec<T> {
         self.order.restore(places)
     }
 
-    /// What is known of each feature, in the order in which a detector sees them.
+    /// Reorders one item per feature from the order shown to that in which a detector sees them.
     pub(super) fn arrange<T: Copy>(&self, shown: Vec<T>) -> Vec<T> {
         self.order.arrange(shown)
     }
 
-    /// The index, among the features shown, of the one at a place of the order in which a detector sees them.
+    /// The index in the order shown of the feature at a place in the order in which a detector sees them.
     pub(super) fn feature_at(&self, place: usize) -> usize {
         self.order.shown_at(place)
     }
 
-    /// Whether each of the features is categorical, in the order in which a detector sees them.
+    /// Whether each feature is categorical, in the order in which a detector sees them.
     pub(super) fn is_category(&self) -> impl ExactSizeIterator<Item = bool> {
         let kinds = (0..self.n_features()).map(|place| self.kind(self.feature_at(place)));
         kinds.map(|kind| kind == FeatureKind::Category)
@@ -169,7 +170,7 @@ impl Schema {
         self.target
     }
 
-    /// The columns that are no features, in the order of the training table.
+    /// The columns that are not features, in the order of the training table.
     pub fn others(&self) -> &[OtherColumn] {
         &self.others
     }
@@ -179,12 +180,12 @@ impl Schema {
         self.time
     }
 
-    /// What the series column holds, if there is one.
+    /// The kind of the series column, if there is one.
     pub fn series(&self) -> Option<FeatureKind> {
         self.series
     }
 
-    /// The column that has a role that at most one has.
+    /// The column with a role that at most one column can have.
     pub fn column_of(&self, role: Role) -> Option<&OtherColumn> {
         self.others.iter().find(|column| column.role == role)
     }
@@ -195,7 +196,7 @@ impl Schema {
             .map(|column| column.name.as_str())
     }
 
-    /// Whether a stored schema contradicts itself.
+    /// Whether a stored schema is consistent.
     pub(super) fn is_valid(&self) -> bool {
         let mut names = self.features.clone();
         names.extend(self.others.iter().map(|column| column.name.clone()));
@@ -231,16 +232,16 @@ pub(super) fn column_names(table: &Table) -> Vec<String> {
     }
 }
 
-/// What a feature is, by the type of its column.
+/// The kind of a feature, from the type of its column.
 ///
-/// Fails, naming the column, where it holds times.
+/// Fails, naming the column, if it holds times.
 fn kind_of(column_type: ColumnType, name: &str) -> Result<FeatureKind> {
     match column_type {
         ColumnType::Number | ColumnType::Boolean => Ok(FeatureKind::Number),
         ColumnType::Text => Ok(FeatureKind::Category),
         ColumnType::Timestamp => {
             let message = format!(
-                "the column {} holds times, which are no feature; name it in time_column, or leave it out by ignore_columns",
+                "the column {} holds times, which cannot be a feature; name it in time_column, or leave it out by ignore_columns",
                 shortened(name)
             );
             Err(Error::new(reason::UNUSABLE_ROWS, message).at("records"))

@@ -1,4 +1,4 @@
-//! What is known of columns that a model does not know.
+//! Statistics of columns that a model does not know.
 
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
@@ -7,25 +7,25 @@ use crate::error::Result;
 use crate::statistics::moments::FeatureMoments;
 use crate::table::{ColumnView, MISSING_TIME, Table};
 
-/// A column that a model does not know, with what is known of its values.
+/// Statistics of a column that a model does not know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UnknownFeature {
     /// How many rows had the column.
     pub n_rows: u64,
     /// How many of them had no value in it.
     pub n_missing: u64,
-    /// The moments of the values that are finite numbers; `None` where there is none.
+    /// The moments of the finite numbers; `None` if there are none or the moments overflow.
     pub moments: Option<FeatureMoments>,
 }
 
 impl UnknownFeature {
-    /// What a column of a table says.
+    /// The statistics of a column of a table.
     pub(super) fn of(table: &Table, column: usize) -> Self {
         let (n_missing, moments) = match table.column(column) {
             ColumnView::Numbers(numbers) | ColumnView::Booleans(numbers) => {
                 let finite: Vec<f64> = numbers.iter().copied().filter(|x| x.is_finite()).collect();
                 let finite = Array2::from_shape_vec((finite.len(), 1), finite).ok();
-                // values whose moments overflow have none that could be shown
+                // moments that overflow cannot be shown
                 let moments = finite
                     .filter(|values| !values.is_empty())
                     .and_then(|values| FeatureMoments::of(values.view()).ok());
@@ -44,7 +44,7 @@ impl UnknownFeature {
         }
     }
 
-    /// Adds what other rows say of the same column.
+    /// Adds the statistics of the same column in other rows.
     pub fn merge(&mut self, other: &Self) {
         self.n_rows = self.n_rows.saturating_add(other.n_rows);
         self.n_missing = self.n_missing.saturating_add(other.n_missing);
@@ -59,7 +59,7 @@ impl UnknownFeature {
         }
     }
 
-    /// Checks what came from a store.
+    /// Checks statistics that were read from a store.
     pub fn validate(&self) -> Result<()> {
         match &self.moments {
             Some(moments) => moments.validate(),

@@ -1,4 +1,4 @@
-//! The texts of categorical features, each with a number.
+//! The vocabulary: the texts of categorical features, each of which has a number.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,14 +8,14 @@ use super::schema::Schema;
 use crate::error::{Error, Result, reason};
 use crate::table::{ColumnView, Table, TextColumn, shortened};
 
-/// The number of a text that is not known.
+/// The number of an unknown text.
 pub const UNKNOWN: f64 = -1.0;
 
-/// The most texts of a feature, and the most bytes of them together.
+/// The most texts of a feature, and the most bytes that they may have together.
 const MAX_TEXTS: usize = 50_000;
 const MAX_BYTES: usize = 4 << 20;
 
-/// The most texts of all features, and the most bytes of them together.
+/// The same for all features together.
 const MAX_OF_ALL: Size = Size {
     n_texts: 1_000_000,
     n_bytes: 64 << 20,
@@ -69,8 +69,8 @@ impl Categories {
         }
     }
 
-    /// Takes in the texts of a column that are not known yet, in the order of their bytes, so that the order of rows changes
-    /// nothing; what they take. Fails, naming the feature, when there would be too many.
+    /// Adds the new texts of a column and returns their size. They are added in the order of their bytes, so that the order of
+    /// the rows has no influence. Fails, naming the feature, when there would be too many.
     fn learn(&mut self, column: &TextColumn, feature: &str) -> Result<Size> {
         let new = self.new_texts(column);
         let n_bytes = self.n_bytes + new.iter().map(String::len).sum::<usize>();
@@ -85,7 +85,7 @@ impl Categories {
         Ok(self.add(new))
     }
 
-    /// The same, but leaves out what there is no room for, here or in all features together.
+    /// The same, but leaves out texts that do not fit in this feature or in the room that all features share.
     fn learn_what_fits(&mut self, column: &TextColumn, room: Size) -> Size {
         let mut n_bytes = room.n_bytes.min(MAX_BYTES.saturating_sub(self.n_bytes));
         let n_texts = room.n_texts.min(MAX_TEXTS.saturating_sub(self.len()));
@@ -110,7 +110,7 @@ impl Categories {
         new
     }
 
-    /// Adds texts; what they take.
+    /// Adds texts and returns their size.
     fn add(&mut self, new: Vec<String>) -> Size {
         let taken = Size {
             n_texts: new.len(),
@@ -124,7 +124,7 @@ impl Categories {
         taken
     }
 
-    /// The number of each row's text: NaN where it is missing, [`UNKNOWN`] where it is not known.
+    /// The number of each row's text: NaN if it is missing, [`UNKNOWN`] if it is not known.
     pub(super) fn numbers(&self, column: &TextColumn) -> Vec<f64> {
         let of_code: Vec<f64> = column
             .dictionary()
@@ -144,7 +144,7 @@ impl Categories {
     }
 }
 
-/// How much texts take, or may take.
+/// The size of texts, or the room for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Size {
     n_texts: usize,
@@ -152,7 +152,7 @@ struct Size {
 }
 
 impl Size {
-    fn less(self, other: Self) -> Option<Self> {
+    fn checked_sub(self, other: Self) -> Option<Self> {
         Some(Self {
             n_texts: self.n_texts.checked_sub(other.n_texts)?,
             n_bytes: self.n_bytes.checked_sub(other.n_bytes)?,
@@ -160,23 +160,25 @@ impl Size {
     }
 }
 
-/// The texts of all features, in the order in which a detector sees them: `None` for one of numbers. Empty when all are.
+/// The texts of all features in the order in which a detector sees them, `None` for a numeric feature. Empty if all are numeric.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Vocabulary(Vec<Option<Categories>>);
 
 impl Vocabulary {
-    /// The texts of a training table's categorical features, in the order of their bytes.
+    /// The texts of a training table's categorical features, numbered in the order of their bytes.
     ///
-    /// Fails, naming the feature, when one has more than a model can hold.
+    /// # Errors
+    /// [`reason::UNUSABLE_ROWS`], naming the feature, when one has more texts than a model can hold.
     pub fn learn(schema: &Schema, table: &Table) -> Result<Self> {
         let mut vocabulary = Self::default().widened(schema);
         vocabulary.learn_more(schema, table)?;
         Ok(vocabulary.sorted())
     }
 
-    /// Takes in the texts of one of several training tables.
+    /// Adds the texts of one of several training tables.
     ///
-    /// Fails as [`learn`](Self::learn).
+    /// # Errors
+    /// Those of [`learn`](Self::learn).
     pub fn learn_more(&mut self, schema: &Schema, table: &Table) -> Result<()> {
         let mut room = self.room();
         for (feature, texts) in self.columns_of(schema, table) {
@@ -184,7 +186,7 @@ impl Vocabulary {
                 continue;
             };
             let name = &schema.features()[schema.feature_at(feature)];
-            room = left.less(categories.learn(texts, name)?);
+            room = left.checked_sub(categories.learn(texts, name)?);
             if room.is_none() {
                 let message = format!(
                     "the text columns up to {} have more than {} different texts or {} bytes of them together; leave those \
@@ -205,13 +207,13 @@ impl Vocabulary {
             .is_some_and(|room| room.n_texts > 0 && room.n_bytes >= MAX_BYTES)
     }
 
-    /// How many more texts all features together may have; `None` when they have too many.
+    /// The room that is left for texts of all features together; `None` if they have too many.
     fn room(&self) -> Option<Size> {
         let mut all = self.0.iter().flatten().map(Categories::size);
-        all.try_fold(MAX_OF_ALL, Size::less)
+        all.try_fold(MAX_OF_ALL, Size::checked_sub)
     }
 
-    /// The same texts, numbered in the order of their bytes, whatever the order that they came in.
+    /// The same texts, numbered in the order of their bytes instead of the order in which they came.
     #[must_use]
     pub fn sorted(mut self) -> Self {
         for categories in self.0.iter_mut().flatten() {
@@ -234,18 +236,17 @@ impl Vocabulary {
         Self(schema.is_category().enumerate().map(categories).collect())
     }
 
-    /// Takes in more texts, as far as there is room for them; others stay unknown.
+    /// Adds texts as far as there is room for them; the others stay unknown.
     pub fn learn_what_fits(&mut self, schema: &Schema, table: &Table) {
         let mut room = self.room();
         for (feature, texts) in self.columns_of(schema, table) {
             if let (Some(Some(categories)), Some(left)) = (self.0.get_mut(feature), room) {
-                room = left.less(categories.learn_what_fits(texts, left));
+                room = left.checked_sub(categories.learn_what_fits(texts, left));
             }
         }
     }
 
-    /// The columns of texts for the categorical features, found by name or, without names, by place where the table has all
-    /// columns of the schema or the features alone.
+    /// The text columns of the categorical features, found by name or, in a table without names, by position.
     fn columns_of<'a>(&self, schema: &Schema, table: &'a Table) -> Vec<(usize, &'a TextColumn)> {
         let columns = schema.columns_in(table);
         let texts = |(feature, column): (usize, Option<usize>)| {
@@ -263,7 +264,7 @@ impl Vocabulary {
         self.0.get(feature)?.as_ref()
     }
 
-    /// Whether it holds the texts of another one, with the same numbers, and maybe more.
+    /// Whether it has all texts of another vocabulary with the same numbers, and possibly more.
     pub fn extends(&self, other: &Self) -> bool {
         self.0.len() == other.0.len()
             && self.0.iter().zip(&other.0).all(|texts| match texts {
@@ -338,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn all_features_share_a_bounded_room() {
+    fn all_features_together_have_limited_room() {
         let n_columns = MAX_OF_ALL.n_bytes / MAX_BYTES + 1;
         let long = |i: usize| format!("{i}{}", "x".repeat(MAX_BYTES - 9));
         let column =

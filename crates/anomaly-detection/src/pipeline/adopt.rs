@@ -1,5 +1,5 @@
-//! Adopting features that a model does not know: an update that has them learns anew, from the reservoir, whose rows miss them,
-//! and the new rows.
+//! Adopting features that a model does not know. An update that brings such features retrains on the rows of the reservoir,
+//! in which they are missing, and on the new rows.
 
 use std::collections::HashMap;
 
@@ -16,11 +16,11 @@ use crate::features::{FeaturePolicy, Matching, Purpose, are_dates};
 use crate::table::{ColumnView, Table};
 
 impl Model {
-    /// The columns of a table to update with that become features: none unless the policy says so, and none without a value
-    /// to learn from or of points in time or dates.
+    /// The unknown columns of a table that an update adopts as features. Columns of times or dates are not adopted, nor those
+    /// without a value to learn from, and nothing is unless the policy is adaptive.
     ///
-    /// Nor any where a detector learns from labels and the reservoir is a sample of what was seen: it holds more of a rare class
-    /// than there is, and to learn anew from it would be to learn that.
+    /// A supervised detector adopts nothing once its reservoir is only a sample of the rows: a rare class has a larger share
+    /// there than among all rows, and retraining would learn the wrong share.
     pub(super) fn features_to_adopt(&self, reservoir: &Reservoir, table: &Table) -> Vec<String> {
         let (FeaturePolicy::Adaptive, Some(names)) = (self.features.policy, table.names()) else {
             return Vec::new();
@@ -55,7 +55,7 @@ impl Model {
         unknown
     }
 
-    /// Whether each row has the label without which a supervised detector does not learn from it; `None` where all count.
+    /// Whether each row has a label, which a supervised detector needs to learn from it; `None` if all rows are learned from.
     fn is_learned(&self, table: &Table, places: &HashMap<&str, usize>) -> Option<Vec<bool>> {
         if !self.spec.detector.is_supervised() {
             return None;
@@ -72,7 +72,7 @@ impl Model {
         }
     }
 
-    /// Learns from more rows, which have these features besides those that the model knows.
+    /// Updates the model with rows that have these new features besides the known ones.
     pub(super) fn adopt(
         &self,
         reservoir: Reservoir,
@@ -120,15 +120,19 @@ impl Model {
         };
         let mut spec = self.spec.clone();
         if !spec.roles.features.is_empty() {
-            // a training alike lists them, too
+            // a training with the same spec has to list them, too
             let listed = &mut spec.roles.features;
             listed.extend_from_slice(&schema.features()[n_known..]);
         }
         let mut fitted = spec.fit_and_validate(schema, &all, spec.check()?.0, context)?;
         let (before, after) = (&self.statistics, &mut fitted.model.statistics);
-        after.n_rows = before.n_rows + new.raw.nrows() as u64;
-        after.n_missing_values += before.n_missing_values;
-        after.n_infinite_values += before.n_infinite_values;
+        after.n_rows = before.n_rows.saturating_add(new.raw.nrows() as u64);
+        after.n_missing_values = after
+            .n_missing_values
+            .saturating_add(before.n_missing_values);
+        after.n_infinite_values = after
+            .n_infinite_values
+            .saturating_add(before.n_infinite_values);
         reservoir.offer(new.raw.view(), new.labels.as_deref());
         fitted.reservoir = Some(reservoir);
         Ok(fitted)
@@ -172,11 +176,11 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_the_reservoir_stands_for_all_that_it_was_drawn_from() {
+    fn rows_of_the_reservoir_are_weighted_by_the_rows_that_they_stand_for() {
         let context = Context::new();
         let old = table(vec![("x", even(20_000))]);
         let fitted = spec().fit(Some(old), &context).expect("fits");
-        // ten times as many rows before, all of them farther out than these
+        // these rows lie farther in than the old ones, which are twenty times as many
         let z = (0..1000).map(|i| f64::from(i % 2)).collect();
         let new = table(vec![("x", vec![0.0; 1000]), ("z", z)]);
         let adopted = fitted
@@ -193,7 +197,7 @@ mod tests {
                 .expect("scores")
                 .scores[0]
         };
-        // a tenth of all is flagged: of the old rows alone almost that, not a fifth of them
+        // a tenth of all rows is flagged, which is hardly more than a tenth of the old ones; without weights it would be a fifth
         let threshold = adopted.threshold().value;
         assert!(
             scored(0.85) < threshold && scored(0.95) > threshold,
@@ -202,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_detector_of_labels_adopts_what_labelled_rows_have_and_nothing_once_it_samples() {
+    fn a_supervised_detector_adopts_only_labelled_values_and_nothing_from_a_sample() {
         let context = Context::new();
         let labels = |n: usize| (0..n).map(|i| f64::from(i % 4 == 0)).collect::<Vec<_>>();
         let spec = |reservoir_size| TrainingSpec {
@@ -240,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_without_a_value_is_not_adopted_and_an_adopted_one_is_listed() {
+    fn columns_without_values_are_not_adopted_and_adopted_ones_are_listed() {
         let context = Context::new();
         let old = table(vec![("x", even(100))]);
         let fitted = spec().fit(Some(old), &context).expect("fits");

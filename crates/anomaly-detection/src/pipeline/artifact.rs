@@ -1,5 +1,5 @@
-//! How models and reservoirs become bytes. A hostile artifact may be refused, but can never panic or make a later step read
-//! out of bounds.
+//! Encodes and decodes models and reservoirs. A hostile artifact is either refused or safe to use: it can neither cause a panic
+//! nor make a later step read out of bounds.
 
 use super::{Model, Reservoir};
 use crate::envelope::Envelope;

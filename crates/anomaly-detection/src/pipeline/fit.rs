@@ -1,4 +1,4 @@
-//! Training: from rows, held in a table or walked over in passes, to a model. Both ways give the same one.
+//! Training a model on rows, either held in one table or read in several passes. Both ways give the same model.
 
 use std::ops::ControlFlow;
 
@@ -26,7 +26,7 @@ use crate::table::{Table, check_cells};
 /// The fewest rows that anything can be learned from.
 pub(super) const MIN_ROWS: usize = 2;
 
-/// The most rows whose scores are held at once: 800 MB would be more than a model is worth.
+/// The most rows that can be read in passes. All their scores are held at once, which takes 400 MB.
 const MAX_ROWS: usize = 50_000_000;
 
 /// A model and what its updates need. A model that cannot be updated has no reservoir.
@@ -34,14 +34,14 @@ const MAX_ROWS: usize = 50_000_000;
 pub struct Fitted {
     /// The model.
     pub model: Model,
-    /// A sample of all raw rows that it has learned from.
+    /// A sample of all raw rows that the model has learned from.
     pub reservoir: Option<Reservoir>,
 }
 
-/// A way to walk over the tables that hold the rows, as far as whoever looks at them wants more.
-type Look<'a> = dyn Fn(&mut dyn FnMut(&Table) -> Result<ControlFlow<()>>) -> Result<()> + 'a;
+/// A pass over the tables that hold the rows, until the callback breaks off.
+type VisitTables<'a> = dyn Fn(&mut dyn FnMut(&Table) -> Result<ControlFlow<()>>) -> Result<()> + 'a;
 
-/// How the columns of tables become features.
+/// What is learned about the columns before any value is.
 struct Columns {
     schema: Schema,
     vocabulary: Vocabulary,
@@ -49,15 +49,16 @@ struct Columns {
 }
 
 impl TrainingSpec {
-    /// Fits a model on the rows of a table, or on what the detector's parameters say when there is none. To be called on the
-    /// compute pool.
+    /// Fits a model on the rows of a table or, without one, makes it from the detector's parameters. To be called on the compute
+    /// pool.
     ///
-    /// Fails when a parameter is out of range, when nothing can be learned from the rows, or when `context` ends.
+    /// # Errors
+    /// Fails when a parameter is out of range or nothing can be learned from the rows, and with those of [`Context::check`].
     pub fn fit(&self, table: Option<Table>, context: &Context) -> Result<Fitted> {
         let (policy, given) = self.check_rows(table.is_some())?;
         let table = match (table, given) {
             (Some(table), _) => table,
-            (None, Some(given)) => return self.take(given, policy),
+            (None, Some(given)) => return self.model_of_given(given, policy),
             (None, None) => return Err(no_records()),
         };
         if table.n_rows() < MIN_ROWS {
@@ -81,12 +82,13 @@ impl TrainingSpec {
         self.fit_and_validate(columns.schema, &rows, policy, context)
     }
 
-    /// Fits a model on tables that are too many to be held, walking over them again and again; a detector that needs all rows
-    /// at once holds them. To be called on the compute pool.
+    /// Fits a model on tables that do not fit in memory, in several passes over them. For a detector that needs all rows at once,
+    /// the rows are held. To be called on the compute pool.
     ///
-    /// All of them are learned from, whatever [`sample_rows`](Self::sample_rows) says: a sample can be held.
+    /// Ignores [`sample_rows`](Self::sample_rows): a sample fits in memory, so draw it first and use [`fit`](Self::fit).
     ///
-    /// Fails as [`fit`](Self::fit), and when the detector needs all rows at once and they are too many for that.
+    /// # Errors
+    /// Those of [`fit`](Self::fit); and fails when the detector needs all rows at once and there are too many to be held.
     pub fn fit_in_passes(&self, tables: &dyn TableSource, context: &Context) -> Result<Fitted> {
         let (policy, _) = self.check_rows(true)?;
         let n_rows = tables.n_rows();
@@ -99,8 +101,8 @@ impl TrainingSpec {
             );
             return Err(Error::new(reason::UNUSABLE_ROWS, message).at("records"));
         }
-        let look: &Look<'_> = &|each| tables.visit(context, &mut |table| each(&table));
-        let columns = self.learn_from_columns(look)?;
+        let visit: &VisitTables<'_> = &|each| tables.visit(context, &mut |table| each(&table));
+        let columns = self.learn_from_columns(visit)?;
         let rows = PassedRows {
             tables,
             schema: &columns.schema,
@@ -119,16 +121,16 @@ impl TrainingSpec {
         self.fit_and_validate(schema, &rows, policy, context)
     }
 
-    /// Learns what the columns are: their roles from the first table, but where later ones decide which column holds the times;
-    /// and the texts of the categorical features, where there are any, in a walk of its own.
-    fn learn_from_columns(&self, look: &Look<'_>) -> Result<Columns> {
+    /// Learns the schema and, in a second pass if there are categorical features, their texts. The first table decides the roles
+    /// of the columns, except that later ones may be needed to find the column of times.
+    fn learn_from_columns(&self, visit: &VisitTables<'_>) -> Result<Columns> {
         let mut draft: Option<SchemaDraft> = None;
-        look(&mut |table| {
+        visit(&mut |table| {
             let draft = match &mut draft {
                 Some(draft) => draft,
                 None => draft.insert(SchemaDraft::new(table, &self.roles)?),
             };
-            draft.see(table)?;
+            draft.add(table)?;
             Ok(match draft.is_settled() {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
@@ -137,7 +139,7 @@ impl TrainingSpec {
         let schema = draft.ok_or_else(|| too_few(0))?.finish()?;
         let mut vocabulary = Vocabulary::default().widened(&schema);
         if vocabulary != Vocabulary::default() {
-            look(&mut |table| {
+            visit(&mut |table| {
                 vocabulary.learn_more(&schema, table)?;
                 Ok(ControlFlow::Continue(()))
             })?;
@@ -162,7 +164,7 @@ impl TrainingSpec {
         }
     }
 
-    /// Fits a model, and measures a supervised detector on rows that are held out.
+    /// Fits a model on all rows, and measures a supervised detector with a second model for which some rows are held out.
     pub(super) fn fit_and_validate(
         &self,
         schema: Schema,
@@ -203,28 +205,28 @@ impl TrainingSpec {
             .with_vocabulary(features.vocabulary.clone());
         let learned = self.fit_detector(&features, rows, &mut reservoir, context)?;
 
-        // the last pass scores all rows, and samples them where that is not done
+        // the last pass scores all rows, and samples those that are not held
         let held = rows.held();
         let (mut scores, mut labels) = (Vec::new(), None::<Vec<Label>>);
-        let builder = rows.visit(context, &mut |block| {
+        let builder = rows.visit(context, &mut |chunk| {
             if held.is_none() {
-                reservoir.offer(block.raw, block.labels);
+                reservoir.offer(chunk.raw, chunk.labels);
             }
-            if let Some(of_block) = block.labels {
-                labels.get_or_insert_default().extend(of_block);
+            if let Some(of_chunk) = chunk.labels {
+                labels.get_or_insert_default().extend(of_chunk);
             }
             if learned.calibration_scores.is_none() {
-                let of_block = score_rows(&features, &learned.detector, block.raw, context)?;
+                let of_chunk = score_rows(&features, &learned.detector, chunk.raw, context)?;
                 match scores.is_empty() {
-                    true => scores = of_block,
-                    false => scores.extend(of_block),
+                    true => scores = of_chunk,
+                    false => scores.extend(of_chunk),
                 }
             }
             Ok(())
         })?;
         let scores = learned.calibration_scores.unwrap_or(scores);
         let weights = held.and_then(|held| held.weights.as_deref());
-        // a detector that has learned from the labels is not compared with them
+        // a detector that has learned from the labels must not be measured by them
         let labels = labels.filter(|_| !self.detector.is_supervised());
         let calibration = Calibration::new(policy, &scores, weights, labels.as_deref())?;
         if let (Some(engineering), Some(builder)) = (&mut features.engineering, builder) {
@@ -250,8 +252,7 @@ impl TrainingSpec {
         })
     }
 
-    /// Fits the detector and, of rows that are held, draws the sample meanwhile: it is one long walk over the rows, which another
-    /// thread need not wait for.
+    /// Fits the detector. If the rows are held, another thread fills the reservoir at the same time.
     fn fit_detector(
         &self,
         features: &Features,
@@ -277,7 +278,7 @@ impl TrainingSpec {
         learned.map_err(|error| name_column(error, &features.names()))
     }
 
-    /// How a model that learns from one part of the rows does on the other.
+    /// Fits a model on one part of the rows and measures it on the other.
     fn validate(
         &self,
         model: &Model,
@@ -293,9 +294,10 @@ impl TrainingSpec {
             .measure(&rows.select(&split.held_out), context)
     }
 
-    /// Checks all that can be checked without looking at rows, but for whether there are any.
+    /// Checks the spec, and whether records are needed, without reading any row.
     ///
-    /// Fails when a parameter is out of range, or records are missing, or given beside what they would say.
+    /// # Errors
+    /// Fails when a parameter is out of range, and when records are missing or the parameters leave nothing to learn from them.
     pub fn check_request(&self, has_records: bool) -> Result<()> {
         self.check_rows(has_records).map(drop)
     }
@@ -314,12 +316,12 @@ impl TrainingSpec {
         }
     }
 
-    /// The model of a detector whose parameters say all.
-    fn take(&self, given: Given<FittedDetector>, policy: Policy) -> Result<Fitted> {
+    /// The model of a detector whose parameters define it completely.
+    fn model_of_given(&self, given: Given<FittedDetector>, policy: Policy) -> Result<Fitted> {
         let path = self.path_of(given.parameter);
         if policy.needs_scores() {
             let message =
-                format!("contamination needs training rows; with {path} give a threshold");
+                format!("contamination needs training rows; with {path}, give a threshold");
             return Err(Error::field("contamination", message));
         }
         if self.roles != Roles::default() || self.engineering.is_some() {
@@ -354,7 +356,7 @@ impl TrainingSpec {
     }
 }
 
-/// The error of training on fewer rows than anything can be learned from.
+/// The error for fewer rows than [`MIN_ROWS`].
 pub(super) fn too_few(n_rows: usize) -> Error {
     let message = format!("training needs at least {MIN_ROWS} rows, got {n_rows}");
     Error::new(reason::UNUSABLE_ROWS, message).at("records")

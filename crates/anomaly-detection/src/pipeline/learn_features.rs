@@ -1,5 +1,4 @@
-//! Learning how rows are prepared for a detector: what stands in for missing values, how categories are encoded and how values
-//! are scaled.
+//! Learns how rows are prepared for a detector: the values imputed for missing ones, the encoding of categories and the scaling.
 
 use super::raw_source::RawSource;
 use super::spec::TrainingSpec;
@@ -11,10 +10,10 @@ use crate::features::{CategoryCounts, Encoder, Features, Gaps, Imputer, Scale, S
 use crate::statistics::exact_quantiles::{QuantileSearch, exact_quantiles};
 use crate::statistics::moments::{FeatureMoments, FeatureMomentsStream};
 use crate::statistics::name_column;
-use crate::statistics::reblock::EachBlock;
+use crate::statistics::rechunk::EachChunk;
 use crate::table::check_cells;
 
-/// How rows are prepared, and what was seen of them meanwhile.
+/// How rows are prepared, with the statistics of the rows that this was learned from.
 pub(super) struct LearnedFeatures {
     pub(super) features: Features,
     pub(super) gaps: Gaps,
@@ -23,7 +22,7 @@ pub(super) struct LearnedFeatures {
 }
 
 impl TrainingSpec {
-    /// Learns from rows in two passes, and one or two more where medians, or quartiles to scale by, need it.
+    /// Learns from the rows in two passes, with one more if exact medians need it and up to two more for robust scaling.
     pub(super) fn learn_features(
         &self,
         schema: Schema,
@@ -33,9 +32,9 @@ impl TrainingSpec {
         let (mut features, gaps) = self.learn_columns(schema, rows, context)?;
         context.check()?;
         let names = features.names();
-        let visit = |each: &mut EachBlock<'_>| {
-            let pass = rows.visit(context, &mut |block| {
-                each(features.transform_unscaled(block.raw).view())
+        let visit = |each: &mut EachChunk<'_>| {
+            let pass = rows.visit(context, &mut |chunk| {
+                each(features.transform_unscaled(chunk.raw).view())
             });
             pass.map(drop)
         };
@@ -61,8 +60,7 @@ impl TrainingSpec {
         })
     }
 
-    /// Learns what stands in for missing values and how categories are encoded: one pass to see the values, and a second one
-    /// where the medians need it.
+    /// Learns the imputed values and the encoding of categories, in one pass and a second one if exact medians need it.
     fn learn_columns(
         &self,
         schema: Schema,
@@ -73,13 +71,13 @@ impl TrainingSpec {
         let vocabulary = rows.vocabulary();
         let (mut gaps, mut counts) = (Gaps::default(), CategoryCounts::default());
         let mut search = QuantileSearch::new((rows.n_rows(), names.len()));
-        rows.visit(context, &mut |block| {
-            gaps.merge(block.gaps);
-            counts.add(block.raw, vocabulary);
-            search.push(block.raw, context)
+        rows.visit(context, &mut |chunk| {
+            gaps.merge(chunk.gaps);
+            counts.add(chunk.raw, vocabulary);
+            search.push(chunk.raw, context)
         })?;
-        let visit = |each: &mut EachBlock<'_>| {
-            let pass = rows.visit(context, &mut |block| each(block.raw));
+        let visit = |each: &mut EachChunk<'_>| {
+            let pass = rows.visit(context, &mut |chunk| each(chunk.raw));
             pass.map(drop)
         };
         let medians = search.finish(&visit, &[0.5], context)?;
@@ -90,7 +88,7 @@ impl TrainingSpec {
         let imputed = Imputed {
             names: &names,
             n_features: schema.n_features(),
-            // of a reservoir and new rows, these may be the first ones of their series
+            // rows with weights come from a reservoir and an update, and the new ones may be the first of their series
             may_lack_engineered: rows.held().is_some_and(|held| held.weights.is_some()),
             vocabulary,
             imputation: self.imputation,

@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, Axis};
 
-use super::raw_source::{EachRawBlock, RawBlock, RawSource};
+use super::raw_source::{EachRawChunk, RawChunk, RawSource};
 use crate::context::Context;
 use crate::detector::DetectorParams;
 use crate::error::{Error, Result, reason};
@@ -13,32 +13,32 @@ use crate::table::Table;
 
 /// Rows to learn from, aligned to a schema.
 pub(super) struct LearningRows {
-    /// The values, n x r: the features and what was engineered, with NaN where a value was missing or infinite.
+    /// The values, n x r: the features and then the engineered features, with NaN where a value was missing or infinite.
     pub(super) raw: Array2<f64>,
     pub(super) gaps: Gaps,
     pub(super) labels: Option<Vec<Label>>,
-    /// The labels again, for a detector that learns from them: then every row has one.
+    /// The labels again for a supervised detector, when every row has one.
     pub(super) classes: Option<Vec<bool>>,
-    /// How many rows each stands for; `None` where each stands for itself.
+    /// How many rows each row stands for; `None` if it is 1 for all.
     pub(super) weights: Option<Vec<f64>>,
-    /// The numbers of the texts among the values.
+    /// The texts whose numbers are among the values.
     pub(super) vocabulary: Vocabulary,
-    /// The engineering, which remembers these rows.
+    /// The feature engineering, which remembers these rows.
     pub(super) engineering: Option<Engineering>,
 }
 
-/// How rows are read.
+/// How the rows of a table are read.
 pub(super) struct Reading<'a> {
     pub(super) schema: &'a Schema,
     pub(super) matching: Matching<'a>,
-    /// What is engineered, from what is remembered on.
+    /// The feature engineering with the history that it continues from.
     pub(super) engineering: Option<Engineering>,
     pub(super) detector: &'a DetectorParams,
 }
 
 impl LearningRows {
-    /// Reads a table. Where something is engineered, rows are learned from in the order of their times. A supervised detector
-    /// gets only the rows whose label is known.
+    /// Reads a table. If features are engineered, the rows are sorted by time. For a supervised detector, rows without a known
+    /// label are left out.
     pub(super) fn read(how: Reading<'_>, table: Table, context: &Context) -> Result<Self> {
         let Reading {
             schema,
@@ -74,7 +74,7 @@ impl LearningRows {
         rows.for_detector(detector, schema)
     }
 
-    /// Holds the rows of a source, each of so many values, which must be few enough.
+    /// Reads the rows of a source into memory, each of `n_raw` values. The caller has checked that they fit.
     pub(super) fn hold(
         rows: &dyn RawSource,
         n_raw: usize,
@@ -83,11 +83,11 @@ impl LearningRows {
     ) -> Result<Self> {
         let (mut values, mut gaps) = (Vec::with_capacity(rows.n_rows() * n_raw), Gaps::default());
         let mut labels: Option<Vec<Label>> = None;
-        let builder = rows.visit(context, &mut |block| {
-            gaps.merge(block.gaps);
-            values.extend(block.raw.iter());
-            if let Some(of_block) = block.labels {
-                labels.get_or_insert_default().extend(of_block);
+        let builder = rows.visit(context, &mut |chunk| {
+            gaps.merge(chunk.gaps);
+            values.extend(chunk.raw.iter());
+            if let Some(of_chunk) = chunk.labels {
+                labels.get_or_insert_default().extend(of_chunk);
             }
             Ok(())
         })?;
@@ -111,7 +111,7 @@ impl LearningRows {
         rows.for_detector(detector, schema)
     }
 
-    /// For a supervised detector the rows whose label is known; else all.
+    /// Leaves out the rows without a known label if the detector is supervised.
     fn for_detector(mut self, detector: &DetectorParams, schema: &Schema) -> Result<Self> {
         if !detector.is_supervised() {
             return Ok(self);
@@ -134,7 +134,7 @@ impl LearningRows {
         Ok(self)
     }
 
-    /// Some of the rows.
+    /// The rows with these indices.
     pub(super) fn select(&self, rows: &[usize]) -> Self {
         fn chosen<T: Copy>(values: &Option<Vec<T>>, rows: &[usize]) -> Option<Vec<T>> {
             let values = values.as_ref()?;
@@ -153,7 +153,7 @@ impl LearningRows {
     }
 }
 
-/// All rows are one block.
+/// Passes all rows as one chunk.
 impl RawSource for LearningRows {
     fn n_rows(&self) -> usize {
         self.raw.nrows()
@@ -167,9 +167,9 @@ impl RawSource for LearningRows {
         self.engineering.as_ref()
     }
 
-    fn visit(&self, context: &Context, each: &mut EachRawBlock<'_>) -> Result<Option<Builder>> {
+    fn visit(&self, context: &Context, each: &mut EachRawChunk<'_>) -> Result<Option<Builder>> {
         context.check()?;
-        each(RawBlock {
+        each(RawChunk {
             raw: self.raw.view(),
             gaps: &self.gaps,
             labels: self.labels.as_deref(),

@@ -1,4 +1,4 @@
-//! The fitted whole: features, detector and threshold, from a table to scores and from a model to bytes.
+//! Models: features, detector and threshold joined, from training to scores, updates and stored bytes.
 
 mod adopt;
 pub mod artifact;

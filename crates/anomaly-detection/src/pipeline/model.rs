@@ -1,4 +1,4 @@
-//! A fitted model: everything that scoring needs, and what training saw.
+//! A fitted model: everything that scoring needs, and the statistics of its training.
 
 use ndarray::ArrayView1;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use super::spec::TrainingSpec;
 /// One fitted version of a run. Immutable; holds no clock reading, so the same data and seed give the same bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Model {
-    /// What was asked for.
+    /// The spec that it was trained with.
     pub(super) spec: TrainingSpec,
     pub(super) features: Features,
     pub(super) detector: FittedDetector,
@@ -22,16 +22,16 @@ pub struct Model {
     pub(super) statistics: Statistics,
 }
 
-/// What training, and the updates since, saw and found.
+/// Statistics of the training and of the updates since.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Statistics {
     /// How many rows the model has learned from.
     pub n_rows: u64,
-    /// How many values were missing, infinite ones not included.
+    /// How many values were missing, not counting infinite ones.
     pub n_missing_values: u64,
     /// How many values were infinite.
     pub n_infinite_values: u64,
-    /// How many rows the threshold was checked on.
+    /// How many rows the threshold was set on.
     pub n_calibration_rows: u64,
     /// How many of them score above the threshold.
     pub n_anomalies: u64,
@@ -41,24 +41,24 @@ pub struct Statistics {
     pub label_metrics: Option<LabelMetrics>,
 }
 
-/// The most missing features of a row that are named.
+/// The most missing features that are listed for a row.
 const MAX_MISSING: usize = 100;
 
-/// What can be said of one row beside its score.
+/// Details of one row besides its score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RowDetail {
     /// How many features were missing or infinite.
     pub n_missing_features: usize,
-    /// The indices of the first 100 of them, in rising order.
+    /// The indices of the first 100 of them, ascending.
     pub missing_features: Vec<usize>,
-    /// The z-score of each column that the detector sees, in the order in which they are shown, by the detectors that have one.
+    /// The z-score of each column that the detector sees, in the order shown, for detectors that have z-scores.
     pub z_scores: Option<Vec<f64>>,
-    /// What a Gaussian detector says of the row.
+    /// The density of the row, for a Gaussian detector.
     pub gaussian: Option<GaussianRow>,
 }
 
 impl Statistics {
-    /// The same with what calibration found.
+    /// The same with the results of calibration.
     pub(super) fn calibrated(self, calibration: &Calibration) -> Self {
         Self {
             n_calibration_rows: calibration.n_rows,
@@ -75,7 +75,7 @@ impl Model {
         &self.features
     }
 
-    /// What was asked for when it was trained.
+    /// The spec that it was trained with.
     pub fn spec(&self) -> &TrainingSpec {
         &self.spec
     }
@@ -88,7 +88,6 @@ impl Model {
     /// The columns that held texts at training: categorical features, and times and series that are texts.
     pub fn text_columns(&self) -> Vec<String> {
         let schema = &self.features.schema;
-        // asked for with every request
         let mut columns: Vec<String> = (0..schema.n_features())
             .filter(|&feature| schema.kind(feature) == FeatureKind::Category)
             .map(|feature| schema.features()[feature].clone())
@@ -111,7 +110,7 @@ impl Model {
         &self.detector
     }
 
-    /// What decides which rows are anomalies.
+    /// The threshold that decides which rows are anomalies.
     pub fn threshold(&self) -> &Threshold {
         &self.threshold
     }
@@ -122,12 +121,12 @@ impl Model {
         is_supervised.then(|| self.spec.validation_fraction())
     }
 
-    /// What training saw and found.
+    /// Statistics of the training and of the updates since.
     pub fn statistics(&self) -> &Statistics {
         &self.statistics
     }
 
-    /// Checks what came from a stored artifact: after it, no step can index out of bounds.
+    /// Checks a model that was decoded from an artifact, so that no later step can index out of bounds.
     pub fn validate(&self) -> Result<()> {
         self.features.validate()?;
         let n = self.features.n_features();
@@ -156,7 +155,7 @@ impl Model {
         }
     }
 
-    /// How many z-scores the description of a row holds.
+    /// How many z-scores the details of a row hold.
     pub fn n_z_scores(&self) -> usize {
         match &self.detector {
             FittedDetector::Gaussian(_) | FittedDetector::ZScore(_) => self.features.n_features(),
@@ -164,8 +163,8 @@ impl Model {
         }
     }
 
-    /// What can be said beside its score of one row of n_raw values before they are imputed. `places` are those of the features,
-    /// `columns` those of the detector's columns, in the order shown.
+    /// The details of one row of n_raw values that are not imputed yet. `places` are the places of the features and `columns`
+    /// those of the detector's columns, both in the order shown.
     pub(super) fn detail(
         &self,
         raw: ArrayView1<'_, f64>,
@@ -176,11 +175,11 @@ impl Model {
         let missing = (0..places.len()).filter(is_missing);
         let n_missing_features = missing.clone().count();
         let missing_features = missing.take(MAX_MISSING).collect();
-        let block = raw.insert_axis(ndarray::Axis(0));
-        let row = self.features.transform(block);
+        let chunk = raw.insert_axis(ndarray::Axis(0));
+        let row = self.features.transform(chunk);
         let row: Vec<f64> = row.iter().copied().collect();
         let gaussian = self.detector.as_gaussian().map(|gaussian| {
-            // the density is asked for in original units, and scaling stretches space by the product of the spreads
+            // the density is in original units; scaling divides volumes by the product of the spreads
             let stretch: f64 = self
                 .features
                 .scale

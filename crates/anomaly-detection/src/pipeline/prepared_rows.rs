@@ -1,10 +1,10 @@
-//! Rows that are walked over, as a detector sees them.
+//! A source of rows prepared for a detector.
 
 use ndarray::Axis;
 
 use super::raw_source::RawSource;
 use crate::context::Context;
-use crate::detector::{Block, EachBlock, RowSource};
+use crate::detector::{Chunk, EachChunk, RowSource};
 use crate::error::Result;
 use crate::features::Features;
 
@@ -26,14 +26,14 @@ impl RowSource for PreparedRows<'_> {
         self.features.n_features()
     }
 
-    fn visit(&self, context: &Context, each: &mut EachBlock<'_>) -> Result<()> {
-        // encoded, a row may be many times as long
+    fn visit(&self, context: &Context, each: &mut EachChunk<'_>) -> Result<()> {
+        // an encoded row may be many times as long as a raw one
         let n_rows = (MAX_PREPARED / self.features.n_features().max(1)).max(1);
-        let pass = self.rows.visit(context, &mut |block| {
-            for raw in block.raw.axis_chunks_iter(Axis(0), n_rows) {
+        let pass = self.rows.visit(context, &mut |chunk| {
+            for raw in chunk.raw.axis_chunks_iter(Axis(0), n_rows) {
                 let observed = self.features.transform_observed(raw);
                 let rows = self.features.transform(raw);
-                each(Block {
+                each(Chunk {
                     rows: rows.view(),
                     observed: observed.view(),
                 })?;

@@ -1,5 +1,5 @@
-//! A uniform sample of all raw rows that a run has ever learned from. It stands for them when a model is updated, so that
-//! an update costs the same however many rows came before.
+//! A uniform sample of all raw rows that a run has learned from. It stands for them when a model is updated, so that the cost
+//! of an update does not grow with the number of earlier rows.
 
 use ndarray::{ArrayView1, ArrayView2, Axis, CowArray, Ix2};
 use rand::seq::SliceRandom;
@@ -11,10 +11,11 @@ use crate::error::{Error, Result, reason};
 use crate::features::{Features, Label, Schema, Vocabulary};
 use crate::table::{MAX_CELLS, Table};
 
-/// A sample of at most `capacity` rows, each row ever seen being in it with the same probability (Vitter 1985, algorithm R).
+/// A sample of at most `capacity` rows that contains every row seen so far with the same probability (Vitter, "Random sampling
+/// with a reservoir", 1985, algorithm R).
 ///
-/// For a detector that learns from labels, normal rows and anomalies are sampled apart, into half of the capacity each: of a
-/// rare class none would be left among all rows.
+/// For a supervised detector, normal rows and anomalies are sampled separately, with half of the capacity each: a single sample
+/// could lose a rare class altogether.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reservoir {
     capacity: usize,
@@ -22,14 +23,14 @@ pub struct Reservoir {
     seen: u64,
     #[serde(with = "crate::le_bytes")]
     rows: Vec<f64>,
-    /// One code a row: 0 normal, 1 anomaly, 2 unknown. Empty when no row ever had a label.
+    /// A code for each row: 0 normal, 1 anomaly, 2 unknown. Empty if no row has ever had a label.
     #[serde(with = "crate::le_bytes")]
     labels: Vec<u8>,
     rng: Xoshiro256PlusPlus,
-    /// The anomalies, where they are sampled apart.
+    /// The anomalies, if they are sampled separately.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     anomalies: Option<Box<Reservoir>>,
-    /// The texts that values are the numbers of: those of the model, and more that came since.
+    /// The texts whose numbers are among the values: those of the model, and then those that came since.
     vocabulary: Vocabulary,
 }
 
@@ -37,8 +38,8 @@ const UNKNOWN: u8 = 2;
 const ANOMALY: u8 = 1;
 
 impl Reservoir {
-    /// An empty reservoir for `capacity` rows of `n_features` values, for fewer where they would not fit a table: updates fill
-    /// it far beyond what one request could hold.
+    /// An empty reservoir for `capacity` rows of `n_features` values, or for fewer if so many would not fit in a table: updates
+    /// could otherwise fill it far beyond what one request can hold.
     pub fn new(capacity: usize, n_features: usize, random_state: u64) -> Self {
         Self {
             capacity: capacity.min(MAX_CELLS / n_features.max(1)).max(1),
@@ -52,23 +53,23 @@ impl Reservoir {
         }
     }
 
-    /// The same, of rows with the numbers of these texts.
+    /// The same reservoir with these texts.
     #[must_use]
     pub fn with_vocabulary(self, vocabulary: Vocabulary) -> Self {
         Self { vocabulary, ..self }
     }
 
-    /// The texts that values are the numbers of.
+    /// The texts whose numbers are among the values.
     pub fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
     }
 
-    /// Takes in the texts of a table that it does not know yet, as far as there is room for them.
+    /// Adds the texts of a table that are not known yet, as far as there is room for them.
     pub fn learn_vocabulary(&mut self, schema: &Schema, table: &Table) {
         self.vocabulary.learn_what_fits(schema, table);
     }
 
-    /// The same, but with anomalies sampled apart from all other rows.
+    /// An empty reservoir as [`new`](Self::new) makes it, but with anomalies sampled separately from all other rows.
     pub fn by_class(capacity: usize, n_features: usize, random_state: u64) -> Self {
         let anomalies = Self::new(capacity / 2, n_features, random_state.wrapping_add(1));
         Self {
@@ -77,8 +78,8 @@ impl Reservoir {
         }
     }
 
-    /// The same rows with missing values for `n_new` features behind the first `n_features`, and with these texts: a uniform
-    /// sample of them where they would not fit a table any more.
+    /// The same rows with `n_new` missing values inserted after the first `n_features`, and with these texts. If the wider rows
+    /// no longer fit in a table, a uniform sample of them is kept.
     #[must_use]
     pub fn widened(mut self, n_features: usize, n_new: usize, vocabulary: Vocabulary) -> Self {
         let width = self.n_features + n_new;
@@ -115,12 +116,14 @@ impl Reservoir {
         }
     }
 
-    /// How many rows it has seen.
+    /// How many rows it has been offered.
     pub fn seen(&self) -> u64 {
-        self.parts().map(|part| part.seen).sum()
+        self.parts()
+            .map(|part| part.seen)
+            .fold(0, u64::saturating_add)
     }
 
-    /// How many normal rows and how many anomalies it has seen, where these are sampled apart.
+    /// How many normal rows and how many anomalies it has been offered, if they are sampled separately.
     pub fn seen_by_class(&self) -> Option<[u64; 2]> {
         let anomalies = self.anomalies.as_ref()?;
         Some([self.seen, anomalies.seen])
@@ -131,7 +134,7 @@ impl Reservoir {
         self.parts().map(Self::n_held).sum()
     }
 
-    /// The rows it holds, as they came: NaN where a value was missing.
+    /// The rows that it holds, with NaN where a value was missing.
     pub fn rows(&self) -> Result<CowArray<'_, f64, Ix2>> {
         let views = self
             .parts()
@@ -146,7 +149,7 @@ impl Reservoir {
         }
     }
 
-    /// The labels of the rows it holds.
+    /// The labels of the rows that it holds; `None` if no row has ever had one.
     pub fn labels(&self) -> Option<Vec<Label>> {
         let decode = |&code: &u8| match code {
             0 => Some(false),
@@ -161,7 +164,7 @@ impl Reservoir {
         (!labels.is_empty()).then_some(labels)
     }
 
-    /// How many rows each of those that it holds stands for.
+    /// How many rows each row that it holds stands for.
     pub fn weights(&self) -> Vec<f64> {
         let of_part = |part: &Self| {
             let n_held = part.n_held();
@@ -171,10 +174,10 @@ impl Reservoir {
         self.parts().flat_map(of_part).collect()
     }
 
-    /// Shows it more rows, n x d in standard layout, in their order, with their labels if there are any.
+    /// Offers more rows in order, n x d in standard layout, with their labels if there are any.
     pub fn offer(&mut self, rows: ArrayView2<'_, f64>, labels: Option<&[Label]>) {
         if labels.is_some() {
-            self.label();
+            self.start_labels();
         }
         let free = self.capacity.saturating_sub(self.n_held());
         self.rows.reserve(free.min(rows.nrows()) * self.n_features);
@@ -182,7 +185,7 @@ impl Reservoir {
             let label = labels.map(|labels| labels[index].map_or(UNKNOWN, u8::from));
             match (&mut self.anomalies, label) {
                 (Some(anomalies), Some(ANOMALY)) => {
-                    anomalies.label();
+                    anomalies.start_labels();
                     anomalies.offer_row(row, ANOMALY);
                 }
                 (_, label) => self.offer_row(row, label.unwrap_or(UNKNOWN)),
@@ -190,8 +193,8 @@ impl Reservoir {
         }
     }
 
-    /// From now on, rows have labels.
-    fn label(&mut self) {
+    /// Starts to store labels; the rows so far get unknown ones.
+    fn start_labels(&mut self) {
         if self.labels.is_empty() {
             self.labels = vec![UNKNOWN; self.n_held()];
         }
@@ -221,17 +224,17 @@ impl Reservoir {
         }
     }
 
-    /// Itself, and the anomalies where they are sampled apart.
+    /// This reservoir, and that of the anomalies if they are sampled separately.
     fn parts(&self) -> impl Iterator<Item = &Self> {
         std::iter::once(self).chain(self.anomalies.as_deref())
     }
 
-    /// How many rows it holds itself.
+    /// How many rows it holds, not counting anomalies that are sampled separately.
     fn n_held(&self) -> usize {
         self.rows.len() / self.n_features.max(1)
     }
 
-    /// Checks what came from a stored blob, for a model with these features.
+    /// Checks a reservoir that was decoded from stored bytes, for a model with these features.
     pub fn validate(&self, features: &Features) -> Result<()> {
         if !self.vocabulary.extends(&features.vocabulary) {
             return Err(damaged());
@@ -254,7 +257,7 @@ impl Reservoir {
             .as_ref()
             .is_some_and(|anomalies| anomalies.anomalies.is_some());
         let n_cells = self.n_rows().saturating_mul(n_features);
-        // a row has a label in all parts or in none
+        // either all parts have labels or none does
         let mut labelled = self.parts().filter(|part| part.n_held() > 0);
         let first = labelled.next().map(|part| part.labels.is_empty());
         let alike = labelled.all(|part| Some(part.labels.is_empty()) == first);
@@ -299,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn offering_in_parts_is_offering_at_once_and_labels_stay_with_their_rows() {
+    fn rows_may_be_offered_in_parts_and_labels_stay_with_their_rows() {
         let rows = Array2::from_shape_fn((500, 2), |(row, column)| (row * 2 + column) as f64);
         let labels: Vec<Label> = (0..500).map(|row| Some(row % 3 == 0)).collect();
         let mut whole = Reservoir::new(50, 2, 1);
@@ -321,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn wide_rows_cannot_take_more_memory_than_a_table_may() {
+    fn the_capacity_is_limited_by_the_cells_of_a_table() {
         assert_eq!(Reservoir::new(10_000, MAX_CELLS / 2, 0).capacity, 2);
         assert_eq!(Reservoir::new(10_000, 10, 0).capacity, 10_000);
         assert_eq!(Reservoir::new(10_000, usize::MAX, 0).capacity, 1);
@@ -351,12 +354,12 @@ mod tests {
     }
 
     #[test]
-    fn a_widened_reservoir_holds_no_more_than_a_table_and_labels_stay_with_their_rows() {
+    fn a_widened_reservoir_fits_in_a_table_and_labels_stay_with_their_rows() {
         let rows = Array2::from_shape_fn((1000, 2), |(row, _)| row as f64);
         let labels: Vec<Label> = (0..1000).map(|row| Some(row % 2 == 1)).collect();
         let mut reservoir = Reservoir::new(1000, 2, 5);
         reservoir.offer(rows.view(), Some(&labels));
-        // one engineered value stays behind the new features
+        // one engineered value stays after the new features
         let wide = reservoir.widened(1, 65_534, Vocabulary::default());
         assert_eq!(wide.n_rows(), MAX_CELLS / 65_536);
         assert_eq!(wide.seen(), 1000);
@@ -373,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rare_class_is_not_lost_among_the_other() {
+    fn a_rare_class_is_not_lost() {
         let rows = Array2::from_shape_fn((5000, 1), |(row, _)| row as f64);
         let labels: Vec<Label> = (0..5000).map(|row| Some(row % 1000 == 7)).collect();
         let mut reservoir = Reservoir::by_class(100, 1, 3);

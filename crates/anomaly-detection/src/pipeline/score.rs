@@ -1,4 +1,4 @@
-//! Scoring: a table through the model, in blocks of rows that run in parallel and stop when no one waits any more.
+//! Scoring the rows of a table with a model, in chunks that run in parallel and stop when their context does.
 
 use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
@@ -10,17 +10,17 @@ use crate::error::Result;
 use crate::features::{Builder, Engineering, Features, Gaps, Purpose, UnknownFeature};
 use crate::table::Table;
 
-/// How many rows are described between two looks at the context.
+/// How many rows are described between two checks of the context.
 const DETAIL_ROWS: usize = 1024;
 
-/// The rows of a table that are described beside their scores.
+/// The rows of a table that get details besides their scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Describe {
-    /// None of them.
+    /// No rows.
     Nothing,
-    /// The first so many.
+    /// The first rows, up to this many.
     Rows(usize),
-    /// The first so many that are anomalies.
+    /// The first anomalies, up to this many.
     Anomalies(usize),
 }
 
@@ -31,26 +31,28 @@ pub struct Scored {
     pub scores: Vec<f64>,
     /// Whether each row is an anomaly.
     pub is_anomaly: Vec<bool>,
-    /// What was missing, with the features in the order in which they are shown.
+    /// The missing and infinite values, with the features in the order shown.
     pub gaps: Gaps,
     /// The columns that the model does not know.
     pub unknown_features: Vec<String>,
-    /// What is known of each of them, where the model is to remember that; else empty.
+    /// Statistics of each of these columns, if the policy is adaptive; otherwise empty.
     pub known_of_unknown: Vec<UnknownFeature>,
-    /// What else can be said of the rows that were to be described, in their order.
+    /// The details of the rows that were to be described, in their order.
     pub details: Vec<RowDetail>,
 }
 
 impl Model {
-    /// What engineers the features of rows to score, from the history that the model has; `None` where it engineers none.
+    /// A builder of engineered features that continues from the model's history; `None` if the model engineers no features.
     pub fn history(&self) -> Option<Builder> {
         self.features.engineering.as_ref().map(Engineering::builder)
     }
 
-    /// Scores the rows of a table whose columns are matched to the schema. A row's score depends on that row and, where
-    /// features are engineered, on the rows of its series that `history` has seen, which then has seen these.
+    /// Scores the rows of a table, whose columns are matched to the schema. A row's score depends on that row and, if features
+    /// are engineered, on the earlier rows of its series in the table and in `history`, to which the rows of the table are
+    /// added. Without one, the history is that of the model.
     ///
-    /// Fails when the columns do not fit the schema, or when `context` ends.
+    /// # Errors
+    /// Fails when the columns do not fit the schema, and with those of [`Context::check`].
     pub fn score(
         &self,
         table: Table,
@@ -63,9 +65,19 @@ impl Model {
             .schema
             .align(table, self.features.matching(Purpose::Score))?;
         let gaps = Gaps::count(&aligned.features).shown(&self.features.schema);
-        let rows = match (&self.features.engineering, history) {
-            (Some(engineering), Some(history)) => engineering.extend(&aligned, history, context)?,
-            _ => std::mem::take(&mut aligned.features),
+        let rows = match &self.features.engineering {
+            Some(engineering) => {
+                let mut own;
+                let history = match history {
+                    Some(history) => history,
+                    None => {
+                        own = engineering.builder();
+                        &mut own
+                    }
+                };
+                engineering.extend(&aligned, history, context)?
+            }
+            None => std::mem::take(&mut aligned.features),
         };
         let scores = self.score_raw(rows.view(), context)?;
         let is_anomaly = self.threshold.verdicts(&scores);
@@ -80,9 +92,9 @@ impl Model {
         let mut details = Vec::with_capacity(described.len());
         let places = self.features.schema.places();
         let columns = self.features.shown_columns();
-        for block in described.chunks(DETAIL_ROWS) {
+        for chunk in described.chunks(DETAIL_ROWS) {
             context.check()?;
-            let rows = block.iter().map(|&row| rows.row(row));
+            let rows = chunk.iter().map(|&row| rows.row(row));
             details.extend(rows.map(|row| self.detail(row, &places, &columns)));
         }
         Ok(Scored {
@@ -95,9 +107,10 @@ impl Model {
         })
     }
 
-    /// Lets the rows of a table be the past of those that are scored with the same `history` after them.
+    /// Adds the rows of a table to `history` without scoring them. Only checks the columns if there is no history to add to.
     ///
-    /// Fails as [`score`](Self::score), also where there is nothing to remember.
+    /// # Errors
+    /// Those of [`score`](Self::score).
     pub fn remember(
         &self,
         table: Table,
@@ -114,7 +127,7 @@ impl Model {
         }
     }
 
-    /// Scores rows of n_raw values that are not imputed yet, in standard layout.
+    /// Scores rows of n_raw values in standard layout that are not imputed yet.
     pub(super) fn score_raw(
         &self,
         rows: ArrayView2<'_, f64>,
@@ -124,7 +137,7 @@ impl Model {
     }
 }
 
-/// Scores rows of n_raw values that are not imputed yet, in standard layout: in blocks, on rayon's current pool.
+/// Scores rows of n_raw values in standard layout that are not imputed yet, in chunks on rayon's current pool.
 pub(super) fn score_rows(
     features: &Features,
     detector: &FittedDetector,
@@ -133,21 +146,21 @@ pub(super) fn score_rows(
 ) -> Result<Vec<f64>> {
     let detector = detector.as_detector();
     let mut scores = vec![0.0; rows.nrows()];
-    let block_rows = detector.even_block_rows(rows.nrows());
-    let score_block = |(block, scores): (ArrayView2<'_, f64>, &mut [f64])| -> Result<()> {
+    let chunk_rows = detector.even_chunk_rows(rows.nrows());
+    let score_chunk = |(chunk, scores): (ArrayView2<'_, f64>, &mut [f64])| -> Result<()> {
         context.check()?;
-        detector.score_block(features.transform(block).view(), scores);
+        detector.score_chunk(features.transform(chunk).view(), scores);
         Ok(())
     };
-    if rows.nrows() <= block_rows {
-        score_block((rows, &mut scores))?;
+    if rows.nrows() <= chunk_rows {
+        score_chunk((rows, &mut scores))?;
     } else {
-        rows.axis_chunks_iter(Axis(0), block_rows)
+        rows.axis_chunks_iter(Axis(0), chunk_rows)
             .into_par_iter()
-            .zip(scores.par_chunks_mut(block_rows))
-            // a thread that is done early takes over single blocks, not halves of what is left
+            .zip(scores.par_chunks_mut(chunk_rows))
+            // a thread that finishes early takes over single chunks instead of half of those left
             .with_max_len(1)
-            .try_for_each(score_block)?;
+            .try_for_each(score_chunk)?;
     }
     Ok(scores)
 }

@@ -1,14 +1,14 @@
-//! What a model shows of the columns that its detector sees: in the order of the training table, whatever the detector's is,
-//! and in original units.
+//! What a model shows of the columns that its detector sees, in the order of the training table instead of the detector's and in
+//! original units.
 
 use ndarray::Array2;
 
 use super::Model;
 
-/// What is known of a column that the detector sees.
+/// Statistics of a column that the detector sees.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColumnStatistics {
-    /// Its name: a feature's, that of something engineered, or a feature's with one of its categories.
+    /// Its name: that of a feature, of an engineered feature, or of a feature and one of its categories.
     pub name: String,
     /// How many values the model has learned from.
     pub n_values: u64,
@@ -16,24 +16,24 @@ pub struct ColumnStatistics {
     pub mean: f64,
     /// Their standard deviation, with the divisor n - 1.
     pub std: f64,
-    /// The least of them.
+    /// The smallest value.
     pub min: f64,
-    /// The largest of them.
+    /// The largest value.
     pub max: f64,
-    /// What stands in for a missing value.
+    /// The value that is imputed for a missing one.
     pub fill: f64,
-    /// The column's share in the detector's decisions, of 1 in sum, where the detector knows it.
+    /// The column's share in the detector's decisions, if the detector has importances; all shares sum to 1.
     pub importance: Option<f64>,
 }
 
-/// The mean and covariance that a Gaussian detector has learned, of rows without a missing value.
+/// The mean and covariance that a Gaussian detector has learned from rows without missing values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ShownMoments {
-    /// How many rows they are of.
+    /// How many rows they were learned from.
     pub n_rows: u64,
     /// The mean of each column.
     pub mean: Vec<f64>,
-    /// The covariance of all columns, d x d with the divisor n - 1; `None` where there are more columns than was asked for.
+    /// The covariance of all columns, d x d with the divisor n - 1; `None` if there are more columns than the caller allows.
     pub covariance: Option<Array2<f64>>,
 }
 
@@ -45,7 +45,7 @@ impl Model {
         shown.map(|column| names[column].clone()).collect()
     }
 
-    /// What is known of each column that the detector sees, in the order shown; `None` where nothing was learned.
+    /// The statistics of each column that the detector sees, in the order shown; `None` if nothing was learned from rows.
     pub fn column_statistics(&self) -> Option<Vec<ColumnStatistics>> {
         let moments = self.statistics.features.as_ref()?;
         let (names, std, fill) = (self.features.names(), moments.std(), self.features.fill());
@@ -64,8 +64,8 @@ impl Model {
         Some(shown.map(statistics).collect())
     }
 
-    /// The moments of a Gaussian detector in original units and the order shown, with the covariance of at most `max_columns`;
-    /// `None` for any other detector.
+    /// The moments of a Gaussian detector in original units and the order shown, with the covariance if there are at most
+    /// `max_columns` columns; `None` for any other detector.
     pub fn gaussian_moments(&self, max_columns: usize) -> Option<ShownMoments> {
         let moments = self.detector.as_gaussian()?.moments();
         let shown = self.features.shown_columns();

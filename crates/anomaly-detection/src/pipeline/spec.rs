@@ -1,4 +1,4 @@
-//! What to train, as asked for, and its checks.
+//! What to train, and the checks of it.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,31 +17,31 @@ pub const DEFAULT_VALIDATION_FRACTION: f64 = 0.2;
 /// The most columns that a categorical feature may become.
 pub const MAX_ONE_HOT: usize = 256;
 
-/// The most raw rows that are kept for updates when nothing else is said.
+/// The most raw rows that are kept for updates by default.
 const DEFAULT_RESERVOIR_SIZE: usize = 10_000;
 
-/// What to train, as asked for. A model keeps it, so that others can be trained alike.
+/// What to train. A model keeps it, so that another one can be trained in the same way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainingSpec {
     /// The detector and its parameters.
     pub detector: DetectorParams,
-    /// How scores become decisions; `None` is as the detector's parameters say, and else its default.
+    /// How scores become decisions; `None` for the policy in the detector's parameters, or else its default.
     pub policy: Option<Policy>,
     /// How features are scaled; `None` is the detector's default.
     pub scaling: Option<Scaling>,
     /// What the columns are for.
     pub roles: Roles,
-    /// What is made of the rows before a row and of its time; `None` for nothing.
+    /// The features to engineer from earlier rows and from the time of a row; `None` for no features.
     pub engineering: Option<EngineeringSpec>,
     /// How the columns of later requests may differ from those of the training.
     pub feature_policy: FeaturePolicy,
-    /// What stands in for missing numbers.
+    /// How missing numbers are imputed.
     pub imputation: Imputation,
     /// The most categories of a feature that get a column each.
     pub max_one_hot: usize,
-    /// The share of rows to validate a supervised detector on, in [0, 0.5]; `None` is [`DEFAULT_VALIDATION_FRACTION`].
+    /// The share of rows to validate a supervised detector on, in [0, 0.5]; `None` for [`DEFAULT_VALIDATION_FRACTION`].
     pub validation_fraction: Option<f64>,
-    /// How many rows to learn from, a uniform sample, where there are more; `None` for all.
+    /// The most rows to learn from; of more, a uniform sample is drawn. `None` for all.
     pub sample_rows: Option<usize>,
     /// How many raw rows to keep for updates.
     #[serde(skip)]
@@ -94,7 +94,7 @@ impl TrainingSpec {
             .unwrap_or(DEFAULT_VALIDATION_FRACTION)
     }
 
-    /// The draw of the rows to learn from; `None` for all.
+    /// The sample of rows to learn from; `None` for all.
     pub fn draw(&self) -> Option<Draw> {
         self.sample_rows.map(|n| Draw {
             n,
@@ -108,7 +108,7 @@ impl TrainingSpec {
                 format!("sample_rows is {n}; it must be at least {MIN_ROWS}")
             }
             (Some(_), _) if self.engineering.is_some() => {
-                "features are engineered of the rows before each row, which a sample leaves out; leave out \
+                "features are engineered from the rows before each row, which a sample leaves out; leave out \
                  feature_engineering, or give sample_rows 0 to learn from all rows"
                     .to_owned()
             }
@@ -127,7 +127,7 @@ impl TrainingSpec {
         };
         let message = if !self.detector.is_supervised() {
             format!(
-                "{} does not learn from labels, so all labels are compared with; leave out validation_fraction",
+                "{} does not learn from labels, so it is compared with all of them; leave out validation_fraction",
                 self.detector.name()
             )
         } else if !(0.0..=0.5).contains(&fraction) {
@@ -143,8 +143,8 @@ impl TrainingSpec {
         format!("{}.{parameter}", self.detector.name())
     }
 
-    /// Checks all that can be checked without looking at rows, and says how scores will become decisions, and what the detector
-    /// is where its parameters say all of it.
+    /// Checks everything that can be checked without rows. Returns how scores become decisions, and the detector if its
+    /// parameters define it completely.
     pub(super) fn check(&self) -> Result<(Policy, Option<Given<FittedDetector>>)> {
         let given = self.detector.given()?;
         self.check_scaling()?;

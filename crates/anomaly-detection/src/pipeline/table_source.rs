@@ -1,8 +1,8 @@
-//! Tables that are too many to be held: what they are, and the rows to learn from that come of them.
+//! Tables that do not fit in memory, and the rows to learn from in them.
 
 use std::ops::ControlFlow;
 
-use super::raw_source::{EachRawBlock, RawBlock, RawSource};
+use super::raw_source::{EachRawChunk, RawChunk, RawSource};
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
 use crate::features::{
@@ -10,23 +10,22 @@ use crate::features::{
 };
 use crate::table::Table;
 
-/// The tables of a dataset, which can be walked over again and again: each pass gives the same rows in the same order, however
-/// they are cut.
+/// The tables of a dataset. Every pass gives the same rows in the same order, however they are cut into tables.
 pub trait TableSource: Sync {
     /// How many rows there are.
     fn n_rows(&self) -> usize;
 
-    /// One pass: calls `each` with all rows, table after table, all with the same columns, as long as it wants more.
+    /// One pass: calls `each` with one table after the other, all with the same columns, until it breaks off.
     ///
     /// # Errors
-    /// Those of `each`, what `context` has to say, and what keeps the rows from being read.
+    /// Those of `each`, of [`Context::check`] and of reading the tables.
     fn visit(&self, context: &Context, each: &mut EachTable<'_>) -> Result<()>;
 }
 
-/// What is called with a table, and says whether it wants more of them.
+/// A callback that takes a table and says whether to continue.
 pub type EachTable<'a> = dyn FnMut(Table) -> Result<ControlFlow<()>> + 'a;
 
-/// The rows of such tables, aligned and engineered anew in each pass.
+/// The rows of such tables, aligned and with their engineered features computed again in each pass.
 pub(super) struct PassedRows<'a> {
     pub(super) tables: &'a dyn TableSource,
     pub(super) schema: &'a Schema,
@@ -48,8 +47,8 @@ impl RawSource for PassedRows<'_> {
     }
 
     /// # Errors
-    /// [`reason::UNSORTED_ROWS`] where features are engineered and a row is earlier than the one before, too.
-    fn visit(&self, context: &Context, each: &mut EachRawBlock<'_>) -> Result<Option<Builder>> {
+    /// Also [`reason::UNSORTED_ROWS`] if features are engineered and a row is earlier than the one before.
+    fn visit(&self, context: &Context, each: &mut EachRawChunk<'_>) -> Result<Option<Builder>> {
         let mut builder = self.engineering.map(Engineering::builder);
         let (mut n_rows, mut latest) = (0, i64::MIN);
         self.tables.visit(context, &mut |table| {
@@ -67,7 +66,7 @@ impl RawSource for PassedRows<'_> {
                 _ => std::mem::take(&mut aligned.features),
             };
             n_rows += raw.nrows();
-            each(RawBlock {
+            each(RawChunk {
                 raw: raw.view(),
                 gaps: &gaps,
                 labels: aligned.labels.as_deref(),
@@ -78,14 +77,14 @@ impl RawSource for PassedRows<'_> {
     }
 }
 
-/// Rows that are not held cannot be sorted.
+/// Checks that rows are sorted by time, since rows that are not held cannot be sorted.
 fn check_order(times: Option<&[Option<i64>]>, first_row: usize, latest: &mut i64) -> Result<()> {
     for (row, time) in times.unwrap_or_default().iter().enumerate() {
-        // those without a time come last
+        // rows without a time come last
         let time = time.unwrap_or(i64::MAX);
         if time < *latest {
             let message = format!(
-                "row {} is earlier than one before it, or that one has no time; features are engineered of rows in the order of \
+                "row {} is earlier than one before it, or that one has no time; feature engineering needs rows in the order of \
                  their times, and a dataset of this size is not sorted, so upload it in this order",
                 first_row + row
             );

@@ -1,5 +1,5 @@
-//! Updating: a new model from more rows, without the old ones. The schema, the imputation, the scale and all parameters stay
-//! as training froze them; the reservoir stands for the rows that came before.
+//! Updating a model with more rows, without the old ones. The schema, the imputation, the scale and all parameters stay as they
+//! were at training; the reservoir stands for the earlier rows.
 
 use super::fit::Fitted;
 use super::learning_rows::{LearningRows, Reading};
@@ -16,10 +16,11 @@ use crate::statistics::name_column;
 use crate::table::Table;
 
 impl Model {
-    /// Learns from more rows. The cost depends on them and on the size of the reservoir, not on the rows seen before. To be
-    /// called on the compute pool.
+    /// A new model that has also learned from these rows. The cost depends on their number and on the size of the reservoir,
+    /// not on the number of earlier rows. To be called on the compute pool.
     ///
-    /// Fails when the model does not learn, when the columns do not fit, or when `context` ends.
+    /// # Errors
+    /// Fails when the model does not learn or the columns do not fit, and with those of [`Context::check`].
     pub fn update(
         &self,
         reservoir: Option<Reservoir>,
@@ -66,7 +67,7 @@ impl Model {
         })
     }
 
-    /// A model that has learned from the rows, too.
+    /// The updated model, without validation.
     fn learn(&self, reservoir: &Reservoir, rows: &LearningRows, context: &Context) -> Result<Self> {
         let names = &self.features.names();
         let old_raw = reservoir.rows()?;
@@ -120,10 +121,13 @@ impl Model {
         };
         let policy = self.threshold.policy;
         let calibration = Calibration::new(policy, &scores, Some(&weights), labels.as_deref())?;
+        let before = &self.statistics;
         let statistics = Statistics {
-            n_rows: self.statistics.n_rows + rows.raw.nrows() as u64,
-            n_missing_values: self.statistics.n_missing_values + rows.gaps.n_missing,
-            n_infinite_values: self.statistics.n_infinite_values + rows.gaps.n_infinite,
+            n_rows: before.n_rows.saturating_add(rows.raw.nrows() as u64),
+            n_missing_values: before.n_missing_values.saturating_add(rows.gaps.n_missing),
+            n_infinite_values: before
+                .n_infinite_values
+                .saturating_add(rows.gaps.n_infinite),
             features: moments,
             ..Statistics::default()
         };
@@ -137,6 +141,7 @@ impl Model {
     }
 }
 
+/// The labels of the rows of the reservoir and then of the new rows; `None` if neither have any.
 pub(super) fn joined_labels(reservoir: &Reservoir, rows: &LearningRows) -> Option<Vec<Label>> {
     let old = reservoir.labels();
     if old.is_none() && rows.labels.is_none() {
@@ -150,7 +155,7 @@ pub(super) fn joined_labels(reservoir: &Reservoir, rows: &LearningRows) -> Optio
     Some(labels)
 }
 
-/// The labels of a reservoir in which every row has one, because its detector learns from them.
+/// The labels of the reservoir of a supervised detector, in which every row has one.
 pub(super) fn classes(reservoir: &Reservoir) -> Result<Vec<bool>> {
     let labels = reservoir.labels().unwrap_or_default();
     let classes: Vec<bool> = labels.iter().copied().flatten().collect();

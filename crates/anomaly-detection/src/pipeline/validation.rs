@@ -1,4 +1,4 @@
-//! Validation: how a detector that learns from labels does on rows that it has not learned from.
+//! Validation of a supervised detector on rows that it has not learned from.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -10,18 +10,18 @@ use crate::calibration::LabelMetrics;
 use crate::context::Context;
 use crate::error::{Result, reason};
 
-/// Rows in two parts, each with the same share of anomalies as far as their number allows.
+/// A stratified split of rows into two parts, with the same share of anomalies in each as far as their numbers allow.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Split {
-    /// The rows to learn from, in rising order.
+    /// The rows to learn from, ascending.
     pub(super) learned: Vec<usize>,
-    /// The rows to measure on, in rising order.
+    /// The rows to measure on, ascending.
     pub(super) held_out: Vec<usize>,
 }
 
 impl Split {
-    /// Holds out this share of the rows of each class, at random but at least one and not all of them. `None` where the share
-    /// is 0 or a class has fewer than two rows.
+    /// Holds out a random share of the rows of each class, at least one and not all of them. `None` if the share is 0 or a class
+    /// has fewer than two rows.
     pub(super) fn stratified(classes: &[bool], fraction: f64, random_state: u64) -> Option<Self> {
         if fraction <= 0.0 {
             return None;
@@ -50,7 +50,7 @@ impl Split {
     }
 }
 
-/// What was measured; nothing where the part to learn from was not enough, which is no reason to refuse all rows.
+/// The metrics; none if the part to learn from was not usable, which is no reason to refuse the rows as a whole.
 pub(super) fn measured(metrics: Result<Option<LabelMetrics>>) -> Result<Option<LabelMetrics>> {
     match metrics {
         Err(error) if error.reason() == reason::UNUSABLE_ROWS => Ok(None),
@@ -59,7 +59,7 @@ pub(super) fn measured(metrics: Result<Option<LabelMetrics>>) -> Result<Option<L
 }
 
 impl Model {
-    /// How the scores and decisions of the model compare with the labels of rows that it has not learned from.
+    /// Compares the scores and decisions of the model with the labels of rows that it has not learned from.
     pub(super) fn measure(
         &self,
         rows: &LearningRows,
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_parts_hold_both_classes_and_every_row_once() {
+    fn both_parts_have_both_classes_and_every_row_is_in_one() {
         let classes: Vec<bool> = (0..1000).map(|row| row % 50 == 0).collect();
         let split = Split::stratified(&classes, 0.2, 7).expect("both classes");
         assert_eq!(split.held_out.len(), 200);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_of_two_rows_is_shared_and_one_of_a_single_row_is_not_split() {
+    fn a_class_of_two_rows_is_split_and_one_of_a_single_row_is_not() {
         let split = Split::stratified(&[true, false, true, false], 0.5, 0).expect("two of each");
         assert_eq!((split.learned.len(), split.held_out.len()), (2, 2));
         assert_eq!(Split::stratified(&[true, false, false], 0.2, 0), None);

@@ -1,4 +1,5 @@
-//! What can be wrong with one column, told by its index where columns have no names and by its name above.
+//! Errors about one column. Below the pipeline columns have no names, so that the error carries an index; the pipeline adds the
+//! name.
 
 use thiserror::Error as ThisError;
 
@@ -31,7 +32,7 @@ impl ColumnError {
         }
     }
 
-    /// The same as an error that names the column, where `names` holds its name.
+    /// The same as an [`Error`] with the name of the column, if `names` has one for it.
     pub fn named(self, names: &[String]) -> Error {
         match names.get(self.column) {
             Some(name) => {
@@ -49,7 +50,7 @@ impl From<ColumnError> for Error {
     }
 }
 
-/// The error with the name of the column that it is about, if it is about one.
+/// The error with the name of its column, if it was caused by a [`ColumnError`].
 pub fn name_column(error: Error, names: &[String]) -> Error {
     let about = std::error::Error::source(&error)
         .and_then(|source| source.downcast_ref::<ColumnError>())

@@ -1,4 +1,4 @@
-//! Drawing some of many rows.
+//! Uniform samples of rows without replacement.
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -6,11 +6,11 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use crate::context::Context;
 use crate::error::Result;
 
-/// Rows between two looks at the context.
+/// How many rows are drawn from between two checks of the context.
 const ROWS_PER_CHECK: usize = 1 << 18;
 
-/// A uniform draw without replacement of `n` of any number of rows, or of all where there are fewer. The same seed draws the
-/// same rows. Knuth, volume 2, section 3.4.2, algorithm S.
+/// A uniform sample of `n` rows without replacement, or of all rows if there are fewer (Knuth, The Art of Computer
+/// Programming 2, 3.4.2, algorithm S). The same seed draws the same rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Draw {
     /// How many rows are drawn.
@@ -20,7 +20,7 @@ pub struct Draw {
 }
 
 impl Draw {
-    /// For each of so many rows in turn whether it is drawn.
+    /// For each of `n_rows` rows in turn, whether it is drawn.
     pub fn marks(self, n_rows: usize) -> Marks {
         Marks {
             rng: Xoshiro256PlusPlus::seed_from_u64(self.seed),
@@ -29,10 +29,10 @@ impl Draw {
         }
     }
 
-    /// The numbers of the rows that are drawn of so many, ascending.
+    /// The indices of the rows that are drawn from `n_rows`, ascending.
     ///
     /// # Errors
-    /// What `context` has to say: of many rows, it takes a while.
+    /// Those of [`Context::check`], which is called now and then.
     pub fn rows(self, n_rows: usize, context: &Context) -> Result<Vec<usize>> {
         let mut rows = Vec::with_capacity(self.n.min(n_rows));
         for (row, is_drawn) in self.marks(n_rows).enumerate() {
@@ -47,13 +47,13 @@ impl Draw {
     }
 }
 
-/// Whether each row of a [`Draw`] is drawn.
+/// Iterates over rows and says of each whether a [`Draw`] includes it.
 #[derive(Debug, Clone)]
 pub struct Marks {
     rng: Xoshiro256PlusPlus,
     /// How many rows are still to come.
     left: usize,
-    /// How many of them are drawn.
+    /// How many of them are still to be drawn.
     wanted: usize,
 }
 

@@ -1,10 +1,10 @@
-//! Exact quantiles of more values than can be held: a first pass over the rows brackets each of them, a second one counts what
-//! lies below the bracket and keeps what lies inside.
+//! Exact quantiles of more values than fit in memory. A first pass over the rows finds a bracket around each quantile; a second
+//! pass counts the values below the bracket and keeps those inside.
 //!
 //! The idea is that of Munro and Paterson, "Selection and sorting with limited storage" (1980). The brackets come from
-//! [rank summaries](crate::statistics::rank_summary), whose bounds are certain: how many values a bracket holds at most is
-//! known before the second pass, and its two ends are counted, not kept, so that no value takes more room for coming often.
-//! The result depends on the values alone, neither on their order nor on how the rows are cut.
+//! [rank summaries](crate::statistics::rank_summary), whose bounds are certain, so that the most values that a bracket can hold
+//! is known before the second pass. Values equal to an end of the bracket are only counted, so that a frequent value takes no
+//! more memory than a rare one. The result depends on the values alone, not on their order or on how the rows are cut.
 
 use std::ops::Range;
 
@@ -13,26 +13,26 @@ use rayon::prelude::*;
 
 use super::quantile::{between, place, quantile};
 use super::rank_summary::{ColumnStream, RankSummary};
-use super::reblock::Visit;
+use super::rechunk::Visit;
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
 
-/// The most bytes of values that are kept in one pass; the brackets of one column are never divided.
+/// The most bytes of values that are kept in one pass, except that the brackets of one column are always in the same pass.
 const MAX_KEPT_BYTES: u64 = 48 << 20;
 
-/// How many rows are looked through between two looks at the context.
-const BLOCK_ROWS: usize = 4096;
+/// How many rows are searched between two checks of the context.
+const CHUNK_ROWS: usize = 4096;
 
-/// The type 7 [quantiles](super::quantile) at each of `qs` of each column of rows of this shape, n x d: for each column in turn
-/// one for each of `qs`, `None` for a column without values. Values that are not finite are left out.
+/// The type 7 [quantiles](super::quantile) of each column of rows of this shape, n x d: a vector for each column with one
+/// quantile for each of `qs`, `None` if the column has no values. Values that are not finite are left out.
 ///
-/// In two passes over the rows, or one where no column has more than 32,768 distinct values (fewer of more than 16 columns,
-/// but 8,192 at least), or some more where the brackets of all columns hold more than 48 MB. In parallel on rayon's current
-/// pool; beside the brackets it holds what a [`ColumnStream`] does. Rows that come in one block are sorted as far as needed
-/// instead, a column on each thread.
+/// Takes two passes over the rows. One is enough if no column has more than 32,768 distinct values (fewer if there are more
+/// than 16 columns, but at least 8,192), and more are needed if the brackets of all columns hold more than 48 MB. Runs in
+/// parallel on rayon's current pool. Needs the memory of a [`ColumnStream`] and that of the brackets. If all rows come in one
+/// chunk, the quantiles are selected from copies of the columns instead, one column per thread.
 ///
 /// # Errors
-/// Those of `visit`, [`reason::UNUSABLE_ROWS`] where the passes do not see the same rows, and what `context` has to say.
+/// Those of `visit`, [`reason::UNUSABLE_ROWS`] where the passes do not see the same rows, and those of [`Context::check`].
 pub fn exact_quantiles(
     shape: (usize, usize),
     visit: &Visit<'_>,
@@ -44,41 +44,41 @@ pub fn exact_quantiles(
     search.finish(visit, qs, context)
 }
 
-/// [Exact quantiles](exact_quantiles) whose first pass is made beside other work.
+/// The search for [exact quantiles](exact_quantiles), for a caller that does other work in the first pass too.
 #[derive(Debug)]
 pub struct QuantileSearch {
     n_rows: usize,
-    /// What was seen; rows that come in one block are not summarised.
+    /// The summaries of the rows so far; empty if all rows came in one chunk.
     stream: ColumnStream<RankSummary>,
-    is_one_block: bool,
+    is_one_chunk: bool,
 }
 
 impl QuantileSearch {
-    /// Before any of the rows, n x d.
+    /// A search over rows of this shape, n x d, before the first pass.
     pub fn new((n_rows, n_features): (usize, usize)) -> Self {
         Self {
             n_rows,
             stream: ColumnStream::new(n_features),
-            is_one_block: false,
+            is_one_chunk: false,
         }
     }
 
-    /// Takes in rows of the first pass.
+    /// Adds rows of the first pass.
     ///
     /// # Errors
-    /// What `context` has to say.
+    /// Those of [`Context::check`].
     ///
     /// # Panics
     /// If the rows have another number of columns.
     pub fn push(&mut self, rows: ArrayView2<'_, f64>, context: &Context) -> Result<()> {
         if rows.nrows() == self.n_rows {
-            self.is_one_block = true;
+            self.is_one_chunk = true;
             return context.check();
         }
         self.stream.push(rows, context)
     }
 
-    /// The quantiles, when the first pass is over.
+    /// The quantiles, once the first pass is over.
     ///
     /// # Errors
     /// As [`exact_quantiles`].
@@ -88,7 +88,7 @@ impl QuantileSearch {
         qs: &[f64],
         context: &Context,
     ) -> Result<Vec<Vec<Option<f64>>>> {
-        if !self.is_one_block {
+        if !self.is_one_chunk {
             return quantiles_within(&self.stream.finish(context)?, visit, qs, context);
         }
         let mut quantiles = Vec::new();
@@ -97,14 +97,14 @@ impl QuantileSearch {
             if rows.nrows() != self.n_rows {
                 return Err(changed());
             }
-            quantiles = of_one_block(rows, qs);
+            quantiles = of_one_chunk(rows, qs);
             Ok(())
         })?;
         Ok(quantiles)
     }
 }
 
-fn of_one_block(rows: ArrayView2<'_, f64>, qs: &[f64]) -> Vec<Vec<Option<f64>>> {
+fn of_one_chunk(rows: ArrayView2<'_, f64>, qs: &[f64]) -> Vec<Vec<Option<f64>>> {
     let columns = (0..rows.ncols()).into_par_iter();
     let of_one = |column: usize| {
         let values = rows.column(column).into_iter().copied();
@@ -114,7 +114,7 @@ fn of_one_block(rows: ArrayView2<'_, f64>, qs: &[f64]) -> Vec<Vec<Option<f64>>> 
     columns.map(of_one).collect()
 }
 
-/// The quantiles of columns of which the first pass has left these summaries.
+/// The quantiles of columns, given their summaries from the first pass.
 fn quantiles_within(
     summaries: &[RankSummary],
     visit: &Visit<'_>,
@@ -128,9 +128,9 @@ fn quantiles_within(
     let mut quantiles = Vec::with_capacity(summaries.len());
     for columns in passes(&brackets) {
         let brackets = &brackets[columns.clone()];
-        let mut found: Vec<Vec<Found>> = no_values(brackets);
+        let mut found: Vec<Vec<Found>> = nothing_found(brackets);
         if brackets.iter().flatten().flatten().any(Bracket::is_open) {
-            visit(&mut |rows| look_through(rows, columns.start, brackets, &mut found, context))?;
+            visit(&mut |rows| search(rows, columns.start, brackets, &mut found, context))?;
         }
         for (brackets, found) in brackets.iter().zip(found) {
             let values = brackets.iter().zip(found).map(|(bracket, found)| {
@@ -143,18 +143,18 @@ fn quantiles_within(
     Ok(quantiles)
 }
 
-/// Where a quantile lies.
+/// Bounds around a quantile.
 #[derive(Debug, Clone)]
 struct Bracket {
-    /// The number of the value at or below it, counted from 0, and the fraction of the way to the next one.
+    /// The rank of the value at or below the quantile, counted from 0, and the fraction of the way to the next value.
     rank: u64,
     fraction: f64,
-    /// Values that are certainly not above the one and not below the other.
+    /// A value that is certainly not above the quantile's two neighbours, and one that is certainly not below them.
     low: f64,
     high: f64,
-    /// How many values there are strictly between these two at most.
+    /// The most values that can lie strictly between these two.
     between: u64,
-    /// The value at or below it and the next one, where they are known already.
+    /// The values at `rank` and after it, if the summary already determines them.
     known: Option<(f64, f64)>,
 }
 
@@ -177,7 +177,7 @@ impl Bracket {
         })
     }
 
-    /// Whether values are yet to be found.
+    /// Whether a second pass is needed to find the values.
     fn is_open(&self) -> bool {
         self.known.is_none()
     }
@@ -207,7 +207,7 @@ impl Bracket {
         Ok(point + 0.0)
     }
 
-    /// The value of a rank.
+    /// The value at a rank.
     fn at(&self, rank: u64, found: &Found) -> Result<f64> {
         let Some(above) = rank.checked_sub(found.below) else {
             return Err(changed());
@@ -224,7 +224,7 @@ impl Bracket {
     }
 }
 
-/// What was found in and below a bracket.
+/// What the second pass found below, at the ends of and inside a bracket.
 #[derive(Debug, Clone, Default)]
 struct Found {
     below: u64,
@@ -234,7 +234,7 @@ struct Found {
 }
 
 impl Found {
-    fn see(&mut self, x: f64, bracket: &Bracket) {
+    fn add(&mut self, x: f64, bracket: &Bracket) {
         if x <= bracket.low {
             self.below += u64::from(x < bracket.low);
             self.at_low += u64::from(x == bracket.low);
@@ -245,7 +245,7 @@ impl Found {
         }
     }
 
-    fn join(&mut self, other: Self) {
+    fn merge(&mut self, other: Self) {
         self.below += other.below;
         self.at_low += other.at_low;
         self.between.extend(other.between);
@@ -253,14 +253,14 @@ impl Found {
     }
 }
 
-fn no_values(brackets: &[Vec<Option<Bracket>>]) -> Vec<Vec<Found>> {
+fn nothing_found(brackets: &[Vec<Option<Bracket>>]) -> Vec<Vec<Found>> {
     let columns = brackets.iter();
     columns
         .map(|brackets| vec![Found::default(); brackets.len()])
         .collect()
 }
 
-/// The columns of each pass, so that their brackets hold no more than [`MAX_KEPT_BYTES`] together.
+/// The columns of each pass, chosen so that their brackets together hold no more than [`MAX_KEPT_BYTES`].
 fn passes(brackets: &[Vec<Option<Bracket>>]) -> Vec<Range<usize>> {
     let mut passes = Vec::new();
     let (mut start, mut bytes) = (0, 0_u64);
@@ -280,8 +280,8 @@ fn passes(brackets: &[Vec<Option<Bracket>>]) -> Vec<Range<usize>> {
     passes
 }
 
-/// Looks through the columns of a block from `first` on, one for each of the brackets.
-fn look_through(
+/// Searches a chunk for the values of the brackets, which belong to the columns from `first` on.
+fn search(
     rows: ArrayView2<'_, f64>,
     first: usize,
     brackets: &[Vec<Option<Bracket>>],
@@ -289,10 +289,10 @@ fn look_through(
     context: &Context,
 ) -> Result<()> {
     let here = rows
-        .axis_chunks_iter(Axis(0), BLOCK_ROWS)
+        .axis_chunks_iter(Axis(0), CHUNK_ROWS)
         .into_par_iter()
         .try_fold(
-            || no_values(brackets),
+            || nothing_found(brackets),
             |mut found, rows| {
                 context.check()?;
                 for row in rows.rows() {
@@ -305,7 +305,7 @@ fn look_through(
                             if let Some(bracket) = bracket
                                 && bracket.is_open()
                             {
-                                found.see(x, bracket);
+                                found.add(x, bracket);
                             }
                         }
                     }
@@ -313,23 +313,23 @@ fn look_through(
                 Ok::<_, Error>(found)
             },
         )
-        .try_reduce(|| no_values(brackets), |a, b| Ok(joined(a, b)))?;
-    *found = joined(std::mem::take(found), here);
-    if is_too_much(brackets, found) {
+        .try_reduce(|| nothing_found(brackets), |a, b| Ok(merged(a, b)))?;
+    *found = merged(std::mem::take(found), here);
+    if exceeds_bounds(brackets, found) {
         return Err(changed());
     }
     Ok(())
 }
 
-fn joined(mut a: Vec<Vec<Found>>, b: Vec<Vec<Found>>) -> Vec<Vec<Found>> {
+fn merged(mut a: Vec<Vec<Found>>, b: Vec<Vec<Found>>) -> Vec<Vec<Found>> {
     for (a, b) in a.iter_mut().flatten().zip(b.into_iter().flatten()) {
-        a.join(b);
+        a.merge(b);
     }
     a
 }
 
-/// Whether a bracket holds more than it can; a source whose rows change must not fill the memory.
-fn is_too_much(brackets: &[Vec<Option<Bracket>>], found: &[Vec<Found>]) -> bool {
+/// Whether a bracket holds more values than its bound. A source whose rows change between passes must not exhaust the memory.
+fn exceeds_bounds(brackets: &[Vec<Option<Bracket>>], found: &[Vec<Found>]) -> bool {
     let mut pairs = brackets.iter().flatten().zip(found.iter().flatten());
     pairs.any(|(bracket, found)| {
         bracket
@@ -339,7 +339,7 @@ fn is_too_much(brackets: &[Vec<Option<Bracket>>], found: &[Vec<Found>]) -> bool 
 }
 
 fn changed() -> Error {
-    let message = "the rows changed while they were read; train again";
+    let message = "the rows changed while they were being read; train again";
     Error::new(reason::UNUSABLE_ROWS, message)
 }
 

@@ -1,4 +1,4 @@
-//! What is known of numbers: moments, quantiles, ranks, draws of them, and what can be wrong with a column of them.
+//! Statistics of columns of numbers: moments, quantiles, rank summaries and samples, most of them from rows in chunks.
 
 pub mod column_error;
 pub mod draw;
@@ -6,7 +6,7 @@ pub mod exact_quantiles;
 pub mod moments;
 pub mod quantile;
 pub mod rank_summary;
-pub mod reblock;
+pub mod rechunk;
 pub mod skewness;
 
 pub use column_error::{ColumnError, name_column};

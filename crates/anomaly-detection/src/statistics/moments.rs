@@ -1,9 +1,9 @@
-//! Mergeable moments: what is learned from two sets of rows apart equals what is learned from both together.
+//! Mergeable moments: merging the moments of two sets of rows gives those of their union.
 //!
-//! Pairwise merging after Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample
-//! variances" (1979). Rows come in blocks; each block is centred first on one of its own rows and then on its mean, and the
-//! mean is kept as an unevaluated sum of two doubles, so that an offset of 1e9 costs no digits of the variance. A column
-//! whose values are all equal has a second moment of exactly 0.
+//! They are merged pairwise as in Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample
+//! variances" (1979). Each chunk of rows is centred first on one of its own rows and then on its mean, and the mean is kept as
+//! an unevaluated sum of two doubles, so that an offset of 1e9 costs no digits of the variance. A column whose values are all
+//! equal has a second moment of exactly 0.
 
 mod feature;
 mod joint;
@@ -16,10 +16,10 @@ pub use stream::{FeatureMomentsStream, MomentsStream};
 
 use crate::error::{Error, reason};
 
-/// How many rows are centred at a time: a block of them stays in the cache between its two passes.
-const BLOCK_ROWS: usize = 1024;
+/// How many rows are centred at a time, so few that they stay in the cache between the two passes.
+const CHUNK_ROWS: usize = 1024;
 
-/// More rows than this cannot have been counted one by one, and would not fit a double exactly.
+/// The most rows that moments may count. Nobody can have counted more one by one, and a double would not hold the number exactly.
 const MAX_ROWS: u64 = 1 << 53;
 
 /// A mean as an unevaluated sum of two doubles.
@@ -47,7 +47,7 @@ impl Mean {
     }
 }
 
-/// A sum of squares less the correction for its centre; not below 0, but NaN where it is NaN.
+/// A sum of squares less the correction for an inexact centre: never below 0, and NaN if it is NaN.
 fn corrected(squares: f64, correction: f64) -> f64 {
     let difference = squares - correction;
     if difference < 0.0 { 0.0 } else { difference }

@@ -1,18 +1,11 @@
 //! Quantiles of type 7 (Hyndman and Fan, "Sample quantiles in statistical packages", 1996), which numpy and R use by
 //! default, and their generalisation to weighted values.
 
-/// The median of the values, the mean of the two middle ones for an even count; `None` without values.
-///
-/// Reorders the values; takes time proportional to their count. The order is that of [`f64::total_cmp`].
-pub fn median(values: &mut [f64]) -> Option<f64> {
-    quantile(values, 0.5)
-}
-
-/// The type 7 quantile of the values at `q`, which is held to 0..=1; `None` without values.
+/// The type 7 quantile of the values at `q`, which is clamped to 0..=1; `None` without values.
 ///
 /// With the values sorted as x_0, ..., x_(n-1) and h = (n - 1) q, it lies between x_floor(h) and x_ceil(h), in proportion
 /// to the fraction of h. Reorders the values; takes time proportional to their count. The order is that of
-/// [`f64::total_cmp`]; a quantile of 0 is never negative.
+/// [`f64::total_cmp`]; a quantile of -0 is returned as 0.
 pub fn quantile(values: &mut [f64], q: f64) -> Option<f64> {
     let (below, fraction) = place(values.len() as u64, q)?;
     let (_, &mut low, above) = values.select_nth_unstable_by(below as usize, f64::total_cmp);
@@ -23,25 +16,25 @@ pub fn quantile(values: &mut [f64], q: f64) -> Option<f64> {
     Some(between(low, high, fraction) + 0.0)
 }
 
-/// Where the quantile of `n` sorted values lies: the number of the value at or below it, counted from 0, and the fraction of
-/// the way to the next one. `None` without values.
+/// Where the quantile of `n` sorted values lies: the index of the value at or below it, and the fraction of the way to the next
+/// value. `None` without values.
 pub(super) fn place(n: u64, q: f64) -> Option<(u64, f64)> {
     let last = n.checked_sub(1)?;
     let position = last as f64 * q.clamp(0.0, 1.0);
     let below = (position.floor() as u64).min(last);
     let fraction = position - below as f64;
-    // of more than 2^53 values the last would have no next one
+    // beyond 2^53 values rounding could point past the last one
     Some((below, if below < last { fraction } else { 0.0 }))
 }
 
-/// The weighted type 7 quantile at `q`, which is held to 0..=1, of values with weights of at least 0; `None` when the
-/// weights do not sum to a finite number above 0, or differ in count from the values.
+/// The weighted type 7 quantile at `q`, which is clamped to 0..=1, of values with weights of at least 0. `None` unless there are
+/// as many weights as values, all finite, and at least one above 0.
 ///
 /// After Akinshin, "Weighted quantile estimators" (2023), section 4. Let t_i be the share of the total weight in the i
 /// smallest values, n* = (sum w)^2 / sum w^2 the effective sample size (Kish), and h = (n* - 1) q. The quantile is the
 /// average of the values over the window from h / n* to (h + 1) / n* of the share of weight, in which value i occupies
-/// t_(i-1) to t_i. Values of weight 0 have no influence, and a factor common to all weights has none. With equal weights it
-/// is [`quantile`], to the bit.
+/// t_(i-1) to t_i. Neither values of weight 0 nor a factor common to all weights has any influence. With equal weights the
+/// result is bit for bit that of [`quantile`].
 pub fn weighted_quantile(values: &[f64], weights: &[f64], q: f64) -> Option<f64> {
     let usable = values.len() == weights.len() && weights.iter().all(|&w| w >= 0.0);
     if !usable {
@@ -89,11 +82,11 @@ pub fn weighted_quantile(values: &[f64], weights: &[f64], q: f64) -> Option<f64>
     average.map(|(mean, _)| mean).or(largest)
 }
 
-/// The point that divides the way from `low` to `high` at `fraction`; never outside, also where the way overflows.
+/// The linear interpolation from `low` to `high` at `fraction`; never outside the two, even if their distance overflows.
 pub(super) fn between(low: f64, high: f64, fraction: f64) -> f64 {
-    let way = high - low;
-    let point = if way.is_finite() {
-        low + fraction * way
+    let distance = high - low;
+    let point = if distance.is_finite() {
+        low + fraction * distance
     } else {
         low * (1.0 - fraction) + high * fraction
     };

@@ -8,23 +8,23 @@ use serde::{Deserialize, Serialize};
 
 use super::text::TextColumn;
 
-/// The time that stands for a missing one, in a column of times.
+/// The value of a missing time in a column of times.
 pub const MISSING_TIME: i64 = i64::MIN;
 
-/// A column: its values, one a row.
+/// A column: one value for each row.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Column {
-    /// Numbers; NaN is a missing one, and infinite ones are kept as they came.
+    /// Numbers; NaN is a missing one, and infinite ones are kept.
     Numbers(Vec<f64>),
-    /// 1 for true, 0 for false, NaN where it is missing.
+    /// 1 for true, 0 for false, NaN for a missing value.
     Booleans(Vec<f64>),
     /// Text.
     Texts(TextColumn),
-    /// Nanoseconds since the Unix epoch in UTC; [`MISSING_TIME`] where it is missing.
+    /// Nanoseconds since the Unix epoch in UTC; [`MISSING_TIME`] for a missing value.
     Times(Vec<i64>),
 }
 
-/// What a column holds.
+/// The type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ColumnType {
     /// Numbers.
@@ -33,11 +33,11 @@ pub enum ColumnType {
     Boolean,
     /// Text.
     Text,
-    /// Points in time.
+    /// Timestamps.
     Timestamp,
 }
 
-/// A look at the values of a column, n of them.
+/// A view of the n values of a column.
 #[derive(Debug, Clone, Copy)]
 pub enum ColumnView<'a> {
     /// Numbers; NaN is a missing one.
@@ -76,7 +76,7 @@ impl Column {
         self.len() == 0
     }
 
-    /// What the column holds.
+    /// The type of the column.
     pub fn column_type(&self) -> ColumnType {
         match self {
             Self::Numbers(_) => ColumnType::Number,
@@ -97,7 +97,7 @@ impl Column {
         }
     }
 
-    /// A look at the values.
+    /// A view of the values.
     pub fn view(&self) -> ColumnView<'_> {
         match self {
             Self::Numbers(values) => ColumnView::Numbers(ArrayView1::from(values)),
@@ -117,7 +117,7 @@ impl Column {
         }
     }
 
-    /// Some of the rows.
+    /// The rows with these indices.
     pub(super) fn select(&self, rows: &[usize]) -> Self {
         fn chosen<T: Copy>(values: &[T], rows: &[usize]) -> Vec<T> {
             rows.iter().map(|&row| values[row]).collect()

@@ -6,11 +6,11 @@ use ndarray::{Array2, ArrayViewMut2, Axis};
 use super::{Column, Table, Values};
 use crate::error::{Error, Result, reason};
 
-/// How many rows are gathered at a time: a block of them stays in the cache while every column is written.
-const BLOCK_ROWS: usize = 256;
+/// How many rows are gathered at a time, so few that they stay in the cache while every column is written.
+const CHUNK_ROWS: usize = 256;
 
 impl Table {
-    /// The values, n x d in standard layout, when the table was built as a matrix.
+    /// The values, n x d in standard layout, if the table was built as a matrix.
     pub fn as_matrix(&self) -> Option<&Array2<f64>> {
         match &self.values {
             Values::Matrix(values) => Some(values),
@@ -18,7 +18,7 @@ impl Table {
         }
     }
 
-    /// All columns as a matrix, n x d in standard layout. Costs nothing when the table was built as one.
+    /// All columns as a matrix, n x d in standard layout. Costs nothing if the table was built as one.
     ///
     /// Fails, naming the column, when one is neither of numbers nor of booleans.
     pub fn into_matrix(self) -> Result<Array2<f64>> {
@@ -26,8 +26,8 @@ impl Table {
         self.into_numbers(&all)
     }
 
-    /// Some columns as a matrix, as [`numbers`](Self::numbers). What was built as a matrix of no more columns than these is kept
-    /// as it is, or rearranged in place.
+    /// Some columns as a matrix, as [`numbers`](Self::numbers). A table that was built as a matrix of no more columns than
+    /// these is kept as it is or rearranged in place.
     ///
     /// Fails, naming the column, when one is neither of numbers nor of booleans. Panics when there is no such column.
     pub fn into_numbers(self, columns: &[usize]) -> Result<Array2<f64>> {
@@ -42,7 +42,7 @@ impl Table {
         }
     }
 
-    /// Some columns of numbers or booleans as a matrix, n x `columns.len()` in standard layout and in the order asked for.
+    /// Some columns of numbers or booleans as a matrix, n x `columns.len()` in standard layout and in the given order.
     ///
     /// Fails, naming the column, when one is neither of numbers nor of booleans. Panics when there is no such column.
     pub fn numbers(&self, columns: &[usize]) -> Result<Array2<f64>> {
@@ -57,7 +57,7 @@ impl Table {
                     };
                 let rows = matrix.axis_iter_mut(Axis(0)).into_par_iter();
                 rows.zip(values.axis_iter(Axis(0)))
-                    .with_min_len(BLOCK_ROWS)
+                    .with_min_len(CHUNK_ROWS)
                     .for_each(gather);
             }
             Values::Columns(all) => {
@@ -69,10 +69,10 @@ impl Table {
                     })
                     .collect::<Result<Vec<_>>>()?;
                 matrix
-                    .axis_chunks_iter_mut(Axis(0), BLOCK_ROWS)
+                    .axis_chunks_iter_mut(Axis(0), CHUNK_ROWS)
                     .into_par_iter()
                     .enumerate()
-                    .for_each(|(block, to)| interleave(&slices, block * BLOCK_ROWS, to));
+                    .for_each(|(chunk, to)| interleave(&slices, chunk * CHUNK_ROWS, to));
             }
         }
         Ok(matrix)
@@ -90,7 +90,7 @@ impl Table {
     }
 }
 
-/// Puts the columns of a matrix in another order, without taking the memory of a second one.
+/// Reorders the columns of a matrix in place, without the memory of a second one.
 fn rearrange(values: &mut Array2<f64>, columns: &[usize]) {
     let rearrange = |row: &mut Vec<f64>, mut values: ndarray::ArrayViewMut1<f64>| {
         row.clear();
@@ -100,11 +100,11 @@ fn rearrange(values: &mut Array2<f64>, columns: &[usize]) {
         }
     };
     let rows = values.axis_iter_mut(Axis(0)).into_par_iter();
-    rows.with_min_len(BLOCK_ROWS)
+    rows.with_min_len(CHUNK_ROWS)
         .for_each_with(Vec::with_capacity(columns.len()), rearrange);
 }
 
-/// Writes the rows from `first` on of the columns side by side.
+/// Interleaves the columns: writes their rows from `first` on in row-major order.
 fn interleave(columns: &[&[f64]], first: usize, mut to: ArrayViewMut2<f64>) {
     let n_columns = columns.len();
     let Some(to) = to.as_slice_mut() else {

@@ -1,4 +1,4 @@
-//! Tables: what the many forms of records are read into before anything looks at their values.
+//! Tables, into which records of all formats are read before their values are used.
 
 use std::ops::Range;
 
@@ -16,11 +16,11 @@ pub mod write;
 pub use column::{Column, ColumnType, ColumnView, MISSING_TIME};
 pub use text::{Dictionary, TextBuilder, TextColumn};
 
-/// The most cells that a table may have, 256 MiB of doubles. Sparse objects and empty CSV cells cost a sender next to
-/// nothing, so the size of a message does not bound the size of its table.
+/// The most cells of a table, 256 MiB of doubles. Sparse objects and empty CSV cells cost a sender next to nothing, so that the
+/// size of a message does not bound the size of its table.
 pub const MAX_CELLS: usize = 1 << 25;
 
-/// A table: a matrix of numbers, or columns of a type each. Missing numbers are NaN; infinite ones are kept as they came.
+/// A table: a matrix of numbers, or columns with a type each. Missing numbers are NaN; infinite ones are kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     names: Option<Vec<String>>,
@@ -31,13 +31,13 @@ pub struct Table {
 
 #[derive(Debug, Clone, PartialEq)]
 enum Values {
-    /// Numbers, n x d, in standard layout: what comes packed is kept as it came.
+    /// Numbers, n x d in standard layout, for records that come as a packed matrix.
     Matrix(Array2<f64>),
     /// At least one column, and at least one row.
     Columns(Vec<Column>),
 }
 
-/// A cell whose row did not mention its column at all.
+/// A cell that is absent: its row lacked the key of its column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AbsentCell {
     /// The index of the row.
@@ -47,7 +47,7 @@ pub struct AbsentCell {
 }
 
 impl Table {
-    /// A table from row-major values. `names` are the columns' names, or `None` when they have none.
+    /// A table from row-major values. `names` are the names of the columns, or `None` if they have none.
     ///
     /// Fails when the values do not divide into rows, when there are no columns or no rows, or more than [`MAX_CELLS`].
     pub fn from_row_major(
@@ -69,7 +69,7 @@ impl Table {
         Self::new(names, Values::Matrix(values))
     }
 
-    /// A table of columns. `names` are their names, or `None` when they have none.
+    /// A table of columns. `names` are their names, or `None` if they have none.
     ///
     /// Fails when there are no columns or no rows, when the columns differ in length, when there are not as many names as
     /// columns, or more than [`MAX_CELLS`].
@@ -103,14 +103,14 @@ impl Table {
         }
     }
 
-    /// The same table, with the first cell of each column whose row did not mention the column.
+    /// The same table with the first absent cell of each column.
     #[must_use]
     pub fn with_absent(mut self, absent: Vec<AbsentCell>) -> Self {
         self.absent = absent;
         self
     }
 
-    /// The same table with a label beside each row: 1, 0, or NaN where it is not known.
+    /// The same table with a label for each row: 1, 0, or NaN if it is not known.
     ///
     /// Fails when there are not as many labels as rows.
     pub fn with_labels(mut self, labels: Vec<f64>) -> Result<Self> {
@@ -126,17 +126,17 @@ impl Table {
         Ok(self)
     }
 
-    /// The labels beside the rows, if there are any.
+    /// The labels of the rows, if there are any.
     pub fn labels(&self) -> Option<&[f64]> {
         self.labels.as_deref()
     }
 
-    /// The columns' names, or `None` when they have none.
+    /// The names of the columns, or `None` if they have none.
     pub fn names(&self) -> Option<&[String]> {
         self.names.as_deref()
     }
 
-    /// The first cell of each column whose row did not mention the column, in the order of the rows.
+    /// The first absent cell of each column that has one, in the order of the rows.
     pub fn absent(&self) -> &[AbsentCell] {
         &self.absent
     }
@@ -157,7 +157,7 @@ impl Table {
         }
     }
 
-    /// What a column holds. Panics when there is no such column.
+    /// The type of a column. Panics when there is no such column.
     pub fn column_type(&self, column: usize) -> ColumnType {
         match &self.values {
             Values::Matrix(values) => {
@@ -176,7 +176,7 @@ impl Table {
         }
     }
 
-    /// A column's name as it stands in messages: its own, or `f0`, `f1`, … where columns have none.
+    /// The name of a column for messages: its own, or `f0`, `f1`, … if columns have none.
     pub fn display_name(&self, column: usize) -> String {
         match &self.names {
             Some(names) => shortened(&names[column]),
@@ -184,7 +184,7 @@ impl Table {
         }
     }
 
-    /// The rows of a range, with their labels. What cells were absent is not kept. Panics when there are no such rows.
+    /// The rows of a range, with their labels but without the absent cells. Panics when there are no such rows.
     #[must_use]
     pub fn slice_rows(&self, rows: Range<usize>) -> Self {
         let values = match &self.values {
@@ -202,7 +202,7 @@ impl Table {
         }
     }
 
-    /// Some of the rows, with their labels. What cells were absent is not kept. Panics when there is no such row.
+    /// The rows with these indices, with their labels but without the absent cells. Panics when there is no such row.
     #[must_use]
     pub fn select_rows(&self, rows: &[usize]) -> Self {
         let values = match &self.values {
@@ -220,7 +220,7 @@ impl Table {
         }
     }
 
-    /// Takes a column out of the table. Panics when there is no such column.
+    /// Removes a column from the table and returns it. Panics when there is no such column.
     ///
     /// Fails when it is the only one.
     pub fn take_column(&mut self, column: usize) -> Result<Column> {
@@ -262,7 +262,7 @@ fn invalid(message: impl Into<String>) -> Error {
     Error::new(reason::INVALID_RECORDS, message)
 }
 
-/// Fails when a table of this shape would have more than [`MAX_CELLS`]. To be called before its memory is taken.
+/// Fails when a table of this shape would have more than [`MAX_CELLS`]. To be called before allocating it.
 pub fn check_cells(n_rows: usize, n_columns: usize) -> Result<()> {
     match n_rows.checked_mul(n_columns) {
         Some(cells) if cells <= MAX_CELLS => Ok(()),
@@ -275,7 +275,7 @@ pub fn check_cells(n_rows: usize, n_columns: usize) -> Result<()> {
     }
 }
 
-/// The start of a value as it may be repeated in an error message.
+/// A value for an error message: quoted and, if it is long, cut.
 pub fn shortened(value: &str) -> String {
     const LIMIT: usize = 40;
     match value.char_indices().nth(LIMIT) {

@@ -84,7 +84,7 @@ fn slices_hold_their_rows_alone() {
 }
 
 #[test]
-fn refuses_what_is_no_table() {
+fn invalid_columns_are_refused() {
     let refusal = |names: Option<Vec<String>>, columns| {
         let error = Table::from_columns(names, columns).expect_err("should be refused");
         error.message().to_owned()

@@ -1,4 +1,4 @@
-//! Text columns, coded by a dictionary: many rows share few strings.
+//! Text columns, encoded with a dictionary, because many rows share few strings.
 
 use std::hash::BuildHasher as _;
 
@@ -6,7 +6,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::error::{Error, Result, reason};
 
-/// The distinct strings of a text column, one behind the other in memory.
+/// The distinct strings of a text column, concatenated in memory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dictionary {
     text: String,
@@ -25,12 +25,12 @@ impl Dictionary {
         self.ends.is_empty()
     }
 
-    /// How many bytes the strings take together.
+    /// The total size of the strings, in bytes.
     pub fn n_bytes(&self) -> usize {
         self.text.len()
     }
 
-    /// The string of a code; `None` for [`TextColumn::MISSING`] and for a code that is not in use.
+    /// The string of a code; `None` for [`TextColumn::MISSING`] and for an unused code.
     pub fn get(&self, code: u32) -> Option<&str> {
         let index = code as usize;
         let end = *self.ends.get(index)?;
@@ -73,7 +73,7 @@ impl TextColumn {
         self.codes.is_empty()
     }
 
-    /// The text of a row, `None` where it is missing. Panics when there is no such row.
+    /// The text of a row, `None` if it is missing. Panics when there is no such row.
     pub fn get(&self, row: usize) -> Option<&str> {
         self.dictionary.get(self.codes[row])
     }
@@ -94,7 +94,7 @@ impl TextColumn {
         self.codes.iter().filter(is_missing).count()
     }
 
-    /// Some of the rows, with a dictionary of the strings in them alone.
+    /// The rows with these indices, with a dictionary of only their strings.
     pub(super) fn select(&self, rows: impl ExactSizeIterator<Item = usize>) -> Self {
         let mut recoded = Recoding::of(&self.dictionary);
         let mut selected = Self::default();
@@ -115,7 +115,7 @@ impl<'a> FromIterator<Option<&'a str>> for TextColumn {
     fn from_iter<I: IntoIterator<Item = Option<&'a str>>>(rows: I) -> Self {
         let mut builder = TextBuilder::default();
         for row in rows {
-            // a builder without a bound fails at 2^32 distinct strings only
+            // a builder without a limit fails only at 2^32 distinct strings
             let code = row.map_or(Ok(Self::MISSING), |text| builder.code(text));
             builder.column.codes.push(code.unwrap_or(Self::MISSING));
         }
@@ -123,7 +123,7 @@ impl<'a> FromIterator<Option<&'a str>> for TextColumn {
     }
 }
 
-/// The codes of one dictionary in another, found when they are first asked for.
+/// Maps the codes of one dictionary to those of another, as they are needed.
 pub(super) struct Recoding<'a> {
     from: &'a Dictionary,
     to: Vec<u32>,
@@ -165,7 +165,7 @@ impl Default for TextBuilder {
 }
 
 impl TextBuilder {
-    /// A builder that refuses more than so many bytes of distinct strings.
+    /// A builder that refuses more than `max_distinct_bytes` bytes of distinct strings.
     pub fn with_limit(max_distinct_bytes: usize) -> Self {
         Self {
             column: TextColumn::default(),
@@ -199,7 +199,7 @@ impl TextBuilder {
         Ok(())
     }
 
-    /// The code of a string, a new one when it is met for the first time. Appends no row.
+    /// The code of a string, which is added if it is new. Does not append a row.
     pub fn code(&mut self, text: &str) -> Result<u32> {
         let hash = self.hasher.hash_one(text.as_bytes());
         let dictionary = &mut self.column.dictionary;
@@ -239,7 +239,7 @@ impl TextBuilder {
         self.column.n_missing()
     }
 
-    /// How many bytes the distinct strings take so far.
+    /// The size of the distinct strings so far, in bytes.
     pub(super) fn distinct_bytes(&self) -> usize {
         self.column.dictionary.n_bytes()
     }

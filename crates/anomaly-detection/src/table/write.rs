@@ -1,4 +1,4 @@
-//! Tables to a file: Arrow IPC as a stream, which keeps types, and is written a table at a time.
+//! Writes tables to a file as an Arrow IPC stream, which keeps types and is written a table at a time.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use super::{ColumnType, ColumnView, MISSING_TIME, TextColumn};
 use crate::error::{Error, Result, reason};
 
-/// Writes rows, a table at a time. Its readers get the same types and values; texts are coded by a dictionary for each table.
+/// Writes rows, a table at a time. Readers get the same types and values; texts have a dictionary for each table.
 pub struct ArrowWriter<W: Write> {
     writer: StreamWriter<W>,
     schema: SchemaRef,
 }
 
 impl<W: Write> ArrowWriter<W> {
-    /// Begins a file with these columns.
+    /// Starts a file with these columns.
     pub fn new<'a>(sink: W, columns: impl Iterator<Item = (&'a str, ColumnType)>) -> Result<Self> {
         let fields = columns.map(|(name, column_type)| {
             let data_type = match column_type {
@@ -41,8 +41,7 @@ impl<W: Write> ArrowWriter<W> {
         Ok(Self { writer, schema })
     }
 
-    /// Appends rows: for each column its values, or `None` where all of them are missing. A column of numbers takes booleans,
-    /// too.
+    /// Appends rows: for each column its values, or `None` if all are missing. Booleans may be written to a column of numbers.
     ///
     /// # Errors
     /// Those of the sink.
@@ -106,7 +105,7 @@ fn dictionary(texts: &TextColumn) -> Result<DictionaryArray<Int32Type>> {
     DictionaryArray::try_new(keys, Arc::new(values) as Arc<dyn Array>).map_err(failed)
 }
 
-/// An error of the sink keeps what it says of itself.
+/// Keeps an error of the sink as it is.
 fn failed(error: ArrowError) -> Error {
     match error {
         ArrowError::IoError(message, error) => match error.downcast::<Error>() {
@@ -126,7 +125,7 @@ mod tests {
     use crate::table::{Column, Table};
 
     #[test]
-    fn what_is_written_is_read_as_it_was() {
+    fn written_tables_are_read_back_unchanged() {
         let texts = |rows: &[Option<&str>]| Column::Texts(rows.iter().copied().collect());
         let table = |columns| Table::from_columns(Some(names()), columns).expect("valid");
         fn names() -> Vec<String> {

@@ -1,4 +1,4 @@
-//! Detectors of every kind, small enough to be fitted often, and rows for them.
+//! Detectors of every kind that are small enough to be fitted often, and rows for them.
 
 use anomaly_detection::context::Context;
 use anomaly_detection::detector::{DetectorParams, FittedDetector, Learned, Sample};
@@ -11,8 +11,8 @@ use crate::fixtures::params;
 /// The detectors whose fit makes random choices.
 pub(crate) const SEEDED: [&str; 4] = ["isolation_forest", "random_forest", "lesinn", "auto"];
 
-/// Every detector with its defaults, and some with other parameters that take another path, all of which suit rows of so many
-/// columns. Forests are small.
+/// Every detector with its defaults, and some with parameters that take another code path. All suit rows of `n_columns` columns,
+/// and forests are small.
 pub(crate) fn all(n_columns: usize) -> Vec<DetectorParams> {
     let others = [
         (
@@ -72,7 +72,7 @@ pub(crate) fn changed(detector: &str, changes: Value) -> DetectorParams {
     }
 }
 
-/// Fits a detector; a supervised one with every third row an anomaly.
+/// Fits a detector; for a supervised one, every third row is an anomaly.
 pub(crate) fn try_fit(
     params: &DetectorParams,
     rows: &Array2<f64>,
@@ -86,7 +86,7 @@ pub(crate) fn try_fit(
     params.fit(&sample, context)
 }
 
-/// Rows of independent normal values, the same for the same seed.
+/// Rows of independent normal values from a seed.
 pub(crate) fn normal_rows(n_rows: usize, n_columns: usize, seed: u64) -> Array2<f64> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut uniform = move || {
@@ -100,7 +100,7 @@ pub(crate) fn normal_rows(n_rows: usize, n_columns: usize, seed: u64) -> Array2<
     })
 }
 
-/// Labels that depend on the first column, though not on it alone.
+/// Labels that depend on the first column, but not only on it.
 pub(crate) fn labels(rows: &Array2<f64>) -> Vec<bool> {
     let rows = rows.rows().into_iter().enumerate();
     rows.map(|(i, row)| (row[0] > 0.8) != (i % 7 == 0))

@@ -1,4 +1,4 @@
-//! A fit stops when its caller has left.
+//! A fit stops when its context is cancelled.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,11 +11,11 @@ use serde_json::json;
 
 use crate::any::{all, changed, normal_rows, try_fit};
 
-/// How long a cancelled fit may go on: far longer than it should, for a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a cancelled fit may go on: far longer than it should, for the sake of a busy machine.
+const MAX_DELAY: Duration = Duration::from_secs(5);
 
 #[test]
-fn nothing_is_fitted_for_a_caller_who_has_left() {
+fn a_cancelled_fit_does_not_start() {
     let rows = normal_rows(50, 3, 1);
     let context = Context::new();
     context.cancel();
@@ -26,10 +26,10 @@ fn nothing_is_fitted_for_a_caller_who_has_left() {
 }
 
 #[test]
-fn long_fits_stop_when_their_caller_leaves() {
+fn long_fits_stop_when_cancelled() {
     let long = |rows: usize, columns: usize, detector: &str, changes| {
         let values = normal_rows(2000, columns, 1);
-        // told apart, so that no row repeats another
+        // the values differ, so that no row repeats another
         let rows = Array2::from_shape_fn((rows, columns), |(i, j)| {
             values[[i % 2000, j]] + (i / 2000) as f64 * 1e-3
         });
@@ -65,7 +65,7 @@ fn stops(params: &DetectorParams, rows: &Array2<f64>) {
         let error = fit.join().expect("no panic").expect_err("a long fit");
         assert_eq!(error.reason(), reason::CANCELLED, "{params:?}: {error}");
         assert!(
-            cancelled.elapsed() < PATIENCE,
+            cancelled.elapsed() < MAX_DELAY,
             "{params:?} went on for {:?}",
             cancelled.elapsed()
         );

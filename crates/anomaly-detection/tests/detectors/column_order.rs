@@ -1,4 +1,4 @@
-//! One table is one table, in whatever order and form its columns come.
+//! The order and the form in which the columns of a table come have no influence.
 
 use anomaly_detection::context::Context;
 use anomaly_detection::detector::DetectorParams;
@@ -22,7 +22,7 @@ fn table(columns: &[Named]) -> Table {
     Table::from_columns(Some(names), columns).expect("a table")
 }
 
-/// Two numbers that tie often, others with gaps, texts of few and of many kinds, times, series and labels.
+/// Two columns of numbers with many ties, others with gaps, texts with few and with many categories, times, series and labels.
 fn columns(n: usize, seed: usize) -> Vec<Named> {
     let tied = |every: usize| {
         let numbers = (0..n).map(|i| ((i + seed) * every % 7) as f64);
@@ -95,16 +95,16 @@ fn spec(detector: DetectorParams, engineered: bool) -> TrainingSpec {
     }
 }
 
-/// The bits of all that a model says of rows, with what it says of columns by their names.
+/// Everything that a model returns for rows, bit for bit, with the values of columns by name.
 #[derive(Debug, PartialEq)]
-struct Told {
+struct Outputs {
     scores: Vec<u64>,
     threshold: u64,
     is_anomaly: Vec<bool>,
     columns: Vec<(String, Vec<u64>)>,
 }
 
-fn told(model: &Model, rows: Table) -> Told {
+fn outputs(model: &Model, rows: Table) -> Outputs {
     let mut history = model.history();
     let scored = model
         .score(
@@ -133,7 +133,7 @@ fn told(model: &Model, rows: Table) -> Told {
         })
         .collect();
     columns.sort();
-    Told {
+    Outputs {
         scores: bits(&scored.scores),
         threshold: model.threshold().value.to_bits(),
         is_anomaly: scored.is_anomaly.clone(),
@@ -163,16 +163,16 @@ proptest! {
             };
             let given = fit(&rows);
             let other = fit(&permuted(&rows, &order));
-            prop_assert_eq!(told(&other.model, probes.clone()), told(&given.model, probes.clone()), "{}", name);
+            prop_assert_eq!(outputs(&other.model, probes.clone()), outputs(&given.model, probes.clone()), "{}", name);
             let given = update(&given, &more);
             let other = update(&other, &permuted(&more, &order_of_update));
-            prop_assert_eq!(told(&other.model, probes.clone()), told(&given.model, probes.clone()), "{} updated", name);
+            prop_assert_eq!(outputs(&other.model, probes.clone()), outputs(&given.model, probes.clone()), "{} updated", name);
         }
     }
 }
 
 #[test]
-fn adopted_columns_stand_behind_in_any_order() {
+fn adopted_columns_come_last_in_any_order() {
     let context = Context::new();
     let spec = TrainingSpec {
         feature_policy: FeaturePolicy::Adaptive,
@@ -185,7 +185,7 @@ fn adopted_columns_stand_behind_in_any_order() {
     let adopted = |order: &[usize]| {
         let mut more = columns(40, 1);
         more.push(("Early", more[0].1.clone()));
-        // dates are no categories, in whatever form they come
+        // dates are not categories, in whatever form they come
         let days: TextColumn = (0..40)
             .map(|i| Some(["2024-01-31", "2024-02-01"][i % 2]))
             .collect();
@@ -205,11 +205,14 @@ fn adopted_columns_stand_behind_in_any_order() {
     assert_eq!(other.features().schema.features()[6..], ["Early", "f2"]);
     let mut probes = columns(30, 5);
     probes.push(("Early", probes[2].1.clone()));
-    assert_eq!(told(&one, table(&probes)), told(&other, table(&probes)));
+    assert_eq!(
+        outputs(&one, table(&probes)),
+        outputs(&other, table(&probes))
+    );
 }
 
 #[test]
-fn what_is_shown_keeps_the_order_that_was_given() {
+fn the_order_shown_is_that_of_the_training_table() {
     let columns = [
         (
             "b",
@@ -246,7 +249,7 @@ fn what_is_shown_keeps_the_order_that_was_given() {
     assert_eq!(model.column_names(), names);
     assert!(statistics[0].mean < 5.0 && statistics[4].mean > 100.0);
 
-    // by position, and with what is missing named by its place
+    // by position, with missing features given by their index
     let row = |b: f64, a: f64| {
         let kind: TextColumn = [Some("u")].into_iter().collect();
         let columns = vec![
@@ -273,7 +276,7 @@ fn what_is_shown_keeps_the_order_that_was_given() {
 }
 
 #[test]
-fn columns_without_names_are_as_if_they_were_named() {
+fn columns_without_names_give_the_same_model() {
     let n_columns = 12;
     let value = |i: usize| ((i * 37) % 11) as f64 + ((i * i) % 17) as f64;
     let values: Vec<f64> = (0..50 * n_columns).map(value).collect();
@@ -285,13 +288,13 @@ fn columns_without_names_are_as_if_they_were_named() {
     };
     let fit = |table| spec.fit(Some(table), &Context::new()).expect("fits").model;
     let (named, unnamed) = (fit(of(Some(names.clone()))), fit(of(None)));
-    let scores = told(&named, of(None));
-    assert_eq!(told(&unnamed, of(Some(names.clone()))), scores);
-    assert_eq!(told(&unnamed, of(None)), scores);
+    let scores = outputs(&named, of(None));
+    assert_eq!(outputs(&unnamed, of(Some(names.clone()))), scores);
+    assert_eq!(outputs(&unnamed, of(None)), scores);
     assert_eq!(unnamed.features().schema.features(), names);
 }
 
-/// One table with several columns of times: as CSV, as JSON Lines with the columns turned round, and as typed columns.
+/// One table with several columns of times: as CSV, as JSON Lines with the columns in reverse, and as typed columns.
 fn forms(names: [&str; 3]) -> [Table; 3] {
     let day = |i: usize| format!("2024-01-{:02}", 1 + i % 28);
     let x = |i: usize| (i * 7 % 13) as f64;
@@ -336,7 +339,7 @@ fn forms(names: [&str; 3]) -> [Table; 3] {
 }
 
 #[test]
-fn the_form_has_no_say_in_which_column_is_the_time() {
+fn the_time_column_does_not_depend_on_the_form_of_the_table() {
     let spec = TrainingSpec {
         detector: changed("isolation_forest", serde_json::json!({})),
         ..TrainingSpec::default()
@@ -345,14 +348,14 @@ fn the_form_has_no_say_in_which_column_is_the_time() {
         time: time.map(str::to_owned),
         ..Roles::default()
     };
-    for (names, told_time, time) in [
+    for (names, given_time, time) in [
         (["shipped", "created_at", "billed"], None, "created_at"),
         (["shipped", "ordered", "billed"], None, "billed"),
         (["shipped", "created_at", "billed"], Some("ts"), "ts"),
     ] {
         let models = forms(names).map(|table| {
             let spec = TrainingSpec {
-                roles: roles(told_time),
+                roles: roles(given_time),
                 ..spec.clone()
             };
             spec.fit(Some(table), &Context::new()).expect("fits").model
@@ -371,8 +374,8 @@ fn the_form_has_no_say_in_which_column_is_the_time() {
             assert_eq!(found, features);
         }
         let [csv, lines, columns] = forms(names);
-        let scores = told(&models[0], csv);
-        assert_eq!(told(&models[1], lines), scores);
-        assert_eq!(told(&models[2], columns), scores);
+        let scores = outputs(&models[0], csv);
+        assert_eq!(outputs(&models[1], lines), scores);
+        assert_eq!(outputs(&models[2], columns), scores);
     }
 }

@@ -1,5 +1,5 @@
-//! `ecod` beside PyOD's `ECOD` on the rows that both learned from. The score of a new row is another: PyOD's would change with
-//! the batch it comes in.
+//! `ecod` compared with PyOD's `ECOD` on the training rows. Scores of new rows differ, because PyOD's depend on the batch that
+//! they come in.
 
 use crate::fixtures::{Case, TrainScores, fit, scores};
 use crate::metrics::spearman;

@@ -1,4 +1,4 @@
-//! The fixtures: tables, and what the peers say of them.
+//! The fixtures: tables, and the results of the peers on them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// A table as it reaches a detector, and more rows like it.
+/// A table as a detector gets it, and more rows like it.
 #[derive(Deserialize)]
 pub(crate) struct Table {
     rows: Vec<Vec<f64>>,
@@ -25,13 +25,13 @@ impl Table {
         matrix(&self.rows)
     }
 
-    /// The rows that were not learned from.
+    /// The rows that are not learned from.
     pub(crate) fn new_rows(&self) -> Array2<f64> {
         matrix(&self.new_rows)
     }
 }
 
-/// A table, parameters of ours, and what the peer says with the same parameters.
+/// A table, our parameters, and the result of the peer with the same parameters.
 #[derive(Deserialize)]
 pub(crate) struct Case<E> {
     table: String,
@@ -40,14 +40,14 @@ pub(crate) struct Case<E> {
     pub(crate) expected: E,
 }
 
-/// The scores of the rows that were learned from, and of new ones.
+/// The scores of the training rows and of new rows.
 #[derive(Deserialize)]
 pub(crate) struct Scores {
     pub(crate) train_scores: Vec<f64>,
     pub(crate) new_scores: Vec<f64>,
 }
 
-/// The scores of the rows that were learned from.
+/// The scores of the training rows.
 #[derive(Deserialize)]
 pub(crate) struct TrainScores {
     pub(crate) train_scores: Vec<f64>,
@@ -61,7 +61,7 @@ pub(crate) struct MeanAuroc {
 }
 
 impl<E: DeserializeOwned> Case<E> {
-    /// Calls the work with the name, the parameters and the table of every case of a detector.
+    /// Calls `work` with the name, the parameters and the table of every case of a detector.
     pub(crate) fn for_each(detector: &str, mut work: impl FnMut(&str, DetectorParams, &Table, &E)) {
         #[derive(Deserialize)]
         struct Tables {
@@ -120,7 +120,7 @@ pub(crate) fn fit(
 /// The score of each row.
 pub(crate) fn scores(detector: &FittedDetector, rows: ArrayView2<'_, f64>) -> Vec<f64> {
     let mut scores = vec![f64::NAN; rows.nrows()];
-    detector.as_detector().score_block(rows, &mut scores);
+    detector.as_detector().score_chunk(rows, &mut scores);
     scores
 }
 

@@ -1,4 +1,4 @@
-//! `gaussian` beside scikit-learn's `EmpiricalCovariance.mahalanobis`, whose covariance has n in its denominator.
+//! `gaussian` compared with scikit-learn's `EmpiricalCovariance.mahalanobis`, whose covariance has n in its denominator.
 
 use anomaly_detection::detector::gaussian::DEFAULT_RIDGE;
 use anomaly_detection::detector::{DetectorParams, GaussianParams};
@@ -40,7 +40,7 @@ fn without_a_ridge_the_scores_are_those_of_scikit_learn() {
 
 #[test]
 fn the_default_ridge_takes_no_more_than_it_must() {
-    // adding r to eigenvalues of at least e shortens a distance by r / 2e at most
+    // adding r to eigenvalues of at least e shortens a distance by at most a share of r / 2e
     check(DEFAULT_RIDGE, |expected| {
         DEFAULT_RIDGE / (2.0 * expected.smallest_eigenvalue) + 1e-9
     });

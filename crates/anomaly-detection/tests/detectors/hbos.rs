@@ -1,4 +1,4 @@
-//! `hbos` beside PyOD's `HBOS` on the rows that both learned from.
+//! `hbos` compared with PyOD's `HBOS` on the training rows.
 
 use crate::fixtures::{Case, TrainScores, fit, scores};
 use crate::metrics::spearman;

@@ -1,4 +1,4 @@
-//! Tables that nothing good can be learned from: a clear error or finite scores, never a panic or NaN.
+//! Degenerate and extreme tables give a clear error or finite scores, never a panic or NaN.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -50,7 +50,7 @@ fn tables() -> Vec<(&'static str, Array2<f64>)> {
     ]
 }
 
-/// The rows, and some that are far from all that a model may have seen.
+/// The rows, and some that are far from any that a model may have learned from.
 fn probes(rows: &Array2<f64>) -> Array2<f64> {
     let values = [
         0.0,
@@ -116,7 +116,7 @@ fn assert_finite(name: &str, learned: &Learned<FittedDetector>, rows: &Array2<f6
     );
 }
 
-/// Fits on the table; the name of table and detector where that panics or breaks a promise, which the panic tells.
+/// Fits on the table. Returns the names of the table and the detector if that panics or an assertion fails.
 fn broken(name: &str, params: &DetectorParams, rows: &Array2<f64>) -> Option<String> {
     let name = format!("{params:?} on {name}");
     let work = || match try_fit(params, rows, &Context::new()) {
@@ -139,7 +139,7 @@ fn hostile_tables_give_an_error_or_finite_scores() {
 }
 
 #[test]
-fn tame_tables_are_learned() {
+fn ordinary_tables_are_learned() {
     for (name, rows) in [
         ("one column", normal_rows(40, 1, 2)),
         ("a large offset", normal_rows(40, 3, 1) + 1e9),

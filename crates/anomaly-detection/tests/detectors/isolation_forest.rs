@@ -1,4 +1,4 @@
-//! `isolation_forest` beside scikit-learn's `IsolationForest`: how well they rank the rows that both learned from.
+//! `isolation_forest` compared with scikit-learn's `IsolationForest`: how well they rank the training rows.
 
 use crate::fixtures::{Case, MeanAuroc, fit, scores, with_seed};
 use crate::metrics::auroc;

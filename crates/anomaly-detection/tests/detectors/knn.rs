@@ -1,4 +1,4 @@
-//! `knn` beside PyOD's `KNN`: the rows it learned from each without itself, and new ones.
+//! `knn` compared with PyOD's `KNN`: the training rows, each without itself, and new rows.
 
 use crate::fixtures::{Case, Scores, fit, scores};
 use crate::metrics::assert_close;

@@ -1,5 +1,5 @@
-//! `local_outlier_factor` beside scikit-learn's `LocalOutlierFactor`: the rows it learned from each without itself, and new
-//! ones.
+//! `local_outlier_factor` compared with scikit-learn's `LocalOutlierFactor`: the training rows, each without itself, and new
+//! rows.
 
 use serde::Deserialize;
 
@@ -8,8 +8,8 @@ use crate::metrics::{assert_close, spearman};
 
 #[derive(Deserialize)]
 struct Expected {
-    /// Whether many rows are equally near, so that the peer's scores change with the order of its rows; those expected are
-    /// the means over many orders.
+    /// Whether many rows are equally near, so that the peer's scores depend on the order of its rows. The expected scores are
+    /// then means over many orders.
     tied: bool,
     #[serde(flatten)]
     scores: Scores,

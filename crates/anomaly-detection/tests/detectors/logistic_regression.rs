@@ -1,4 +1,4 @@
-//! `logistic_regression` beside scikit-learn's `LogisticRegression`, and beside linfa-logistic: coefficients and intercept.
+//! `logistic_regression` compared with scikit-learn's `LogisticRegression` and with linfa-logistic: coefficients and intercept.
 
 use anomaly_detection::detector::{DetectorParams, LogisticRegressionParams};
 use linfa::Dataset;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::any::{labels, normal_rows};
 use crate::fixtures::{Case, fit, scores};
 
-/// How far a coefficient may be from the one expected.
+/// The largest difference of a coefficient from the expected one.
 const TOLERANCE: f64 = 1e-4;
 
 #[derive(Deserialize)]
@@ -19,7 +19,7 @@ struct Expected {
 }
 
 impl Expected {
-    /// Asserts that a detector has these coefficients: its score is the probability, whose log odds they make.
+    /// Asserts that a detector has these coefficients, by the log-odds of its scores.
     fn check(&self, name: &str, params: &DetectorParams, rows: &Array2<f64>, labels: &[bool]) {
         let detector = fit(params, rows, labels).detector;
         let d = rows.ncols();

@@ -1,5 +1,5 @@
-//! The detectors through the library: parity with scikit-learn, PyOD, NumPy and linfa on the fixtures that
-//! `make_fixtures.py` makes, and what holds for every detector alike.
+//! Tests of the detectors through the library: parity with scikit-learn, PyOD, NumPy and linfa on the fixtures from
+//! `make_fixtures.py`, and properties of every detector.
 
 mod any;
 mod cancellation;

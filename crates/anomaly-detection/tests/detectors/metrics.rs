@@ -1,6 +1,6 @@
-//! How far scores are from those of a peer.
+//! Measures of the difference between scores and those of a peer.
 
-/// Asserts that the scores are those expected, but for a relative error.
+/// Asserts that the scores are the expected ones up to a relative error.
 pub(crate) fn assert_close(name: &str, ours: &[f64], expected: &[f64], relative: f64) {
     assert_eq!(ours.len(), expected.len(), "{name}");
     for (i, (ours, expected)) in ours.iter().zip(expected).enumerate() {
@@ -11,7 +11,7 @@ pub(crate) fn assert_close(name: &str, ours: &[f64], expected: &[f64], relative:
     }
 }
 
-/// The largest difference, as a fraction of the difference of the largest and the smallest of what is expected.
+/// The largest difference, as a fraction of the range of the expected scores.
 pub(crate) fn deviation(ours: &[f64], expected: &[f64]) -> f64 {
     assert_eq!(ours.len(), expected.len());
     let (low, high) = expected
@@ -34,7 +34,7 @@ pub(crate) fn spearman(a: &[f64], b: &[f64]) -> f64 {
     covariance(&a, &b) / (covariance(&a, &a) * covariance(&b, &b)).sqrt()
 }
 
-/// The rank of each value from 1 on, equal ones with the mean of theirs.
+/// The rank of each value, counted from 1; equal values get the mean of their ranks.
 fn ranks(values: &[f64]) -> Vec<f64> {
     let count = |holds: &dyn Fn(f64) -> bool| values.iter().filter(|&&x| holds(x)).count() as f64;
     values

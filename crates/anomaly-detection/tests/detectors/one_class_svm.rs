@@ -1,4 +1,5 @@
-//! `one_class_svm` beside scikit-learn's `OneClassSVM`, and beside linfa-svm. Both are solved far beyond our tolerance.
+//! `one_class_svm` compared with scikit-learn's `OneClassSVM` and with linfa-svm, both of which are solved far beyond our
+//! tolerance.
 
 use linfa::DatasetBase;
 use linfa::dataset::Pr;
@@ -11,7 +12,7 @@ use crate::any::normal_rows;
 use crate::fixtures::{Case, Scores, fit, params, scores};
 use crate::metrics::deviation;
 
-/// How far decision values may be from those expected, as a fraction of their spread.
+/// The largest difference of decision values from the expected ones, as a fraction of their spread.
 const TOLERANCE: f64 = 5e-3;
 
 #[test]

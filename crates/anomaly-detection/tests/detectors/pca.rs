@@ -1,4 +1,4 @@
-//! `pca` beside NumPy's `eigh` of the covariance matrix. PyOD's score would change with the sign of an eigenvector.
+//! `pca` compared with NumPy's `eigh` of the covariance matrix. PyOD's score depends on the signs of the eigenvectors.
 
 use crate::fixtures::{Case, Scores, fit, scores};
 use crate::metrics::{assert_close, spearman};

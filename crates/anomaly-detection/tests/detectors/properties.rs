@@ -1,4 +1,4 @@
-//! What every detector promises of its scores and of its model.
+//! The promises that every detector makes about its scores and its model.
 
 use anomaly_detection::context::Context;
 use anomaly_detection::detector::{DetectorParams, FittedDetector};
@@ -9,7 +9,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::any::{SEEDED, all, normal_rows, try_fit};
 use crate::fixtures::{fit, scores};
 
-/// Values as tables have them: some continuous, some of few kinds.
+/// Values as they occur in tables: some continuous, some with few distinct values.
 fn value() -> impl Strategy<Value = f64> {
     prop_oneof![
         4 => -10.0..10.0,
@@ -18,7 +18,7 @@ fn value() -> impl Strategy<Value = f64> {
     ]
 }
 
-/// Rows to learn from, with one of them repeated and one column constant now and then, and more to score.
+/// Rows to learn from, sometimes with a repeated row or a constant column, and more rows to score.
 fn tables() -> impl Strategy<Value = (Array2<f64>, Array2<f64>)> {
     (8..40_usize, 1..5_usize)
         .prop_flat_map(|(n, d)| {
@@ -31,7 +31,7 @@ fn tables() -> impl Strategy<Value = (Array2<f64>, Array2<f64>)> {
                 let row = rows.row(copied).to_owned();
                 rows.slice_mut(ndarray::s![..n / 3, ..]).assign(&row);
             }
-            // a single column that is constant says nothing
+            // nothing can be learned from a single constant column
             if constant && d > 1 {
                 rows.column_mut(0).fill(2.5);
             }
@@ -86,9 +86,9 @@ fn check_scores(name: &str, detector: &FittedDetector, rows: &Array2<f64>) {
     backwards.reverse();
     assert_eq!(together, backwards, "{name}: a permutation of the rows");
     for size in [1, 7] {
-        let blocks = rows.axis_chunks_iter(Axis(0), size);
-        let apart: Vec<u64> = blocks
-            .flat_map(|block| bits(&scores(detector, block)))
+        let chunks = rows.axis_chunks_iter(Axis(0), size);
+        let apart: Vec<u64> = chunks
+            .flat_map(|chunk| bits(&scores(detector, chunk)))
             .collect();
         assert_eq!(together, apart, "{name}: {size} rows at a time");
     }
@@ -118,7 +118,7 @@ fn check_permuted_training(
     let expected = scores(&expected, probes.view());
     let (rows, labels) = permuted(rows);
     let ours = scores(&fit(params, &rows, &labels).detector, probes.view());
-    // where scores have both signs, one near 0 is a difference of larger numbers
+    // if scores have both signs, one near 0 is a difference of larger numbers
     let is_signed = ["one_class_svm", "hbos"].contains(&params.name());
     let largest = match is_signed {
         true => expected.iter().fold(0.0_f64, |a, score| a.max(score.abs())),
@@ -175,7 +175,7 @@ proptest! {
     }
 }
 
-/// Enough rows for what runs in parallel to be cut into pieces.
+/// Uses so many rows that parallel work is divided.
 #[test]
 fn threads_change_nothing_where_there_is_work_for_them() {
     let rows = normal_rows(2500, 4, 3);

@@ -1,4 +1,4 @@
-//! `random_forest` beside scikit-learn's `RandomForestClassifier`: how well they rank rows that neither has seen.
+//! `random_forest` compared with scikit-learn's `RandomForestClassifier`: how well they rank unseen rows.
 
 use crate::fixtures::{Case, MeanAuroc, fit, scores, with_seed};
 use crate::metrics::auroc;

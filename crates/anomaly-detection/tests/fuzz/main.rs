@@ -1,5 +1,5 @@
-//! Hostile bytes, replayed: what fuzzing has kept, and valid files of every kind, through the very targets that are fuzzed.
-//! `fuzz/README.md` says how to fuzz.
+//! Replays the corpus of the fuzzer and valid files of every kind through the same code as the fuzz targets. See `fuzz/README.md`
+//! for how to fuzz.
 
 #[path = "../../../../fuzz/src/bodies/mod.rs"]
 pub mod bodies;
@@ -27,7 +27,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_was_found_is_read_without_panic() {
+fn the_corpus_is_read_without_panic() {
     for (target, run) in TARGETS {
         let corpus = files(&fuzz_folder().join("corpus").join(target));
         assert!(!corpus.is_empty(), "the corpus of {target} is empty");
@@ -40,7 +40,7 @@ fn what_was_found_is_read_without_panic() {
     }
 }
 
-/// Writes the seeds to the folder that `FUZZ_SEEDS` names, too, if it names one: `fuzz/run` begins with them.
+/// Also writes the seeds to the folder in `FUZZ_SEEDS`, if it is set; `fuzz/run` starts from them.
 #[test]
 fn every_seed_is_read_to_its_end() {
     let seeds = seeds::all();

@@ -17,7 +17,7 @@ fn quantiles(n: usize, quantile: impl Fn(f64) -> f64) -> Vec<f64> {
 }
 
 #[test]
-fn an_exponential_distribution_is_found_far_beyond_the_largest_score() {
+fn an_exponential_tail_is_extrapolated_far_beyond_the_largest_score() {
     let tail = fit(&quantiles(100_000, |p| -(-p).ln_1p()));
     for score in [0.1, 1.0, 3.0, 8.0, 20.0, 40.0, 100.0] {
         let found = tail.surprisal(score);
@@ -27,7 +27,7 @@ fn an_exponential_distribution_is_found_far_beyond_the_largest_score() {
 }
 
 #[test]
-fn a_pareto_distribution_is_found_far_beyond_the_largest_score() {
+fn a_pareto_tail_is_extrapolated_far_beyond_the_largest_score() {
     // survival (1 + x / 2)^-2 is generalised Pareto of shape 1/2
     let tail = fit(&quantiles(100_000, |p| 2.0 * ((1.0 - p).powf(-0.5) - 1.0)));
     for score in [1.0, 30.0, 1e3, 1e5] {
@@ -60,7 +60,7 @@ fn ties_lie_in_the_middle_of_their_step() {
 }
 
 #[test]
-fn few_or_equal_scores_make_a_distribution() {
+fn surprisals_are_finite_and_ascend_for_few_or_equal_scores() {
     for scores in [
         vec![0.0],
         vec![3.0; 1000],
@@ -93,7 +93,7 @@ fn few_or_equal_scores_make_a_distribution() {
 }
 
 #[test]
-fn scores_and_weights_that_are_none_are_refused() {
+fn unusable_scores_and_weights_are_refused() {
     let refused: [(&[f64], Option<&[f64]>); 7] = [
         (&[], None),
         (&[f64::NAN], None),
@@ -130,7 +130,7 @@ fn damaged_distributions_are_refused() {
 }
 
 #[test]
-fn a_hostile_distribution_that_passes_is_finite() {
+fn a_hostile_distribution_that_passes_validation_gives_finite_surprisals() {
     let hostile = TailRank {
         scores: vec![f64::MIN, 0.0, f64::MAX],
         surprisals: vec![1e300, 1.1e300, f64::MAX],
@@ -147,7 +147,7 @@ fn a_hostile_distribution_that_passes_is_finite() {
 
 proptest! {
     #[test]
-    fn it_neither_saturates_nor_ties(
+    fn the_surprisal_rises_strictly_with_the_score(
         scores in vec(-50.0..50.0f64, 1..400),
         probes in vec(-60.0..1e6f64, 2..50),
     ) {
@@ -193,7 +193,7 @@ proptest! {
 }
 
 #[test]
-fn a_stored_distribution_is_the_same() {
+fn a_distribution_survives_its_round_trip() {
     let tail = fit(&quantiles(5000, |p| (p * 5.0).exp()));
     let bytes = rmp_serde::to_vec_named(&tail).expect("bytes");
     assert_eq!(

@@ -1,9 +1,10 @@
-//! A robust Mahalanobis distance: the mean and the covariance are those of the bulk of the rows, which outliers cannot distort.
+//! A robust Mahalanobis distance: the mean and the covariance are those of the bulk of the rows, so that outliers do not distort
+//! them.
 //!
-//! After Rousseeuw and Van Driessen, "A fast algorithm for the minimum covariance determinant estimator" (1999): starting
-//! from all rows, the mean and the covariance are taken anew of the three quarters of the rows that are nearest by the last
-//! ones (their C-step). A fraction of each feature's variance is added to the diagonal, so that features that depend on each
-//! other do no harm.
+//! After Rousseeuw and Van Driessen, "A fast algorithm for the minimum covariance determinant estimator" (1999): starting with
+//! all rows, each C-step computes the mean and the covariance of the three quarters of the rows that are nearest by the
+//! previous ones. A fraction of each feature's variance is added to the diagonal, so that features that depend on each other do
+//! no harm.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -19,10 +20,10 @@ const MAX_FEATURES: usize = 256;
 /// The minimum number of rows per feature: with fewer, training rows are systematically nearer than others.
 const MIN_ROWS_PER_FEATURE: usize = 5;
 
-/// The maximum number of rows per feature that are used.
+/// The most rows per feature that are used.
 const ROWS_PER_FEATURE: usize = 20;
 
-/// About how many products are summed in a step, where rows are not few.
+/// About how many products are summed in a step, unless there are few rows.
 const PRODUCTS: usize = 1 << 26;
 
 /// The share of the rows that count as the bulk.
@@ -34,11 +35,11 @@ const STEPS: usize = 5;
 /// The share of each feature's variance that is added to the diagonal.
 const RIDGE: f64 = 0.01;
 
-/// The least variance of a feature in the coordinates that rows come in, in which spreads are about 1.
+/// The smallest variance of a feature, in coordinates whose spread is about 1.
 const MIN_VARIANCE: f64 = 1e-6;
 
-/// How many rows are summed, or measured, at a time.
-const BLOCK: usize = 256;
+/// How many rows are summed or measured at a time.
+const CHUNK: usize = 256;
 
 /// How many rows are processed at once.
 const LANES: usize = 8;
@@ -53,7 +54,7 @@ pub(super) struct Covariance {
     whitening: Vec<f64>,
 }
 
-/// How many rows of `d` features it wants to learn from at most; `None` where it cannot learn from so many features.
+/// The most rows of `d` features to learn from; `None` if there are too many features.
 pub(super) fn most_rows(d: usize) -> Option<usize> {
     (d <= MAX_FEATURES).then(|| (PRODUCTS / (d * d)).max(ROWS_PER_FEATURE * d))
 }
@@ -67,7 +68,7 @@ impl Covariance {
     /// Learns from rows of `d` coordinates in row order, at least one, in parallel on rayon's current pool.
     ///
     /// # Errors
-    /// That of a cancelled `context`.
+    /// Those of [`Context::check`].
     pub(super) fn fit(rows: &[f64], d: usize, context: &Context) -> Result<Self> {
         let n = rows.len() / d;
         let mut kept = vec![true; n];
@@ -79,8 +80,8 @@ impl Covariance {
         let n_bulk = ((BULK * n as f64).ceil() as usize).clamp(1, n);
         let mut distances = vec![0.0; n];
         for _ in 0..STEPS {
-            rows.par_chunks(BLOCK * d)
-                .zip(distances.par_chunks_mut(BLOCK))
+            rows.par_chunks(CHUNK * d)
+                .zip(distances.par_chunks_mut(CHUNK))
                 .try_for_each(|(rows, distances)| -> Result<()> {
                     context.check()?;
                     covariance.distances(rows, distances);
@@ -105,7 +106,7 @@ impl Covariance {
         8 * (self.mean.len() + self.whitening.len())
     }
 
-    /// Whether it is sound for rows of `d` coordinates.
+    /// Whether a stored covariance is valid for rows of `d` coordinates.
     pub(super) fn is_sound(&self, d: usize) -> bool {
         d <= MAX_FEATURES
             && self.mean.len() == d
@@ -140,13 +141,13 @@ impl RowKernel for Covariance {
             }
         }
         for (distance, squared) in distances.iter_mut().zip(squared) {
-            // the smaller of the two even if a hostile model makes it NaN
+            // `min` returns the other number if a hostile model makes one NaN
             *distance = squared.min(f64::MAX).sqrt();
         }
     }
 }
 
-/// The sums of some rows, of their coordinates and of the products of these.
+/// The sums over rows of their coordinates and of the products of coordinates.
 struct Sums {
     n: f64,
     sum: Vec<f64>,
@@ -161,23 +162,23 @@ impl Sums {
             sum: vec![0.0; d],
             products: vec![0.0; triangle(d)],
         };
-        let blocks = rows
-            .par_chunks(BLOCK * d)
-            .zip(kept.par_chunks(BLOCK))
+        let chunks = rows
+            .par_chunks(CHUNK * d)
+            .zip(kept.par_chunks(CHUNK))
             .map(|(rows, kept)| {
                 context.check()?;
-                let mut block = new();
+                let mut chunk = new();
                 let kept = rows.chunks_exact(d).zip(kept).filter(|(_, kept)| **kept);
-                kept.for_each(|(row, _)| block.add(row));
-                Ok(block)
+                kept.for_each(|(row, _)| chunk.add(row));
+                Ok(chunk)
             })
             .collect::<Result<Vec<_>>>()?;
-        // joined in their order, so that the threads have no influence
+        // added in order, so that the result does not depend on the threads
         let mut all = new();
-        for block in &blocks {
-            all.n += block.n;
-            add(&mut all.sum, &block.sum);
-            add(&mut all.products, &block.products);
+        for chunk in &chunks {
+            all.n += chunk.n;
+            add(&mut all.sum, &chunk.sum);
+            add(&mut all.products, &chunk.products);
         }
         Ok(all)
     }
@@ -195,7 +196,7 @@ impl Sums {
         }
     }
 
-    /// The covariance of features `i` and `j`, of which `i` is no smaller.
+    /// The covariance of features `i` and `j`, where `i >= j`.
     fn covariance(&self, i: usize, j: usize) -> f64 {
         self.products[triangle(i) + j] / self.n - (self.sum[i] / self.n) * (self.sum[j] / self.n)
     }
@@ -210,7 +211,7 @@ impl Sums {
                 let known: f64 = (0..j).map(|k| factor[at(i, k)] * factor[at(j, k)]).sum();
                 let rest = self.covariance(i, j) - known;
                 factor[at(i, j)] = if i == j {
-                    // rounding cannot take more than what the ridge gave
+                    // the residual variance is at least 0, so that a pivot below the ridge is a rounding error
                     (rest + ridge[i]).max(ridge[i]).sqrt()
                 } else {
                     rest / factor[at(j, j)]

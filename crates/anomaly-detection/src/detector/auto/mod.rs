@@ -1,10 +1,10 @@
 //! The default detector: an ensemble of three views of a row, combined by the rarity of their scores.
 //!
 //! The views are [`Lesinn`] on a scale halfway between robust and standard, [`Lesinn`] on the logarithms of robustly scaled
-//! values, and the robust Mahalanobis distance in these logarithms. Each is turned into its tail rank: the surprisal `-ln
-//! P(score or more)` among the training rows, with a fitted tail, so that it neither saturates nor ties. The score is the sum
-//! of the surprisals: Fisher's method of combining tests ("Statistical Methods for Research Workers", 1932, section 21.1). With
-//! more than 256 features, or fewer than 5 rows for each, the Mahalanobis distance is left out.
+//! values, and the robust Mahalanobis distance in these logarithms. Each score is replaced by its surprisal among the training
+//! rows, `-ln P(S >= score)`, with a fitted tail, so that scores above the largest known one are still told apart. The score of
+//! the ensemble is the sum of the surprisals: Fisher's method of combining tests ("Statistical Methods for Research Workers",
+//! 1932, section 21.1). With more than 256 features, or fewer than 5 rows per feature, the Mahalanobis distance is left out.
 
 mod covariance;
 mod params;
@@ -22,7 +22,7 @@ pub use params::{AutoParams, AutoValidParams};
 use super::lesinn::frame::Form;
 use super::lesinn::random::{spread_rows, stream_state};
 use super::method::linfa_fit;
-use super::source::{LookedAt, Rows};
+use super::source::{NeededRows, Rows};
 use super::{
     DefaultScaling, Detector, Learned, Lesinn, LesinnParams, Method, PastRows, RowSource, Sample,
     check_n_features,
@@ -35,17 +35,17 @@ use covariance::Covariance;
 /// The maximum number of rows that tail ranks are learned from.
 const MAX_ROWS: usize = 10_000;
 
-/// About the maximum number of values in these rows, but at least [`MIN_ROWS`] rows.
+/// About the most values of these rows, but there are at least [`MIN_ROWS`] rows.
 const MAX_VALUES: usize = 1 << 22;
 
 /// See [`MAX_VALUES`].
 const MIN_ROWS: usize = 256;
 
-/// The two views by [`Lesinn`]: the number of the stream of each, and the form of its scale.
+/// The two views by [`Lesinn`]: the number of the random stream of each, and the form of its scale.
 const VIEWS: [(u64, Form); 2] = [(0, Form::Balanced), (1, Form::Logarithmic)];
 
 /// How many rows are scored at a time.
-const BLOCK: usize = 128;
+const CHUNK: usize = 128;
 
 linfa_fit!(AutoValidParams => Auto);
 
@@ -60,7 +60,7 @@ pub struct Auto {
     ranks: Vec<TailRank>,
 }
 
-/// Rows, each with this weight.
+/// Rows that all have this weight.
 type Part<'a> = (Rows<'a>, f64);
 
 impl Auto {
@@ -79,9 +79,9 @@ impl Auto {
             weights.resize(weights.len() + chosen.len(), stands_for);
             rows.extend(chosen.into_iter().map(|row| part.row(row)));
         }
-        let block = self.block_rows().min(BLOCK);
-        let blocks = rows
-            .par_chunks(block)
+        let chunk = self.chunk_rows().min(CHUNK);
+        let chunks = rows
+            .par_chunks(chunk)
             .with_max_len(1)
             .map(|rows| {
                 context.check()?;
@@ -94,7 +94,7 @@ impl Auto {
         let n_views = 2 + usize::from(self.covariance.is_some());
         self.ranks = (0..n_views)
             .map(|view| {
-                let scores = blocks.iter().flat_map(|views| &views[view]).copied();
+                let scores = chunks.iter().flat_map(|views| &views[view]).copied();
                 TailRank::fit(&scores.collect::<Vec<f64>>(), Some(&weights))
             })
             .collect::<Result<_>>()?;
@@ -130,7 +130,7 @@ impl Auto {
         let mut views: Vec<Vec<f64>> = [&self.balanced, &self.logarithmic]
             .map(|lesinn| {
                 let mut scores = vec![0.0; n];
-                lesinn.score_block(rows, &mut scores);
+                lesinn.score_chunk(rows, &mut scores);
                 scores
             })
             .into();
@@ -148,12 +148,12 @@ impl Auto {
     }
 }
 
-/// The most rows of `d` features that the covariance is learned from; `None` where these are too many.
+/// The most rows of `d` features that the covariance is learned from; `None` if there are too many features.
 fn most_rows(d: usize) -> Option<usize> {
     Some(covariance::most_rows(d)?.min(MAX_ROWS))
 }
 
-/// The indices of the rows, of n x d, that tail ranks are learned from.
+/// The indices of the rows among n x d that tail ranks are learned from.
 fn rows_for_ranks(n: usize, d: usize, random_state: u64) -> Vec<usize> {
     let most = (MAX_VALUES / d).clamp(MIN_ROWS, MAX_ROWS);
     spread_rows(n, most, random_state)
@@ -165,7 +165,7 @@ impl AutoValidParams {
         LesinnParams::new().with_random_state(stream_state(self.random_state(), number))
     }
 
-    /// The indices of the rows, of n x d, that a fit reads, in any order.
+    /// The indices of the rows among n x d that a fit reads, in any order.
     fn rows_to_fit(&self, n: usize, d: usize, context: &Context) -> Result<Vec<usize>> {
         let mut rows = Vec::new();
         for (number, _) in VIEWS {
@@ -202,14 +202,14 @@ impl Detector for Auto {
         self.balanced.n_features()
     }
 
-    fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
+    fn score_chunk(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
         assert_eq!(
             rows.dim(),
             (scores.len(), self.n_features()),
             "shape of the rows"
         );
-        let blocks = rows.axis_chunks_iter(Axis(0), BLOCK);
-        for (rows, scores) in blocks.zip(scores.chunks_mut(BLOCK)) {
+        let chunks = rows.axis_chunks_iter(Axis(0), CHUNK);
+        for (rows, scores) in chunks.zip(scores.chunks_mut(CHUNK)) {
             scores.fill(0.0);
             for (view, rank) in self.views(rows).iter().zip(&self.ranks) {
                 for (score, &x) in scores.iter_mut().zip(view) {
@@ -219,8 +219,8 @@ impl Detector for Auto {
         }
     }
 
-    fn block_rows(&self) -> usize {
-        self.balanced.block_rows()
+    fn chunk_rows(&self) -> usize {
+        self.balanced.chunk_rows()
     }
 
     fn validate(&self) -> Result<()> {
@@ -264,19 +264,20 @@ impl Method for Auto {
         params.random_state()
     }
 
-    /// Of rows that are not held, only those are held, after one pass, that a view, the covariance or the ranks are learned from.
+    /// Takes one pass over rows that are not held, and holds only those that a view, the covariance or the ranks are learned
+    /// from.
     fn fit(
         params: &AutoValidParams,
         rows: &dyn RowSource,
         context: &Context,
     ) -> Result<Learned<Self>> {
         let choose = || params.rows_to_fit(rows.n_rows(), rows.n_features(), context);
-        let rows = LookedAt::of(rows, choose, context)?;
+        let rows = NeededRows::of(rows, choose, context)?;
         params.fit_rows(rows.rows(), context).map(Learned::plain)
     }
 
-    /// The samples see the new rows. The covariance and the ranks are learned anew from the past rows and the new rows, the
-    /// covariance only where these are enough for it.
+    /// The samples are offered the new rows. The ranks are learned again from the past and the new rows, and so is the
+    /// covariance if there are enough of them.
     fn update(
         &self,
         past: PastRows<'_>,

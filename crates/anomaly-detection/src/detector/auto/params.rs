@@ -1,4 +1,4 @@
-//! What may be asked of an auto detector.
+//! The parameters of an auto detector.
 
 use crate::detector::params::params;
 use crate::error::Result;

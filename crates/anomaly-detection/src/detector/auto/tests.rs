@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::super::lesinn::random::Stream;
 use super::*;
 use crate::detector::contract::{
-    company_changes_nothing, fit_plain, refuses_damages, score, stops_when_no_one_waits,
+    fit_plain, other_rows_change_nothing, refuses_damages, score, stops_when_cancelled,
     storing_changes_nothing, threads_change_nothing,
 };
 
@@ -23,7 +23,7 @@ fn update(model: &Auto, past: PastRows<'_>, rows: &Array2<f64>) -> Auto {
     model
 }
 
-/// Rows with a correlation of neighbouring columns, and a long tail in every third.
+/// Rows with correlated neighbouring columns, and a long tail in every third column.
 fn table(n: usize, d: usize, seed: u64) -> Array2<f64> {
     let mut state = stream_state(seed, 0);
     let mut stream = Stream(&mut state);
@@ -41,7 +41,7 @@ fn table(n: usize, d: usize, seed: u64) -> Array2<f64> {
 }
 
 #[test]
-fn every_kind_of_outlier_is_found_and_order_is_kept_without_end() {
+fn every_kind_of_outlier_is_found_and_scores_never_saturate() {
     let rows = table(3000, 6, 1);
     let model = fit(&rows);
     assert!(model.covariance.is_some());
@@ -59,7 +59,7 @@ fn every_kind_of_outlier_is_found_and_order_is_kept_without_end() {
             "{column} {scores:?} {largest}"
         );
     }
-    // usual in each column, but against their correlation
+    // usual in each column, but against the correlation
     let odd = array![[0.4, 2.6, 100.0, 0.4, 2.6, 100.0]];
     let scores = score(&model, rows.view());
     let above = scores
@@ -70,17 +70,17 @@ fn every_kind_of_outlier_is_found_and_order_is_kept_without_end() {
 }
 
 #[test]
-fn a_share_of_the_surprise_is_that_of_the_ranks() {
+fn the_mean_surprisal_of_the_training_rows_is_1_for_each_view() {
     let rows = table(5000, 4, 2);
     let model = fit(&rows);
-    // the mean of -ln P over the rows that P was learned from is 1 a view
+    // the mean of -ln P over the rows that P was learned from is 1 for each view
     let scores = score(&model, rows.view());
     let mean = scores.iter().sum::<f64>() / 5000.0;
     assert!((mean - 3.0).abs() < 0.05, "{mean}");
 }
 
 #[test]
-fn few_or_wide_rows_go_without_a_covariance() {
+fn few_or_wide_rows_have_no_covariance() {
     assert!(fit(&table(29, 6, 1)).covariance.is_none());
     assert!(fit(&table(30, 6, 1)).covariance.is_some());
     let wide = table(1400, 257, 1);
@@ -109,7 +109,7 @@ fn the_covariance_is_that_of_the_bulk() {
     let covariance = Covariance::fit(&rows, 2, &Context::new()).expect("fits");
     let mut distances = [0.0; 3];
     covariance.distances(&[0.0, 1.0, 0.5, 1.5, 50.0, -50.0], &mut distances);
-    // the ridge is that of all rows, and the bulk is 3.75 times 0.01 * 500 narrower
+    // the ridge is a share of the variance of all rows, and the bulk is 3.75 times 0.01 * 500 narrower
     assert!(
         distances[0] < 0.1 && distances[1] < 1.0 && distances[2] > 10.0,
         "{distances:?}"
@@ -193,7 +193,7 @@ fn too_few_rows_and_other_widths_are_refused() {
 #[test]
 fn cancellation_stops_a_fit_and_an_update() {
     let rows = table(1000, 3, 1);
-    stops_when_no_one_waits::<Auto>(&AutoParams::default(), &rows);
+    stops_when_cancelled::<Auto>(&AutoParams::default(), &rows);
     let context = Context::new();
     context.cancel();
     let error = Covariance::fit(&[1.0; 100], 2, &context).expect_err("cancelled");
@@ -249,7 +249,7 @@ fn an_update_is_nearly_a_fit_on_the_union() {
 }
 
 #[test]
-fn what_an_update_brings_becomes_usual() {
+fn rows_of_an_update_become_normal() {
     let rows = table(2000, 3, 8);
     let model = fit(&rows);
     let shifted = table(2000, 3, 9).mapv(|x| x + 10.0);
@@ -267,7 +267,7 @@ fn what_an_update_brings_becomes_usual() {
         mean(&updated),
         mean(&model)
     );
-    // without any past rows the samples learn, and the ranks stay
+    // without past rows the samples learn, but the ranks stay
     assert_eq!(
         update(&model, PastRows::none(), &shifted).ranks,
         model.ranks
@@ -297,11 +297,11 @@ proptest! {
     fn a_row_scores_the_same_alone_and_in_any_batch(seed: u64, n in 2..90usize, d in 1..9usize, from in 0..70usize) {
         let rows = table(n, d, seed);
         let probes = concatenate![Axis(0), rows, table(200, d, !seed)];
-        company_changes_nothing(&fit(&rows), probes.view(), from);
+        other_rows_change_nothing(&fit(&rows), probes.view(), from);
     }
 
     #[test]
-    fn a_stored_model_is_the_same(seed: u64, n in 2..60usize, d in 1..5usize) {
+    fn a_model_survives_its_round_trip(seed: u64, n in 2..60usize, d in 1..5usize) {
         storing_changes_nothing(&fit(&table(n, d, seed)));
     }
 }

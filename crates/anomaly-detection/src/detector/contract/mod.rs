@@ -19,7 +19,7 @@ pub(super) mod rows;
 
 use rows::correlated;
 
-/// A detector that tests can compare, store and read.
+/// A detector that tests can compare, store and read back.
 pub(super) trait Tested:
     Method + Debug + Clone + PartialEq + Serialize + DeserializeOwned
 {
@@ -40,7 +40,7 @@ pub(super) fn fit_plain<D: Tested>(params: &D::Params, rows: &Array2<f64>) -> Re
     fit(params, rows).map(plain)
 }
 
-/// The same for an update without past rows.
+/// The detector of an update without past rows.
 pub(super) fn update_plain<D: Tested>(model: &D, rows: &Array2<f64>) -> Result<D> {
     model
         .update(PastRows::none(), sample(rows), &Context::new())
@@ -62,7 +62,7 @@ fn plain<D>(learned: Learned<D>) -> D {
 
 pub(super) fn score<D: Detector>(model: &D, rows: ArrayView2<'_, f64>) -> Vec<f64> {
     let mut scores = vec![f64::NAN; rows.nrows()];
-    model.score_block(rows, &mut scores);
+    model.score_chunk(rows, &mut scores);
     scores
 }
 
@@ -88,12 +88,12 @@ pub(super) fn on_threads<T: Send>(n: usize, work: impl FnOnce() -> T + Send) -> 
     pool.build().expect("a pool").install(work)
 }
 
-/// Whether two models are the same to the bit.
+/// Whether two models are bit for bit the same.
 pub(super) fn are_same<D: Tested>(a: &D, b: &D) -> bool {
     a == b && bytes(a) == bytes(b)
 }
 
-/// A model is the same to the bit on any number of threads.
+/// A model is bit for bit the same on any number of threads.
 pub(super) fn threads_change_nothing<D: Tested>(make: impl Fn() -> D + Sync) {
     let model = make();
     for n in [1, 3] {
@@ -101,7 +101,7 @@ pub(super) fn threads_change_nothing<D: Tested>(make: impl Fn() -> D + Sync) {
     }
 }
 
-/// A fit on the rows in reverse is the same to the bit.
+/// A fit on the rows in reverse is bit for bit the same.
 pub(super) fn order_changes_nothing<D: Tested>(
     fit: impl Fn(&Array2<f64>) -> D,
     rows: &Array2<f64>,
@@ -110,8 +110,8 @@ pub(super) fn order_changes_nothing<D: Tested>(
     assert!(are_same(&fit(&reversed), &fit(rows)));
 }
 
-/// A row scores the same to the bit alone, among all rows and among those from one on. Returns the scores of all.
-pub(super) fn company_changes_nothing<D: Detector>(
+/// A row scores bit for bit the same alone, among all rows and among those from one on. Returns the scores of all rows.
+pub(super) fn other_rows_change_nothing<D: Detector>(
     model: &D,
     rows: ArrayView2<'_, f64>,
     from: usize,
@@ -125,14 +125,14 @@ pub(super) fn company_changes_nothing<D: Detector>(
     together
 }
 
-/// A model that is written and read is the same, and valid.
+/// A model survives its round trip and is valid.
 pub(super) fn storing_changes_nothing<D: Tested>(model: &D) {
     let read: D = rmp_serde::from_slice(&bytes(model)).expect("a model");
     read.validate().expect("valid");
     assert_eq!(&read, model);
 }
 
-/// Linfa's way to fit gives the same model.
+/// Linfa's `Fit` gives the same model.
 pub(super) fn fits_through_linfa<D: Tested>(params: &D::Params, rows: &Array2<f64>)
 where
     D::Params: Fit<Array2<f64>, Array1<()>, Error, Object = D>,
@@ -142,7 +142,7 @@ where
     assert_eq!(model, fit(params, rows).expect("a model").detector);
 }
 
-/// A sound model is valid, and no longer after any of the damages.
+/// A model is valid, but not after any of the damages.
 pub(super) fn refuses_damages<D: Detector + Clone>(good: &D, damages: &[fn(&mut D)]) {
     good.validate().expect("valid");
     for (i, damage) in damages.iter().enumerate() {
@@ -161,7 +161,7 @@ pub(super) fn refuses_another_width<D: Tested>(model: &D) {
 }
 
 /// A cancelled context stops fits and updates.
-pub(super) fn stops_when_no_one_waits<D: Tested>(params: &D::Params, rows: &Array2<f64>) {
+pub(super) fn stops_when_cancelled<D: Tested>(params: &D::Params, rows: &Array2<f64>) {
     let model: D = fit(params, rows).expect("a model").detector;
     let context = Context::new();
     context.cancel();

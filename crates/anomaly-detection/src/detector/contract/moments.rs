@@ -6,18 +6,18 @@ use proptest::prelude::*;
 
 use super::rows::{correlated, hostile_rows, offsets};
 use super::{
-    Tested, assert_within, company_changes_nothing, fit_plain, fits_through_linfa, score,
+    Tested, assert_within, fit_plain, fits_through_linfa, other_rows_change_nothing, score,
     storing_changes_nothing, updated_and_whole,
 };
 use crate::error::{Error, reason};
 use crate::statistics::moments::Moments;
 
-/// Checks that numbers are the same but for rounding.
+/// Checks that numbers are the same up to rounding.
 pub(in crate::detector) fn assert_nearly(found: &[f64], expected: &[f64]) {
     assert_within(found, expected, |x| 1e-9 * x.abs().max(1e-3));
 }
 
-/// Linfa, the company of a row and storing change nothing; `check` is given each row and its score.
+/// Neither linfa's `Fit` nor the other rows nor storing changes anything; `check` gets each row and its score.
 pub(in crate::detector) fn is_one_and_the_same<D: Tested>(
     params: &D::Params,
     check: impl Fn(&D, &[f64], f64),
@@ -29,7 +29,7 @@ pub(in crate::detector) fn is_one_and_the_same<D: Tested>(
     proptest!(ProptestConfig::with_cases(48), |(seed: u64, n in 20..60usize, d in 1..9usize, from in 0..20usize)| {
         let rows = correlated(n, d, 0.0, seed);
         let model = fit(&rows);
-        let scores = company_changes_nothing(&model, rows.view(), from);
+        let scores = other_rows_change_nothing(&model, rows.view(), from);
         for (row, score) in rows.outer_iter().zip(scores) {
             check(&model, &row.to_vec(), score);
         }
@@ -39,7 +39,7 @@ pub(in crate::detector) fn is_one_and_the_same<D: Tested>(
     });
 }
 
-/// An update is a fit on the union but for rounding: its moments, its scores and its `scales`.
+/// An update is a fit on the union up to rounding: its moments, its scores and its `scales`.
 pub(in crate::detector) fn learns_exactly<D: Tested>(
     params: &D::Params,
     moments: fn(&D) -> &Moments,
@@ -78,7 +78,7 @@ pub(in crate::detector) fn is_finite<D: Tested>(params: &D::Params, check: impl 
     });
 }
 
-/// More columns than there is room for their covariance, which would take 2 TB, are refused.
+/// So many columns that their covariance would take 2 TB are refused.
 pub(in crate::detector) fn refuses_too_many_columns<D: Tested>(params: &D::Params) {
     let error = fit_plain::<D>(params, &Array2::zeros((2, 500_000))).expect_err("too wide");
     assert_eq!(error.reason(), reason::UNUSABLE_ROWS);

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::rows::{cloud, grid};
 use super::{
-    Tested, bytes, company_changes_nothing, fit, on_threads, score, stops_when_no_one_waits,
+    Tested, bytes, fit, on_threads, other_rows_change_nothing, score, stops_when_cancelled,
     storing_changes_nothing,
 };
 use crate::context::Context;
@@ -19,7 +19,7 @@ fn calibration<D>(learned: &Learned<D>) -> &[f64] {
     scores.expect("calibration scores")
 }
 
-/// Eight rows for known answers, of which two are equal.
+/// Eight rows, two of them equal, for known answers.
 pub(in crate::detector) fn eight_rows() -> Array2<f64> {
     array![
         [0.0, 0.0],
@@ -33,7 +33,7 @@ pub(in crate::detector) fn eight_rows() -> Array2<f64> {
     ]
 }
 
-/// Threads, blocks, the order of rows and storing change nothing.
+/// Neither threads nor chunks nor the order of rows nor storing changes anything.
 pub(in crate::detector) fn is_one_and_the_same<D: Tested>(params: D::Params)
 where
     D::Params: Sync,
@@ -60,7 +60,7 @@ where
         prop_assert_eq!(&scores[..], calibration(&learned));
 
         let probes = concatenate![Axis(0), rows.slice(s![..n.min(40), ..]), make(30, d, !seed)];
-        company_changes_nothing(detector, probes.view(), 1);
+        other_rows_change_nothing(detector, probes.view(), 1);
         storing_changes_nothing(detector);
     });
 }
@@ -112,7 +112,8 @@ pub(in crate::detector) fn is_finite<D: Tested>(params: D::Params) {
     });
 }
 
-/// An update is a fit on the union while the past rows are all rows seen, and on a sample of it of as many rows as promised after.
+/// An update is a fit on the union while the past rows are all rows seen, and later on a sample of the union of the expected
+/// size.
 pub(in crate::detector) fn learns_more<D: Tested>(params: D::Params) {
     let (old, new) = (cloud(300, 3, 0.0, 1), cloud(200, 3, 0.3, 2));
     let model = fit::<D>(&params, &old).expect("a model").detector;
@@ -133,7 +134,7 @@ pub(in crate::detector) fn learns_more<D: Tested>(params: D::Params) {
     assert_eq!(update(1500, &new).expect("a model"), part);
     let scores = calibration(&part);
     assert_eq!(scores.len(), 500);
-    // a point is 3 coordinates and a number of copies; a row that was not drawn scores as a new one
+    // a point is 3 coordinates and a number of copies; a row that was not drawn is scored as an unseen one
     let size = |detector: &D| bytes(detector).len() as f64;
     let ratio = size(&part.detector) / size(&whole.detector);
     assert!((ratio - 340.0 / 500.0).abs() < 0.02, "{ratio}");
@@ -162,7 +163,7 @@ pub(in crate::detector) fn learns_more<D: Tested>(params: D::Params) {
 
 /// A cancelled context gives no model, and one row is too few.
 pub(in crate::detector) fn refuses<D: Tested>(params: D::Params) {
-    stops_when_no_one_waits::<D>(&params, &cloud(300, 3, 0.0, 1));
+    stops_when_cancelled::<D>(&params, &cloud(300, 3, 0.0, 1));
     for shape in [(1, 3), (0, 3), (3, 0)] {
         let error = fit::<D>(&params, &Array2::zeros(shape)).expect_err("refused");
         assert_eq!(error.reason(), reason::UNUSABLE_ROWS);

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::rows::{hostile_rows, mixed, offsets};
 use super::{
-    Tested, company_changes_nothing, fit_plain, fits_through_linfa, order_changes_nothing,
-    refuses_another_width, score, stops_when_no_one_waits, storing_changes_nothing,
+    Tested, fit_plain, fits_through_linfa, order_changes_nothing, other_rows_change_nothing,
+    refuses_another_width, score, stops_when_cancelled, storing_changes_nothing,
     threads_change_nothing, update_plain, updated_and_whole,
 };
 use crate::error::{Error, reason};
@@ -18,7 +18,7 @@ pub(in crate::detector) fn fit<D: Tested<Params: Default>>(rows: &Array2<f64>) -
     fit_plain(&D::Params::default(), rows).expect("a model")
 }
 
-/// Linfa, threads, the order of rows, the company of a row and storing change nothing.
+/// Neither linfa's `Fit` nor threads nor the order of rows nor the other rows nor storing changes anything.
 pub(in crate::detector) fn is_one_and_the_same<D>()
 where
     D: Tested<Params: Default + Fit<Array2<f64>, Array1<()>, Error, Object = D>>,
@@ -31,7 +31,7 @@ where
     }
     proptest!(ProptestConfig::with_cases(48), |(seed: u64, n in 20..60usize, d in 1..9usize, from in 0..20usize)| {
         let rows = mixed(n, d, 0.0, seed);
-        company_changes_nothing(&fit::<D>(&rows), rows.view(), from);
+        other_rows_change_nothing(&fit::<D>(&rows), rows.view(), from);
     });
     proptest!(ProptestConfig::with_cases(48), |(seed: u64, n in 2..40usize, d in 1..5usize)| {
         storing_changes_nothing(&fit::<D>(&mixed(n, d, 1e9, seed)));
@@ -46,7 +46,7 @@ pub(in crate::detector) fn is_finite<D: Tested<Params: Default>>() {
         model.validate().expect("valid");
         assert_eq!(model.n_features(), d);
         assert!(model.size_bytes() > 8 * d);
-        let found = company_changes_nothing(&model, rows.slice(s![..n.min(40), ..]), 0);
+        let found = other_rows_change_nothing(&model, rows.slice(s![..n.min(40), ..]), 0);
         let together = score(&model, rows.view());
         assert_eq!(found, together[..n.min(40)]);
         assert!(together.iter().all(|x| x.is_finite()));
@@ -114,5 +114,5 @@ pub(in crate::detector) fn refuses<D: Tested<Params: Default>>() {
     }
     let rows = mixed(10, 3, 0.0, 6);
     refuses_another_width(&fit::<D>(&rows));
-    stops_when_no_one_waits::<D>(&params, &rows);
+    stops_when_cancelled::<D>(&params, &rows);
 }

@@ -34,7 +34,7 @@ pub(in crate::detector) fn correlated(n: usize, d: usize, offset: f64, seed: u64
     rows
 }
 
-/// Rows of columns with many distinct values and, every third, with few, at an offset.
+/// Rows at an offset, whose columns have many distinct values, except every third, which has few.
 pub(in crate::detector) fn mixed(n: usize, d: usize, offset: f64, seed: u64) -> Array2<f64> {
     let mut uniform = uniforms(seed);
     Array2::from_shape_fn((n, d), |(_, j)| {
@@ -62,12 +62,12 @@ pub(in crate::detector) fn cloud(n: usize, d: usize, offset: f64, seed: u64) -> 
     Array2::from_shape_simple_fn((n, d), move || offset + uniform())
 }
 
-/// Offsets that are small and large beside the rows.
+/// Offsets that are small and large relative to the rows.
 pub(in crate::detector) fn offsets() -> impl Strategy<Value = f64> {
     prop_oneof![Just(0.0), Just(1e9), Just(-3e5)]
 }
 
-/// Finite values, however unlikely.
+/// Any finite values.
 pub(in crate::detector) fn hostile() -> impl Strategy<Value = f64> {
     prop_oneof![
         4 => -10.0..10.0f64,

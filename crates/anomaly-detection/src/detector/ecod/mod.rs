@@ -1,6 +1,6 @@
-//! ECOD: the farther out a value lies in a tail of its feature, the more anomalous it is; a row's score adds up its features
-//! (Li, Zhao, Hu, Botta, Ionescu and Chen, "ECOD: unsupervised outlier detection using empirical cumulative distribution
-//! functions", 2022).
+//! ECOD: the farther out a value lies in a tail of its feature, the more anomalous it is; the score of a row sums over its
+//! features (Li, Zhao, Hu, Botta, Ionescu and Chen, "ECOD: unsupervised outlier detection using empirical cumulative
+//! distribution functions", 2022).
 //!
 //! The score is PyOD's: the sum over the features of the larger of -ln(share of values at or below this one) and -ln(share at
 //! or above). Where the skewness is exactly 0, both count. (The paper lets the skewness choose the tail; since PyOD takes
@@ -33,7 +33,7 @@ mod params;
 pub use params::{EcodParams, EcodValidParams};
 
 /// How many rows are looked up in the tables of one feature before the next, so that their values stay in the cache.
-const BLOCK_ROWS: usize = 1024;
+const CHUNK_ROWS: usize = 1024;
 
 /// How many searches are interleaved.
 const LANES: usize = 8;
@@ -61,8 +61,8 @@ impl Ecod {
     /// Learns from a source in one pass, on top of what an earlier detector learned.
     fn learn(earlier: Option<&Self>, source: &dyn RowSource, context: &Context) -> Result<Self> {
         let mut stream = ColumnStream::<(RankSummary, ThirdMoment)>::new(source.n_features());
-        pass(source, context, &mut |_, block| {
-            stream.push(block.observed, context)
+        pass(source, context, &mut |_, chunk| {
+            stream.push(chunk.observed, context)
         })?;
         let budget = Budget::default();
         let learn = |(column, (mut ranks, mut moment)): (usize, (RankSummary, ThirdMoment))| {
@@ -125,7 +125,7 @@ fn tail_scores(ranks: &RankSummary, both_tails: bool) -> Vec<f64> {
         } else {
             left.min(right).ln()
         };
-        // not a negative zero
+        // adding 0 turns -0 into 0
         0.0 - log
     };
     let between = |count: f64| score((count + 1.0) / (n + 1.0), (n - count + 1.0) / (n + 1.0));
@@ -146,7 +146,7 @@ impl Detector for Ecod {
         self.ranks.len()
     }
 
-    fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
+    fn score_chunk(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
         let d = self.n_features();
         assert_eq!(rows.dim(), (scores.len(), d), "shape of the rows");
         scores.fill(0.0);
@@ -155,8 +155,8 @@ impl Detector for Ecod {
             return;
         };
         for (rows, scores) in values
-            .chunks(BLOCK_ROWS * d)
-            .zip(scores.chunks_mut(BLOCK_ROWS))
+            .chunks(CHUNK_ROWS * d)
+            .zip(scores.chunks_mut(CHUNK_ROWS))
         {
             let mut tables = self.scores.as_slice();
             for (feature, ranks) in self.ranks.iter().enumerate() {
@@ -197,7 +197,7 @@ impl Method for Ecod {
 
     const STREAMS: bool = true;
 
-    /// In one pass.
+    /// Takes one pass over the rows.
     fn fit(_: &EcodValidParams, rows: &dyn RowSource, context: &Context) -> Result<Learned<Self>> {
         check_n_rows(rows)?;
         Self::learn(None, rows, context).map(Learned::plain)

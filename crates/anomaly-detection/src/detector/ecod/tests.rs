@@ -8,7 +8,7 @@ use crate::detector::contract::rows::mixed;
 use crate::detector::contract::{assert_close, refuses_damages, score, update_plain};
 
 #[test]
-fn nothing_but_the_rows_matters() {
+fn only_the_rows_matter() {
     is_one_and_the_same::<Ecod>();
 }
 
@@ -23,7 +23,7 @@ fn missing_values_are_not_learned_from() {
 }
 
 #[test]
-fn what_cannot_be_learned_is_refused() {
+fn unusable_rows_are_refused() {
     refuses::<Ecod>();
 }
 

@@ -61,7 +61,7 @@ fn parameters_are_checked() {
 }
 
 #[test]
-fn nothing_but_the_rows_matters() {
+fn only_the_rows_matter() {
     is_one_and_the_same::<Gaussian>(&GaussianParams::default(), |model, row, score| {
         assert_eq!(model.explain(row).mahalanobis.to_bits(), score.to_bits());
     });
@@ -187,6 +187,6 @@ fn hostile_finite_rows_never_give_nan() {
 }
 
 #[test]
-fn more_columns_than_their_covariance_has_room_for_are_refused() {
+fn too_many_columns_for_a_covariance_are_refused() {
     refuses_too_many_columns::<Gaussian>(&GaussianParams::default());
 }

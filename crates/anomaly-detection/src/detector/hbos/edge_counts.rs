@@ -13,7 +13,7 @@ use crate::statistics::rank_summary::count_leading;
 const MAX_BYTES: usize = 64 << 20;
 
 /// How many values are counted between two checks of the context, column by column while they are in the cache.
-const BLOCK_VALUES: usize = 1 << 17;
+const CHUNK_VALUES: usize = 1 << 17;
 
 /// How many look-ups are interleaved.
 const LANES: usize = 16;
@@ -24,7 +24,7 @@ pub(super) struct EdgeCounts {
     column: usize,
     /// How many values there are.
     n: u64,
-    /// Ascending and different.
+    /// The edges, strictly ascending.
     edges: Vec<f64>,
     /// How many values lie at or above the previous edge and below this one.
     counts: Vec<u64>,
@@ -48,7 +48,7 @@ impl EdgeCounts {
         self.column
     }
 
-    /// The bytes that this many edges of a column take.
+    /// The size of the counts of a column with this many edges, in bytes.
     fn size_bytes(n_edges: usize) -> usize {
         size_of::<Self>().saturating_add(n_edges.saturating_mul(16))
     }
@@ -97,16 +97,16 @@ pub(super) fn columns_a_pass(n_edges: usize) -> usize {
 /// Counts the observed values, in one pass and in parallel on rayon's current pool.
 ///
 /// # Errors
-/// Those of the pass, and [`reason::UNUSABLE_ROWS`](crate::error::reason::UNUSABLE_ROWS) where there are other values than there
-/// should be.
+/// Those of the pass, and [`reason::UNUSABLE_ROWS`](crate::error::reason::UNUSABLE_ROWS) if the values are not those of the
+/// earlier passes.
 pub(super) fn count_all(
     columns: &mut [EdgeCounts],
     source: &dyn RowSource,
     context: &Context,
 ) -> Result<()> {
-    let n_rows = (BLOCK_VALUES / source.n_features().max(1)).max(64);
-    pass(source, context, &mut |_, block| {
-        for rows in block.observed.axis_chunks_iter(Axis(0), n_rows) {
+    let n_rows = (CHUNK_VALUES / source.n_features().max(1)).max(64);
+    pass(source, context, &mut |_, chunk| {
+        for rows in chunk.observed.axis_chunks_iter(Axis(0), n_rows) {
             context.check()?;
             let columns = columns.par_iter_mut();
             columns.for_each(|column| column.count(rows));

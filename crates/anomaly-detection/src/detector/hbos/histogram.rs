@@ -4,13 +4,13 @@ use super::params::{HbosValidParams, MAX_AUTO_BINS, NBins};
 use crate::context::Context;
 use crate::error::Result;
 
-/// The distribution of the values of one feature, of which there is at least one.
+/// The distribution of the values of one feature, at least one.
 pub(super) struct Counts<'a> {
-    /// The smallest and the largest.
+    /// The smallest and the largest value.
     pub(super) range: (f64, f64),
-    /// How many there are.
+    /// The number of values.
     pub(super) n: f64,
-    /// How many lie below a number.
+    /// How many values lie below a number.
     pub(super) below: &'a dyn Fn(f64) -> f64,
 }
 
@@ -75,7 +75,7 @@ pub(super) fn edges_asked(range: (f64, f64), n: f64, params: &HbosValidParams) -
     }
 }
 
-/// How many values lie in each bin: in all but the last one without its right edge, as `numpy.histogram` counts.
+/// How many values lie in each bin, as `numpy.histogram` counts: only the last bin includes its right edge.
 fn counts(values: &Counts<'_>, edges: &[f64]) -> impl Iterator<Item = f64> {
     let last = edges.len() - 1;
     let mut before = 0.0;
@@ -89,8 +89,8 @@ fn counts(values: &Counts<'_>, edges: &[f64]) -> impl Iterator<Item = f64> {
     })
 }
 
-/// The edges of this many bins over a range of values, as `numpy.linspace` has them; of fewer where doubles are too coarse to
-/// tell that many apart. The range of a constant is widened by 0.5 either way, or by more where 0.5 is too little.
+/// The edges of this many bins over a range of values, as from `numpy.linspace`; fewer if doubles cannot distinguish that many.
+/// The range of a constant is widened by 0.5 either way, or by more if 0.5 is too little to change it.
 fn distinct_edges((mut low, mut high): (f64, f64), mut n_bins: usize) -> Vec<f64> {
     if low == high {
         let margin = (low.abs() * (f64::EPSILON * n_bins as f64)).max(0.5);
@@ -121,8 +121,8 @@ fn edges(low: f64, high: f64, n_bins: usize) -> Vec<f64> {
     (0..=n_bins).map(|i| edge(i).clamp(low, high)).collect()
 }
 
-/// The number of bins with the largest penalised likelihood, as PyOD's `get_optimal_n_bins` has it: fewer than the root of
-/// the number of values, and the penalty counted for each bin. Other than there, at most [`MAX_AUTO_BINS`].
+/// The number of bins with the largest penalised likelihood, as in PyOD's `get_optimal_n_bins`: fewer than the root of the number
+/// of values, with a penalty for each bin. Unlike there, at most [`MAX_AUTO_BINS`].
 fn auto_bins(values: &Counts<'_>, context: &Context) -> Result<usize> {
     let &Counts { range, n, .. } = values;
     let mut best = (f64::MIN, 1);
@@ -130,7 +130,7 @@ fn auto_bins(values: &Counts<'_>, context: &Context) -> Result<usize> {
         context.check()?;
         let edges = distinct_edges(range, n_bins);
         if edges.len() <= n_bins {
-            // doubles are too coarse for so many
+            // doubles cannot distinguish so many edges
             break;
         }
         let bins = n_bins as f64;
@@ -145,7 +145,7 @@ fn auto_bins(values: &Counts<'_>, context: &Context) -> Result<usize> {
     Ok(best.1)
 }
 
-/// The first number of bins that is not tried for `n` values.
+/// The smallest number of bins that is no longer tried for `n` values.
 fn auto_bound(n: f64) -> usize {
     (n.sqrt() as usize).clamp(2, MAX_AUTO_BINS as usize + 1)
 }

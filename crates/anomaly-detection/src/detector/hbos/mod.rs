@@ -1,5 +1,5 @@
-//! HBOS: the emptier the histogram bin of a value, the more anomalous it is; a row's score adds up its features (Goldstein and
-//! Dengel, "Histogram-based outlier score (HBOS): a fast unsupervised anomaly detection algorithm", 2012).
+//! HBOS: the emptier the histogram bin of a value, the more anomalous it is; the score of a row sums over its features (Goldstein
+//! and Dengel, "Histogram-based outlier score (HBOS): a fast unsupervised anomaly detection algorithm", 2012).
 //!
 //! The score is PyOD's: the sum over the features of -log2(density + alpha), with bins of equal width between the smallest and
 //! the largest value. A value outside by at most `tol` times the width of the outermost bin counts as in that bin, one farther
@@ -10,8 +10,8 @@
 //! narrow for doubles to divide into that many bins has fewer.
 //!
 //! The histograms of a fit are exact, and so are those of an update while no feature has more than 8,192 distinct values;
-//! with more, the counts below an edge carry the [error of the summary](crate::statistics::rank_summary). An update lays new
-//! bins over the new range.
+//! with more, the counts below an edge carry the [error of the summary](crate::statistics::rank_summary). An update divides the
+//! new range into new bins.
 //!
 //! Missing values are ignored in training.
 
@@ -41,7 +41,7 @@ pub use params::{
 };
 
 /// How many rows are looked up in one histogram before the next, so that their values stay in the cache.
-const BLOCK_ROWS: usize = 1024;
+const CHUNK_ROWS: usize = 1024;
 
 /// How many look-ups are interleaved.
 const LANES: usize = 8;
@@ -78,8 +78,8 @@ impl Hbos {
     ) -> Result<Self> {
         check_n_bins(params, source.n_features())?;
         let mut stream = ColumnStream::<RankSummary>::new(source.n_features());
-        pass(source, context, &mut |_, block| {
-            stream.push(block.observed, context)
+        pass(source, context, &mut |_, chunk| {
+            stream.push(chunk.observed, context)
         })?;
         let mut ranks = stream.finish(context)?;
         let mut histograms = Vec::new();
@@ -127,7 +127,7 @@ impl Hbos {
         Ok(learned)
     }
 
-    /// Whether the edges of each feature ascend; there are as many as the numbers of bins say.
+    /// Whether the edges of each feature ascend, given that there are as many as the numbers of bins require.
     fn edges_ascend(&self) -> bool {
         let mut edges = self.edges.as_slice();
         self.n_bins.iter().all(|&n_bins| {
@@ -138,7 +138,7 @@ impl Hbos {
     }
 }
 
-/// The histogram of the values behind a rank summary, given how many of them lie below a number.
+/// The histogram of the values of a rank summary, given how many of them lie below a number.
 fn histogram(
     ranks: &RankSummary,
     below: &dyn Fn(f64) -> f64,
@@ -186,7 +186,7 @@ fn counted_histograms(
     Ok(histograms)
 }
 
-/// The bins of one feature, what a value in each of them scores and, after these, one far outside.
+/// The bins of one feature, with the score of a value in each of them and then that of a value far outside.
 struct FeatureBins<'a> {
     edges: &'a [f64],
     table: &'a [f64],
@@ -197,7 +197,7 @@ impl FeatureKernel for FeatureBins<'_> {
     fn add<const N: usize>(&self, values: [f64; N], sums: &mut [f64]) {
         let Self { edges, table, tol } = self;
         let last = edges.len() - 1;
-        // how many edges lie below a value tells its bin, which has its right edge, and the first bin its left one, too
+        // the number of edges below a value gives its bin; bins include their right edge, and the first one also its left
         let counts = count_leading::<N>(edges, |lane, edge| edge < values[lane]);
         for ((count, x), sum) in counts.into_iter().zip(values).zip(sums) {
             *sum += if (1..=last).contains(&count) {
@@ -220,7 +220,7 @@ impl Detector for Hbos {
         self.n_bins.len()
     }
 
-    fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
+    fn score_chunk(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
         let d = self.n_features();
         assert_eq!(rows.dim(), (scores.len(), d), "shape of the rows");
         scores.fill(0.0);
@@ -229,8 +229,8 @@ impl Detector for Hbos {
             return;
         };
         for (rows, scores) in values
-            .chunks(BLOCK_ROWS * d)
-            .zip(scores.chunks_mut(BLOCK_ROWS))
+            .chunks(CHUNK_ROWS * d)
+            .zip(scores.chunks_mut(CHUNK_ROWS))
         {
             let (mut edges, mut tables) = (self.edges.as_slice(), self.scores.as_slice());
             for (feature, &n_bins) in self.n_bins.iter().enumerate() {
@@ -281,9 +281,9 @@ impl Method for Hbos {
 
     const STREAMS: bool = true;
 
-    /// In two passes, or one where no column has more than 32,768 distinct values (fewer of more than 16 columns, but 8,192 at
-    /// least). Where the number of bins is to be found, in one more for every seven columns of so many values after the first
-    /// seven.
+    /// Takes two passes over the rows. One is enough if no column has more than 32,768 distinct values (fewer if there are more
+    /// than 16 columns, but at least 8,192). If the number of bins is automatic, every seven columns with more values after the
+    /// first seven take one more pass.
     fn fit(
         params: &HbosValidParams,
         rows: &dyn RowSource,

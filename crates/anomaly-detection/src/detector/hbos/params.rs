@@ -24,7 +24,7 @@ pub const DEFAULT_TOL: f64 = 0.5;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NBins {
-    /// Chosen for each feature after Birgé and Rozenholc, "How many bins should be put in a regular histogram" (2006), at most
+    /// Chosen for each feature as in Birgé and Rozenholc, "How many bins should be put in a regular histogram" (2006); at most
     /// [`MAX_AUTO_BINS`].
     Auto,
     /// This many for each feature: 2 to [`MAX_N_BINS`].

@@ -8,7 +8,7 @@ use crate::detector::contract::rows::mixed;
 use crate::detector::contract::{assert_close, fit_plain, refuses_damages, score, update_plain};
 
 #[test]
-fn nothing_but_the_rows_matters() {
+fn only_the_rows_matter() {
     is_one_and_the_same::<Hbos>();
 }
 
@@ -23,7 +23,7 @@ fn missing_values_are_not_learned_from() {
 }
 
 #[test]
-fn what_cannot_be_learned_is_refused() {
+fn unusable_rows_are_refused() {
     refuses::<Hbos>();
 }
 
@@ -147,7 +147,7 @@ fn a_deviation_from_a_constant_is_anomalous() {
 }
 
 #[test]
-fn more_bins_than_there_is_room_for_are_refused() {
+fn too_many_bins_for_the_memory_are_refused() {
     let params = params(NBins::Count(4096), 0.1, 0.5);
     let error = fit_plain::<Hbos>(&params, &Array2::zeros((2, 20_000))).expect_err("too many");
     assert_eq!(error.reason(), reason::INVALID_PARAMETER);

@@ -1,8 +1,8 @@
 //! Traversal of perfect trees by a block of rows, with AVX2.
 //!
-//! The first four levels have only 15 nodes, so comparing eight rows with all of them and blending the outcomes is cheaper than
-//! loading each row's node. Below, loads win, interleaved in scalar code: gathers are slower. Comparisons and sums are those of
-//! the portable traversal, so the scores are the same bit for bit.
+//! The first four levels have only 15 nodes, so that comparing eight rows with all of them and blending the outcomes is cheaper
+//! than loading the node of each row. Below them, interleaved loads in scalar code are faster, also than gathers. Comparisons and
+//! sums are those of the portable traversal, so that the scores are bit for bit the same.
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::{
@@ -14,10 +14,10 @@ use super::BLOCK;
 use super::perfect::{MAX_DEPTH, Node, PerfectTree, PerfectTrees};
 use crate::detector::simd::Avx2;
 
-/// The levels whose nodes are all compared.
+/// The number of levels whose nodes are all compared.
 const TOP_LEVELS: u32 = 4;
 
-/// The nodes of these levels, and the unused slot 0.
+/// The number of nodes of these levels, plus the unused slot 0.
 const N_TOP: usize = 1 << TOP_LEVELS;
 
 /// The number of rows whose loads are interleaved.
@@ -113,7 +113,7 @@ unsafe fn top_levels(
     places: *mut u32,
 ) {
     let exceeds = |i: usize| -> __m256 {
-        // SAFETY: as the caller vouches.
+        // SAFETY: the caller guarantees it.
         let values = unsafe { _mm256_loadu_ps(columns[i].add(first)) };
         _mm256_cmp_ps::<_CMP_GT_OQ>(values, _mm256_set1_ps(nodes[i].threshold))
     };
@@ -133,6 +133,6 @@ unsafe fn top_levels(
     for level in [zeroth, first, second, third] {
         place = _mm256_sub_epi32(_mm256_add_epi32(place, place), _mm256_castps_si256(level));
     }
-    // SAFETY: as the caller vouches.
+    // SAFETY: the caller guarantees it.
     unsafe { _mm256_storeu_si256(places.cast(), place) };
 }

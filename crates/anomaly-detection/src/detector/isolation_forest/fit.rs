@@ -14,16 +14,16 @@ use super::{IsolationForest, IsolationForestValidParams, Trees};
 use crate::context::Context;
 use crate::detector::method::linfa_fit;
 use crate::detector::random::tree_rng;
-use crate::detector::source::{ChosenRows, LookedAt, Rows};
+use crate::detector::source::{ChosenRows, NeededRows, Rows};
 use crate::detector::{PastRows, RowSource, Sample};
 use crate::error::{Error, Result, reason};
 
-/// The maximum size of a forest in bytes: small parameters can ask for a huge forest.
+/// The largest size of a forest in bytes, since few parameters can ask for a huge forest.
 const MAX_BYTES: u64 = 1 << 30;
 
 impl IsolationForestValidParams {
     /// Grows a forest on a population of the new rows and of the `seen` rows that `past` stands for, n x d each. Trees
-    /// grow in parallel on rayon's current pool; their number of threads changes nothing.
+    /// grow in parallel on rayon's current pool; the number of threads has no influence.
     ///
     /// Fails if there are fewer than 2 rows or no features, if `max_features` or `ndim` exceeds the number of features, if the
     /// trees could take more than 1 GiB, or if `context` is cancelled.
@@ -36,13 +36,13 @@ impl IsolationForestValidParams {
         self.grow(past.as_ref(), sample.rows.into(), context)
     }
 
-    /// Grows the forest of all rows of a source, whose trees look at those alone that they draw.
+    /// Grows a forest on a source of rows. Each tree reads only the rows that it draws.
     pub(super) fn fit_source(
         &self,
         source: &dyn RowSource,
         context: &Context,
     ) -> Result<IsolationForest> {
-        let rows = LookedAt::of(source, || self.draw(source, context), context)?;
+        let rows = NeededRows::of(source, || self.draw(source, context), context)?;
         self.grow(None, rows.rows(), context)
     }
 

@@ -49,7 +49,7 @@ impl Frame {
         self.centre.len()
     }
 
-    /// Scales a value. Finite values stay finite: what is out of range saturates.
+    /// Scales a value. Finite values stay finite: values out of range saturate.
     #[inline]
     pub(super) fn value(&self, feature: usize, x: f64) -> f32 {
         to_f32(x, self.centre[feature], self.inverse_scale[feature])

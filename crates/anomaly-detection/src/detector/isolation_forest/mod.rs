@@ -35,18 +35,18 @@ use crate::error::{Error, Result, reason};
 use frame::Frame;
 use path::average_path_length;
 
-/// The number of rows that traverse a tree before the next tree.
+/// How many rows traverse a tree before the next one.
 const BLOCK: usize = 128;
 
-/// About how many steps and terms a block of rows takes: a few milliseconds.
-const BLOCK_STEPS: usize = 1 << 23;
+/// About how many steps and terms a chunk of rows takes: a few milliseconds.
+const CHUNK_STEPS: usize = 1 << 23;
 
-/// Fewer rows than this traverse all trees one by one.
+/// Fewer rows than this are scored one by one.
 const FEW: usize = 8;
 
 /// A fitted isolation forest. Scores are in (0, 1], the negative of scikit-learn's `score_samples`.
 ///
-/// Deserialising a forest validates it, so every forest is sound.
+/// Deserialising a forest validates it, so that every forest is valid.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "UncheckedForest")]
 pub struct IsolationForest {
@@ -95,7 +95,7 @@ impl Detector for IsolationForest {
         self.frame.n_features()
     }
 
-    fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
+    fn score_chunk(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
         assert_eq!(
             rows.dim(),
             (scores.len(), self.n_features()),
@@ -145,10 +145,10 @@ impl Detector for IsolationForest {
         fault.map_or(Ok(()), |fault| Err(damaged(fault)))
     }
 
-    fn block_rows(&self) -> usize {
+    fn chunk_rows(&self) -> usize {
         let depth = path::depth_limit(self.n_subsample) as usize;
         let steps = self.params.n_estimators() * depth * self.params.ndim();
-        (BLOCK_STEPS / steps.max(1)).clamp(FEW, 1024)
+        (CHUNK_STEPS / steps.max(1)).clamp(FEW, 1024)
     }
 
     fn size_bytes(&self) -> usize {
@@ -172,7 +172,7 @@ impl Method for IsolationForest {
         params.random_state()
     }
 
-    /// Of rows that are not held, only those are held, after one pass, that the trees draw.
+    /// Takes one pass over rows that are not held, and holds only those that the trees draw.
     fn fit(
         params: &IsolationForestValidParams,
         rows: &dyn RowSource,
@@ -181,7 +181,7 @@ impl Method for IsolationForest {
         params.fit_source(rows, context).map(Learned::plain)
     }
 
-    /// Grows all trees anew, on a population in which `past` stands for all rows seen before.
+    /// Grows all trees again, on a population in which `past` stands for all rows seen before.
     fn update(
         &self,
         past: PastRows<'_>,

@@ -11,7 +11,7 @@ use crate::error::{Error, Result, reason};
 pub enum MaxSamples {
     /// The smaller of 256 and the number of rows.
     Auto,
-    /// A number of rows, at least 2. All rows where there are fewer.
+    /// A number of rows, at least 2. All rows if there are fewer.
     Count(usize),
     /// A fraction of the rows, in (0, 1]; never fewer than 2 rows.
     Fraction(f64),
@@ -79,7 +79,7 @@ impl IsolationForestValidParams {
             return Err(invalid(
                 "n_estimators",
                 format!(
-                    "n_estimators is {}, it must be from 1 to 10000",
+                    "n_estimators is {}; it must be from 1 to 10000",
                     self.n_estimators
                 ),
             ));
@@ -107,7 +107,7 @@ impl IsolationForestValidParams {
         if self.ndim == 0 {
             return Err(invalid(
                 "ndim",
-                "ndim is 0, it must be from 1 to the number of features".to_owned(),
+                "ndim is 0; it must be from 1 to the number of features".to_owned(),
             ));
         }
         Ok(())

@@ -19,7 +19,7 @@ pub(super) fn depth_limit(n: usize) -> u32 {
     n.max(2).next_power_of_two().trailing_zeros()
 }
 
-/// No path of a forest is longer: 64 edges and c(2^64).
+/// The longest path of a forest: 64 edges and c(2^64).
 const LONGEST: f32 = 160.0;
 
 /// Whether a forest can have a path of this length.

@@ -11,7 +11,7 @@ use super::walk::{self, Tree};
 use crate::detector::simd::Avx2;
 use crate::le_bytes::{self, LeNumber};
 
-/// Deeper trees are not padded: they would be mostly padding.
+/// The largest depth of trees that are padded; deeper ones would be mostly padding.
 pub(super) const MAX_DEPTH: u32 = 10;
 
 /// Rows whose value of the feature exceeds the threshold go to the second child.
@@ -73,7 +73,7 @@ impl<'de> Deserialize<'de> for PerfectTrees {
 }
 
 impl PerfectTrees {
-    /// Lets `grow` grow trees that start as all padding.
+    /// Calls `grow` for each tree, all of which start as padding only.
     pub(super) fn grow<E>(
         n_trees: usize,
         depth: u32,

@@ -111,7 +111,7 @@ impl<'a> Population<'a> {
         draw_distinct(held, self.new.nrows(), n_new, rng, marks, out);
     }
 
-    /// A hypergeometric number by sequential draws, clamped to the rows that both parts have.
+    /// A hypergeometric number by sequential draws, clamped to the number of rows of each part.
     fn n_from_history(&self, rng: &mut TreeRng) -> usize {
         if self.seen == 0 {
             return 0;

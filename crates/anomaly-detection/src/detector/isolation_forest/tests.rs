@@ -20,7 +20,7 @@ fn fit(params: &IsolationForestParams, rows: &Array2<f64>) -> IsolationForest {
 
 fn scores(forest: &IsolationForest, rows: ArrayView2<'_, f64>) -> Vec<f64> {
     let mut scores = vec![0.0; rows.nrows()];
-    forest.score_block(rows, &mut scores);
+    forest.score_chunk(rows, &mut scores);
     scores
 }
 
@@ -47,7 +47,7 @@ fn layouts() -> [IsolationForestParams; 3] {
 }
 
 #[test]
-fn parameters_out_of_range_are_named() {
+fn errors_name_the_parameter_that_is_out_of_range() {
     let default = IsolationForestParams::default;
     let wrong = [
         ("n_estimators", default().with_n_estimators(0)),
@@ -115,7 +115,7 @@ fn a_cancelled_fit_stops() {
         let params = params.check().expect("valid parameters");
         let error = params
             .fit_rows(None, sample(&cloud(50, 3, 0)), &context)
-            .expect_err("nobody waits");
+            .expect_err("cancelled");
         assert_eq!(error.reason(), reason::CANCELLED);
     }
 }
@@ -206,7 +206,7 @@ fn linfa_fits_the_same_forest() {
 }
 
 #[test]
-fn an_update_weighs_the_history_by_what_was_seen() {
+fn an_update_weights_the_history_by_the_rows_seen() {
     let context = Context::new();
     let old = cloud(500, 2, 6);
     let new = cloud(500, 2, 7) + 50.0;

@@ -91,7 +91,7 @@ fn damaged_models_are_refused() {
 }
 
 #[test]
-fn nothing_but_the_rows_matters() {
+fn only_the_rows_matter() {
     is_one_and_the_same::<Knn>(params(20, KnnMethod::Mean));
     is_one_and_the_same::<Knn>(params(90, KnnMethod::Median));
 }
@@ -109,6 +109,6 @@ fn an_update_learns_the_union() {
 }
 
 #[test]
-fn what_cannot_be_learned_is_refused() {
+fn unusable_rows_are_refused() {
     refuses::<Knn>(KnnParams::default());
 }

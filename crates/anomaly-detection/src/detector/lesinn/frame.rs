@@ -1,5 +1,5 @@
-//! The scaling of coordinates, learned at fit and then frozen: values are centred and scaled in double precision, then rounded
-//! to single.
+//! The scaling of coordinates, which is learned at the fit and then fixed. Values are centred and scaled in double precision and
+//! then rounded to single precision.
 
 use ndarray::ArrayView1;
 use rayon::prelude::*;
@@ -11,7 +11,7 @@ use crate::detector::source::Rows;
 use crate::error::Result;
 use crate::statistics::quantile::quantile;
 
-/// Coordinates are held to this on both sides, so that no distance overflows: 65,536 squares of twice as much fit an `f32`.
+/// Coordinates are clamped to this magnitude, so that no distance overflows: 65,536 squares of twice as much fit in an `f32`.
 pub(super) const LIMIT: f64 = 1e15;
 
 /// The maximum number of rows for quantiles.
@@ -37,8 +37,8 @@ const NEGLIGIBLE: f64 = 1e-9;
 #[serde(rename_all = "snake_case")]
 pub(in crate::detector) enum Form {
     /// `(x - median) / sqrt(robust * deviation)`, where `robust` is the interquartile range over 1.349 and `deviation` the
-    /// standard deviation of the values held to their 1st and 99th percentile: halfway between a scale that ignores the
-    /// tails and one that obeys them.
+    /// standard deviation of the values clamped to their 1st and 99th percentile: halfway between a scale that ignores the
+    /// tails and one that follows them.
     Balanced,
     /// `sign(r) ln(1 + |r|)` of `r = (x - median) / robust`: tails count by their order of magnitude.
     Logarithmic,
@@ -55,11 +55,11 @@ pub(in crate::detector) struct Frame {
 }
 
 impl Frame {
-    /// Learns the scale of the rows, n x d, from at most [`MAX_ROWS`] of them, spread over all; in parallel on rayon's
+    /// Learns the scale of rows, n x d, from at most [`MAX_ROWS`] of them that are spread over all, in parallel on rayon's
     /// current pool.
     ///
     /// # Errors
-    /// That of a cancelled `context`.
+    /// Those of [`Context::check`].
     pub(in crate::detector) fn learn(
         form: Form,
         rows: Rows<'_>,
@@ -97,7 +97,7 @@ impl Frame {
         })
     }
 
-    /// The indices of the rows, of n x d, that the scale is learned from.
+    /// The indices of the rows among n x d that the scale is learned from.
     pub(super) fn chosen_rows(n: usize, d: usize, random_state: u64) -> Vec<usize> {
         let most = (MAX_VALUES / d.max(1)).clamp(MIN_ROWS, MAX_ROWS);
         spread_rows(n, most, random_state)
@@ -107,7 +107,7 @@ impl Frame {
         self.centre.len()
     }
 
-    /// The coordinates of a row of finite values, held to [`LIMIT`] on both sides.
+    /// Calls `put` with the index and the coordinate of each value of a finite row, clamped to [`LIMIT`] in magnitude.
     pub(in crate::detector) fn coordinates(
         &self,
         row: ArrayView1<'_, f64>,
@@ -132,7 +132,7 @@ impl Frame {
         2 * 8 * self.centre.len()
     }
 
-    /// Whether it may score.
+    /// Whether a stored scaling can be used.
     pub(in crate::detector) fn is_sound(&self) -> bool {
         !self.centre.is_empty()
             && self.centre.len() == self.divisor.len()
@@ -141,7 +141,7 @@ impl Frame {
     }
 }
 
-/// The centre and the divisor of a column of finite values, of which there is at least one.
+/// The centre and the divisor of a column of at least one finite value.
 fn scale(form: Form, column: &mut [f64]) -> (f64, f64) {
     let mut at = |q: f64| quantile(column, q).unwrap_or(0.0);
     let [first, quarter, centre, three_quarters, last] = [0.01, 0.25, 0.5, 0.75, 0.99].map(&mut at);
@@ -168,25 +168,25 @@ fn scale(form: Form, column: &mut [f64]) -> (f64, f64) {
     (centre, divisor.min(f64::MAX).max(rounding))
 }
 
-/// The population standard deviation of the values held to `low..=high`; no square of a value is taken, so that none
+/// The population standard deviation of the values clamped to `low..=high`, in units of half their range, so that no square
 /// overflows or vanishes.
 fn deviation(column: &[f64], low: f64, high: f64) -> f64 {
-    let held = || column.iter().map(|x| x.clamp(low, high));
-    let least = held().fold(f64::INFINITY, f64::min);
-    let most = held().fold(f64::NEG_INFINITY, f64::max);
+    let clamped = || column.iter().map(|x| x.clamp(low, high));
+    let least = clamped().fold(f64::INFINITY, f64::min);
+    let most = clamped().fold(f64::NEG_INFINITY, f64::max);
     let half = 0.5 * most - 0.5 * least;
     if half.is_nan() || half <= 0.0 {
         return 0.0;
     }
-    let relative = || held().map(|x| (0.5 * x - 0.5 * least) / half);
+    let relative = || clamped().map(|x| (0.5 * x - 0.5 * least) / half);
     let n = column.len() as f64;
     let mean = relative().sum::<f64>() / n;
     let variance = relative().map(|x| (x - mean) * (x - mean)).sum::<f64>() / n;
-    // `half` counts as 1 here, and stands for half the range
+    // the relative values range over 0 to 1, and `half` is half the range
     (2.0 * variance.sqrt()) * half
 }
 
-/// `sign(r) ln(1 + |r|)`, also of an infinite `r`.
+/// `sign(r) ln(1 + |r|)`, finite even for an infinite `r`.
 fn signed_log(r: f64) -> f64 {
     log_1p(r.abs().min(1e300)).copysign(r)
 }

@@ -1,15 +1,16 @@
 //! The distances of rows to all members of all samples, and the nearest members of each sample.
 //!
-//! Eight samples are processed at once, one per lane, so the nearest members of each are found without cross-lane operations.
-//! Portable and AVX2 code are the same source with the same order of operations, so the scores are the same bit for bit.
+//! Eight samples are processed at once, one per lane, so that the nearest members of each are found without cross-lane
+//! operations. Portable and AVX2 code come from the same source with the same order of operations, so that the scores are bit
+//! for bit the same.
 
 use super::params::LesinnMetric;
 use crate::detector::simd::{F32x8, Simd, with_simd};
 
-/// The samples of a group, one a lane.
+/// The number of samples in a group, one per lane.
 pub(super) const LANES: usize = 8;
 
-/// How many rows share the load of a member.
+/// How many rows are compared with a member for each time that it is loaded.
 pub(super) const TILE: usize = 4;
 
 /// How many members are compared at once with a tile of rows, and with a single row: enough independent sums to hide the
@@ -20,12 +21,12 @@ const OCTET: usize = 8;
 /// How many features are summed before their sum is added to the total, which bounds the rounding error.
 const FEATURES: usize = 256;
 
-/// The number of least distances that the fast path keeps: three neighbours, and one that may be skipped.
+/// The number of smallest distances that the fast path keeps: three neighbours, and one that may be skipped.
 const USUAL: usize = 4;
 
-/// The samples that a block of rows is compared with.
+/// The samples that a chunk of rows is compared with.
 pub(super) struct Kernel<'a> {
-    /// The members: n_groups x n_members x n_features lanes.
+    /// The members: n_groups x n_members x n_features vectors of one value per sample.
     pub(super) members: &'a [F32x8],
     pub(super) n_members: usize,
     pub(super) n_features: usize,
@@ -36,17 +37,17 @@ pub(super) struct Kernel<'a> {
     pub(super) metric: LesinnMetric,
 }
 
-/// Buffers for a block of rows.
+/// Buffers for a chunk of rows.
 #[derive(Default)]
 pub(super) struct Scratch {
-    /// The coordinates: of each whole tile feature by feature, then of each remaining row.
+    /// The coordinates of each whole tile, feature by feature, and then of each remaining row.
     pub(super) coordinates: Vec<f32>,
     least: Vec<F32x8>,
     sums: Vec<[f64; LANES]>,
 }
 
 impl Kernel<'_> {
-    /// Writes the mean distance of each row of a block, whose coordinates are in the scratch.
+    /// Writes the mean distance of each row of a chunk, whose coordinates are in `scratch`.
     pub(super) fn score(&self, scratch: &mut Scratch, scores: &mut [f64]) {
         with_simd!(simd => self.score_with(simd, scratch, scores));
     }
@@ -122,8 +123,8 @@ impl Kernel<'_> {
     }
 }
 
-/// Updates the least distances with those of tiles of `R` rows to `J` members. Each row of a tile has `n_least` vectors of
-/// least distances.
+/// Updates the smallest distances with those of tiles of `R` rows to `J` members. Each row of a tile has `n_least` vectors of
+/// smallest distances.
 #[inline(always)]
 fn sweep<S: Simd, const R: usize, const J: usize, const SQUARED: bool, const LEAST: usize>(
     simd: S,
@@ -195,7 +196,7 @@ fn distances<S: Simd, const R: usize, const J: usize, const SQUARED: bool>(
     totals
 }
 
-/// Inserts a distance per lane into the ascending least distances of the lane; the largest drops out.
+/// Inserts one distance per lane into the ascending smallest distances of that lane; the largest drops out.
 #[inline(always)]
 fn insert<S: Simd>(simd: S, least: &mut [F32x8], mut distance: S::F32x8) {
     for place in least {
@@ -205,7 +206,7 @@ fn insert<S: Simd>(simd: S, least: &mut [F32x8], mut distance: S::F32x8) {
     }
 }
 
-/// The same for `J` distances and a number of least ones that fits the registers.
+/// The same for `J` distances, and so few smallest ones that they fit in registers.
 #[inline(always)]
 fn insert_all<S: Simd, const J: usize, const LEAST: usize>(
     simd: S,
@@ -226,7 +227,7 @@ fn insert_all<S: Simd, const J: usize, const LEAST: usize>(
     }
 }
 
-/// Adds the sum of each lane's least distances, but for one that is exactly 0 or else for the largest.
+/// Adds the sum of each lane's smallest distances without one that is exactly 0, or else without the largest.
 #[inline(always)]
 fn add_nearest<const SQUARED: bool>(sums: &mut [f64; LANES], least: &[F32x8], live: &[f64; LANES]) {
     let [nearest, .., farthest] = least else {

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use params::{LesinnMetric, LesinnParams, LesinnValidParams};
 
 use super::method::linfa_fit;
-use super::source::{ChosenRows, LookedAt, Rows};
+use super::source::{ChosenRows, NeededRows, Rows};
 use super::{
     DefaultScaling, Detector, Learned, Method, PastRows, RowSource, Sample, check_n_features,
 };
@@ -34,17 +34,17 @@ use kernel::{Kernel, Scratch, TILE};
 use references::References;
 use reservoirs::Reservoirs;
 
-/// The maximum and, for wide rows, the minimum number of rows in a block.
-const BLOCK: usize = 64;
+/// The most rows of a chunk.
+const MAX_CHUNK: usize = 64;
 
-/// See [`BLOCK`].
-const MIN_BLOCK: usize = 16;
+/// The fewest rows of a chunk, if rows are wide.
+const MIN_CHUNK: usize = 16;
 
-/// About the maximum number of coordinates in a block.
-const BLOCK_VALUES: usize = 1 << 20;
+/// About the most coordinates of a chunk.
+const CHUNK_VALUES: usize = 1 << 20;
 
 /// About how many differences of eight samples are summed between two checks of the context: some 20 ms of work.
-const BLOCK_TERMS: usize = 1 << 26;
+const CHUNK_TERMS: usize = 1 << 26;
 
 linfa_fit!(LesinnValidParams => Lesinn);
 
@@ -58,11 +58,11 @@ pub struct Lesinn {
 }
 
 impl LesinnValidParams {
-    /// Fits on rows, n x d, with this form of scaling.
+    /// Fits on rows, n x d, with a form of scaling.
     ///
     /// # Errors
     /// [`reason::UNUSABLE_ROWS`] for fewer than 2 rows or no columns, [`reason::INVALID_PARAMETER`] if the samples would take
-    /// more than 1 GiB, and that of a cancelled `context`.
+    /// more than 1 GiB, and those of [`Context::check`].
     pub(super) fn fit_rows(&self, form: Form, rows: Rows<'_>, context: &Context) -> Result<Lesinn> {
         let (n, d) = (rows.nrows(), rows.ncols());
         self.check_shape(n, d)?;
@@ -78,10 +78,10 @@ impl LesinnValidParams {
         Ok(lesinn)
     }
 
-    /// The indices of the rows, of n x d, that a fit reads, in any order.
+    /// The indices of the rows among n x d that a fit reads, in any order.
     ///
     /// # Errors
-    /// As [`fit_rows`](Self::fit_rows), and [`reason::UNUSABLE_ROWS`] if they take too much memory.
+    /// Those of [`fit_rows`](Self::fit_rows), and [`reason::UNUSABLE_ROWS`] if these rows take too much memory.
     pub(super) fn rows_to_fit(&self, n: usize, d: usize, context: &Context) -> Result<Vec<usize>> {
         self.check_shape(n, d)?;
         ChosenRows::check_size(self.max_samples().min(n), d)?;
@@ -142,7 +142,7 @@ impl Lesinn {
         }
     }
 
-    /// Writes the coordinates of a block of rows in the order in which the kernel reads them.
+    /// Writes the coordinates of a chunk of rows in the order in which the kernel reads them.
     fn prepare(&self, rows: ArrayView2<'_, f64>, coordinates: &mut Vec<f32>) {
         let (n, d) = rows.dim();
         coordinates.resize(n * d, 0.0);
@@ -170,23 +170,23 @@ impl Detector for Lesinn {
         self.frame.n_features()
     }
 
-    fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
+    fn score_chunk(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
         let d = self.n_features();
         assert_eq!(rows.dim(), (scores.len(), d), "shape of the rows");
         let kernel = self.kernel();
-        let block = (BLOCK_VALUES / d).clamp(MIN_BLOCK, BLOCK);
+        let chunk = (CHUNK_VALUES / d).clamp(MIN_CHUNK, MAX_CHUNK);
         let mut scratch = Scratch::default();
-        let blocks = rows.axis_chunks_iter(Axis(0), block);
-        for (rows, scores) in blocks.zip(scores.chunks_mut(block)) {
+        let chunks = rows.axis_chunks_iter(Axis(0), chunk);
+        for (rows, scores) in chunks.zip(scores.chunks_mut(chunk)) {
             self.prepare(rows, &mut scratch.coordinates);
             kernel.score(&mut scratch, scores);
         }
     }
 
-    fn block_rows(&self) -> usize {
+    fn chunk_rows(&self) -> usize {
         let members = self.params.n_estimators() * self.params.max_samples();
         let terms = self.references.lanes().len() + members * self.params.n_neighbors();
-        (BLOCK_TERMS / terms.max(1)).clamp(TILE, 1024)
+        (CHUNK_TERMS / terms.max(1)).clamp(TILE, 1024)
     }
 
     fn validate(&self) -> Result<()> {
@@ -227,15 +227,15 @@ impl Method for Lesinn {
         params.random_state()
     }
 
-    /// Of rows that are not held, only the members of the samples and the rows that the scale is learned from are held, after
-    /// one pass.
+    /// Takes one pass over rows that are not held, and holds only the members of the samples and the rows that the scale is
+    /// learned from.
     fn fit(
         params: &LesinnValidParams,
         rows: &dyn RowSource,
         context: &Context,
     ) -> Result<Learned<Self>> {
         let choose = || params.rows_to_fit(rows.n_rows(), rows.n_features(), context);
-        let rows = LookedAt::of(rows, choose, context)?;
+        let rows = NeededRows::of(rows, choose, context)?;
         params
             .fit_rows(Form::Balanced, rows.rows(), context)
             .map(Learned::plain)

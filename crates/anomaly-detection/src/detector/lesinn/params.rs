@@ -30,7 +30,7 @@ params! {
     LesinnParams => LesinnValidParams {
         /// How many samples, 1 to 10,000. Default 64.
         n_estimators, with_n_estimators: usize = 64,
-        /// How many rows each sample holds, drawn without replacement, 2 to 65,536; all rows where there are fewer. Default 32.
+        /// How many rows each sample holds, drawn without replacement, 2 to 65,536; all rows if there are fewer. Default 32.
         max_samples, with_max_samples: usize = 32,
         /// How many nearest rows of each sample are averaged, from 1 to `max_samples` - 1. The product of all three is at most
         /// 2^24. Default 3.
@@ -48,7 +48,7 @@ impl LesinnValidParams {
         check_range("max_samples", self.max_samples, 2, MAX_SAMPLES)?;
         if !(1..self.max_samples).contains(&self.n_neighbors) {
             let message = format!(
-                "n_neighbors is {}, it must be from 1 to one fewer than max_samples, which is {}",
+                "n_neighbors is {}; it must be from 1 to one fewer than max_samples, which is {}",
                 self.n_neighbors, self.max_samples
             );
             return Err(Error::new(reason::INVALID_PARAMETER, message).at("n_neighbors"));
@@ -70,6 +70,6 @@ fn check_range(name: &str, value: usize, least: usize, most: usize) -> Result<()
     if (least..=most).contains(&value) {
         return Ok(());
     }
-    let message = format!("{name} is {value}, it must be from {least} to {most}");
+    let message = format!("{name} is {value}; it must be from {least} to {most}");
     Err(Error::new(reason::INVALID_PARAMETER, message).at(name))
 }

@@ -1,4 +1,4 @@
-//! The random streams of a fit, and a logarithm that is the same on every processor.
+//! The random streams of a fit, and a logarithm with the same bits on every processor.
 
 use crate::detector::random::{GOLDEN, mix, split_mix};
 
@@ -24,13 +24,13 @@ impl Stream<'_> {
     }
 }
 
-/// The initial state of a seed's stream with this number.
+/// The initial state of the stream with this number for a seed.
 pub(in crate::detector) fn stream_state(random_state: u64, number: u64) -> u64 {
     mix(split_mix(random_state) ^ number)
 }
 
-/// The numbers of `most` rows of `n`, or of all where there are no more: one at random of each of `most` equal stretches, so
-/// that neither an order nor a period of the rows matters.
+/// The indices of `most` of `n` rows, or of all if there are no more: a random one from each of `most` equal stretches, so that
+/// neither an order nor a period of the rows matters.
 pub(in crate::detector) fn spread_rows(n: usize, most: usize, random_state: u64) -> Vec<usize> {
     if n <= most {
         return (0..n).collect();
@@ -46,8 +46,8 @@ pub(in crate::detector) fn spread_rows(n: usize, most: usize, random_state: u64)
         .collect()
 }
 
-/// `ln(1 + x)` of a finite x of at least 0, to 1e-14. The library's own may differ between processors in the last digit,
-/// which rounding to single precision would make a visible one.
+/// `ln(1 + x)` for a finite x >= 0, to 1e-14. The standard library's may differ between processors in the last digit, and
+/// rounding to single precision could magnify that.
 pub(in crate::detector) fn log_1p(x: f64) -> f64 {
     const MANTISSA: u64 = (1 << 52) - 1;
     const ONE: u64 = 1023 << 52;

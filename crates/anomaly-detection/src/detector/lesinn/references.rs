@@ -1,4 +1,4 @@
-//! The members of all samples, in the order that scoring reads them.
+//! The members of all samples, in the order in which scoring reads them.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,8 +10,8 @@ use crate::error::{Error, Result, reason};
 /// The most bytes that the members may take.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// The coordinates of the members: group of [`LANES`] samples, member, feature, sample of the group. Samples that would
-/// complete the last group are all 0.
+/// The coordinates of the members, ordered by group of [`LANES`] samples, member, feature and sample within the group. The last
+/// group is padded with samples of zeros.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct References {
     n_features: usize,
@@ -28,7 +28,7 @@ pub(super) struct GroupMut<'a> {
 }
 
 impl GroupMut<'_> {
-    /// Sets a coordinate of the member at a place of the sample with this number in the group.
+    /// Sets a coordinate of the member at `place` of the sample `lane` of the group.
     pub(super) fn set(&mut self, lane: usize, place: usize, feature: usize, x: f32) {
         self.values[(place * self.n_features + feature) * LANES + lane] = x;
     }
@@ -88,7 +88,7 @@ impl References {
             .collect()
     }
 
-    /// n_groups x n_members x n_features lanes.
+    /// The coordinates: n_groups x n_members x n_features vectors of one value per sample.
     pub(super) fn lanes(&self) -> &[F32x8] {
         self.values.as_chunks().0
     }
@@ -97,7 +97,7 @@ impl References {
         size_of::<f32>() * self.values.len()
     }
 
-    /// Whether it holds this many members of this many samples, with coordinates that the frame can produce.
+    /// Whether stored members are this many of this many samples, with coordinates within [`LIMIT`].
     pub(super) fn is_sound(&self, n_samples: usize, n_members: usize, n_features: usize) -> bool {
         let n_groups = n_samples.div_ceil(LANES);
         self.n_groups == n_groups

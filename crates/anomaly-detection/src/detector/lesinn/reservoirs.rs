@@ -1,6 +1,6 @@
-//! Which rows are in which sample. Each sample is its own reservoir, so it stays a uniform sample of everything seen through
-//! all updates (Li, "Reservoir-sampling algorithms of time complexity O(n (1 + log(N / n)))", 1994, algorithm L, which draws
-//! how many rows to skip).
+//! Which rows are in which sample. Each sample is a reservoir of its own and so stays a uniform sample of all rows through all
+//! updates (Li, "Reservoir-sampling algorithms of time complexity O(n (1 + log(N / n)))", 1994, algorithm L, which draws how many
+//! rows to skip).
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -10,27 +10,27 @@ use super::random::{Stream, stream_state};
 use crate::context::Context;
 use crate::error::Result;
 
-/// The most rows seen that are counted, and a row that never comes.
+/// The most rows that are counted, and the number of a row that never comes.
 const NEVER: u64 = u64::MAX;
 
 /// How many rows are processed between two checks of the context.
-const PATIENCE: usize = 4096;
+const ROWS_PER_CHECK: usize = 4096;
 
-/// The state of the samples, each of which has the same number of places.
+/// The state of the samples, which all have the same number of places.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Reservoirs {
     /// How many places each sample has.
     capacity: usize,
-    /// How many rows were seen.
+    /// How many rows have been offered.
     seen: u64,
     /// The random stream of each sample.
     #[serde(with = "crate::le_bytes")]
     streams: Vec<u64>,
-    /// For each sample the largest of `capacity` uniform numbers, given all that were drawn: a row that comes is taken with
-    /// this probability.
+    /// For each sample the probability with which the next row is taken: algorithm L's W, the largest of the uniform numbers that
+    /// the rows in the sample would have drawn.
     #[serde(with = "crate::le_bytes")]
     thresholds: Vec<f64>,
-    /// The next row that each sample takes, counted from 0 over all rows ever seen, once all places are taken.
+    /// The next row that each sample takes once all its places are taken, counted from 0 over all rows.
     #[serde(with = "crate::le_bytes")]
     next: Vec<u64>,
 }
@@ -39,7 +39,7 @@ pub(super) struct Reservoirs {
 pub(super) type Arrivals = Vec<usize>;
 
 impl Reservoirs {
-    /// The mark of a place that keeps what it holds.
+    /// Marks a place that keeps its row.
     pub(super) const KEPT: usize = usize::MAX;
 
     /// Empty samples.
@@ -66,11 +66,11 @@ impl Reservoirs {
         seen.min(self.capacity as u64) as usize
     }
 
-    /// Shows `n_rows` more rows to every sample, in parallel on rayon's current pool. For each sample `take` gets its group
-    /// of [`LANES`] samples, its number in the group, and what became of it.
+    /// Offers `n_rows` more rows to every sample, in parallel on rayon's current pool. For each sample `take` gets its group of
+    /// [`LANES`] samples, its index in the group, and its arrivals.
     ///
     /// # Errors
-    /// What `context` or `take` has to say; the samples must not be used then.
+    /// Those of [`Context::check`] and of `take`; the samples must not be used then.
     pub(super) fn offer<G: Send>(
         &mut self,
         n_rows: usize,
@@ -103,11 +103,10 @@ impl Reservoirs {
             })
     }
 
-    /// The numbers of the rows that are in any of the samples after the first `n_rows` rows; in parallel on rayon's current
-    /// pool.
+    /// The indices of the rows that are in any of the samples after the first `n_rows` rows, in parallel on rayon's current pool.
     ///
     /// # Errors
-    /// That of a cancelled `context`.
+    /// Those of [`Context::check`].
     pub(super) fn members_of(&mut self, n_rows: usize, context: &Context) -> Result<Vec<usize>> {
         let mut members = vec![Vec::new(); self.streams.len().div_ceil(LANES)];
         let groups = members.iter_mut().collect();
@@ -122,7 +121,7 @@ impl Reservoirs {
         3 * 8 * self.streams.len()
     }
 
-    /// Whether this is a sound state of this many samples of this many places.
+    /// Whether a stored state is one of this many samples with this many places.
     pub(super) fn is_sound(&self, n_samples: usize, capacity: usize) -> bool {
         let lengths = [self.streams.len(), self.thresholds.len(), self.next.len()];
         lengths == [n_samples; 3]
@@ -133,13 +132,13 @@ impl Reservoirs {
     }
 }
 
-/// Rows that come to every sample.
+/// Rows that are offered to every sample.
 struct Offer {
     capacity: usize,
-    /// How many rows came before, and how many there are with these.
+    /// The number of rows before these, and the number including these.
     before: u64,
     after: u64,
-    /// How many rows each sample then holds.
+    /// How many rows each sample holds afterwards.
     n_members: usize,
 }
 
@@ -159,29 +158,29 @@ impl Offer {
             *place = row;
         }
         if self.before < capacity && capacity <= self.after {
-            *next = pass_over(capacity, threshold, self.capacity, &mut stream);
+            *next = next_taken(capacity, threshold, self.capacity, &mut stream);
         }
-        let mut patience = PATIENCE;
+        let mut until_check = ROWS_PER_CHECK;
         while capacity <= self.after && *next < self.after {
-            patience -= 1;
-            if patience == 0 {
+            until_check -= 1;
+            if until_check == 0 {
                 context.check()?;
-                patience = PATIENCE;
+                until_check = ROWS_PER_CHECK;
             }
             arrivals[stream.below(self.capacity)] = (*next - self.before) as usize;
-            *next = pass_over(*next + 1, threshold, self.capacity, &mut stream);
+            *next = next_taken(*next + 1, threshold, self.capacity, &mut stream);
         }
         Ok(arrivals)
     }
 }
 
-/// The next row to take, from `first` on, with the threshold of the time after it.
-fn pass_over(first: u64, threshold: &mut f64, capacity: usize, stream: &mut Stream<'_>) -> u64 {
+/// Draws the next row to take from `first` on, and updates the threshold.
+fn next_taken(first: u64, threshold: &mut f64, capacity: usize, stream: &mut Stream<'_>) -> u64 {
     let shrink = (stream.unit().ln() / capacity as f64).exp();
     *threshold = (*threshold * shrink).clamp(f64::MIN_POSITIVE, 1.0);
-    let passed = stream.unit().ln() / (-*threshold).ln_1p();
-    if passed < NEVER as f64 {
-        first.saturating_add(passed as u64)
+    let skipped = stream.unit().ln() / (-*threshold).ln_1p();
+    if skipped < NEVER as f64 {
+        first.saturating_add(skipped as u64)
     } else {
         NEVER
     }

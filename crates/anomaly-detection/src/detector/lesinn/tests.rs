@@ -3,8 +3,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::detector::contract::{
-    company_changes_nothing, fit_plain, fits_through_linfa, refuses_another_width, refuses_damages,
-    score, stops_when_no_one_waits, storing_changes_nothing, threads_change_nothing, update_plain,
+    fit_plain, fits_through_linfa, other_rows_change_nothing, refuses_another_width,
+    refuses_damages, score, stops_when_cancelled, storing_changes_nothing, threads_change_nothing,
+    update_plain,
 };
 use crate::detector::simd::Portable;
 
@@ -106,7 +107,7 @@ fn the_scale_is_halfway_between_robust_and_standard() {
 const NUMPY_SCALE: f64 = 3339.3698947149724;
 
 #[test]
-fn one_neighbour_at_no_distance_is_skipped_and_only_one() {
+fn exactly_one_neighbour_at_distance_0_is_skipped() {
     // the scale: median 0.5, quarter points 0 and 1, so that the distance between 0 and 1 is known up to it
     let rows = array![[0.0], [0.0], [0.0], [1.0], [1.0], [1.0]];
     let params = LesinnParams::new().with_n_estimators(1).with_n_neighbors(3);
@@ -149,7 +150,7 @@ fn linfa_fits_it() {
 }
 
 #[test]
-fn too_little_and_too_much_are_refused() {
+fn too_small_and_too_large_problems_are_refused() {
     for rows in [
         Array2::zeros((1, 3)),
         Array2::zeros((3, 0)),
@@ -185,7 +186,7 @@ fn updates_of_another_width_are_refused() {
 
 #[test]
 fn cancellation_stops_a_fit_and_an_update() {
-    stops_when_no_one_waits::<Lesinn>(&LesinnParams::default(), &table(1000, 3, 1));
+    stops_when_cancelled::<Lesinn>(&LesinnParams::default(), &table(1000, 3, 1));
 }
 
 #[test]
@@ -304,7 +305,7 @@ proptest! {
         let params = LesinnParams::new().with_n_estimators(13).with_max_samples(19).with_n_neighbors(n_neighbors).with_metric(metric).with_random_state(seed);
         let model = fit_with(params, &rows).expect("a model");
         let probes = concatenate![Axis(0), rows, table(75, d, !seed)];
-        let together = company_changes_nothing(&model, probes.view(), from);
+        let together = other_rows_change_nothing(&model, probes.view(), from);
         let mut scratch = Scratch::default();
         model.prepare(probes.view(), &mut scratch.coordinates);
         let mut portable = vec![0.0; probes.nrows()];
@@ -313,7 +314,7 @@ proptest! {
     }
 
     #[test]
-    fn updates_hold_the_samples_of_one_fit_on_everything(
+    fn updates_give_the_samples_of_one_fit_on_all_rows(
         seed: u64,
         n in 2..60usize,
         parts in proptest::collection::vec(1..200usize, 1..4),
@@ -333,7 +334,7 @@ proptest! {
     }
 
     #[test]
-    fn a_stored_model_is_the_same(seed: u64, n in 2..60usize, d in 1..5usize) {
+    fn a_model_survives_its_round_trip(seed: u64, n in 2..60usize, d in 1..5usize) {
         storing_changes_nothing(&fit(&table(n, d, seed)));
     }
 }

@@ -85,7 +85,7 @@ fn parameters_are_checked() {
 }
 
 #[test]
-fn more_neighbours_than_there_is_room_for_are_refused() {
+fn too_many_neighbours_for_the_memory_are_refused() {
     let error = neighbor_lists(1_000_000, 10_000).expect_err("160 GB");
     assert_eq!(error.reason(), reason::INVALID_PARAMETER);
     assert!(error.message().contains("lower n_neighbors"), "{error}");
@@ -129,7 +129,7 @@ fn a_hostile_model_that_passes_scores_finitely() {
 }
 
 #[test]
-fn nothing_but_the_rows_matters() {
+fn only_the_rows_matter() {
     is_one_and_the_same::<Lof>(params(20));
     is_one_and_the_same::<Lof>(params(90));
 }
@@ -146,6 +146,6 @@ fn an_update_learns_the_union() {
 }
 
 #[test]
-fn what_cannot_be_learned_is_refused() {
+fn unusable_rows_are_refused() {
     refuses::<Lof>(LocalOutlierFactorParams::default());
 }

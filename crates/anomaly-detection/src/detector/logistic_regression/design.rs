@@ -1,8 +1,8 @@
 //! The rows as the solver sees them: in blocks of one class and weight, with each feature centred and in units of about its
 //! standard deviation.
 //!
-//! The unpenalised intercept absorbs the means, and the penalty is rescaled with the features. So the coefficients are those of
-//! the original rows, yet offsets and units cost no precision.
+//! The unpenalised intercept absorbs the means, and the penalty is rescaled with the features, so that the coefficients are those
+//! of the original rows, without a loss of precision from offsets and units.
 
 use ndarray::ArrayView2;
 use rayon::prelude::*;
@@ -16,43 +16,45 @@ use crate::error::{Error, Result, reason};
 /// Values are clamped to this magnitude, so that no sum of squares overflows.
 pub(super) const MAX_VALUE: f64 = 1e150;
 
-/// The smallest unit of a feature: far below it, a coefficient could not be held in a double.
+/// The smallest unit of a feature. With far smaller ones, coefficients would leave the range of a double.
 const MIN_UNIT: f64 = 1e-100;
 
-/// The most values and rows of a block, so that two copies of it stay in the processor's second cache while there are few
-/// features, and so that it takes little time where there are many.
+/// The most values and rows of a block. With few features, two copies of it stay in the second-level cache; with many, it takes
+/// little time between two checks of the context.
 const BLOCK_VALUES: usize = 1 << 15;
 const MAX_BLOCK_ROWS: usize = 128;
 
 /// The most bytes that the blocks may take.
 const MAX_BYTES: usize = 1 << 30;
 
-/// The most parts that work side by side. Their sums are added in order, whatever the number of threads.
+/// The most parts that are processed in parallel. Their sums are added in order, whatever the number of threads.
 pub(super) const MAX_PARTS: usize = 16;
 
-/// A thinned problem keeps one block in so many, and at least so many rows of each class for each feature.
-const THINNED_TO_ONE_IN: usize = 8;
-const MIN_ROWS_A_FEATURE: usize = 16;
+/// A thinned problem keeps one block in this many.
+const THINNING: usize = 8;
+
+/// The fewest rows of each class per feature in a thinned problem.
+const MIN_ROWS_PER_FEATURE: usize = 16;
 
 /// Rows of one source, with their labels and their weights before class weights.
 pub(super) struct Source<'a> {
     pub(super) rows: ArrayView2<'a, f64>,
     pub(super) labels: &'a [bool],
-    /// Of a normal row and of an anomaly.
+    /// The weights of a normal row and of an anomaly.
     pub(super) weights: [f64; 2],
 }
 
-/// What the solver minimises over.
+/// The training rows and penalties, ready for the solver.
 pub(super) struct Design {
-    /// The weights of all rows are 1 in sum.
+    /// All rows, with weights that sum to 1.
     pub(super) blocks: Vec<Block>,
     /// The mean of each feature.
     pub(super) centers: Vec<f64>,
-    /// What each feature is divided by: powers of two.
+    /// The power of two that each feature is divided by.
     pub(super) units: Vec<f64>,
-    /// How much half the square of each coefficient counts.
+    /// The weight of half the square of each coefficient in the objective.
     pub(super) penalties: Vec<f64>,
-    /// The odds of an anomaly among the weighted rows, as a logarithm.
+    /// The log-odds of an anomaly among the weighted rows.
     pub(super) log_odds: f64,
 }
 
@@ -92,7 +94,7 @@ impl Design {
         })
     }
 
-    /// All rows.
+    /// The problem over all rows.
     pub(super) fn problem(&self) -> Problem<'_> {
         Problem {
             blocks: self.blocks.iter().collect(),
@@ -100,14 +102,15 @@ impl Design {
         }
     }
 
-    /// Every few blocks, if that leaves enough rows of both classes: their minimum is close to that over all rows, and cheaper.
-    /// The rows are as good as random, because those of a class are ordered by their hashes.
+    /// The problem over a part of the blocks, if that leaves enough rows of both classes. Its minimum is cheaper to find and
+    /// close to that over all rows, because the rows of a class are ordered by their hashes and the part is as good as a random
+    /// sample.
     pub(super) fn thinned(&self) -> Option<Problem<'_>> {
-        let blocks: Vec<&Block> = self.blocks.iter().step_by(THINNED_TO_ONE_IN).collect();
+        let blocks: Vec<&Block> = self.blocks.iter().step_by(THINNING).collect();
         let enough = |anomaly: bool| {
             let of_class = blocks.iter().filter(|block| block.anomaly == anomaly);
             let n_rows: usize = of_class.map(|block| block.n_rows).sum();
-            n_rows >= MIN_ROWS_A_FEATURE * self.penalties.len()
+            n_rows >= MIN_ROWS_PER_FEATURE * self.penalties.len()
         };
         if !(enough(false) && enough(true)) {
             return None;
@@ -124,15 +127,15 @@ impl Design {
     }
 }
 
-/// What is minimised: the losses of rows and the penalties of coefficients.
+/// The objective: the losses of rows and the penalties of coefficients.
 pub(super) struct Problem<'a> {
     pub(super) blocks: Vec<&'a Block>,
     pub(super) penalties: Vec<f64>,
 }
 
 impl Problem<'_> {
-    /// Works on all blocks in parts, side by side, and returns what came of each part in order. `work` also gets the index of
-    /// the first block of its part.
+    /// Runs `work` on parts of the blocks in parallel and returns the results in order. `work` also gets the index of the first
+    /// block of its part.
     pub(super) fn in_parts<T: Send>(
         &self,
         work: impl Fn(usize, &[&Block]) -> Result<T> + Sync,
@@ -164,7 +167,7 @@ fn check_size(n: usize, d: usize) -> Result<()> {
 /// The weights of the classes.
 #[derive(Clone, Copy)]
 struct Weights {
-    /// Relative to the largest.
+    /// The weights of a normal row and of an anomaly, in units of the largest.
     normal: f64,
     anomaly: f64,
     largest: f64,
@@ -203,7 +206,7 @@ fn class_weights(
     })
 }
 
-/// Copies the rows of a source into blocks, ordered by what is in them.
+/// Copies the rows of a source into blocks, in an order that depends only on their contents.
 fn lay_out(
     source: &Source<'_>,
     weights: Weights,
@@ -229,7 +232,7 @@ fn lay_out(
             let lanes = indices.len().next_multiple_of(LANES);
             let mut values = vec![0.0; d * lanes];
             for (group, indices) in indices.chunks(LANES).enumerate() {
-                // missing rows read the first one instead
+                // lanes without a row read the first row and are not written
                 let rows: [&[f64]; LANES] = std::array::from_fn(|k| {
                     let i = indices[if k < indices.len() { k } else { 0 }];
                     &all[i * d..(i + 1) * d]
@@ -254,7 +257,7 @@ fn lay_out(
     Ok(())
 }
 
-/// Takes the mean from each feature and divides it by its unit. Returns means and units.
+/// Subtracts its mean from each feature and divides it by its unit. Returns means and units.
 fn standardize(
     blocks: &mut [Block],
     d: usize,
@@ -290,7 +293,7 @@ fn standardize(
         Some(block) => block.values.iter().step_by(block.lanes).copied().collect(),
         None => Vec::new(),
     };
-    // means as offsets from one of the rows: exact for a constant feature
+    // the mean of offsets from the first row is exact for a constant feature
     let offsets = sums(&|j, values| sum_of(values, |x| (x - first[j]) * share))?;
     let centers: Vec<f64> = first
         .iter()
@@ -323,7 +326,7 @@ fn standardize(
     Ok((centers, units))
 }
 
-/// The sum of the terms of some values, in independent lanes.
+/// The sum of a term over values, in independent lanes.
 #[inline(always)]
 fn sum_of(values: &[f64], term: impl Fn(f64) -> f64) -> f64 {
     let (groups, rest) = values.as_chunks::<LANES>();
@@ -336,12 +339,12 @@ fn sum_of(values: &[f64], term: impl Fn(f64) -> f64) -> f64 {
     lanes.iter().sum::<f64>() + rest.iter().map(|&x| term(x)).sum::<f64>()
 }
 
-/// The largest power of two up to a standard deviation; 1 for a constant.
+/// The largest power of two that is at most a standard deviation; 1 if that is 0.
 fn power_of_two(std: f64) -> f64 {
     if std == 0.0 {
         return 1.0;
     }
     let std = std.max(MIN_UNIT);
-    // without the bits of the fraction
+    // clears the bits of the fraction
     f64::from_bits(std.to_bits() & (0x7ff << 52))
 }

@@ -5,14 +5,15 @@ use super::newton::dot;
 use crate::context::Context;
 use crate::error::Result;
 
-/// The factor of a symmetric matrix: a lower triangle, row after row. Without one, steps go down the gradient.
+/// The Cholesky factor of a symmetric matrix, as a lower triangle by rows. `None` if there is none, when steps follow the
+/// negative gradient.
 pub(super) struct Factor(Option<Vec<f64>>);
 
 impl Factor {
-    /// Of the second derivatives, with as much of a ridge as it takes.
+    /// The factor of the second derivatives, with as large a ridge as is needed.
     ///
     /// # Errors
-    /// That of a cancelled `context`.
+    /// Those of [`Context::check`].
     pub(super) fn new(sums: &Sums, context: &Context) -> Result<Self> {
         let n = sums.gradient.len();
         let mut ridge = 0.0;
@@ -32,7 +33,7 @@ impl Factor {
         Ok(Self(None))
     }
 
-    /// The step to where the gradient is 0 if the second derivatives stay as they are.
+    /// Newton's step, to where the gradient would be 0 if the second derivatives were constant.
     pub(super) fn step(&self, gradient: &[f64]) -> Vec<f64> {
         let step = gradient.iter().map(|x| -x).collect();
         match &self.0 {
@@ -42,8 +43,8 @@ impl Factor {
     }
 }
 
-/// Turns the lower triangle of a symmetric matrix of `n` rows into its Cholesky factor; false where it is not positive
-/// definite.
+/// Replaces the lower triangle of a symmetric matrix of `n` rows with its Cholesky factor. Returns false if the matrix is not
+/// positive definite.
 fn cholesky(matrix: &mut [f64], n: usize) -> bool {
     for i in 0..n {
         let (above, row) = matrix.split_at_mut(i * (i + 1) / 2);
@@ -54,7 +55,7 @@ fn cholesky(matrix: &mut [f64], n: usize) -> bool {
             row[j] = (row[j] - dot(&row[..j], &other[..j])) / other[j];
         }
         let pivot = row[i] - dot(&row[..i], &row[..i]);
-        // what is left of it may be rounding error; also where it is NaN
+        // a tiny pivot may be nothing but rounding error; the comparison also fails for NaN
         if !(pivot > 1e-15 * row[i] && pivot.is_normal() && pivot.is_finite()) {
             return false;
         }

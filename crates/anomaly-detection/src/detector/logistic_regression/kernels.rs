@@ -1,32 +1,33 @@
 //! The vectorised inner loops over a block of rows.
 //!
-//! The values of a block are stored feature by feature, so that all sums are vectorised over rows. Nothing is fused: the
-//! operations and their order are the same with AVX2 and without, and so are the bits.
+//! The values of a block are stored feature by feature, so that all sums are vectorised over rows. No multiply-add is fused: the
+//! operations and their order are the same with and without AVX2, and so are the results, bit for bit.
 
 use crate::detector::simd::{F64x4, Simd, with_simd};
 
 /// Rows are padded to whole groups of this many.
 pub(super) const LANES: usize = 8;
 
-/// How many features, scaled and as they are, are multiplied with each other at a time: their sums stay in registers.
+/// The tile of second derivatives that is summed at a time, in registers: this many features scaled by the curvature, times this
+/// many unscaled ones.
 const ROWS: usize = 2;
 const COLUMNS: usize = 4;
 
-/// The sums of one pass over rows. The intercept stands behind the features.
+/// The sums of one pass over rows. The intercept comes after the features.
 #[derive(Debug, Clone)]
 pub(super) struct Sums {
     /// The mean loss.
     pub(super) loss: f64,
-    /// Its gradient: d + 1.
+    /// Its gradient, of length d + 1.
     pub(super) gradient: Vec<f64>,
-    /// Its second derivatives: the lower triangle of a matrix of (d + 1) x (d + 1), or nothing.
+    /// Its second derivatives, as the lower triangle of a (d + 1) x (d + 1) matrix, or empty.
     pub(super) hessian: Vec<f64>,
 }
 
 /// Rows of one class and weight: the values of their features and how much each row counts.
 #[derive(Debug)]
 pub(super) struct Block {
-    /// d x `lanes`; zeros where there is no row.
+    /// d x `lanes` values, with zeros for padding.
     pub(super) values: Vec<f64>,
     /// The number of rows, rounded up to a multiple of [`LANES`].
     pub(super) lanes: usize,
@@ -35,27 +36,27 @@ pub(super) struct Block {
     pub(super) anomaly: bool,
 }
 
-/// Buffers for the figures of each row of a block.
+/// Buffers for values per row of a block.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    /// The derivative of each row's loss, by the logarithm of its odds.
+    /// The derivative of each row's loss with respect to its log-odds.
     residuals: Vec<f64>,
-    /// The second derivative.
+    /// The second derivative with respect to the log-odds.
     pub(super) curvatures: Vec<f64>,
     scaled: Vec<f64>,
-    /// Of each row, `exp` of less the magnitude of the logarithm of its odds.
+    /// `exp(-|log-odds|)` of each row.
     exponentials: Vec<f64>,
-    /// How far the logarithm of its odds is on the wrong side of 0.
+    /// How far the log-odds of each row are on the wrong side of 0.
     shortfalls: Vec<f64>,
 }
 
-/// Adds loss and derivatives of a block's rows at a point, d coefficients and the intercept. Second derivatives are added where
-/// `sums` has room for them; those by the odds alone are left in `scratch` in any case.
+/// Adds the loss and its derivatives for the rows of a block at a point, which is d coefficients and the intercept. Second
+/// derivatives are added if `sums` has room for them; those with respect to the log-odds are always left in `scratch`.
 pub(super) fn evaluate(block: &Block, point: &[f64], scratch: &mut Scratch, sums: &mut Sums) {
     with_simd!(simd => evaluate_with(simd, block, point, scratch, sums));
 }
 
-/// Adds the product of a block's second derivatives with a vector of d + 1, given those by the odds.
+/// Adds the product of a block's second derivatives with a vector of length d + 1, given the curvatures of its rows.
 pub(super) fn multiply(
     block: &Block,
     curvatures: &[f64],
@@ -66,7 +67,7 @@ pub(super) fn multiply(
     with_simd!(_ => multiply_in_lanes(block, curvatures, vector, scratch, product));
 }
 
-/// Adds the diagonal of a block's second derivatives, d + 1, given those by the odds.
+/// Adds the diagonal of a block's second derivatives, of length d + 1, given the curvatures of its rows.
 pub(super) fn diagonal(block: &Block, curvatures: &[f64], sums: &mut [f64]) {
     with_simd!(_ => diagonal_in_lanes(block, curvatures, sums));
 }
@@ -128,7 +129,7 @@ fn diagonal_in_lanes(block: &Block, curvatures: &[f64], sums: &mut [f64]) {
     }
 }
 
-/// The linear function of the features at each row.
+/// The log-odds of each row: the linear function of its features.
 #[inline(always)]
 fn log_odds(block: &Block, point: &[f64], out: &mut Vec<f64>) {
     let (intercept, coefficients) = point.split_last().unwrap_or((&0.0, &[]));
@@ -150,7 +151,7 @@ fn log_odds(block: &Block, point: &[f64], out: &mut Vec<f64>) {
     }
 }
 
-/// Turns the logarithms of the odds into the derivatives of the losses by them, and returns the sum of the losses, unweighted.
+/// Replaces the log-odds with the derivatives of the losses with respect to them, and returns the unweighted sum of the losses.
 #[inline(always)]
 fn losses(block: &Block, scratch: &mut Scratch) -> f64 {
     let Scratch {
@@ -184,7 +185,7 @@ fn losses(block: &Block, scratch: &mut Scratch) -> f64 {
     for values in [odds, curvatures, exponentials, shortfalls] {
         values[block.n_rows..].fill(0.0);
     }
-    // the logarithms of 1 + e are summed as one logarithm of their product, at most 2^16 a lane
+    // the sum of ln(1 + e) is the logarithm of one product, whose factor in each lane is at most 2^16
     let mut products = [1.0; LANES];
     for exponentials in groups(&scratch.exponentials) {
         for k in 0..LANES {
@@ -194,11 +195,11 @@ fn losses(block: &Block, scratch: &mut Scratch) -> f64 {
     products.iter().product::<f64>().ln() + sum(&scratch.shortfalls)
 }
 
-/// `exp(x)` for `x` of at most 0, within two units in the last place; `exp(-700)` below -700.
+/// `exp(x)` for x <= 0, to within two units in the last place; `exp(-700)` for x below -700.
 #[inline(always)]
 fn exp_negative(x: f64) -> f64 {
     const SHIFT: f64 = 6_755_399_441_055_744.0;
-    // ln 2 as a sum, whose first part has zeros enough for its multiples to be exact
+    // ln 2 as a sum of two parts, the first with so many trailing zeros that its multiples are exact
     const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
     const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
     const INVERSE_FACTORIALS: [f64; 12] = [
@@ -227,7 +228,7 @@ fn exp_negative(x: f64) -> f64 {
     (series * rest + 1.0) * power
 }
 
-/// Adds each feature's product with the factors of the rows; the intercept's feature is 1.
+/// Adds the product of each feature with the factors of the rows; the feature of the intercept is 1.
 #[inline(always)]
 fn add_products(block: &Block, factors: &[f64], sums: &mut [f64]) {
     for (values, sum) in block.values.chunks_exact(block.lanes).zip(&mut *sums) {
@@ -244,7 +245,7 @@ fn add_products(block: &Block, factors: &[f64], sums: &mut [f64]) {
     }
 }
 
-/// Adds the products of scaled features with features: two of the former with four of the latter at a time.
+/// Adds the second derivatives: the products of scaled with unscaled features, in tiles of [`ROWS`] by [`COLUMNS`].
 #[inline(always)]
 fn add_hessian<S: Simd>(
     simd: S,
@@ -283,7 +284,7 @@ fn add_hessian<S: Simd>(
     last[d] += sum(curvatures);
 }
 
-/// The products of rows with columns of the same length.
+/// The products of each row with each column, all of the same length.
 #[inline(always)]
 fn tile<S: Simd>(
     simd: S,

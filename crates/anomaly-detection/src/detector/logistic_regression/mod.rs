@@ -1,12 +1,12 @@
 //! Logistic regression with a quadratic penalty (Hastie, Tibshirani, Friedman: "The Elements of Statistical Learning", 2nd
 //! edition, 4.4): the score of a row is the probability that it is an anomaly.
 //!
-//! The objective is scikit-learn's: `c` times the weighted sum of the log losses, plus half the sum of the squared
-//! coefficients; the intercept is not penalised. Newton's method takes it to its minimum, so the coefficients do not depend on
-//! the start: an update is a fit that starts from the known coefficients.
+//! The objective is scikit-learn's: `c` times the weighted sum of the log losses, plus half the sum of the squared coefficients;
+//! the intercept is not penalised. Newton's method finds its minimum, so that the coefficients do not depend on the start, and an
+//! update is a fit that starts from the known coefficients.
 //!
-//! A probability near 0 keeps its relative precision, one near 1 is at most the largest double below 1. A value counts as
-//! 1e150 at most in magnitude.
+//! Probabilities near 0 keep their relative precision; the largest is the largest double below 1. Values are clamped to 1e150 in
+//! magnitude.
 
 mod design;
 mod factor;
@@ -34,11 +34,11 @@ use crate::error::{Error, Result, reason};
 /// The largest magnitude of a coefficient, so that no sum of products overflows.
 const MAX_COEFFICIENT: f64 = 1e150;
 
-/// The largest magnitude of the logarithm of the odds at the mean.
+/// The largest magnitude of the log-odds at the mean.
 const MAX_LOG_ODDS: f64 = 1e300;
 
-/// When the search for a start among fewer rows ends: with a step of a tenth, which leaves less than the minimum is off that
-/// over all rows.
+/// When the search for a starting point on fewer rows stops: at a step of a tenth, which leaves a smaller error than the distance
+/// between its minimum and that over all rows.
 const ROUGH_TOL: f64 = 10.0;
 const MAX_ROUGH_ITER: u32 = 20;
 
@@ -53,19 +53,19 @@ pub struct LogisticRegression {
     /// The mean of each feature, which is subtracted first, so that large offsets cost no precision.
     #[serde(with = "crate::le_bytes")]
     centers: Vec<f64>,
-    /// The logarithm of the odds at the mean.
+    /// The log-odds at the mean.
     log_odds: f64,
     converged: bool,
     n_iter: u32,
 }
 
 impl LogisticRegression {
-    /// The coefficients, d: how much the logarithm of the odds grows with each feature.
+    /// The d coefficients: how much the log-odds grow with each feature.
     pub fn coefficients(&self) -> &[f64] {
         &self.coefficients
     }
 
-    /// The logarithm of the odds where every feature is 0.
+    /// The log-odds where every feature is 0.
     pub fn intercept(&self) -> f64 {
         self.log_odds - newton::dot(&self.coefficients, &self.centers)
     }
@@ -157,7 +157,7 @@ impl LogisticRegression {
     }
 }
 
-/// The probability of which these are the odds as a logarithm, above 0 and below 1.
+/// The probability for these log-odds, above 0 and below 1.
 fn sigmoid(log_odds: f64) -> f64 {
     let e = (-log_odds.abs()).exp();
     let probability = if log_odds < 0.0 { e } else { 1.0 } / (1.0 + e);
@@ -190,7 +190,7 @@ impl Detector for LogisticRegression {
         self.coefficients.len()
     }
 
-    fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
+    fn score_chunk(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
         let d = self.n_features();
         assert_eq!(rows.dim(), (scores.len(), d), "shape of the rows");
         let rows = rows.as_standard_layout();
@@ -227,7 +227,7 @@ impl Method for LogisticRegression {
 
     const SUPERVISED: bool = true;
 
-    /// What is more likely an anomaly than not.
+    /// Flags rows that are more likely anomalies than not.
     fn default_policy() -> Policy {
         Policy::Threshold(0.5)
     }
@@ -237,8 +237,8 @@ impl Method for LogisticRegression {
     /// Fits on `sample.rows` and their labels.
     ///
     /// # Errors
-    /// [`reason::UNUSABLE_ROWS`] without a label for each row, without rows of both classes, without columns, and for more
-    /// rows and columns than 1 GiB holds; and that of a cancelled `context`.
+    /// [`reason::UNUSABLE_ROWS`] unless each row has a label, both classes have rows and there are columns, and for rows that
+    /// take more than 1 GiB; and those of [`Context::check`].
     fn fit(
         params: &LogisticRegressionValidParams,
         rows: &dyn RowSource,
@@ -255,7 +255,7 @@ impl Method for LogisticRegression {
         Self::learn(params, None, &sources, context).map(Learned::plain)
     }
 
-    /// As a fit on the rows of both, the past rows standing for all rows seen before.
+    /// Fits on past and new rows together, with the past rows weighted by the rows that they stand for.
     fn update(
         &self,
         past: PastRows<'_>,

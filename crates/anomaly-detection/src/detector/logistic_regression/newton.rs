@@ -1,9 +1,9 @@
-//! Newton's method with backtracking (Boyd and Vandenberghe, "Convex Optimization", 9.5). Steps are solved for by a Cholesky
-//! factor of the second derivatives where there are few features, and by conjugate gradients, ever more exactly, where there
-//! are many (Nocedal and Wright, "Numerical Optimization", 2nd edition, algorithm 7.1). In between, conjugate gradients go
-//! first and give way to the factor once it is the cheaper of the two.
+//! Newton's method with backtracking (Boyd and Vandenberghe, "Convex Optimization", 9.5). With few features, steps are computed
+//! with a Cholesky factor of the second derivatives; with many, by conjugate gradients, more and more exactly (Nocedal and
+//! Wright, "Numerical Optimization", 2nd edition, algorithm 7.1). In between, the first steps use conjugate gradients and later
+//! ones the factor, once it is cheaper.
 //!
-//! The last steps keep the factor of the step before them ("chord method": Kelley, "Iterative Methods for Linear and Nonlinear
+//! The last steps reuse the factor of an earlier one (the chord method: Kelley, "Iterative Methods for Linear and Nonlinear
 //! Equations", 5.4.1), because a gradient takes less time than the second derivatives.
 
 use super::design::Problem;
@@ -12,10 +12,10 @@ use super::kernels::{self, Scratch, Sums};
 use crate::context::Context;
 use crate::error::Result;
 
-/// Up to this many features, second derivatives are held as a matrix from the start.
+/// Up to this many features, the matrix of second derivatives is computed from the start.
 const ALWAYS_DENSE: usize = 96;
 
-/// The most features for which they are ever held as a matrix.
+/// Beyond this many features, it is never computed.
 pub(super) const MAX_DENSE: usize = 512;
 
 /// The maximum number of conjugate gradient iterations for one step if no factor is possible.
@@ -24,16 +24,16 @@ const MAX_CONJUGATE: usize = 2000;
 /// The most halvings of a step.
 const MAX_HALVINGS: u32 = 40;
 
-/// A step this short, relative to the point, may be followed by such as keep its factor: about two of them then do.
+/// A step this short, relative to the point, is followed by chord steps, of which about two are then enough.
 const SHORT: f64 = 3e-3;
 
-/// A factor is kept while each step is at most so much of the one before it.
-const KEPT: f64 = 0.1;
+/// Chord steps go on while each is at most this fraction of the one before.
+const MAX_RATIO: f64 = 0.1;
 
-/// Steps with a kept factor end where so much is left, relative to the point and the tolerance.
+/// Chord steps have converged when the estimated rest is this small, relative to the point and the tolerance.
 const EXACT: f64 = 1e-6;
 
-/// Far below this the loss is rounding error; it is at most of the order of 1 at the start.
+/// Differences of the loss far below this are rounding errors; the loss at the start is at most of the order of 1.
 const ROUNDING: f64 = 1e-14;
 
 /// When to stop.
@@ -55,15 +55,18 @@ pub(super) struct Solution {
 struct State {
     point: Vec<f64>,
     sums: Sums,
-    /// The second derivatives of the rows by their odds, part after part, block after block; only where asked for.
+    /// The curvatures of the rows for each part and block; empty unless they were evaluated.
     curvatures: Vec<Vec<Vec<f64>>>,
 }
 
 /// Which second derivatives to evaluate.
 #[derive(Clone, Copy, PartialEq)]
 enum Second {
+    /// None.
     Unneeded,
-    ByOdds,
+    /// The curvature of each row, with respect to its log-odds.
+    Curvatures,
+    /// The matrix, with respect to the coefficients.
     Matrix,
 }
 
@@ -77,7 +80,7 @@ impl State {
     }
 }
 
-/// Minimises the objective from whichever of the starts is the best.
+/// Minimises the objective from the best of the starting points.
 pub(super) fn minimize(
     problem: &Problem<'_>,
     starts: &[Vec<f64>],
@@ -91,7 +94,7 @@ pub(super) fn minimize(
         let second = match (dense, starts.len()) {
             (true, 1) => Second::Matrix,
             (true, _) => Second::Unneeded,
-            (false, _) => Second::ByOdds,
+            (false, _) => Second::Curvatures,
         };
         let other = evaluate(problem, start.clone(), second, context)?;
         if state
@@ -141,7 +144,7 @@ pub(super) fn minimize(
                 (factor.step(&state.sums.gradient), Some(factor))
             }
         };
-        // a step of Newton's method is as long as the way that is left, to which what is left after it is as its square
+        // Newton's method converges quadratically: the error after a step is about the square of its length
         let length = max_norm(&step);
         let scale = max_norm(&state.point).max(1.0);
         let last = state.is_dense() && norm <= stop.tol && length <= 0.01 * stop.tol * scale;
@@ -182,7 +185,7 @@ pub(super) fn minimize(
                     break;
                 }
             }
-            // rounding hides what is left
+            // rounding errors hide any further progress
             None => {
                 converged = norm <= stop.tol;
                 break;
@@ -196,8 +199,8 @@ pub(super) fn minimize(
     })
 }
 
-/// Takes a short step of Newton's method, and then steps with its factor. Converges, or comes to where it takes a new factor;
-/// without an iteration where that is so from the start.
+/// Takes a short step of Newton's method and then chord steps with its factor, until they converge or a new factor is needed.
+/// Returns no iteration if a new factor is needed at once.
 fn chords(
     problem: &Problem<'_>,
     from: &[f64],
@@ -212,14 +215,14 @@ fn chords(
         n_iter: 0,
     };
     add(&mut solution.point, step);
-    // the change of the second derivatives along a step leaves half as much of that step as of those that follow it
+    // along the first step the second derivatives change, which leaves half as much of an error as in later steps
     let mut before = 0.5 * max_norm(step);
     while solution.n_iter < stop.max_iter {
         let state = evaluate(problem, solution.point.clone(), Second::Unneeded, context)?;
         let next = factor.step(&state.sums.gradient);
         let length = max_norm(&next);
         let ratio = length / before;
-        if ratio.is_nan() || ratio > KEPT {
+        if ratio.is_nan() || ratio > MAX_RATIO {
             break;
         }
         add(&mut solution.point, &next);
@@ -234,7 +237,7 @@ fn chords(
     Ok(solution)
 }
 
-/// The first point along the step at which the objective is low enough; none where rounding hides any progress.
+/// The first point along the step at which the objective has decreased enough; `None` if rounding errors hide any progress.
 fn search(
     problem: &Problem<'_>,
     state: &State,
@@ -251,7 +254,7 @@ fn search(
         let second = if state.is_dense() {
             Second::Matrix
         } else {
-            Second::ByOdds
+            Second::Curvatures
         };
         let next = evaluate(problem, point.collect(), second, context)?;
         let allowed = state.sums.loss + 1e-4 * length * slope;
@@ -285,7 +288,7 @@ fn evaluate(
         for block in blocks {
             context.check()?;
             kernels::evaluate(block, &point, &mut scratch, &mut sums);
-            if second == Second::ByOdds {
+            if second == Second::Curvatures {
                 curvatures.push(scratch.curvatures.clone());
             }
         }
@@ -313,8 +316,8 @@ fn evaluate(
     })
 }
 
-/// Newton's step by conjugate gradients, preconditioned with the diagonal, until its residual is `forcing` times the
-/// gradient. None where a Cholesky factor is possible and would take less time.
+/// Newton's step by conjugate gradients, preconditioned with the diagonal, up to a residual of `forcing` times the gradient.
+/// `None` if a Cholesky factor is possible and would take less time.
 fn conjugate_step(
     problem: &Problem<'_>,
     state: &State,
@@ -323,7 +326,7 @@ fn conjugate_step(
 ) -> Result<Option<Vec<f64>>> {
     let gradient = &state.sums.gradient;
     let n = gradient.len();
-    // a factor takes n / 4 times the multiplications of one product, though it takes them faster
+    // a factor takes n / 4 times as many multiplications as one product, but does them faster
     let (limit, has_other) = if n > MAX_DENSE + 1 {
         (MAX_CONJUGATE, false)
     } else {
@@ -379,7 +382,7 @@ fn conjugate_step(
     Ok(Some(step))
 }
 
-/// A sum over all blocks, given the second derivatives of their rows by the odds.
+/// A sum over all blocks, for which `add_block` gets each block and the curvatures of its rows.
 fn sum_parts(
     problem: &Problem<'_>,
     state: &State,
@@ -411,7 +414,7 @@ fn add(sums: &mut [f64], other: &[f64]) {
     sums.iter_mut().zip(other).for_each(|(sum, x)| *sum += x);
 }
 
-/// The products of entries, 0 where the shorter has ended.
+/// The elementwise product, padded with zeros to the length of `b`.
 fn product(a: &[f64], b: &[f64]) -> Vec<f64> {
     let mut product: Vec<f64> = a.iter().zip(b).map(|(a, b)| a * b).collect();
     product.resize(b.len(), 0.0);
@@ -422,7 +425,7 @@ fn max_norm(x: &[f64]) -> f64 {
     x.iter().fold(0.0, |norm: f64, x| norm.max(x.abs()))
 }
 
-/// A sum in a fixed order, in lanes.
+/// The dot product, summed in lanes in a fixed order.
 pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let (a, a_rest) = a.as_chunks::<8>();
     let (b, b_rest) = b.as_chunks::<8>();

@@ -33,7 +33,7 @@ fn fit(rows: &Array2<f64>, labels: &[bool]) -> LogisticRegression {
     fit_with(&LogisticRegressionParams::default(), rows, labels).expect("a model")
 }
 
-/// Rows with labels that follow from the first column, but for some noise.
+/// Rows with labels that follow from the first column and some noise.
 fn table(n: usize, d: usize, offset: f64, seed: u64) -> (Array2<f64>, Vec<bool>) {
     let mut uniform = uniforms(seed);
     let rows = Array2::from_shape_simple_fn((n, d), || offset + 2.0 * uniform() - 1.0);
@@ -196,11 +196,11 @@ fn too_few_iterations_still_give_a_model() {
 }
 
 #[test]
-fn all_ways_to_a_step_come_to_the_same_minimum() {
+fn all_kinds_of_steps_find_the_same_minimum() {
     let (mut rows, labels) = table(200, newton::MAX_DENSE, 1.0, 5);
     for correlated in [false, true] {
         if correlated {
-            // conjugate gradients take long here, and a factor takes over
+            // conjugate gradients are slow here, so that a factor takes over
             let common = rows.slice(s![.., 1..2]).to_owned();
             rows = rows * 1e-2 + common;
         }
@@ -213,7 +213,7 @@ fn all_ways_to_a_step_come_to_the_same_minimum() {
         assert_eq!(wide.coefficients()[newton::MAX_DENSE..], [0.0; 3]);
         assert_close(&[wide.intercept()], &[narrow.intercept()], 1e-6);
 
-        // features that are 0 change nothing but the way
+        // features that are 0 change the kind of steps, but not the minimum
         let few = rows.slice(s![.., ..60]).to_owned();
         let padded = concatenate![Axis(1), few, Array2::zeros((200, 400))];
         let (dense, padded) = (fit(&few, &labels), fit(&padded, &labels));
@@ -222,7 +222,7 @@ fn all_ways_to_a_step_come_to_the_same_minimum() {
 }
 
 #[test]
-fn a_start_among_fewer_rows_changes_nothing_but_the_way() {
+fn a_start_from_fewer_rows_does_not_change_the_minimum() {
     let (rows, labels) = table(20_000, 3, 0.5, 7);
     let params = LogisticRegressionParams::default().check().expect("valid");
     let sources = [source(rows.view(), Some(&labels), [1.0; 2]).expect("labels")];
@@ -298,7 +298,7 @@ fn an_update_is_a_fit_on_the_union() {
     assert_close(&[updated.intercept()], &[whole.intercept()], 1e-7);
     assert!(updated.converged());
 
-    // past rows of which half are gone count double
+    // past rows that stand for twice as many count double
     let half = PastRows {
         seen_by_class: None,
         rows: first.slice_move(s![..300, ..]),
@@ -315,7 +315,7 @@ fn an_update_is_a_fit_on_the_union() {
     let whole = fit(&twice, &twice_labels);
     assert_close(updated.coefficients(), whole.coefficients(), 1e-7);
 
-    // new rows of one class will do
+    // new rows of one class are enough
     let calm = vec![false; 300];
     model
         .update(past, sample(&new, &calm), &Context::new())
@@ -363,7 +363,7 @@ fn damaged_models_are_refused() {
 }
 
 #[test]
-fn probabilities_keep_to_their_range() {
+fn probabilities_stay_within_their_range() {
     for (odds, expected) in [
         (0.0, 0.5),
         (-700.0, (-700.0f64).exp()),

@@ -1,9 +1,9 @@
-//! The filter with AVX2 and FMA. It may round otherwise than the portable one, within the margin that both are given.
+//! The filter with AVX2 and FMA. Its rounding errors may differ from those of the portable filter, within the margin of both.
 
 use super::kernel::{Boxes, Kernel, LANES, STRIP};
 use crate::detector::simd::{Avx2, F32x8, Simd};
 
-/// The vectors that hold a number for each point of a strip.
+/// How many vectors hold one number for each point of a strip.
 const VECTORS: usize = STRIP / LANES;
 
 /// A register of eight singles.
@@ -69,7 +69,7 @@ fn vectors(avx2: Avx2, lanes: &[f32], halves: &[f32; STRIP], query: &[f32]) -> [
     for (lanes, &q) in lanes.as_chunks::<STRIP>().0.iter().zip(query) {
         let lanes: &[F32x8] = lanes.as_chunks().0;
         let q = avx2.splat(q);
-        // by index and not by zip, so that the sums stay in registers
+        // indexed instead of zipped, so that the sums stay in registers
         for i in 0..VECTORS {
             sums[i] = avx2.neg_mul_add(q, avx2.load(&lanes[i]), sums[i]);
         }
@@ -77,7 +77,7 @@ fn vectors(avx2: Avx2, lanes: &[f32], halves: &[f32; STRIP], query: &[f32]) -> [
     sums
 }
 
-/// A bit for each number, set where it is not greater than the limit.
+/// A bit for each number, which is set if it is not greater than the limit.
 #[inline(always)]
 fn mask_of(avx2: Avx2, vectors: [Vector; VECTORS], limit: f32) -> u64 {
     let limit = avx2.splat(limit);

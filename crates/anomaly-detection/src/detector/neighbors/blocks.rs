@@ -1,10 +1,10 @@
-//! Points in blocks for the filter: as floats around the centre of their block, the first coordinate of a strip of points
-//! before the second.
+//! Points in blocks for the filter, as floats relative to the centre of their block; in each strip of points, all first
+//! coordinates come before the second ones.
 //!
 //! For a query q and a point p, both relative to the centre, |q - p|^2 = |q|^2 + 2 (|p|^2 / 2 - q . p), which costs one
-//! multiply-add per coordinate. [`Blocks::scan`] allows a margin for rounding: no point that is near enough is lost, and the
-//! exact distance rejects the few others that pass. Relative to the centre the margin is small where it matters: for a query
-//! near the block.
+//! multiply-add per coordinate. [`Blocks::scan`] allows a margin for rounding, so that no point that is near enough is lost; the
+//! exact distance rejects the few others that pass. Because coordinates are relative to the centre, the margin is small for
+//! queries near the block, where it matters.
 
 use super::kernel::{Kernel, STRIP, squared_distance};
 use super::nearest::{Nearest, Neighbor};
@@ -12,22 +12,22 @@ use super::points::Points;
 use crate::context::Context;
 use crate::error::Result;
 
-/// The largest coordinate of a point around its centre that a block may have, in absolute value. The points of another block
-/// all pass the filter.
+/// The largest magnitude of a coordinate of a point relative to the centre. If a block has a larger one, all its points pass the
+/// filter.
 const MAX_POINT: f64 = 1e15;
 
-/// The largest coordinate of a query around a centre, in absolute value; all beyond count as it. That brings the query nearer to
-/// all points of the block.
+/// The magnitude to which the coordinates of a query relative to a centre are clamped, which only brings it nearer to the
+/// points of the block.
 const MAX_QUERY: f64 = 1e16;
 
-/// Added to each margin for each feature: more than what is lost where products of floats are too small for a float.
+/// Added to each margin for each feature: more than underflow in products of floats can lose.
 const UNDERFLOW: f64 = 1e-36;
 
 /// Four times the unit roundoff of floats.
 const ROUNDOFF: f64 = 4.0 / 16_777_216.0;
 
-/// The points of a block: few enough to fit into the cache with a batch of queries, and for their centre to be near; enough for
-/// queries to be centred rarely.
+/// The most points of a block: so few that they fit in the cache with a batch of queries and lie near their centre, and so many
+/// that queries are rarely centred again.
 pub(super) const BLOCK: usize = 4 * STRIP;
 
 /// The points in blocks of strips, derived from [`Points`].
@@ -36,7 +36,7 @@ pub(super) struct Blocks {
     n_points: usize,
     n_features: usize,
     centres: Vec<f64>,
-    /// For each block, no less than the distance of its points from its centre; infinite where floats cannot hold them.
+    /// For each block, an upper bound on the distance of its points from its centre; infinite if floats cannot hold them.
     radii: Vec<f64>,
     lanes: Vec<f32>,
     halves: Vec<[f32; STRIP]>,
@@ -48,13 +48,14 @@ pub(super) struct Query<'a> {
     /// Its index among the rows of the search.
     pub(super) index: usize,
     pub(super) row: &'a [f64],
-    /// The position of the point of which the row is a copy that is not its own neighbour.
+    /// The position of the row's own point, one copy of which is not counted as a neighbour; `None` for rows that are not
+    /// points.
     pub(super) own: Option<usize>,
     /// The block or the leaf to search first.
     pub(super) home: usize,
 }
 
-/// A query around the centre of a block.
+/// A query relative to the centre of a block.
 #[derive(Debug)]
 pub(super) struct Centred {
     block: usize,
@@ -74,10 +75,10 @@ impl Centred {
         }
     }
 
-    /// A squared distance within which there are more than `n` points, given the sums of at least as many.
+    /// A squared distance within which there are more than `n` points, given the sums of a strip that has more than `n`.
     fn bound(&self, mut sums: [f32; STRIP], n: usize) -> f64 {
         if self.squared >= MAX_QUERY {
-            // clamping may have brought it nearer
+            // clamping may have brought the query nearer
             return f64::INFINITY;
         }
         let (_, &mut sum, _) = sums.select_nth_unstable_by(n, f32::total_cmp);
@@ -126,7 +127,7 @@ impl Blocks {
             let around = point.iter().zip(&centre).map(|(x, c)| (x - c).abs());
             largest = around.fold(largest, f64::max);
         }
-        // a little more, for its rounding and for what is too small to be squared
+        // a little more, for rounding and for squares that underflow
         let radius = radius.sqrt() * (1.0 + 1e-9) + 1e-150;
         if largest > MAX_POINT {
             self.radii.push(f64::INFINITY);
@@ -230,7 +231,7 @@ impl Blocks {
         if mask == 0 {
             return;
         }
-        // all distances before the first is offered, so that the points can be fetched from memory at the same time
+        // all distances are computed before the first is offered, so that the loads of the points overlap
         let mut near = [(0, 0.0); STRIP];
         let mut n_near = 0;
         while mask != 0 {

@@ -1,5 +1,5 @@
-//! Brute-force search, for many features, where bounding boxes prune little. Blocks of points that fit the cache are compared
-//! with a batch of queries, the nearest block first, so that the others can be skipped or filtered.
+//! Brute-force search for many features, where bounding boxes prune little. Blocks of points that fit in the cache are compared
+//! with a batch of queries, the nearest block first, so that other blocks can be skipped or filtered.
 
 pub(super) use super::blocks::BLOCK;
 use super::blocks::{Blocks, Centred, Query};
@@ -12,7 +12,7 @@ use crate::error::Result;
 /// The most queries that are searched for together.
 pub(super) const BATCH: usize = 16;
 
-/// Derived from [`Points`], so sound by construction.
+/// The brute-force search, derived from [`Points`] and therefore always valid.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Brute {
     blocks: Blocks,

@@ -1,5 +1,5 @@
-//! A wide tree of bounding boxes over leaves of points in the order of a kd-tree: each node has up to eight children, whose
-//! distances from a query are bounded from below all at once. For few features.
+//! Search in a tree, for few features. The leaves hold points in the order of a kd-tree. Each node has the bounding boxes of up
+//! to eight children, whose distances from a query are bounded from below all at once.
 
 use super::kernel::{Boxes, Kernel, LANES};
 use super::leaves::{Centred, Leaves, Query};
@@ -10,14 +10,14 @@ use crate::error::Result;
 
 pub(super) use super::leaves::LEAF;
 
-/// The children of a node.
+/// The most children of a node.
 const WIDTH: usize = LANES;
 
-/// Derived from [`Points`], so sound by construction.
+/// The tree, derived from [`Points`] and therefore always valid.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct KdTree {
     leaves: Leaves,
-    /// The nodes whose children are the leaves, then their parents, and so on up to the root alone.
+    /// The nodes whose children are leaves, then their parents, and so on up to the root.
     levels: Vec<Level>,
 }
 
@@ -25,7 +25,7 @@ pub(super) struct KdTree {
 #[derive(Debug, Clone, PartialEq)]
 struct Level {
     n_children: usize,
-    /// For each node and feature, the lower ends of its children's boxes and then the upper ones.
+    /// For each node and feature, the lower and the upper ends of its children's boxes.
     boxes: Vec<Boxes>,
 }
 
@@ -42,7 +42,7 @@ struct Pending {
     index: u32,
 }
 
-/// The leaves under one node that are still to be searched.
+/// The leaves below one node that are still to be searched.
 #[derive(Debug, Clone, Copy)]
 struct Group {
     /// The squared distances of their boxes.
@@ -60,8 +60,9 @@ pub(super) struct Scratch {
     groups: Vec<Group>,
 }
 
-/// The parts of the first limit up to which leaves are visited, one after the other. The nearest hold most of the nearest
-/// points, and when these are known many others need not be visited; to sort the leaves takes longer than it saves.
+/// The fractions of the first limit up to which leaves are visited in successive rounds. The nearest leaves hold most of the
+/// nearest points, and once these are known many others need not be visited. Sorting the leaves would take longer than it
+/// saves.
 const ROUNDS: [f32; 4] = [0.125, 0.25, 0.5, 1.0];
 
 impl Level {
@@ -72,8 +73,8 @@ impl Level {
         }
     }
 
-    /// Grows a child's box to hold an interval of a feature.
-    fn hold(&mut self, n_features: usize, child: usize, feature: usize, low: f32, high: f32) {
+    /// Extends a child's box to cover an interval of a feature.
+    fn extend(&mut self, n_features: usize, child: usize, feature: usize, low: f32, high: f32) {
         let [lows, highs] = &mut self.boxes[child / WIDTH * n_features + feature];
         lows[child % WIDTH] = lows[child % WIDTH].min(low);
         highs[child % WIDTH] = highs[child % WIDTH].max(high);
@@ -101,7 +102,7 @@ impl KdTree {
         for leaf in 0..leaves.len() {
             context.check()?;
             for (feature, (low, high)) in leaves.extents(leaf).enumerate() {
-                first.hold(d, leaf, feature, low, high);
+                first.extend(d, leaf, feature, low, high);
             }
         }
         let mut levels = vec![first];
@@ -110,7 +111,7 @@ impl KdTree {
             for (i, [lows, highs]) in below.boxes.iter().enumerate() {
                 let low = lows.iter().copied().fold(f32::INFINITY, f32::min);
                 let high = highs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                level.hold(d, i / d, i % d, low, high);
+                level.extend(d, i / d, i % d, low, high);
             }
             levels.push(level);
         }
@@ -193,7 +194,7 @@ impl KdTree {
         }
     }
 
-    /// The leaves under the lowest node above this one that has enough points.
+    /// The leaves below the lowest ancestor of this one that has enough points.
     #[inline(always)]
     fn around(&self, home: usize, wanted: usize) -> std::ops::Range<usize> {
         let mut size = 1;

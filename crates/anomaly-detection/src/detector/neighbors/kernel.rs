@@ -1,11 +1,11 @@
-//! The arithmetic of a search: exact distances in doubles, and a filter in floats that never loses a point.
+//! The arithmetic of a search: exact distances in doubles, and a filter in floats that loses no point.
 
 use crate::detector::simd::Portable;
 
-/// The points of a strip: sums enough to keep the arithmetic units busy, and a bit of a `u64` for each.
+/// The most points of a strip: enough sums to keep the arithmetic units busy, and one bit of a `u64` each.
 pub(super) const STRIP: usize = 64;
 
-/// The boxes that are compared with a query at once.
+/// How many boxes are compared with a query at once.
 pub(super) const LANES: usize = 8;
 
 /// The lower ends of eight boxes in one feature, and the upper ones.
@@ -14,20 +14,20 @@ pub(super) type Boxes = [[f32; LANES]; 2];
 /// The vector operations of a search.
 pub(super) trait Kernel: Copy {
     /// `h - q . p` for each point p of a strip. `lanes` holds the first coordinate of all points, then the second, and so on;
-    /// `halves` holds each h.
+    /// `halves` holds the h of each point.
     fn sums(self, lanes: &[f32], halves: &[f32; STRIP], query: &[f32]) -> [f32; STRIP];
 
-    /// A bit for each of the same sums, set where it is not greater than the threshold.
+    /// A bit for each of the same sums, which is set if it is not greater than the threshold.
     fn filter(self, lanes: &[f32], halves: &[f32; STRIP], query: &[f32], threshold: f32) -> u64;
 
-    /// A bit for each point of a strip, set where its squared distance is not greater than the limit. `lanes` holds the first
-    /// coordinate of all points, then the second, and so on.
+    /// A bit for each point of a strip, which is set if its squared distance is not greater than the limit. `lanes` holds the
+    /// first coordinate of all points, then the second, and so on.
     fn within(self, lanes: &[[f32; STRIP]], query: &[f32], limit: f32) -> u64;
 
-    /// The squared distances of eight boxes, given for each feature.
+    /// The squared distances of eight boxes, which are given for each feature.
     fn bounds(self, boxes: &[Boxes], query: &[f32]) -> [f32; LANES];
 
-    /// A bit for each of eight numbers, set where it is not greater than the limit.
+    /// A bit for each of eight numbers, which is set if it is not greater than the limit.
     fn mask(self, numbers: &[f32; LANES], limit: f32) -> u32;
 }
 
@@ -90,8 +90,8 @@ impl Kernel for Portable {
     }
 }
 
-/// The squared distance of two points, in four sums, so that compilers can use vectors without reordering: the same bits
-/// everywhere.
+/// The squared distance of two points, in four sums, so that it can be vectorised without reordering and has the same bits on
+/// every processor.
 #[inline(always)]
 pub(super) fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 4];

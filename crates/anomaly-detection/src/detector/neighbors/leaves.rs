@@ -1,34 +1,34 @@
-//! Points in leaves for the tree: as floats around one centre, the first coordinate of the points of a leaf before the second.
+//! Points in leaves for the tree, as floats relative to one centre; in each leaf, all first coordinates come before the second
+//! ones.
 //!
-//! Floats keep the difference of two coordinates to about 1e-7 of how far they are from the centre. What that can do to a
-//! distance is bounded ([`Centred::limit`]), so that no point that is near enough is lost; the few others that pass fall to the
-//! exact distance. The centre is about the median, so that few points far away make nothing worse for the others.
+//! Floats keep the difference of two coordinates to about 1e-7 of their distance from the centre. The effect on distances is
+//! bounded ([`Centred::limit`]), so that no point that is near enough is lost; the exact distance rejects the few others that
+//! pass. The centre is about the median, so that a few far points do not cost the others any precision.
 
 use super::kernel::{Kernel, STRIP, squared_distance};
 use super::nearest::{Nearest, Neighbor};
 use super::points::Points;
 
-/// The number of points in a leaf, one bit of a `u64` each. Smaller leaves would compare fewer points, yet take longer.
+/// The most points of a leaf, one bit of a `u64` each. With smaller leaves fewer points are compared, but searches take longer.
 pub(super) const LEAF: usize = STRIP;
 
-/// The largest coordinate around the centre, in absolute value; all beyond count as it. That brings points and queries nearer
-/// to each other, never farther apart.
+/// The magnitude to which coordinates relative to the centre are clamped, which only brings points and queries nearer to each
+/// other.
 const MAX_AROUND: f64 = 1e15;
 
-/// The points that the centre is the median of, at most.
+/// The most points that the centre is computed from.
 const SAMPLE: usize = 255;
 
 /// Four times the unit roundoff of floats: for the rounding of a query and a point, and as much again.
 const ROUNDOFF: f64 = 4.0 / 16_777_216.0;
 
-/// The points that may be near enough whose exact distances are taken together, so that they are fetched from memory at the
-/// same time.
-const TOGETHER: usize = 16;
+/// How many points that may be near enough are collected before their exact distances are computed, so that their loads overlap.
+const BATCH: usize = 16;
 
-/// Room for these, and for a leaf that comes before they are full.
-const ROOM: usize = TOGETHER + LEAF;
+/// Room for these and for all points of one more leaf.
+const ROOM: usize = BATCH + LEAF;
 
-/// Added to each limit for each feature: more than what is lost where squares of floats are too small for a float.
+/// Added to each limit for each feature: more than underflow in squares of floats can lose.
 const UNDERFLOW: f64 = 1e-36;
 
 /// The points in leaves, derived from [`Points`].
@@ -36,7 +36,7 @@ const UNDERFLOW: f64 = 1e-36;
 pub(super) struct Leaves {
     n_points: usize,
     centre: Vec<f64>,
-    /// For each leaf and feature the coordinates of its points; infinity where the last leaf has none.
+    /// For each leaf and feature the coordinates of its points; the last leaf is padded with infinity.
     lanes: Vec<[f32; LEAF]>,
 }
 
@@ -44,11 +44,12 @@ pub(super) struct Leaves {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Query<'a> {
     pub(super) row: &'a [f64],
-    /// The position of the point of which the row is a copy that is not its own neighbour.
+    /// The position of the row's own point, one copy of which is not counted as a neighbour; `None` for rows that are not
+    /// points.
     pub(super) own: Option<usize>,
 }
 
-/// A query around the centre, and what is reused for all queries.
+/// A query relative to the centre, with buffers that all queries reuse.
 #[derive(Debug)]
 pub(super) struct Centred {
     values: Vec<f32>,
@@ -65,10 +66,10 @@ impl Centred {
         &self.values
     }
 
-    /// A squared distance in floats that no box or point is beyond whose exact squared distance is within `bound`.
+    /// A squared distance in floats that includes every box and point whose exact squared distance is within `bound`.
     ///
-    /// A point at the distance D is at most |q| + D from the centre, q being the query. In floats each of both moves by half a
-    /// [`ROUNDOFF`] of that at most, and each of the d squares and sums is rounded once.
+    /// A point at a distance D from the query q is at most |q| + D from the centre. Rounding to floats moves both by at most
+    /// half a [`ROUNDOFF`] of that, and each of the d squares and sums is rounded once.
     pub(super) fn limit(&self, bound: f64) -> f32 {
         let d = self.values.len() as f64;
         let distance = bound.sqrt();
@@ -110,13 +111,13 @@ impl Leaves {
         self.centre.len()
     }
 
-    /// How many points a leaf has.
+    /// The number of points in a leaf.
     #[inline(always)]
     fn n_in(&self, leaf: usize) -> usize {
         LEAF.min(self.n_points - leaf * LEAF)
     }
 
-    /// For each feature the least and the greatest coordinate of a leaf's points.
+    /// For each feature the smallest and the largest coordinate of a leaf's points.
     pub(super) fn extents(&self, leaf: usize) -> impl Iterator<Item = (f32, f32)> {
         let (d, n) = (self.n_features(), self.n_in(leaf));
         self.lanes[leaf * d..(leaf + 1) * d]
@@ -170,7 +171,7 @@ impl Leaves {
             centred.n_near += 1;
             mask &= mask - 1;
         }
-        centred.n_near >= TOGETHER
+        centred.n_near >= BATCH
     }
 
     /// Offers the collected points.
@@ -189,7 +190,7 @@ impl Leaves {
             *distance = squared_distance(query.row, points.point(position as usize));
         }
         if best.bound() == f64::INFINITY && near.len() > best.wanted() {
-            // one of them may be the query itself
+            // one of the points may be the query itself
             let mut nearest = distances;
             let nearest = &mut nearest[..near.len()];
             best.limit(
@@ -216,7 +217,7 @@ impl Leaves {
     }
 }
 
-/// The median of each feature, over points from all over the tree.
+/// The median of each feature over a sample of points that are spread over the tree.
 fn median(points: &Points) -> Vec<f64> {
     let step = points.len().div_ceil(SAMPLE);
     let of_feature = |feature| {

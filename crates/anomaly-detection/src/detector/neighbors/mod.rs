@@ -1,10 +1,10 @@
 //! Exact nearest neighbours by Euclidean distance, for the detectors that score by them.
 //!
-//! [`Index`] holds every distinct row once ([`points`]) in the order of a kd-tree ([`order`]), and searches few features by a
-//! tree of boxes ([`kd_tree`]) and many by looking at all points ([`brute`]). Both filter points by a bound in floats
-//! ([`leaves`], [`blocks`]) and then take the exact distance in doubles ([`kernel`]). The nearest are those of the smallest
-//! distance, and of those as far the ones at the lowest positions ([`nearest`]); so they are the same whatever the order of the
-//! search, on any processor.
+//! [`Index`] holds every distinct row once ([`points`]) in the order of a kd-tree ([`order`]). It searches with a tree of boxes
+//! if there are few features ([`kd_tree`]), and otherwise compares all points ([`brute`]). Both filter points with a bound in
+//! floats ([`leaves`], [`blocks`]) and then compute exact distances in doubles ([`kernel`]). Among points at the same distance,
+//! those at lower positions are nearer ([`nearest`]), so that the result depends neither on the order of the search nor on the
+//! processor.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -36,7 +36,7 @@ use search::Search;
 pub(super) use nearest::Neighbor;
 pub(super) use union::Union;
 
-/// The maximum number of neighbours.
+/// The most neighbours.
 pub(super) const MAX_NEIGHBORS: usize = 10_000;
 
 /// The most bytes that an index, and the neighbours of all its points, may each take.
@@ -45,25 +45,25 @@ pub(super) const MAX_BYTES: usize = 1 << 30;
 /// The bytes that an index takes for each value: a double and a float.
 const VALUE_BYTES: usize = 12;
 
-/// The bytes that an index takes for each row beside its values, most of them only while it is made.
+/// The bytes that an index takes for each row besides its values, most of them only while it is being built.
 const ROW_BYTES: usize = 64;
 
-/// The most features that are searched by a tree.
+/// The most features that are searched with a tree.
 const MAX_TREE_FEATURES: usize = 15;
 
-/// How many points are searched for at a time when all are.
-const ROWS: usize = 64;
+/// How many rows of a chunk are searched for when all points are.
+const CHUNK_ROWS: usize = 64;
 
-/// The most such portions that a thread takes at a time.
-const CHUNKS: usize = 8;
+/// The most chunks that a thread takes at a time.
+const MAX_CHUNKS: usize = 8;
 
-/// How many rows a detector with this many neighbours scores at a time: a search takes from a few microseconds to about a
-/// millisecond, longer for very many neighbours.
-pub(super) fn block_rows(n_neighbors: usize) -> usize {
+/// How many rows a detector with this many neighbours scores at a time. A search takes from a few microseconds to about a
+/// millisecond, and longer for very many neighbours.
+pub(super) fn chunk_rows(n_neighbors: usize) -> usize {
     (4096 / n_neighbors.max(1)).clamp(8, 128)
 }
 
-/// The values that are copied at a time of rows to search for.
+/// About how many values of the rows to search for are copied at a time.
 const MAX_COPIED: usize = 1 << 20;
 
 /// Checks a requested number of neighbours.
@@ -75,7 +75,7 @@ pub(super) fn check_n_neighbors(n_neighbors: usize) -> Result<()> {
     Ok(())
 }
 
-/// A searchable set of rows. Always sound: deserialising an index validates it.
+/// A searchable set of rows. It is always valid, because deserialising an index validates it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Points", into = "Points")]
 pub(super) struct Index {
@@ -107,7 +107,7 @@ impl TryFrom<Points> for Index {
     }
 }
 
-/// The error of a deserialised index, or a detector on it, that is unsound.
+/// The error for a stored index, or a detector with one, that is damaged.
 pub(super) fn damaged(fault: &str) -> Error {
     let message = format!("damaged index of nearest neighbours: {fault}");
     Error::new(reason::DAMAGED_ARTIFACT, message)
@@ -117,7 +117,8 @@ impl Index {
     /// An index of the rows of all parts, and for each row the position of its point.
     ///
     /// # Errors
-    /// [`reason::UNUSABLE_ROWS`] for fewer than 2 rows, no features, or more than fit into 1 GiB; and that of a cancelled `context`.
+    /// [`reason::UNUSABLE_ROWS`] for fewer than 2 rows, no features, or more than fit into 1 GiB; and those of
+    /// [`Context::check`].
     pub(super) fn learn(
         parts: &[ArrayView2<'_, f64>],
         context: &Context,
@@ -169,13 +170,13 @@ impl Index {
     /// The requested number of neighbours, or all other rows if there are fewer.
     pub(super) fn n_neighbors(&self, asked: usize) -> usize {
         if asked < self.points.len() {
-            // each point is a row at least; to count them all would take as long as a search
+            // each point is at least one row; counting all rows would take as long as a search
             return asked;
         }
         asked.min(self.points.n_rows() - 1)
     }
 
-    /// The bytes in memory.
+    /// Its size in memory, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
         let layout = match &self.layout {
             Layout::Tree(tree) => tree.size_bytes(),
@@ -191,11 +192,11 @@ impl Index {
             .map_or(Ok(()), |fault| Err(damaged(fault)))
     }
 
-    /// Finds the `n_neighbors` nearest rows of a row of each point among all other rows, in parallel, and lets `visit` make a
-    /// chunk of `out` of them: one of `width` for each point.
+    /// Finds the `n_neighbors` nearest of all other rows for a row of each point, in parallel. `visit` gets them with the part of
+    /// `out` for the point, which has `width` elements.
     ///
     /// # Errors
-    /// That of a cancelled `context`.
+    /// Those of [`Context::check`].
     pub(super) fn leave_one_out<T: Send>(
         &self,
         n_neighbors: usize,
@@ -204,23 +205,31 @@ impl Index {
         context: &Context,
         visit: impl Fn(&[Neighbor], &mut [T]) + Sync,
     ) -> Result<()> {
-        let rows = self.points.values().par_chunks(ROWS * self.n_features());
-        let chunks = rows.zip(out.par_chunks_mut(ROWS * width));
+        let rows = self
+            .points
+            .values()
+            .par_chunks(CHUNK_ROWS * self.n_features());
+        let chunks = rows.zip(out.par_chunks_mut(CHUNK_ROWS * width));
         // some points take far longer than others
-        let chunks = chunks.enumerate().with_max_len(CHUNKS);
+        let chunks = chunks.enumerate().with_max_len(MAX_CHUNKS);
         chunks.try_for_each_init(
             || Search::new(&self.points, &self.layout, n_neighbors),
             |search, (chunk, (rows, out))| {
                 context.check()?;
-                search.run(rows, Some(chunk * ROWS), context, &mut |row, found| {
-                    visit(found, &mut out[row * width..(row + 1) * width]);
-                })
+                search.run(
+                    rows,
+                    Some(chunk * CHUNK_ROWS),
+                    context,
+                    &mut |row, found| {
+                        visit(found, &mut out[row * width..(row + 1) * width]);
+                    },
+                )
             },
         )
     }
 
-    /// Finds the `n_neighbors` nearest rows of each of these rows on the calling thread, in an order of its own; `visit` gets the
-    /// index of the row.
+    /// Finds the `n_neighbors` nearest rows of each of these rows on the calling thread, in any order. `visit` gets the index
+    /// of the row and its neighbours.
     pub(super) fn nearest(
         &self,
         n_neighbors: usize,
@@ -229,13 +238,13 @@ impl Index {
     ) {
         let context = Context::new();
         let mut search = Search::new(&self.points, &self.layout, n_neighbors);
-        let n_together = (MAX_COPIED / self.n_features()).max(ROWS);
+        let n_together = (MAX_COPIED / self.n_features()).max(CHUNK_ROWS);
         let mut copied = Vec::new();
         for (chunk, rows) in rows.axis_chunks_iter(Axis(0), n_together).enumerate() {
             copied.clear();
             copied.extend(rows.iter().map(|&x| coordinate(x)));
             let mut visit = |row, found: &[_]| visit(chunk * n_together + row, found);
-            // fails only where the context does, and this one never ends
+            // a search fails only if its context does, and this one is never cancelled
             let _ = search.run(&copied, None, &context, &mut visit);
         }
     }

@@ -1,13 +1,13 @@
-//! The nearest points found so far.
+//! The nearest points that a search has found so far.
 
-/// One of the nearest points. Rows that are equal are one point with as many copies.
+/// One of the nearest points. Equal rows are one point with several copies.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(in crate::detector) struct Neighbor {
     /// The squared distance to it.
     pub(in crate::detector) squared: f64,
     /// Its position in the index.
     pub(in crate::detector) position: u32,
-    /// How many of the nearest rows it is.
+    /// How many of the nearest rows are copies of it.
     pub(in crate::detector) copies: u32,
 }
 
@@ -17,30 +17,30 @@ impl Neighbor {
         self.squared.sqrt()
     }
 
-    /// Whether it comes before another: it is nearer, or as near and at a lower position. The order is strict, so the nearest
-    /// points do not depend on the order of the search.
+    /// Whether it comes before another point: it is nearer, or as near and at a lower position. The order is strict, so that the
+    /// nearest points do not depend on the order of the search.
     fn precedes(&self, other: &Self) -> bool {
         self.squared < other.squared
             || (self.squared == other.squared && self.position < other.position)
     }
 }
 
-/// Up to this many points, one is put in its place by comparing it with all of them at once.
+/// Up to this many points, the place of a new one is found by comparing it with all of them at once.
 const FEW: usize = 64;
 
-/// The fewest nearest points that are together as many rows as wanted, nearest first.
+/// The nearest points, nearest first, and no more of them than are needed for the wanted number of rows.
 #[derive(Debug, Clone)]
 pub(super) struct Nearest {
     wanted: usize,
     n_rows: usize,
     bound: f64,
     found: Vec<Neighbor>,
-    /// Their squared distances, side by side to be compared at once.
+    /// Their squared distances in one array, to be compared at once.
     squares: Vec<f64>,
 }
 
 impl Nearest {
-    /// None yet.
+    /// No points, for a search for `wanted` rows.
     pub(super) fn new(wanted: usize) -> Self {
         Self {
             wanted,
@@ -59,7 +59,7 @@ impl Nearest {
         self.squares.clear();
     }
 
-    /// The squared distance that no point needs to be looked at beyond. Points just as far may still be needed.
+    /// The squared distance beyond which no point is needed. Points at exactly this distance may still be.
     #[inline]
     pub(super) fn bound(&self) -> f64 {
         self.bound
@@ -77,7 +77,7 @@ impl Nearest {
         self.bound = self.bound.min(bound);
     }
 
-    /// Takes a point that is near enough in; each point may be offered once.
+    /// Adds a point if it is near enough. Each point may be offered once.
     #[inline]
     pub(super) fn offer(&mut self, candidate: Neighbor) {
         if candidate.squared > self.bound || candidate.copies == 0 {
@@ -101,7 +101,7 @@ impl Nearest {
         }
     }
 
-    /// How many of those found precede a point.
+    /// How many of the points found precede a point.
     #[inline]
     fn place(&self, candidate: &Neighbor) -> usize {
         if self.found.len() > FEW {
@@ -116,7 +116,7 @@ impl Nearest {
         place + as_near.take_while(|it| it.precedes(candidate)).count()
     }
 
-    /// The nearest, with no more copies in all than rows were wanted.
+    /// The nearest points, with no more copies in all than rows are wanted.
     pub(super) fn finish(&mut self) -> &[Neighbor] {
         let excess = self.n_rows.saturating_sub(self.wanted);
         if let Some(last) = self.found.last_mut() {

@@ -1,24 +1,26 @@
-//! The order of points in an index: that of the leaves of a kd-tree (Bentley 1975; Friedman, Bentley and Finkel 1977).
+//! The order of points in an index, which is that of the leaves of a kd-tree (Bentley, "Multidimensional binary search trees
+//! used for associative searching", 1975; Friedman, Bentley and Finkel, "An algorithm for finding best matches in logarithmic
+//! expected time", 1977).
 //!
-//! A node is split across the feature of the largest variance. The left child takes as many full leaves as the largest power
-//! of two below the node's number of leaves, so that every aligned run of 2^h leaves is a node, and no tree need be stored.
-//! The order depends on the points as a set alone.
+//! A node is split on the feature with the largest variance. The number of full leaves of the left child is the largest power of
+//! two below the node's number of leaves, so that every aligned run of 2^h leaves is a node and no tree needs to be stored. The
+//! order depends only on the set of points.
 
 use std::cmp::Ordering;
 
 use crate::context::Context;
 use crate::error::Result;
 
-/// Nodes of more points than these are split in parallel.
+/// The children of nodes with more points than this are split in parallel.
 const PARALLEL: usize = 4096;
 
 /// The number of points between two checks of the context.
 const POINTS_PER_CHECK: usize = 256;
 
-/// The levels that a coordinate is rounded to for its variance.
+/// The number of steps to which a coordinate is rounded for the variance.
 const LEVELS: f64 = 65_535.0;
 
-/// Puts distinct points into order.
+/// Sorts distinct points into the order of the leaves.
 pub(super) fn order<'a>(
     points: &mut [u32],
     n_features: usize,
@@ -60,8 +62,8 @@ fn compare(a: &[f64], b: &[f64]) -> Ordering {
     differing.fold(Ordering::Equal, Ordering::then)
 }
 
-/// The feature of the largest variance, the first of several. Coordinates are rounded to whole numbers, whose sums are exact:
-/// those of doubles would depend on the order of the points.
+/// The feature with the largest variance, the first of several. Coordinates are rounded to integers, whose sums are exact; sums
+/// of doubles would depend on the order of the points.
 fn widest<'a>(
     points: &[u32],
     n_features: usize,

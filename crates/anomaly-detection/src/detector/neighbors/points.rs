@@ -1,7 +1,7 @@
 //! The rows that an index holds: every distinct row once, with the number of its copies.
 //!
-//! Equal rows are neighbours at distance 0 of each other and have the same neighbours otherwise. Held as one, any number of
-//! them costs no more than one.
+//! Equal rows are neighbours of each other at distance 0 and otherwise have the same neighbours. As one point, any number of them
+//! costs no more than one row.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,13 +14,13 @@ use super::order::order;
 use crate::context::Context;
 use crate::error::Result;
 
-/// The largest coordinate in absolute value; all beyond it count as it, so that no squared distance overflows.
+/// The magnitude to which coordinates are clamped, so that no squared distance overflows.
 const MAX_COORDINATE: f64 = 1e150;
 
 /// The number of values between two checks of the context.
 const VALUES_PER_CHECK: usize = 1 << 18;
 
-/// Distinct points, those that are near each other together.
+/// Distinct points, in an order that keeps near points together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Points {
     n_features: usize,
@@ -33,7 +33,7 @@ pub(super) struct Points {
 }
 
 impl Points {
-    /// The points of all rows of the parts in leaves of `leaf` each, and for each row the position of its point.
+    /// The points of the rows of all parts, in the order of leaves of `leaf` points, and for each row the position of its point.
     pub(super) fn learn(
         parts: &[ArrayView2<'_, f64>],
         leaf: usize,
@@ -92,7 +92,7 @@ impl Points {
         Ok((points, point_of_row))
     }
 
-    /// Points as they may be read.
+    /// Points as a stored index may hold them.
     #[cfg(test)]
     pub(super) fn of(n_features: usize, values: Vec<f64>, copies: Vec<u32>) -> Self {
         Self {
@@ -133,7 +133,7 @@ impl Points {
         &self.values[position * self.n_features..(position + 1) * self.n_features]
     }
 
-    /// What is wrong with points as read, if anything.
+    /// What is wrong with stored points, if anything.
     pub(super) fn fault(&self) -> Option<&'static str> {
         if self.n_features == 0
             || self.copies.is_empty()
@@ -159,12 +159,12 @@ impl Points {
     }
 }
 
-/// A value as a coordinate: within what can be squared, and of the two zeros the positive one, as they are equal.
+/// A value as a coordinate: clamped to [`MAX_COORDINATE`], and 0 instead of -0, because rows are compared by their bits.
 pub(super) fn coordinate(x: f64) -> f64 {
     x.clamp(-MAX_COORDINATE, MAX_COORDINATE) + 0.0
 }
 
-/// A row by its values, which are coordinates.
+/// A row of coordinates as a hash key.
 #[derive(PartialEq)]
 struct Row<'a>(&'a [f64]);
 

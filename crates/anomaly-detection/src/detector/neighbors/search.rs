@@ -37,8 +37,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Visits the index and the nearest of each row, not in their order. `own` is the position of the first row where they are
-    /// points.
+    /// Calls `visit` with the index and the neighbours of each row, in any order. If the rows are points of the index, `own` is
+    /// the position of the first.
     pub(super) fn run(
         &mut self,
         rows: &[f64],
@@ -76,7 +76,7 @@ impl<'a> Search<'a> {
                 home,
             });
         }
-        // those that are near each other look at the same points, while these are in the cache
+        // queries that are near each other need the same points, which then are in the cache
         queries.sort_unstable_by_key(|query| (query.home, query.index));
         match &mut self.layout {
             SearchLayout::Tree(tree, scratch) => {

@@ -130,7 +130,7 @@ proptest! {
     }
 
     #[test]
-    fn a_stored_index_is_the_same(seed: u64, n in 2..500usize, d in 1..20usize) {
+    fn an_index_survives_its_round_trip(seed: u64, n in 2..500usize, d in 1..20usize) {
         let (index, _) = learn(&grid(n, d, seed));
         let bytes = rmp_serde::to_vec_named(&index).expect("bytes");
         let read: Index = rmp_serde::from_slice(&bytes).expect("an index");
@@ -179,7 +179,7 @@ fn damaged_points_are_refused() {
 }
 
 #[test]
-fn too_little_and_too_much_are_refused() {
+fn too_small_and_too_large_problems_are_refused() {
     for rows in [
         Array2::zeros((1, 3)),
         Array2::zeros((5, 0)),
@@ -205,7 +205,7 @@ fn the_two_zeros_are_one_point() {
 }
 
 #[test]
-fn any_number_of_copies_costs_no_more_than_one() {
+fn copies_cost_no_more_than_one_row() {
     let mut rows = Array2::zeros((300_000, 3));
     rows[(7, 1)] = 1.0;
     let (index, _) = learn(&rows);
@@ -217,7 +217,7 @@ fn any_number_of_copies_costs_no_more_than_one() {
 }
 
 #[test]
-fn a_caller_who_has_left_stops_it() {
+fn a_cancelled_context_stops_it() {
     let context = Context::new();
     let rows = cloud(500, 2, 0.0, 1);
     let (index, _) = learn(&rows);

@@ -1,8 +1,8 @@
 //! The rows that neighbour-based detectors learn from in an update.
 //!
-//! Past rows stand for several rows each, but weights do not define the density of neighbours. So an update learns
-//! anew from the past rows and from a uniform draw of the new rows at the same rate. Together they are a uniform sample of
-//! all rows ever seen, and do not become more with every update.
+//! Past rows stand for several rows each, but weights do not define a density of neighbours. An update therefore learns again
+//! from the past rows and from a uniform sample of the new rows at the same rate. Together they are a uniform sample of all
+//! rows ever seen, which does not grow with every update.
 
 use std::cmp::Ordering;
 
@@ -21,13 +21,13 @@ const ROWS_PER_CHECK: usize = 32;
 pub(in crate::detector) struct Union<'a> {
     past: ArrayView2<'a, f64>,
     new: ArrayView2<'a, f64>,
-    /// The new rows that were drawn, and which those are; `None` where all were.
+    /// The new rows that were drawn, and whether each new row was; `None` if all were.
     drawn: Option<(Array2<f64>, Vec<bool>)>,
 }
 
 impl<'a> Union<'a> {
-    /// Joins rows for a detector of so many features. Of the new rows a part of 1 / [`PastRows::weight`] is drawn, and at least
-    /// one; all of them while that is 1. The draw depends on the rows as a set and on how many were seen before.
+    /// Joins past and new rows for a detector of `n_features` features. A share of 1 / [`PastRows::weight`] of the new rows is
+    /// drawn, at least one row. The draw depends only on the set of new rows and on how many rows were seen before.
     ///
     /// # Errors
     /// [`reason::SCHEMA_MISMATCH`](crate::error::reason::SCHEMA_MISMATCH) for rows with another number of features.
@@ -57,7 +57,7 @@ impl<'a> Union<'a> {
         Ok(union)
     }
 
-    /// The rows to learn from: the past rows, and those drawn.
+    /// The rows to learn from: the past rows and the drawn ones.
     pub(in crate::detector) fn parts(&self) -> [ArrayView2<'_, f64>; 2] {
         let new = match &self.drawn {
             Some((rows, _)) => rows.view(),
@@ -66,10 +66,10 @@ impl<'a> Union<'a> {
         [self.past.view(), new]
     }
 
-    /// Extends the calibration scores to all rows: those that were not drawn are scored as unseen rows.
+    /// Extends the calibration scores to all rows; rows that were not drawn are scored as unseen rows.
     ///
     /// # Errors
-    /// That of a cancelled `context`.
+    /// Those of [`Context::check`].
     pub(in crate::detector) fn complete<D: Detector>(
         &self,
         learned: Learned<D>,
@@ -87,7 +87,7 @@ impl<'a> Union<'a> {
             .with_max_len(1)
             .try_for_each(|(rows, scores)| {
                 context.check()?;
-                learned.detector.score_block(rows, scores);
+                learned.detector.score_chunk(rows, scores);
                 Ok::<_, Error>(())
             })?;
         let (past, drawn) = scores.split_at(self.past.nrows());
@@ -104,8 +104,8 @@ impl<'a> Union<'a> {
     }
 }
 
-/// Marks a uniform draw of `n` of the rows. It goes through the rows in their lexicographic order, so that theirs does not
-/// matter.
+/// Marks `n` of the rows, drawn uniformly. The rows are considered in lexicographic order, so that their own order has no
+/// influence.
 fn draw(rows: ArrayView2<'_, f64>, n: usize, seed: u64) -> Vec<bool> {
     let mut order: Vec<usize> = (0..rows.nrows()).collect();
     order.par_sort_unstable_by(|&a, &b| compare(rows.row(a), rows.row(b)));

@@ -1,35 +1,35 @@
-//! Kernel values of many pairs of rows: one row with many, or weighted sums over many for each of some rows.
+//! Kernel values of many pairs of rows: of one row with many, or weighted sums over many for each of several rows.
 //!
-//! Everything is written once, for any vectors. A fused multiply-add is a call where the processor may lack one, so that the
-//! portable form is exact there but slow.
+//! Everything is written once for any vector instructions. On processors without a fused multiply-add, it is a function call, so
+//! that the portable form is exact but slow there.
 
 use super::points::{LANES, Points};
 use super::similarity::{Similarity, to_array};
 use crate::detector::simd::{F64x4, Simd, with_simd};
 
-/// Blocks of points that one row is compared with at once.
+/// How many blocks of points one row is compared with at once.
 const BLOCKS: usize = 6;
 
-/// Rows that one block of points is compared with at once.
+/// How many rows one block of points is compared with at once.
 const ROWS: usize = 4;
 
-/// How many values of points are in a tile, about.
+/// About how many values of points a tile has.
 const TILE: usize = 1 << 16;
 
-/// Features that are summed before their sum is added to that of those before, which bounds the rounding error of many.
+/// How many features are summed before their sum is added to the total, which bounds the rounding error.
 const FEATURES: usize = 256;
 
-/// The kernel of a row with each point of some whole blocks of d features.
+/// Writes the kernel of a row with each point of whole blocks of d features.
 ///
 /// # Panics
-/// If there is not a value for each point.
+/// If `out` does not have one value for each point.
 pub(super) fn kernel_row<S: Similarity>(kernel: S, blocks: &[f32], row: &[f32], out: &mut [f32]) {
     assert_eq!(blocks.len(), out.len() * row.len(), "a value for each");
     assert!(out.len().is_multiple_of(LANES), "whole blocks");
     with_simd!(simd => row_in(simd, kernel, blocks, row, out));
 }
 
-/// Points and their coefficients in tiles that stay in the processor's cache while many rows are compared with them.
+/// Points and their coefficients in tiles that stay in the cache while many rows are compared with them.
 pub(super) fn tiles<'a>(
     points: &'a Points,
     coefficients: &'a [f64],
@@ -40,11 +40,11 @@ pub(super) fn tiles<'a>(
     points.values().chunks(n * d).zip(coefficients.chunks(n))
 }
 
-/// Adds to the sums of each of the rows, one after the other, its kernels with the points of some whole blocks, each times
-/// its coefficient. A row's sums do not depend on the rows beside it. The coefficients of what fills the last block up are 0.
+/// Adds to the sums of each row its kernels with the points of whole blocks, each multiplied by the coefficient of the point. The
+/// sums of a row do not depend on the other rows. The coefficients of the padding of the last block are 0.
 ///
 /// # Panics
-/// If the rows and the blocks have another number of features, or there is not a coefficient for each point.
+/// If the rows and the blocks differ in the number of features, or there is not one coefficient for each point.
 pub(super) fn add_kernels<S: Similarity>(
     kernel: S,
     (blocks, coefficients): (&[f32], &[f64]),
@@ -58,7 +58,7 @@ pub(super) fn add_kernels<S: Similarity>(
     with_simd!(simd => sums_in(simd, kernel, (blocks, coefficients), rows, sums));
 }
 
-/// The sum of a row's sums.
+/// The total of the sums of a row.
 pub(super) fn total(sums: &[f64; LANES]) -> f64 {
     let half = |l: usize| sums[l] + sums[l + LANES / 2];
     (half(0) + half(2)) + (half(1) + half(3))
@@ -220,7 +220,7 @@ fn sums_of<S: Simd, K: Similarity, const B: usize, const R: usize>(
     sums
 }
 
-/// Sums of doubles, a lane for each of eight singles.
+/// Eight sums in double precision, one for each lane of single-precision values.
 type Sums<S> = [<S as Simd>::F64x4; 2];
 
 #[inline(always)]
@@ -236,7 +236,7 @@ fn store_sums<S: Simd>(simd: S, [low, high]: Sums<S>, sums: &mut [f64; LANES]) {
     simd.store_f64(high, &mut halves[1]);
 }
 
-/// Adds the products of values with their coefficients, each rounded once with the sum.
+/// Adds the products of values with their coefficients by fused multiply-adds.
 #[inline(always)]
 fn add_products<S: Simd>(
     simd: S,

@@ -1,4 +1,4 @@
-//! The scaled coordinates that the kernel is computed in, and the kernel in these.
+//! The scaled coordinates in which the kernel is computed, and the form of the kernel in them.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,30 +9,30 @@ use super::similarity::{Poly, Rbf, Sigmoid, Similarity};
 use crate::context::Context;
 use crate::error::Result;
 
-/// The largest factor and offset of a kernel in its units.
+/// The largest factor and offset of a kernel in scaled coordinates.
 const MAX_FACTOR: f64 = 1e30;
 
-/// The scores' unit is from the inverse of this to this.
+/// The largest unit of scores; the smallest is its inverse.
 const MAX_SCORE_UNIT: f64 = 1e200;
 
-/// How rows come into the units of the kernel: less the centre, times the scale. Differences become f32 only after that.
+/// The scaling of rows for the kernel: subtracts the centre and multiplies by the scale in f64, and only then rounds to f32.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Frame {
     #[serde(with = "crate::le_bytes")]
     centre: Vec<f64>,
     scale: f64,
     form: Form,
-    /// What a kernel value of 1 here is in the kernel's own unit.
+    /// The kernel of the parameters where the scaled kernel is 1.
     score_unit: f64,
 }
 
-/// The kernel in its units, in which that of a row learned from with itself is 1 at most.
+/// The kernel in scaled coordinates, in which that of a training row with itself is at most 1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Form {
     /// [`Rbf`].
     Rbf,
-    /// [`Poly`], for the linear kernel, too.
+    /// [`Poly`], which includes the linear kernel.
     Poly {
         factor: f64,
         offset: f64,
@@ -89,7 +89,7 @@ pub(super) fn resolve_gamma(
             })?;
             let variance = squares / count;
             let gamma = 1.0 / (d * variance);
-            // of rows that are all the same, and of rows too close for their variance to be a number
+            // the variance is 0 or underflows if all rows are the same or nearly so
             Ok(if variance >= f64::MIN_POSITIVE {
                 gamma
             } else {
@@ -115,7 +115,7 @@ impl Frame {
         };
         if params.kernel() == SvmKernel::Rbf {
             frame.centre = rows.means(context)?;
-            // rounding may carry a mean of the largest values beyond them
+            // rounding may move the mean of the largest values beyond their bound
             frame
                 .centre
                 .iter_mut()
@@ -124,7 +124,7 @@ impl Frame {
             let points = frame.points(rows, context)?;
             return Ok((frame, points));
         }
-        // the origin stays, and the scale is a power of two: the products of rows are what they were
+        // the origin stays and the scale is a power of two, so that products of rows are only scaled
         let largest = rows.largest(context)?;
         frame.scale = if largest > 0.0 {
             (-largest.log2().ceil()).min(1000.0).exp2()
@@ -204,17 +204,17 @@ impl Frame {
         self.form
     }
 
-    /// What a kernel value of 1 here is in the kernel's own unit.
+    /// The kernel of the parameters where the scaled kernel is 1.
     pub(super) fn score_unit(&self) -> f64 {
         self.score_unit
     }
 
-    /// The bytes that it takes in memory beside its own.
+    /// Its size on the heap, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
         8 * self.centre.len()
     }
 
-    /// Whether the kernel is that of the parameters.
+    /// Whether a stored kernel is that of the parameters.
     pub(super) fn suits(&self, params: &OneClassSvmParams) -> bool {
         match (self.form, params.kernel()) {
             (Form::Rbf, SvmKernel::Rbf) | (Form::Sigmoid { .. }, SvmKernel::Sigmoid) => true,
@@ -224,7 +224,7 @@ impl Frame {
         }
     }
 
-    /// Whether all scores are finite in it.
+    /// Whether a stored frame gives finite scores.
     pub(super) fn is_sound(&self) -> bool {
         let is_factor = |x: f64| x.abs() <= MAX_FACTOR;
         let form = match self.form {

@@ -1,14 +1,14 @@
 //! One-class SVM (Schölkopf, Platt, Shawe-Taylor, Smola and Williamson, "Estimating the Support of a High-Dimensional
 //! Distribution", Neural Computation 13, 2001).
 //!
-//! In the space of a kernel k it finds the hyperplane that parts most rows from the origin with the largest margin. The score
-//! of a row x is `rho - sum_i alpha_i k(x_i, x)`, the negative of scikit-learn's `decision_function`: above 0 outside the
-//! boundary. A row of weight w counts as w copies of it, of which each has a coefficient from 0 to 1; all coefficients together
-//! are nu times the weights.
+//! In the feature space of a kernel k it finds the hyperplane that separates most rows from the origin with the largest margin.
+//! The score of a row x is `rho - sum_i alpha_i k(x_i, x)`, the negative of scikit-learn's `decision_function`: it is above 0
+//! outside the boundary. A row of weight w counts as w copies of it, so that its coefficient is from 0 to w; all coefficients
+//! sum to nu times the sum of the weights.
 //!
-//! Kernels are computed on f32, after the rows were centred in f64 for the rbf kernel; the others keep the origin. Copies of a
-//! row are one row with the sum of their weights, and the rows are sorted, so that their order changes nothing. The problem of
-//! the sigmoid kernel has several solutions; which one is found may differ from that of another solver.
+//! Kernels are computed in f32; for the rbf kernel the rows are first centred in f64, while the others keep the origin. Equal
+//! rows are merged into one with the sum of their weights, and the rows are sorted, so that their order has no influence. The
+//! problem of the sigmoid kernel is not convex, so that another solver may find another solution.
 
 mod compute;
 mod frame;
@@ -43,25 +43,25 @@ use rows::DistinctRows;
 use similarity::Similarity;
 use solve::{Problem, Solution};
 
-/// The largest coefficient, support value and so on in absolute value that a sound model may have.
+/// The largest magnitude of the coefficients and of rho in a valid model.
 const MAX_NUMBER: f64 = 1e30;
 
-/// How many rows are scored at once.
-const TOGETHER: usize = 32;
+/// How many rows are compared with a tile of support vectors at once.
+const MIN_CHUNK: usize = 32;
 
-/// About how many kernel values a block of rows takes: a few milliseconds.
-const BLOCK_PAIRS: usize = 1 << 22;
+/// About how many kernel values a chunk of rows takes: a few milliseconds.
+const CHUNK_PAIRS: usize = 1 << 22;
 
 /// A fitted one-class SVM. Scores are the negative of scikit-learn's `decision_function`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OneClassSvm {
     params: OneClassSvmParams,
-    /// The factor of the kernel that the parameters came to on the rows of the first fit.
+    /// The factor of the kernel, which was resolved from the parameters on the rows of the first fit.
     gamma: f64,
     frame: Frame,
-    /// The support vectors, in the frame; for a linear kernel their weighted mean.
+    /// The scaled support vectors; for a linear kernel only their weighted mean.
     support: Points,
-    /// The coefficient of each, and 0 for what fills the last block up.
+    /// The coefficient of each support vector, and 0 for the padding of the last block.
     #[serde(with = "crate::le_bytes")]
     coefficients: Vec<f64>,
     rho: f64,
@@ -70,7 +70,7 @@ pub struct OneClassSvm {
 linfa_fit!(OneClassSvmValidParams => OneClassSvm);
 
 impl OneClassSvmValidParams {
-    /// Fits on past rows, each with its weight, and those of a sample, with the given gamma or that of the parameters.
+    /// Fits on weighted past rows and the rows of a sample, with the given gamma or that of the parameters.
     fn fit_rows(
         &self,
         past: Option<PastRows<'_>>,
@@ -163,14 +163,14 @@ impl Visitor for Score<'_> {
         let Some(values) = rows.as_slice() else {
             return;
         };
-        let mut projected = vec![0.0; TOGETHER.min(scores.len()) * d];
-        let blocks = values.chunks(TOGETHER * d);
-        for (rows, scores) in blocks.zip(scores.chunks_mut(TOGETHER)) {
+        let mut projected = vec![0.0; MIN_CHUNK.min(scores.len()) * d];
+        let chunks = values.chunks(MIN_CHUNK * d);
+        for (rows, scores) in chunks.zip(scores.chunks_mut(MIN_CHUNK)) {
             let projected = &mut projected[..rows.len()];
             for (row, out) in rows.chunks_exact(d).zip(projected.chunks_exact_mut(d)) {
                 svm.frame.project(row, out);
             }
-            let mut sums = [[0.0; LANES]; TOGETHER];
+            let mut sums = [[0.0; LANES]; MIN_CHUNK];
             let sums = &mut sums[..scores.len()];
             for tile in tiles(&svm.support, &svm.coefficients) {
                 add_kernels(kernel, tile, projected, sums);
@@ -187,11 +187,11 @@ impl Detector for OneClassSvm {
         self.frame.n_features()
     }
 
-    fn block_rows(&self) -> usize {
-        (BLOCK_PAIRS / self.support.n_padded_rows().max(1)).clamp(TOGETHER, 1024)
+    fn chunk_rows(&self) -> usize {
+        (CHUNK_PAIRS / self.support.n_padded_rows().max(1)).clamp(MIN_CHUNK, 1024)
     }
 
-    fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
+    fn score_chunk(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
         assert_eq!(
             rows.dim(),
             (scores.len(), self.n_features()),
@@ -251,7 +251,7 @@ impl Method for OneClassSvm {
             .map(Learned::plain)
     }
 
-    /// Fits anew on the rows of `past`, each with its weight, and those of the sample. Gamma stays what it was.
+    /// Fits again on the weighted past rows and the rows of the sample. Gamma stays the same.
     fn update(
         &self,
         past: PastRows<'_>,

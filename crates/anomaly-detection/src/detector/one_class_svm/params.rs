@@ -26,9 +26,9 @@ pub enum SvmKernel {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SvmGamma {
-    /// `1 / (d var)`, with the variance over all values of all d columns together; 1 where that is 0.
+    /// `1 / (d var)`, with the variance of all values of the d columns together; 1 if that is 0.
     Scale,
-    /// `1 / d`, with d columns.
+    /// `1 / d` for d columns.
     Auto,
     /// This factor, above 0.
     Value(f64),
@@ -58,28 +58,28 @@ params! {
 impl OneClassSvmValidParams {
     fn check_values(&self) -> Result<()> {
         if !(self.nu > 0.0 && self.nu <= 1.0) {
-            let message = format!("nu is {:?}, it must be above 0 and at most 1", self.nu);
+            let message = format!("nu is {:?}; it must be above 0 and at most 1", self.nu);
             return Err(invalid("nu", message));
         }
         if let SvmGamma::Value(gamma) = self.gamma
             && !(gamma > 0.0 && gamma.is_finite())
         {
-            let message = format!("gamma is {gamma:?}, as a value it must be above 0 and finite");
+            let message = format!("gamma is {gamma:?}; as a value it must be above 0 and finite");
             return Err(invalid("gamma", message));
         }
         if !(1..=MAX_DEGREE).contains(&self.degree) {
             let message = format!(
-                "degree is {}, it must be from 1 to {MAX_DEGREE}",
+                "degree is {}; it must be from 1 to {MAX_DEGREE}",
                 self.degree
             );
             return Err(invalid("degree", message));
         }
         if !self.coef0.is_finite() {
-            let message = format!("coef0 is {:?}, it must be finite", self.coef0);
+            let message = format!("coef0 is {:?}; it must be finite", self.coef0);
             return Err(invalid("coef0", message));
         }
         if !(self.tol > 0.0 && self.tol.is_finite()) {
-            let message = format!("tol is {:?}, it must be above 0 and finite", self.tol);
+            let message = format!("tol is {:?}; it must be above 0 and finite", self.tol);
             return Err(invalid("tol", message));
         }
         Ok(())

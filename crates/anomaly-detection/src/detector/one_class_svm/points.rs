@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// The number of rows in a block.
 pub(super) const LANES: usize = 8;
 
-/// No value is larger in absolute value.
+/// The largest magnitude of a value.
 pub(super) const MAX_VALUE: f32 = 1e15;
 
 /// n rows of d f32 values: blocks of [`LANES`] rows, each stored feature by feature. The last block is padded with zeros.
@@ -28,12 +28,12 @@ impl Points {
         }
     }
 
-    /// How many rows.
+    /// The number of rows.
     pub(super) fn n_rows(&self) -> usize {
         self.n
     }
 
-    /// How many features.
+    /// The number of features.
     pub(super) fn n_features(&self) -> usize {
         self.d
     }
@@ -43,7 +43,7 @@ impl Points {
         self.n.div_ceil(LANES) * LANES
     }
 
-    /// All blocks.
+    /// The values of all blocks.
     pub(super) fn values(&self) -> &[f32] {
         &self.values
     }
@@ -62,7 +62,7 @@ impl Points {
         }
     }
 
-    /// A selection of the rows.
+    /// The rows with these indices.
     pub(super) fn pick(&self, rows: &[u32]) -> Self {
         let mut picked = Self::zeros(rows.len(), self.d);
         let blocks = picked.values.par_chunks_mut((LANES * self.d).max(1));
@@ -78,7 +78,7 @@ impl Points {
         picked
     }
 
-    /// The weighted mean as a single row, with the sum of the weights as its weight.
+    /// The weighted mean of the rows as a single row, and the sum of the weights as its weight.
     pub(super) fn weighted_mean(&self, weights: &[f64]) -> (Self, Vec<f64>) {
         let total: f64 = weights.iter().sum();
         let mut means = vec![0.0; self.d];
@@ -95,7 +95,7 @@ impl Points {
         (point, vec![total])
     }
 
-    /// The largest sum of the squares of a row.
+    /// The largest squared norm of a row.
     pub(super) fn largest_squared_norm(&self) -> f64 {
         let mut largest = 0.0_f64;
         for block in self.values.chunks_exact((LANES * self.d).max(1)) {
@@ -110,7 +110,7 @@ impl Points {
         largest
     }
 
-    /// Whether the number of values is right and none is so large that a sum of products overflows.
+    /// Whether stored points have the right number of values, none of which exceeds [`MAX_VALUE`] in magnitude.
     pub(super) fn is_sound(&self) -> bool {
         let length = self.n.div_ceil(LANES).checked_mul(LANES);
         length.and_then(|n| n.checked_mul(self.d)) == Some(self.values.len())

@@ -1,4 +1,4 @@
-//! The training rows, in an order that does not depend on how they came.
+//! The training rows, in an order that does not depend on the one in which they came.
 
 use ndarray::{ArrayView2, CowArray, Ix2};
 use rayon::prelude::*;
@@ -7,30 +7,30 @@ use crate::context::Context;
 use crate::detector::{PastRows, Sample};
 use crate::error::{Error, Result, reason};
 
-/// Values are clamped to this, so that no sum of squares overflows.
+/// The magnitude to which values are clamped, so that no sum of squares overflows.
 pub(super) const MAX_VALUE: f64 = 1e140;
 
-/// The maximum memory of the rows in bytes during a fit.
+/// The most bytes of memory that a fit may take for its rows.
 const MAX_BYTES: usize = 960 << 20;
 
 /// How many values are processed between two checks of the context.
-const CHECKED: usize = 1 << 20;
+const VALUES_PER_CHECK: usize = 1 << 20;
 
-/// The distinct rows, in lexicographic order, and the weight of each: the sum over its copies.
+/// The distinct rows in lexicographic order, each with the sum of the weights of its copies.
 pub(super) struct DistinctRows<'a> {
     parts: [Option<CowArray<'a, f64, Ix2>>; 2],
     d: usize,
-    /// Where each distinct row is: rows of the first part, then those of the second.
+    /// The index of each distinct row among the rows of the first part and then of the second.
     places: Vec<u32>,
     weights: Vec<f64>,
 }
 
 impl<'a> DistinctRows<'a> {
-    /// Past rows, each with its weight, and those of a sample, each with weight 1.
+    /// The distinct rows among weighted past rows and the rows of a sample, each of weight 1.
     ///
     /// # Errors
-    /// [`reason::UNUSABLE_ROWS`] for fewer than two rows, no columns, and more than there is room for;
-    /// [`reason::SCHEMA_MISMATCH`] for past rows of another width; what `context` has to say.
+    /// [`reason::UNUSABLE_ROWS`] for fewer than two rows, no columns, or rows that take too much memory;
+    /// [`reason::SCHEMA_MISMATCH`] for past rows of another width; and those of [`Context::check`].
     pub(super) fn new(
         past: Option<&'a PastRows<'_>>,
         sample: &'a Sample<'_>,
@@ -80,12 +80,12 @@ impl<'a> DistinctRows<'a> {
         Ok(rows)
     }
 
-    /// How many distinct rows.
+    /// The number of distinct rows.
     pub(super) fn n_rows(&self) -> usize {
         self.places.len()
     }
 
-    /// How many columns.
+    /// The number of columns.
     pub(super) fn n_features(&self) -> usize {
         self.d
     }
@@ -95,19 +95,19 @@ impl<'a> DistinctRows<'a> {
         &self.weights
     }
 
-    /// The values of a distinct row; what is beyond [`MAX_VALUE`] is not yet brought back to it.
+    /// The values of a distinct row, which are not clamped yet; see [`bounded`].
     pub(super) fn row(&self, i: usize) -> &[f64] {
         self.at(self.places[i])
     }
 
-    /// Sums over the rows, in an order that the number of threads does not change.
+    /// Weighted sums over the rows, in an order that does not depend on the number of threads.
     pub(super) fn sum<const K: usize>(
         &self,
         context: &Context,
         term: impl Fn(&[f64]) -> [f64; K] + Sync,
     ) -> Result<[f64; K]> {
         let mut total = [0.0; K];
-        for part in self.per_block(context, |rows| {
+        for part in self.per_chunk(context, |rows| {
             let mut sums = [0.0; K];
             for i in rows {
                 let terms = term(self.row(i));
@@ -127,7 +127,7 @@ impl<'a> DistinctRows<'a> {
     /// The weighted mean of each column.
     pub(super) fn means(&self, context: &Context) -> Result<Vec<f64>> {
         let mut means = vec![0.0; self.d];
-        for part in self.per_block(context, |rows| {
+        for part in self.per_chunk(context, |rows| {
             let mut sums = vec![0.0; self.d];
             for i in rows {
                 for (sum, x) in sums.iter_mut().zip(self.row(i)) {
@@ -145,27 +145,27 @@ impl<'a> DistinctRows<'a> {
         Ok(means)
     }
 
-    /// The largest value in absolute value.
+    /// The largest magnitude of a value.
     pub(super) fn largest(&self, context: &Context) -> Result<f64> {
-        let largest = self.per_block(context, |rows| {
+        let largest = self.per_chunk(context, |rows| {
             let values = rows.flat_map(|i| self.row(i)).map(|&x| bounded(x).abs());
             values.fold(0.0, f64::max)
         })?;
         Ok(largest.into_iter().fold(0.0, f64::max))
     }
 
-    /// Maps each block of rows, in parallel.
-    fn per_block<T: Send>(
+    /// Maps each chunk of rows, in parallel.
+    fn per_chunk<T: Send>(
         &self,
         context: &Context,
         of: impl Fn(std::ops::Range<usize>) -> T + Sync,
     ) -> Result<Vec<T>> {
-        let size = (CHECKED / self.d).clamp(1, 4096);
+        let size = (VALUES_PER_CHECK / self.d).clamp(1, 4096);
         (0..self.n_rows().div_ceil(size))
             .into_par_iter()
-            .map(|block| {
+            .map(|chunk| {
                 context.check()?;
-                Ok(of(block * size..((block + 1) * size).min(self.n_rows())))
+                Ok(of(chunk * size..((chunk + 1) * size).min(self.n_rows())))
             })
             .collect()
     }
@@ -182,8 +182,8 @@ impl<'a> DistinctRows<'a> {
         &[]
     }
 
-    /// The places in the lexicographic order of their rows, equal ones in that of their weights. Merges sorted runs, so that
-    /// the context is looked at however many rows there are and however wide they are.
+    /// Sorts places by their rows in lexicographic order, and those of equal rows by weight. Sorts runs and merges them, so
+    /// that the context is checked often enough however many and wide the rows are.
     fn sort(
         &self,
         mut places: Vec<u32>,
@@ -197,7 +197,7 @@ impl<'a> DistinctRows<'a> {
                 .find(|order| order.is_ne())
                 .unwrap_or_else(|| weight(a).total_cmp(&weight(b)))
         };
-        let mut run = (CHECKED / 16 / self.d).max(16);
+        let mut run = (VALUES_PER_CHECK / 16 / self.d).max(16);
         places.par_chunks_mut(run).try_for_each(|places| {
             context.check()?;
             places.sort_unstable_by(order);
@@ -210,7 +210,7 @@ impl<'a> DistinctRows<'a> {
                 .zip(merged.par_chunks_mut(2 * run))
                 .try_for_each(|(pair, merged)| {
                     let (mut left, mut right) = pair.split_at(run.min(pair.len()));
-                    for out in merged.chunks_mut((CHECKED / self.d).max(1)) {
+                    for out in merged.chunks_mut((VALUES_PER_CHECK / self.d).max(1)) {
                         context.check()?;
                         for place in out {
                             let from = match (left.first(), right.first()) {
@@ -232,6 +232,7 @@ impl<'a> DistinctRows<'a> {
         Ok(places)
     }
 
+    /// Merges equal rows among sorted places, and adds their weights.
     fn merge(
         &mut self,
         sorted: &[u32],
@@ -240,9 +241,9 @@ impl<'a> DistinctRows<'a> {
     ) -> Result<()> {
         let mut distinct = Vec::with_capacity(sorted.len());
         let mut weights: Vec<f64> = Vec::with_capacity(sorted.len());
-        for block in sorted.chunks((CHECKED / self.d).max(1)) {
+        for chunk in sorted.chunks((VALUES_PER_CHECK / self.d).max(1)) {
             context.check()?;
-            for &place in block {
+            for &place in chunk {
                 let same = |&last: &u32| {
                     let mut values = self.at(last).iter().zip(self.at(place));
                     values.all(|(&a, &b)| bounded(a) == bounded(b))
@@ -261,18 +262,19 @@ impl<'a> DistinctRows<'a> {
     }
 }
 
-/// The value clamped to [`MAX_VALUE`] in absolute value, never negative zero.
+/// The value clamped to [`MAX_VALUE`] in magnitude, with -0 as 0.
 pub(super) fn bounded(x: f64) -> f64 {
     x.clamp(-MAX_VALUE, MAX_VALUE) + 0.0
 }
 
-/// Fails if there is nothing to learn from, or too much. To be called before allocating.
+/// Fails if there are too few or too many rows. To be called before allocating.
 fn check_size(n: usize, d: usize) -> Result<()> {
     if n < 2 || d == 0 {
-        let message = format!("there are {n} rows of {d} columns; at least 2 of 1 are needed");
+        let message =
+            format!("there are {n} rows of {d} columns; at least 2 rows of 1 column are needed");
         return Err(Error::new(reason::UNUSABLE_ROWS, message));
     }
-    // the rows as f32, the support vectors among them, samples of them; and some numbers for each
+    // the rows as f32, the support vectors, samples of the rows, and some numbers per row
     let bytes = n.saturating_mul(d.saturating_mul(4 * 5 / 2).saturating_add(96));
     if bytes > MAX_BYTES || n > u32::MAX as usize {
         let message = format!(

@@ -1,9 +1,9 @@
-//! The kernels, in their own units, of eight pairs of rows at a time.
+//! The kernels in scaled coordinates, for eight pairs of rows at a time.
 
 use super::points::LANES;
 use crate::detector::simd::Simd;
 
-/// The largest kernel value in absolute value, where that of a row with itself among those learned from is 1 at most.
+/// The largest magnitude of a kernel value; that of a training row with itself is at most 1.
 const MAX_VALUE: f64 = 1e30;
 
 /// The largest argument of the hyperbolic tangent, which rounds to 1 long before.
@@ -11,17 +11,17 @@ const MAX_ARGUMENT: f64 = 40.0;
 
 /// A kernel: a function of a sum over the features.
 pub(super) trait Similarity: Copy + Send + Sync {
-    /// The kernel of any row with itself, where that is the same for all.
+    /// The kernel of any row with itself, if that is the same for all rows.
     const OF_ITSELF: Option<f32> = None;
 
     /// Adds the terms of a feature to sums.
     fn add<S: Simd>(simd: S, sums: S::F32x8, x: S::F32x8, y: S::F32x8) -> S::F32x8;
 
-    /// The kernel's values, given sums.
+    /// The kernel values, given the sums over all features.
     fn finish<S: Simd>(self, simd: S, sums: S::F32x8) -> S::F32x8;
 }
 
-/// `2^-|x - y|^2`: gamma and the base are in the units.
+/// `2^-|x - y|^2`; gamma and the change of base are in the scale of the coordinates.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rbf;
 
@@ -30,7 +30,7 @@ impl Similarity for Rbf {
 
     #[inline(always)]
     fn add<S: Simd>(simd: S, sums: S::F32x8, x: S::F32x8, y: S::F32x8) -> S::F32x8 {
-        // this way round, x can come from memory; the square is the same
+        // in this order x can be a memory operand, and the square is the same
         let difference = simd.sub(y, x);
         simd.mul_add(difference, difference, sums)
     }
@@ -67,7 +67,7 @@ impl Similarity for Poly {
         while degree > 0 {
             for l in 0..LANES {
                 let factor = if degree & 1 == 1 { base[l] } else { 1.0 };
-                // no product leaves the range of a double; all beyond the largest value count as it
+                // clamped, so that no product leaves the range of a double
                 power[l] = (power[l] * factor).clamp(-MAX_VALUE, MAX_VALUE);
                 base[l] = (base[l] * base[l]).min(MAX_VALUE);
             }
@@ -116,12 +116,12 @@ impl Similarity for Sigmoid {
 /// `2^-x` for x >= 0, with a relative error of about 1e-7; x is clamped to 126. The result is at most 1, and exactly 1 for 0.
 #[inline(always)]
 pub(super) fn exp2_negated<S: Simd>(simd: S, x: S::F32x8) -> S::F32x8 {
-    /// Added to a small number, it leaves the nearest integer in the lowest bits of the sum.
+    /// Adding this to a small number leaves the nearest integer in the lowest bits of the sum.
     const ROUND: f32 = 12_582_912.0;
     let round = simd.splat(ROUND);
     let x = simd.min(x, simd.splat(126.0));
     let rounded = simd.sub(round, x);
-    // the negated rest of x, between -1/2 and 1/2
+    // the negated remainder of x, between -1/2 and 1/2
     let rest = simd.sub(simd.sub(round, rounded), x);
     let mut power = simd.splat(C[5]);
     for c in [C[4], C[3], C[2], C[1], C[0], 1.0] {
@@ -138,8 +138,8 @@ pub(super) fn to_array<S: Simd>(simd: S, v: S::F32x8) -> [f32; LANES] {
     values
 }
 
-/// The minimax coefficients, from that of f upwards, of a polynomial for `2^f - 1` with f in [-1/2, 1/2]: the relative error of
-/// `2^f` is at most 2e-9.
+/// The coefficients of f, f^2, ... in the minimax polynomial for `2^f - 1` with f in [-1/2, 1/2]; the relative error of `2^f`
+/// is at most 2e-9.
 const C: [f32; 6] = [
     std::f32::consts::LN_2,
     0.240_226_48,

@@ -1,5 +1,5 @@
-//! Sequential minimal optimisation on few rows, whose kernel matrix fits in memory (Fan, Chen and Lin, "Working Set Selection
-//! Using Second Order Information for Training SVM", 2005).
+//! Sequential minimal optimisation (SMO) on so few rows that their kernel matrix fits in memory (Fan, Chen and Lin, "Working Set
+//! Selection Using Second Order Information for Training SVM", 2005).
 
 use rayon::prelude::*;
 
@@ -11,9 +11,9 @@ use crate::context::Context;
 use crate::error::Result;
 
 /// About how many multiply-adds are done between two checks of the context.
-const CHECKED: usize = 1 << 24;
+const WORK_PER_CHECK: usize = 1 << 24;
 
-/// The minimum number of multiply-adds for a parallel task.
+/// The fewest multiply-adds of a parallel task.
 const SHARED: usize = 1 << 19;
 
 /// The subproblem on some rows, with all others fixed.
@@ -26,8 +26,8 @@ pub(super) struct Part {
     pub(super) gradient: Vec<f64>,
 }
 
-/// The kernel matrix of a subproblem, computed row by row on demand. Its memory is reused; pages that were never written take
-/// none.
+/// The kernel matrix of a subproblem, whose rows are computed on demand. The buffer is reused, and pages of it that were never
+/// written take no memory.
 #[derive(Default)]
 pub(super) struct Matrix {
     values: Vec<f32>,
@@ -75,7 +75,7 @@ impl Matrix {
 }
 
 impl Part {
-    /// Moves weight between pairs of coefficients until the optimality conditions hold within `tol`, or the steps are used up.
+    /// Moves weight between pairs of coefficients until the optimality conditions hold within `tol`, or for `most_steps` steps.
     /// Returns the number of steps.
     pub(super) fn solve<S: Similarity>(
         &mut self,
@@ -97,7 +97,7 @@ impl Part {
         }
         let zeros = vec![0.0; n];
         let (mut i, mut least) = step(&mut self.gradient, 0.0, &zeros, &zeros, &taking);
-        let checked = CHECKED / (n * points.n_features().max(8)).max(1) + 1;
+        let checked = WORK_PER_CHECK / (n * points.n_features().max(8)).max(1) + 1;
         for steps in 0..most_steps {
             if steps % checked == 0 {
                 context.check()?;
@@ -136,7 +136,7 @@ impl Part {
             };
             self.alpha[j] = if moved == stock { 0.0 } else { stock - moved };
             if before == (self.alpha[i], self.alpha[j]) {
-                // the gain is less than rounding error
+                // the step is smaller than the rounding error
                 return Ok(steps);
             }
             for k in [i, j] {
@@ -148,7 +148,7 @@ impl Part {
     }
 }
 
-/// The flags of a coefficient for the passes: 1 if it may decrease, else 0; and 0 if it may increase, else infinity.
+/// The flags of a coefficient for the passes: first 1 if it may decrease or else 0, then 0 if it may increase or else infinity.
 fn bounds(alpha: f64, cap: f64) -> (f32, f64) {
     let may_give = if alpha > 0.0 { 1.0 } else { 0.0 };
     let taking = if alpha < cap { 0.0 } else { f64::INFINITY };

@@ -1,11 +1,11 @@
-//! The quadratic programme of a one-class SVM: minimise half the sum of `alpha_i alpha_j k(x_i, x_j)`, with coefficients
-//! between 0 and their caps and a given sum.
+//! The quadratic programme of a one-class SVM: minimise half the sum of `alpha_i alpha_j k(x_i, x_j)`, with a given sum of the
+//! coefficients and each of them between 0 and its cap.
 //!
-//! Decomposition (Joachims, "Making Large-Scale SVM Learning Practical", 1999): solve for the rows that violate the optimality
-//! conditions most, with all others fixed, then update the gradient of all rows, until none violates them.
+//! It is solved by decomposition (Joachims, "Making Large-Scale SVM Learning Practical", 1999): solve for the rows that violate
+//! the optimality conditions most, with all others fixed; update the gradient of all rows; repeat until none violates them.
 //!
-//! Nearly all coefficients end at 0 or at their caps, and the solution for a quarter of the rows, found in the same way,
-//! predicts most of them: the rows of lowest density in it get their caps until the sum is used up.
+//! Nearly all coefficients end at 0 or at their caps. The solution for a quarter of the rows, which is found in the same way,
+//! predicts most of them: to start with, the rows of lowest density in it get their caps until the sum is used up.
 
 use rayon::prelude::*;
 
@@ -16,10 +16,10 @@ use super::smo::{Matrix, Part};
 use crate::context::Context;
 use crate::error::{Error, Result};
 
-/// The maximum number of rows that are solved for at once. Their kernel matrix takes at most 64 MiB.
+/// The most rows that are solved for at once. Their kernel matrix takes at most 64 MiB.
 const MAX_PART: usize = 4096;
 
-/// One in this many rows is solved for first.
+/// The first solution is for one in this many rows.
 const SAMPLED: usize = 4;
 
 /// Up to this many rows are solved without a first solution on a subset.
@@ -32,7 +32,7 @@ const SAMPLE_TOL: f64 = 1e-4;
 const MIN_TOL: f64 = 1e-8;
 
 /// How many rows have their kernels summed at once.
-const TOGETHER: usize = 64;
+const CHUNK_ROWS: usize = 64;
 
 /// The problem. The kernel of a row with itself is at most 1.
 #[derive(Clone, Copy)]
@@ -58,10 +58,10 @@ pub(super) struct Solution {
 }
 
 impl<S: Similarity> Problem<'_, S> {
-    /// Solves it.
+    /// Solves the problem.
     ///
     /// # Errors
-    /// That of a cancelled context.
+    /// Those of [`Context::check`].
     pub(super) fn solve(&self) -> Result<Solution> {
         self.solve_with(&mut Matrix::default())
     }
@@ -174,16 +174,16 @@ impl<S: Similarity> Problem<'_, S> {
         coefficients.resize(support.n_padded_rows(), 0.0);
         let d = self.points.n_features();
         let mut sums = vec![0.0; self.points.n_rows()];
-        sums.par_chunks_mut(TOGETHER)
+        sums.par_chunks_mut(CHUNK_ROWS)
             .enumerate()
             .try_for_each_init(
-                || vec![0.0; TOGETHER * d],
-                |buffer, (block, sums)| {
+                || vec![0.0; CHUNK_ROWS * d],
+                |buffer, (chunk, sums)| {
                     let buffer = &mut buffer[..sums.len() * d];
                     for (k, row) in buffer.chunks_exact_mut(d).enumerate() {
-                        self.points.get(block * TOGETHER + k, row);
+                        self.points.get(chunk * CHUNK_ROWS + k, row);
                     }
-                    let mut lanes = [[0.0; LANES]; TOGETHER];
+                    let mut lanes = [[0.0; LANES]; CHUNK_ROWS];
                     let lanes = &mut lanes[..sums.len()];
                     for tile in tiles(&support, &coefficients) {
                         self.context.check()?;
@@ -213,8 +213,8 @@ impl<S: Similarity> Problem<'_, S> {
         (least, most)
     }
 
-    /// The rows to solve for next, in order: those of the smallest gradient whose coefficients may increase, and as many of the
-    /// largest gradient whose coefficients may decrease.
+    /// The rows to solve for next, ascending: those with the smallest gradients whose coefficients may increase, and as many
+    /// with the largest gradients whose coefficients may decrease.
     fn violators(&self, alpha: &[f64], gradient: &[f64]) -> Vec<u32> {
         let n = self.points.n_rows();
         if n <= MAX_PART {
@@ -239,8 +239,8 @@ impl<S: Similarity> Problem<'_, S> {
         rows
     }
 
-    /// The gradient at the boundary: the mean over coefficients strictly between their bounds, or if there are none, the middle
-    /// of the range that the others allow.
+    /// The gradient at the boundary: its mean over the rows whose coefficients are strictly between their bounds or, if there are
+    /// none, the middle of the range that the others allow.
     fn rho(&self, alpha: &[f64], gradient: &[f64]) -> f64 {
         let (mut count, mut free) = (0.0, 0.0);
         let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);

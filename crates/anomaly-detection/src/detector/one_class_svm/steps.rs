@@ -3,7 +3,7 @@
 use super::points::LANES;
 use crate::detector::simd::with_simd;
 
-/// The minimum curvature, for two rows that the kernel cannot distinguish.
+/// The smallest curvature, for two rows that the kernel cannot distinguish.
 const MIN_CURVATURE: f32 = 1e-12;
 
 /// The second row of a step.
@@ -15,10 +15,10 @@ pub(super) struct Partner {
     pub(super) gap: f32,
 }
 
-/// Selects the second row of a step: of the rows whose coefficient may decrease, the one that promises the largest decrease of
-/// the objective together with the first row (Fan, Chen and Lin, 2005, WSS 2), and the first of ties. `kernels` and `own` are
-/// the kernels of the first row with each row and with itself, `diagonal` those of each row with itself, `gradient` the
-/// gradient at each row and at the first row; `may_give` is 1 or 0.
+/// Selects the second row of a step: among the rows whose coefficient may decrease, the one that promises the largest decrease
+/// of the objective together with the first row (Fan, Chen and Lin, 2005, WSS 2), and the first of ties. `kernels` and `own`
+/// are the kernels of the first row with each row and with itself, `diagonal` those of each row with itself, and `gradient` the
+/// gradient at each row and at the first row. `may_give` is 1 if a coefficient may decrease and otherwise 0.
 ///
 /// # Panics
 /// If the slices do not have the same length, a multiple of [`LANES`].

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::detector::contract::rows::{hostile_rows, uniforms};
 use crate::detector::contract::{
-    company_changes_nothing, fit_plain, fits_through_linfa, refuses_another_width, refuses_damages,
-    score, stops_when_no_one_waits, storing_changes_nothing, threads_change_nothing,
+    fit_plain, fits_through_linfa, other_rows_change_nothing, refuses_another_width,
+    refuses_damages, score, stops_when_cancelled, storing_changes_nothing, threads_change_nothing,
 };
 
 mod kernels;
@@ -139,7 +139,7 @@ fn copies_count_as_weights() {
 
 #[test]
 fn cancellation_stops_a_fit_and_an_update() {
-    stops_when_no_one_waits::<OneClassSvm>(&OneClassSvmParams::default(), &table(500, 3, 3, false));
+    stops_when_cancelled::<OneClassSvm>(&OneClassSvmParams::default(), &table(500, 3, 3, false));
 }
 
 #[test]
@@ -263,11 +263,11 @@ proptest! {
     fn a_row_scores_the_same_alone_and_in_any_batch(seed: u64, d in 1..12usize, from in 0..9usize, which in 0..12usize) {
         let params = kernels().nth(which).expect("a kernel");
         let rows = table(70, d, seed, false);
-        company_changes_nothing(&fit(&params, &rows), rows.view(), from);
+        other_rows_change_nothing(&fit(&params, &rows), rows.view(), from);
     }
 
     #[test]
-    fn a_stored_model_is_the_same(seed: u64, d in 1..5usize, which in 0..12usize) {
+    fn a_model_survives_its_round_trip(seed: u64, d in 1..5usize, which in 0..12usize) {
         let params = kernels().nth(which).expect("a kernel");
         storing_changes_nothing(&fit(&params, &table(30, d, seed, false)));
     }

@@ -3,7 +3,7 @@ use linfa::ParamGuard;
 use crate::detector::{DetectorParams, KnnMethod, KnnParams};
 
 #[test]
-fn setters_change_what_getters_and_the_check_see() {
+fn setters_affect_the_getters_and_the_check() {
     let params = KnnParams::new()
         .with_n_neighbors(7)
         .with_method(KnnMethod::Mean);

@@ -1,8 +1,8 @@
-//! Eigenvalues and eigenvectors of a symmetric matrix: Householder's reduction to a tridiagonal matrix, and implicit QL on
-//! that (Golub and Van Loan, "Matrix Computations", 4th edition, 8.3).
+//! Eigenvalues and eigenvectors of a symmetric matrix: Householder's reduction to a tridiagonal matrix, followed by the
+//! implicit QL algorithm (Golub and Van Loan, "Matrix Computations", 4th edition, 8.3).
 //!
-//! Every row of the matrix of eigenvectors goes through the same reflections and rotations by itself. Rows are therefore
-//! spread over threads without changing a bit, and the work stops within a batch of rotations when its caller has left.
+//! Reflections and rotations are applied to each row of the matrix of eigenvectors independently. Rows can therefore be spread
+//! over threads without changing the result, and a cancelled computation stops within a batch of rotations.
 
 use ndarray::Array2;
 use rayon::prelude::*;
@@ -10,10 +10,10 @@ use rayon::prelude::*;
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
 
-/// How many rows of the matrix of eigenvectors go through the reflections and rotations together.
+/// How many rows of the matrix of eigenvectors are processed together.
 const LANES: usize = 8;
 
-/// How many rotations are gathered before they are applied.
+/// How many rotations are collected before they are applied.
 const BATCH: usize = 1 << 14;
 
 /// The most sweeps for one eigenvalue; two or three are usual.
@@ -22,7 +22,7 @@ const MAX_SWEEPS: usize = 60;
 /// A matrix with fewer rows than this is not worth spreading over threads.
 const PARALLEL_FROM: usize = 256;
 
-/// Eigenvalues in descending order, and for each of them its eigenvector of length 1 in the same row of a matrix.
+/// Eigenvalues in descending order, and their eigenvectors of length 1 as the rows of a matrix in the same order.
 #[derive(Debug)]
 pub(super) struct Eigen {
     pub(super) values: Vec<f64>,
@@ -40,8 +40,8 @@ struct Rotation {
     sin: f64,
 }
 
-/// A reflection: less `scale` times the vector times its product with the vector. The vector is a row of the matrix that
-/// was reduced, from the column after the diagonal.
+/// A tridiagonal matrix and the reflections that led to it. The reflection `k` maps x to `x - scale (v . x) v`, where v is row
+/// `k` of `vectors` from the column after the diagonal on.
 struct Reduced {
     diagonal: Vec<f64>,
     off_diagonal: Vec<f64>,
@@ -52,7 +52,7 @@ struct Reduced {
 /// The eigenvalues and eigenvectors of a finite symmetric matrix.
 ///
 /// # Errors
-/// [`reason::UNUSABLE_ROWS`] should the iteration not converge; and that of a cancelled `context`.
+/// [`reason::UNUSABLE_ROWS`] if the iteration does not converge; and those of [`Context::check`].
 pub(super) fn eigen(matrix: Array2<f64>, context: &Context) -> Result<Eigen> {
     let d = matrix.nrows();
     let reduced = reduce(matrix, context)?;
@@ -62,7 +62,7 @@ pub(super) fn eigen(matrix: Array2<f64>, context: &Context) -> Result<Eigen> {
         mut off_diagonal,
         ..
     } = reduced;
-    // a reduction leaves what is small at the end, where QL wants what is large
+    // the reduction puts small entries at the end, but QL needs the large ones there
     diagonal.reverse();
     off_diagonal[..d - 1].reverse();
     panels.iter_mut().for_each(|panel| panel.reverse());
@@ -112,14 +112,14 @@ fn sorted(diagonal: &[f64], panels: &[Panel]) -> Eigen {
     }
 }
 
-/// Householder's reduction. Each reflection is applied to the rest of the matrix in one pass, which also multiplies the
-/// outcome with the vector of the next reflection.
+/// Householder's reduction. Each reflection is applied to the rest of the matrix in one pass, which also multiplies the result
+/// with the vector of the next reflection.
 fn reduce(mut matrix: Array2<f64>, context: &Context) -> Result<Reduced> {
     let d = matrix.nrows();
     let mut scales = vec![0.0; d];
     let mut diagonal = vec![0.0; d];
     let mut off_diagonal = vec![0.0; d];
-    // of the last reflection and of the update that it calls for, from column k on
+    // the vectors of the last reflection and of its rank-two update, from column k on
     let (mut v, mut w) = (vec![0.0; d], vec![0.0; d]);
     for k in 0..d {
         context.check()?;
@@ -171,21 +171,21 @@ fn reduce(mut matrix: Array2<f64>, context: &Context) -> Result<Reduced> {
     })
 }
 
-/// What a row of the matrix is after a reflection: less `v_i w + w_i v`.
+/// Applies the rank-two update of a reflection to a row of the matrix: subtracts `v_i w + w_i v`.
 fn update_row(row: &mut [f64], v_i: f64, w_i: f64, v: &[f64], w: &[f64]) {
     for ((x, v), w) in row.iter_mut().zip(v).zip(w) {
         *x -= v_i * w + w_i * v;
     }
 }
 
-/// Turns a vector into the one that reflects it onto the first axis. Returns the scale of the reflection, and where on the
-/// axis the vector comes to lie.
+/// Replaces a vector with that of the reflection that maps it onto the first axis. Returns the scale of the reflection and the
+/// coordinate of the reflected vector on the axis.
 fn reflection(x: &mut [f64]) -> (f64, f64) {
     let largest = x.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
     if largest == 0.0 {
         return (0.0, 0.0);
     }
-    // against underflow of the squares
+    // scaled, so that the squares neither overflow nor vanish
     let length = largest
         * x.iter()
             .map(|x| (x / largest) * (x / largest))
@@ -268,7 +268,7 @@ fn sweep(
         let r = f.hypot(g);
         off_diagonal[i + 1] = r;
         if r == 0.0 {
-            // the block falls apart
+            // the block decouples here
             diagonal[i + 1] -= shift;
             off_diagonal[m] = 0.0;
             return;

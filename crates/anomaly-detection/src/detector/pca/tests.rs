@@ -8,7 +8,7 @@ use crate::detector::contract::moments::{
 use crate::detector::contract::rows::correlated;
 use crate::detector::contract::{
     fit_plain, order_changes_nothing, refuses_another_width, refuses_damages, score,
-    stops_when_no_one_waits, threads_change_nothing,
+    stops_when_cancelled, threads_change_nothing,
 };
 use crate::detector::{Gaussian, GaussianParams};
 
@@ -70,7 +70,7 @@ fn parameters_are_checked() {
 }
 
 #[test]
-fn nothing_but_the_rows_matters() {
+fn only_the_rows_matter() {
     is_one_and_the_same::<Pca>(&PcaParams::default(), |_, _, _| ());
 }
 
@@ -86,7 +86,7 @@ fn fewer_rows_than_columns_work() {
     let rows = correlated(20, 1000, 5.0, 4);
     let model = fit(&rows);
     assert_eq!(model.eigenvalues().len(), 19);
-    // a row of n lies (n - 1)^2 / n from the mean of which it is a part
+    // each of n rows has a distance of (n - 1)^2 / n from their mean
     assert_nearly(&score(&model, rows.view()), &[361.0 / 20.0; 20]);
     assert!(score(&model, Array2::from_elem((1, 1000), 1e300).view())[0].is_finite());
 }
@@ -136,7 +136,7 @@ fn a_cancelled_fit_stops() {
     let matrix = Array2::eye(300);
     let error = eigen::eigen(matrix, &context).expect_err("cancelled");
     assert_eq!(error.reason(), reason::CANCELLED);
-    stops_when_no_one_waits::<Pca>(&PcaParams::default(), &correlated(100, 3, 0.0, 5));
+    stops_when_cancelled::<Pca>(&PcaParams::default(), &correlated(100, 3, 0.0, 5));
 }
 
 #[test]

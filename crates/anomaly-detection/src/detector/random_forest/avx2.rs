@@ -1,12 +1,12 @@
 //! Transposing codes with AVX2.
 
-use super::side_by_side::{CODES, GATHERED};
+use super::outcomes::{CODES, GATHERED};
 use crate::detector::simd::Avx2;
 
-/// Turns codes row by row into codes slot by slot.
+/// Transposes codes from row-major to slot-major order.
 ///
 /// Interleaves the bytes of registers that are 8 apart, four times. The halves of a register are independent: the first halves
-/// hold the first 16 rows, the second halves the others.
+/// hold the first 16 rows, the second halves the other 16.
 pub(super) fn transpose(
     avx2: Avx2,
     rows: &[&[u8; CODES]; GATHERED],

@@ -8,8 +8,7 @@ use crate::context::Context;
 use crate::detector::random::TreeRng;
 use crate::error::Result;
 
-/// How the rows of a bag are drawn: as many as there are, with replacement, where each past row counts the weight of
-/// its class.
+/// How the rows of a bag are drawn: as many as there are, with replacement, with the past rows weighted by class.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Draw<'a> {
     /// Whether each past row is an anomaly.
@@ -17,15 +16,16 @@ pub(super) struct Draw<'a> {
     n_rows: u32,
     /// The share of the past rows.
     share: f64,
-    /// How likely a row of each class is kept when it is drawn from the past rows; 1 for the heavier.
+    /// The probability of keeping a past row of each class when it is drawn; 1 for the heavier class.
     kept: [f64; 2],
 }
 
 impl<'a> Draw<'a> {
-    /// The past rows and the sample have at most 2^30 rows; the weights are finite and at least 1.
+    /// A draw from past rows with these labels and weights by class, and from `n_sample` new rows; at most 2^30 rows in all. The
+    /// weights are finite and at least 1.
     pub(super) fn new(past: &'a [bool], weights: [f64; 2], n_sample: usize) -> Self {
         let total: f64 = past.iter().map(|&label| weights[usize::from(label)]).sum();
-        // a class without rows must not keep the other from being drawn
+        // the weight of a class without rows must not make the other rarer
         let has = [false, true].map(|class| past.contains(&class));
         let heavier = match has {
             [true, false] => weights[0],
@@ -77,11 +77,11 @@ impl<'a> Draw<'a> {
 }
 
 /// The sum and the number of the out-of-bag scores of each row. Sums are in fixed point, so that the order in which threads add
-/// does not matter.
+/// to them does not matter.
 #[derive(Debug)]
 pub(super) struct OutOfBag(Vec<AtomicU64>);
 
-/// The lower bits hold the sum, those above the number.
+/// How many of the lower bits hold the sum; the bits above hold the number.
 const SUM_BITS: u32 = 50;
 
 /// The unit of the sum, so that 10,000 scores of at most 1 fit.
@@ -100,7 +100,7 @@ impl OutOfBag {
         }
     }
 
-    /// For each row the sum of the scores, and how many they are.
+    /// For each row the sum and the number of its scores.
     pub(super) fn sums(self) -> impl Iterator<Item = (f64, u64)> {
         self.0.into_iter().map(|cell| {
             let cell = cell.into_inner();

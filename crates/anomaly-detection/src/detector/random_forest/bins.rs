@@ -16,13 +16,13 @@ const MAX_BIN_CUTS: usize = 255;
 /// The most rows of each class that thresholds are learned from.
 const MAX_SORTED: usize = 1 << 17;
 
-/// How many columns one pass over the rows gathers: those that share cache lines.
+/// How many columns are gathered in one pass over the rows: as many as share a cache line.
 const GROUP: usize = 8;
 
 /// How many rows are processed between two checks of the context.
-const BLOCK: usize = 1 << 16;
+const CHUNK: usize = 1 << 16;
 
-/// How many values a group may hold.
+/// The most values of a group of columns.
 const MAX_GROUP_VALUES: usize = 1 << 23;
 
 /// The bins of all rows.
@@ -30,13 +30,13 @@ const MAX_GROUP_VALUES: usize = 1 << 23;
 pub(super) struct Bins {
     /// The thresholds between the bins, for each feature that is not constant.
     pub(super) cuts: Cuts,
-    /// The bin of each row, for each slot of the thresholds.
+    /// For each slot of the thresholds, the bin of each row.
     pub(super) codes: Vec<Vec<u8>>,
 }
 
 impl Bins {
-    /// Learns thresholds and finds the bin of each value. A feature for which `model` has nearly as many thresholds as fit
-    /// takes its thresholds from among these.
+    /// Learns thresholds and finds the bin of each value. If `model` already has nearly as many thresholds of a feature as it can
+    /// hold, the feature's are chosen from these.
     pub(super) fn learn(rows: &Rows<'_>, model: &Cuts, context: &Context) -> Result<Self> {
         let n = rows.n_rows();
         let d = rows.n_features();
@@ -74,13 +74,13 @@ impl Bins {
 fn gather(rows: &Rows<'_>, features: Range<usize>, context: &Context) -> Result<Vec<Vec<f64>>> {
     let mut columns = vec![Vec::with_capacity(rows.n_rows()); features.len()];
     for part in [rows.past, rows.sample] {
-        for start in (0..part.nrows()).step_by(BLOCK) {
+        for start in (0..part.nrows()).step_by(CHUNK) {
             context.check()?;
-            let end = (start + BLOCK).min(part.nrows());
-            let block = part.slice(s![start..end, features.clone()]);
-            for row in block.outer_iter() {
+            let end = (start + CHUNK).min(part.nrows());
+            let chunk = part.slice(s![start..end, features.clone()]);
+            for row in chunk.outer_iter() {
                 for (column, &x) in columns.iter_mut().zip(row) {
-                    // 0 and -0 are one value
+                    // adding 0 turns -0 into 0
                     column.push(x + 0.0);
                 }
             }
@@ -113,7 +113,7 @@ impl Column {
         let mut codes = Vec::new();
         if !cuts.is_empty() {
             codes.reserve_exact(column.len());
-            for part in column.chunks(BLOCK) {
+            for part in column.chunks(CHUNK) {
                 context.check()?;
                 encode(&cuts, part.iter().copied(), |code| codes.push(code as u8));
             }
@@ -126,15 +126,15 @@ impl Column {
     }
 }
 
-/// A value and the share of rows that have it, with both classes weighted equally.
+/// A value and the share of rows that have it, where each class counts for half.
 #[derive(Debug, Clone, Copy)]
 struct Run {
     value: f64,
     mass: f64,
 }
 
-/// Thresholds between all values where these are few, otherwise between quantiles of equal shares. Both classes count the
-/// same: anomalies are few, and only thresholds near them matter.
+/// Thresholds between all values if these are few, and otherwise between quantiles of equal shares. Each class counts for half,
+/// because anomalies are rare and only thresholds near them matter.
 fn learn_cuts(column: &[f64], labels: &[bool]) -> Vec<f64> {
     let first = column.first().copied().unwrap_or(0.0);
     if column.iter().all(|&x| x == first) {
@@ -150,7 +150,7 @@ fn learn_cuts(column: &[f64], labels: &[bool]) -> Vec<f64> {
         if n_open == 0 {
             break;
         }
-        // as many thresholds as there are gaps left, or a bin that holds its share of what is left
+        // a threshold in every gap if there are enough left, or else when the bin holds its share of the rest
         let share = left / (n_open + 1) as f64;
         let is_few = runs.len() - 1 - index <= n_open;
         if is_few || mass >= share || mass + pair[1].mass - share > share - mass {

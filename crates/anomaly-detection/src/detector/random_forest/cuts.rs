@@ -1,7 +1,8 @@
-//! The thresholds of a forest: for each feature an ascending list, in the unit of the feature, in double precision.
+//! The thresholds of a forest: for each feature an ascending list, in the unit of the feature and in double precision.
 //!
-//! Nodes name a threshold by its place in the list. The code of a value is the number of thresholds below it, so that a value
-//! exceeds a threshold exactly where its code exceeds the threshold's place: trees compare small integers, and lose nothing.
+//! A node refers to a threshold by its index in the list. The code of a value is the number of thresholds below it, so that a
+//! value exceeds a threshold exactly when its code exceeds the threshold's index. Trees can therefore compare small integers
+//! without losing precision.
 
 use std::hint::select_unpredictable;
 use std::ops::Range;
@@ -16,13 +17,13 @@ pub(super) const MAX_CUTS: usize = u16::MAX as usize;
 /// The most features, so that slots fit into 16 bits.
 pub(super) const MAX_FEATURES: usize = 1 << 16;
 
-/// Thresholds of those features that have any; a feature's place among them is its slot.
+/// The thresholds of the features that have any; the index of a feature among these is its slot.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Cuts {
     /// The feature of each slot, ascending.
     #[serde(with = "le_bytes")]
     features: Vec<u32>,
-    /// Where the thresholds of each slot end.
+    /// The index in `values` where the thresholds of each slot end.
     #[serde(with = "le_bytes")]
     ends: Vec<u64>,
     /// The thresholds, slot after slot, each slot's ascending.
@@ -31,7 +32,7 @@ pub(super) struct Cuts {
 }
 
 impl Cuts {
-    /// Appends a slot for a feature above those before, with thresholds that ascend.
+    /// Appends a slot for a feature, which comes after those before, with ascending thresholds.
     pub(super) fn push(&mut self, feature: u32, cuts: &[f64]) {
         self.features.push(feature);
         self.values.extend_from_slice(cuts);
@@ -59,7 +60,7 @@ impl Cuts {
         &self.features
     }
 
-    /// Where the thresholds of a slot start among those of all.
+    /// The index of the first threshold of a slot among all thresholds.
     pub(super) fn start(&self, slot: usize) -> usize {
         if slot == 0 {
             0
@@ -73,7 +74,7 @@ impl Cuts {
         &self.values[self.start(slot)..self.ends[slot] as usize]
     }
 
-    /// Where the thresholds of a feature are among those of all.
+    /// The range of the thresholds of a feature among all thresholds.
     pub(super) fn range_of_feature(&self, feature: u32) -> Range<usize> {
         match self.features.binary_search(&feature) {
             Ok(slot) => self.start(slot)..self.ends[slot] as usize,
@@ -122,7 +123,7 @@ impl Cuts {
 /// How many searches are interleaved, so that their loads overlap.
 const LANES: usize = 8;
 
-/// Gives the code of each value: how many of the thresholds are below it.
+/// Calls `put` with the code of each value, which is the number of thresholds below it.
 #[inline]
 pub(super) fn encode(cuts: &[f64], values: impl Iterator<Item = f64>, mut put: impl FnMut(u16)) {
     let mut values = values.fuse();

@@ -21,7 +21,7 @@ use crate::detector::method::linfa_fit;
 use crate::detector::{Detector, Learned, PastRows, Sample, check_n_features};
 use crate::error::Result;
 
-/// The maximum memory in bytes of all threads that grow trees.
+/// The most bytes of memory of all threads together that grow trees.
 const MAX_BYTES: usize = 1 << 30;
 
 impl RandomForestValidParams {
@@ -30,7 +30,7 @@ impl RandomForestValidParams {
     /// # Errors
     /// [`reason::UNUSABLE_ROWS`](crate::error::reason::UNUSABLE_ROWS) without labels, without rows of both classes, and for too
     /// many columns or values; [`reason::INVALID_PARAMETER`](crate::error::reason::INVALID_PARAMETER) if `max_features` exceeds
-    /// the number of columns, and for trees that would take too much memory; and that of a cancelled `context`.
+    /// the number of columns, and for trees that would take too much memory; and those of [`Context::check`].
     pub fn fit_rows(&self, sample: Sample<'_>, context: &Context) -> Result<Learned<RandomForest>> {
         let rows = Rows::new(None, sample)?;
         let numbers: Vec<usize> = (0..self.n_estimators()).collect();
@@ -98,7 +98,7 @@ struct Grown {
     out_of_bag: Vec<(f64, u64)>,
 }
 
-/// Grows the trees with these numbers, as many at a time as memory allows.
+/// Grows the trees with these numbers, as many in parallel as memory allows.
 fn grow_all(growth: &Growth<'_>, numbers: &[usize]) -> Result<Vec<Tree>> {
     let n_affordable = MAX_BYTES / Grower::bytes(growth.labels.len()).max(1);
     let n_growers = rayon::current_num_threads()
@@ -128,7 +128,7 @@ fn grow_all(growth: &Growth<'_>, numbers: &[usize]) -> Result<Vec<Tree>> {
 }
 
 impl RandomForest {
-    /// Replaces the oldest trees by new ones. Their share is that of the sample in all rows seen, rounded up.
+    /// Replaces the oldest trees with new ones. Their share is that of the sample among all rows seen, rounded up.
     pub(super) fn replace(
         &self,
         params: &RandomForestValidParams,
@@ -138,7 +138,7 @@ impl RandomForest {
     ) -> Result<Learned<Self>> {
         check_n_features(sample.rows, self.n_features)?;
         check_n_features(past.rows, self.n_features)?;
-        // views are invariant: both borrowed anew, for one lifetime
+        // views are invariant in their lifetime, so both are reborrowed for a common one
         let past = PastRows {
             rows: past.rows.view(),
             ..past
@@ -173,10 +173,10 @@ impl RandomForest {
             oldest: (self.oldest + n_new) % n_trees,
             forest: join(&self.forest.cuts, &grown.cuts, &all, context)?,
         };
-        // no kept tree has learned from the sample
-        let strangers = join(&self.forest.cuts, &Cuts::default(), &kept, context)?;
+        // no kept tree has learned from the sample, so all of them count as out of bag
+        let kept_forest = join(&self.forest.cuts, &Cuts::default(), &kept, context)?;
         let mut out_of_bag = grown.out_of_bag;
-        let sums = strangers.sums(rows.sample, context)?;
+        let sums = kept_forest.sums(rows.sample, context)?;
         let of_sample = out_of_bag.iter_mut().skip(rows.past.nrows());
         for ((sum, n), kept_sum) in of_sample.zip(sums) {
             *sum += kept_sum;
@@ -189,7 +189,7 @@ impl RandomForest {
         })
     }
 
-    /// The mean out-of-bag score of each row, or its plain score if it is in every bag.
+    /// The mean out-of-bag score of each row, or its ordinary score if it is in every bag.
     fn calibrate(
         &self,
         rows: &Rows<'_>,
@@ -209,14 +209,14 @@ impl RandomForest {
                 Some(index) => rows.sample.row(index),
             };
             let mut score = [0.0];
-            self.score_block(row.insert_axis(Axis(0)), &mut score);
+            self.score_chunk(row.insert_axis(Axis(0)), &mut score);
             scores.extend(score);
         }
         Ok(scores)
     }
 }
 
-/// How many trees a sample replaces: its share of all rows seen, rounded up, at least one.
+/// How many trees a sample replaces: their share is that of the sample among all rows seen, rounded up, and at least one tree.
 fn n_replaced(n_trees: usize, seen: u64, n_new: usize) -> usize {
     let all = u128::from(seen) + n_new as u128;
     let replaced = (n_trees as u128 * n_new as u128).div_ceil(all.max(1));

@@ -8,18 +8,18 @@ use serde::{Deserialize, Serialize};
 
 use super::cuts::{Cuts, encode};
 use super::tree::Trees;
-use super::walk::{self, CHUNK, Code, Codes, Walks};
+use super::walk::{self, Code, Codes, TILE, Walks};
 use super::windows::Windows;
 use crate::context::Context;
 use crate::error::Result;
 
-/// The number of rows that traverse a tree before the next tree.
-pub(super) const BLOCK: usize = 8192;
+/// The most rows of a chunk, which traverses one tree after the other.
+pub(super) const MAX_CHUNK: usize = 8192;
 
-/// The maximum number of codes in a block, so that they stay in the cache.
+/// The most codes of a chunk, so that they stay in the cache.
 const MAX_CODES: usize = 1 << 18;
 
-/// Fewer rows than this traverse all trees one by one.
+/// Fewer rows than this are scored one by one.
 const FEW: usize = 8;
 
 /// How many rows are scored between two checks of the context.
@@ -30,7 +30,7 @@ const BATCH: usize = 1024;
 pub(super) struct Forest {
     pub(super) cuts: Cuts,
     pub(super) trees: Trees,
-    /// Made of the trees when they first score many rows.
+    /// Derived from the trees when they first score many rows.
     #[serde(skip)]
     windows: OnceLock<Windows>,
 }
@@ -50,13 +50,13 @@ impl Forest {
         }
     }
 
-    /// The bytes that it takes once it has scored many rows.
+    /// Its size in bytes once it has scored many rows.
     pub(super) fn size_bytes(&self) -> usize {
         self.cuts.size_bytes() + self.trees.size_bytes() + Windows::most_bytes(&self.trees)
     }
 
-    /// The sum of each row's scores in all trees. The order of the additions is that of the trees, whatever the block.
-    pub(super) fn sum_block(&self, rows: ArrayView2<'_, f64>, sums: &mut [f64]) {
+    /// The sum of each row's scores in all trees, added in the order of the trees whatever the other rows.
+    pub(super) fn sum_chunk(&self, rows: ArrayView2<'_, f64>, sums: &mut [f64]) {
         if self.cuts.most() <= usize::from(u8::MAX) {
             self.sum_coded::<u8>(rows, sums);
         } else {
@@ -77,15 +77,15 @@ impl Forest {
             }
             return;
         }
-        let most = rows.nrows().next_multiple_of(CHUNK).min(BLOCK);
-        let block = (MAX_CODES / n_slots / CHUNK * CHUNK).clamp(CHUNK, most);
-        let mut codes = Codes::<C>::new(n_slots, block);
+        let most = rows.nrows().next_multiple_of(TILE).min(MAX_CHUNK);
+        let chunk = (MAX_CODES / n_slots / TILE * TILE).clamp(TILE, most);
+        let mut codes = Codes::<C>::new(n_slots, chunk);
         let mut walks = Walks::default();
         let of_trees = || self.windows.get_or_init(|| Windows::new(&self.trees));
         let windows = C::narrow(&codes).map(|_| of_trees());
         for (rows, sums) in rows
-            .axis_chunks_iter(Axis(0), block)
-            .zip(sums.chunks_mut(block))
+            .axis_chunks_iter(Axis(0), chunk)
+            .zip(sums.chunks_mut(chunk))
         {
             for slot in 0..self.cuts.n_slots() {
                 self.encode(rows, slot, codes.slot_mut(slot));
@@ -118,13 +118,14 @@ impl Forest {
             .with_max_len(1)
             .try_for_each(|(rows, sums)| -> Result<()> {
                 context.check()?;
-                self.sum_block(rows, sums);
+                self.sum_chunk(rows, sums);
                 Ok(())
             })?;
         Ok(sums)
     }
 
-    /// How much each feature lowers the impurity, 1 in sum where there is a split: the mean over all trees with splits.
+    /// The importance of each feature: its mean decrease of impurity over all trees with splits. They sum to 1 if there is any
+    /// split.
     pub(super) fn importances(&self, n_features: usize) -> Vec<f64> {
         let mut importances = vec![0.0; n_features];
         for index in 0..self.trees.n_trees() {

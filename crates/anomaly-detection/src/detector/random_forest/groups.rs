@@ -1,27 +1,27 @@
-//! Tree traversal in groups: all rows pass the first window together, then the rows that leave it at the same node pass the
-//! next window together.
+//! Tree traversal in groups: all rows pass through the first window together, and then the rows that leave it at the same node
+//! pass through the next window together.
 
 use std::hint::black_box;
 
-use super::side_by_side::{CODES, GATHERED, Outcomes, STAY, choose, transpose};
+use super::outcomes::{CODES, GATHERED, Outcomes, STAY, choose, transpose};
 use super::tree::{Node, TreeView};
-use super::walk::{CHUNK, Codes};
+use super::walk::{Codes, TILE};
 use super::windows::WindowView;
 
-/// About how many comparisons of gathered rows with a split take as long as the rest of one row's walk does.
+/// The cost of walking one row to its leaf, in comparisons of gathered rows with a split.
 const WALK: usize = 8;
 
-/// About how many of these the gathering takes for each [`CODES`] slots.
+/// The cost of gathering rows for each [`CODES`] slots, in the same unit.
 const GATHERING: usize = 20;
 
-/// Buffers, reused for the next tree.
+/// Buffers, which are reused for the next tree.
 #[derive(Debug)]
 pub(super) struct Groups {
-    first: Box<Outcomes<CHUNK>>,
+    first: Box<Outcomes<TILE>>,
     outcomes: Box<Outcomes<GATHERED>>,
-    /// The node by which each row leaves the first window.
+    /// The node at which each row leaves the first window.
     exits: Vec<u8>,
-    /// The rows, ordered by that node.
+    /// The rows, sorted by that node.
     rows: Vec<u16>,
     /// The codes of gathered rows, slot by slot.
     gathered: Vec<[[u8; GATHERED]; CODES]>,
@@ -30,7 +30,7 @@ pub(super) struct Groups {
 impl Default for Groups {
     fn default() -> Self {
         Self {
-            first: Box::new([[0; CHUNK]; 256]),
+            first: Box::new([[0; TILE]; 256]),
             outcomes: Box::new(STAY),
             exits: Vec::new(),
             rows: Vec::new(),
@@ -54,7 +54,7 @@ impl Groups {
         };
         self.leave_first(first, codes, sums.len());
         let ends = self.sort(sums.len());
-        approach(tree.nodes);
+        prefetch(tree.nodes);
         let mut is_entered = [false; 256];
         self.gathered
             .resize(codes.n_slots().div_ceil(CODES), [[0; GATHERED]; CODES]);
@@ -96,22 +96,22 @@ impl Groups {
         }
     }
 
-    /// Brings all rows through the first window.
+    /// Moves all rows through the first window.
     fn leave_first(&mut self, window: WindowView<'_>, codes: &Codes<u8>, n_rows: usize) {
         for (node, outcomes) in self.first[..window.n_nodes].iter_mut().enumerate() {
-            *outcomes = [node as u8; CHUNK];
+            *outcomes = [node as u8; TILE];
         }
         self.exits.resize(n_rows, 0);
-        for (chunk, exits) in self.exits.chunks_mut(CHUNK).enumerate() {
-            let (codes, stride) = codes.by_slot(chunk * CHUNK);
+        for (tile, exits) in self.exits.chunks_mut(TILE).enumerate() {
+            let (codes, stride) = codes.by_slot(tile * TILE);
             choose(window.splits, codes, stride, &mut self.first);
             exits.copy_from_slice(&self.first[0][..exits.len()]);
         }
     }
 
-    /// Sorts the rows by the nodes by which they leave; where the rows of each node end.
+    /// Sorts the rows by the nodes at which they leave, and returns where the rows of each node end.
     fn sort(&mut self, n_rows: usize) -> [u32; 256] {
-        // two counts, because one that has just been written is slow to read
+        // two sets of counts, because reading one that has just been written is slow
         let mut counts = [[0_u32; 256]; 2];
         for pair in self.exits.chunks(2) {
             for (counts, &exit) in counts.iter_mut().zip(pair) {
@@ -134,13 +134,13 @@ impl Groups {
     }
 }
 
-/// Reads all nodes in order, which loads them into the cache sooner than random access does.
-fn approach(nodes: &[Node]) {
+/// Reads all nodes in order, which loads them into the cache faster than random access does.
+fn prefetch(nodes: &[Node]) {
     let lines = nodes.iter().step_by(64 / size_of::<Node>());
     black_box(lines.fold(0, |bits, node| bits ^ node.child()));
 }
 
-/// The rows that leave by a node, given where those of each node end.
+/// The rows that leave at a node, given where those of each node end.
 fn group_of<'a>(rows: &'a [u16], ends: &[u32; 256], node: usize) -> &'a [u16] {
     let start = if node == 0 { 0 } else { ends[node - 1] };
     &rows[start as usize..ends[node] as usize]

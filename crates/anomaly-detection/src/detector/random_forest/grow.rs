@@ -11,7 +11,7 @@ use crate::detector::random::{TreeRng, tree_rng};
 use crate::error::{Error, Result, reason};
 
 /// How many values are processed between two checks of the context.
-const PATIENCE: usize = 1 << 20;
+const VALUES_PER_CHECK: usize = 1 << 20;
 
 /// The data and rules that trees are grown with.
 pub(super) struct Growth<'a> {
@@ -30,7 +30,7 @@ pub(super) struct Growth<'a> {
     pub(super) context: &'a Context,
 }
 
-/// A node to be split, of the rows `bag` that were drawn and `out` that were not.
+/// A node to be split, with the ranges of its rows that were drawn (`bag`) and that were not (`out`).
 #[derive(Debug, Clone, Copy)]
 struct Open {
     node: u32,
@@ -55,7 +55,7 @@ pub(super) struct Grower {
 }
 
 impl Grower {
-    /// The memory in bytes for growing a tree on this many rows.
+    /// The bytes of memory for growing a tree on this many rows.
     pub(super) fn bytes(n_rows: usize) -> usize {
         n_rows * (size_of::<u32>() + 2 * size_of::<Drawn>() + 2 * size_of::<u32>())
     }
@@ -123,9 +123,9 @@ impl Grower {
         let rule = &growth.rule;
         let mut n_constant = open.n_constant;
         let work = &mut self.work;
-        let patience = |values: usize| {
+        let count_work = |values: usize| {
             *work += values;
-            if *work > PATIENCE {
+            if *work > VALUES_PER_CHECK {
                 *work = 0;
                 growth.context.check()?;
             }
@@ -143,7 +143,8 @@ impl Grower {
                 bag,
                 total: open.counts,
             };
-            self.splitter.split(task, &mut n_constant, rng, patience)?
+            self.splitter
+                .split(task, &mut n_constant, rng, count_work)?
         };
         let weights = open.counts.weigh(rule.weights);
         let Some(split) = split else {
@@ -190,7 +191,7 @@ impl Grower {
     }
 }
 
-/// Partitions the items stably, those that go left first, and returns their number.
+/// Partitions the items stably and returns the number of those that go left, which come first.
 #[inline]
 fn partition<T: Copy>(items: &mut [T], spare: &mut [T], goes_right: impl Fn(T) -> bool) -> usize {
     let spare = &mut spare[..items.len()];

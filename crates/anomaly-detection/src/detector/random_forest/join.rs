@@ -1,4 +1,4 @@
-//! Joins trees on different thresholds into one forest, which holds only the thresholds that a node names.
+//! Joins trees that use different thresholds into one forest, which holds only the thresholds that a node uses.
 
 use super::cuts::Cuts;
 use super::forest::Forest;
@@ -6,12 +6,12 @@ use super::tree::{Node, Tree, TreeView, Trees};
 use crate::context::Context;
 use crate::error::Result;
 
-/// A tree, grown or part of a forest, and which of the thresholds it is on.
+/// A tree, and which set of thresholds it refers to.
 #[derive(Clone, Copy)]
 pub(super) enum Source<'a> {
-    /// On the new thresholds.
+    /// A new tree, with the new thresholds.
     Grown(&'a Tree),
-    /// On the old thresholds.
+    /// A tree of the forest, with the old thresholds.
     Kept(TreeView<'a>),
 }
 
@@ -40,7 +40,7 @@ pub(super) fn join(
             Source::Kept(_) => &mut old,
         };
         for node in source.nodes().iter().filter(|node| !node.is_leaf()) {
-            places.name(node);
+            places.mark(node);
         }
     }
     let cuts = merge(&mut old, &mut new);
@@ -56,11 +56,12 @@ pub(super) fn join(
     Ok(Forest::new(cuts, trees))
 }
 
-/// Where each of some thresholds goes.
+/// Where each threshold of a set goes in the joined forest.
 struct Places<'a> {
     cuts: &'a Cuts,
-    is_named: Vec<bool>,
-    /// The slot and the place within it.
+    /// Whether a node uses each threshold.
+    is_used: Vec<bool>,
+    /// The new slot of each threshold and its index within that.
     places: Vec<(u16, u16)>,
 }
 
@@ -68,7 +69,7 @@ impl<'a> Places<'a> {
     fn new(cuts: &'a Cuts) -> Self {
         Self {
             cuts,
-            is_named: vec![false; cuts.n_values()],
+            is_used: vec![false; cuts.n_values()],
             places: vec![(0, 0); cuts.n_values()],
         }
     }
@@ -77,20 +78,21 @@ impl<'a> Places<'a> {
         self.cuts.start(node.slot()) + usize::from(node.code())
     }
 
-    fn name(&mut self, node: &Node) {
+    /// Marks the threshold of a node as used.
+    fn mark(&mut self, node: &Node) {
         let index = self.index(node);
-        self.is_named[index] = true;
+        self.is_used[index] = true;
     }
 
-    /// The thresholds of a feature that are named.
-    fn named(&self, feature: u32) -> impl Iterator<Item = f64> {
+    /// The thresholds of a feature that are used.
+    fn used(&self, feature: u32) -> impl Iterator<Item = f64> {
         let range = self.cuts.range_of_feature(feature);
-        let is_named = &self.is_named[range];
-        let cuts = self.cuts.of_feature(feature).iter().zip(is_named);
-        cuts.filter(|&(_, &is_named)| is_named).map(|(&cut, _)| cut)
+        let is_used = &self.is_used[range];
+        let cuts = self.cuts.of_feature(feature).iter().zip(is_used);
+        cuts.filter(|&(_, &is_used)| is_used).map(|(&cut, _)| cut)
     }
 
-    /// Tells where the thresholds of a feature go.
+    /// Sets where the thresholds of a feature go, given those that are used.
     fn place(&mut self, feature: u32, slot: usize, merged: &[f64]) {
         let range = self.cuts.range_of_feature(feature);
         let places = &mut self.places[range];
@@ -100,6 +102,7 @@ impl<'a> Places<'a> {
         }
     }
 
+    /// The nodes with the new places of their thresholds.
     fn moved(&self, nodes: &[Node]) -> impl Iterator<Item = Node> {
         nodes.iter().map(|node| {
             if node.is_leaf() {
@@ -111,6 +114,7 @@ impl<'a> Places<'a> {
     }
 }
 
+/// Merges the thresholds of both sets that are used, and sets their places.
 fn merge(old: &mut Places<'_>, new: &mut Places<'_>) -> Cuts {
     let mut features: Vec<u32> = [old.cuts.features(), new.cuts.features()].concat();
     features.sort_unstable();
@@ -119,7 +123,7 @@ fn merge(old: &mut Places<'_>, new: &mut Places<'_>) -> Cuts {
     let mut merged: Vec<f64> = Vec::new();
     for feature in features {
         merged.clear();
-        merged.extend(old.named(feature).chain(new.named(feature)));
+        merged.extend(old.used(feature).chain(new.used(feature)));
         if merged.is_empty() {
             continue;
         }

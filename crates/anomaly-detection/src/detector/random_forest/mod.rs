@@ -15,9 +15,9 @@ mod forest;
 mod groups;
 mod grow;
 mod join;
+mod outcomes;
 mod params;
 mod rows;
-mod side_by_side;
 mod split;
 mod tree;
 mod walk;
@@ -39,8 +39,8 @@ use crate::context::Context;
 use crate::error::{Error, Result, reason};
 use forest::Forest;
 
-/// The maximum number of traversals of a tree by a row between two checks of the context.
-const BLOCK_WALKS: usize = 4096 * 400;
+/// The most traversals of a tree by a row between two checks of the context.
+const CHUNK_WALKS: usize = 4096 * 400;
 
 /// A fitted random forest. Scores are probabilities, in [0, 1].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,20 +57,20 @@ impl Detector for RandomForest {
         self.n_features
     }
 
-    fn score_block(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
+    fn score_chunk(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
         assert_eq!(
             rows.dim(),
             (scores.len(), self.n_features),
             "a score for each row, of the forest's features"
         );
-        self.forest.sum_block(rows, scores);
+        self.forest.sum_chunk(rows, scores);
         let n_trees = self.forest.trees.n_trees() as f64;
         scores.iter_mut().for_each(|score| *score /= n_trees);
     }
 
-    /// Many, because each tree is loaded into the cache once for all of them.
-    fn block_rows(&self) -> usize {
-        (BLOCK_WALKS / self.forest.trees.n_trees().max(1)).clamp(128, forest::BLOCK)
+    /// Many rows, because each tree is loaded into the cache once for all of them.
+    fn chunk_rows(&self) -> usize {
+        (CHUNK_WALKS / self.forest.trees.n_trees().max(1)).clamp(128, forest::MAX_CHUNK)
     }
 
     fn size_bytes(&self) -> usize {
@@ -89,7 +89,9 @@ impl Detector for RandomForest {
             Err(error) => return Err(damaged(error.message())),
         };
         if self.n_features == 0 || self.oldest >= n_trees {
-            return Err(damaged("it has no features, or its oldest tree is none"));
+            return Err(damaged(
+                "it has no features, or its oldest tree does not exist",
+            ));
         }
         let Forest { cuts, trees, .. } = &self.forest;
         let fault = cuts
@@ -110,7 +112,7 @@ impl Method for RandomForest {
 
     const SUPERVISED: bool = true;
 
-    /// What is more likely an anomaly than not.
+    /// Flags rows that are more likely anomalies than not.
     fn default_policy() -> Policy {
         Policy::Threshold(0.5)
     }
@@ -119,8 +121,8 @@ impl Method for RandomForest {
         params.random_state()
     }
 
-    /// Calibration scores are out-of-bag: the mean over the trees whose bags do not hold the row. A row in every bag gets its
-    /// plain score.
+    /// Calibration scores are out of bag: the mean over the trees whose bags do not hold the row. A row in every bag gets its
+    /// ordinary score.
     fn fit(
         params: &RandomForestValidParams,
         rows: &dyn RowSource,
@@ -129,14 +131,13 @@ impl Method for RandomForest {
         params.fit_rows(all_rows(rows, Self::NAME)?, context)
     }
 
-    /// Replaces the oldest trees, in rotation, by new ones grown on the past rows and the sample, in which each past row
-    /// is drawn as often as the rows that it stands for. The share of new trees is that of the sample in all rows seen, rounded
-    /// up. New trees choose among thresholds of their own.
+    /// Replaces the oldest trees, in rotation, with new ones. These are grown on the past rows and the sample, where each past
+    /// row is drawn as often as the rows that it stands for, and choose among thresholds of their own. The share of new trees
+    /// is that of the sample among all rows seen, rounded up.
     ///
-    /// The calibration score of a row of the sample is its mean score in the trees kept, none of which has learned from it, and
-    /// in those new trees whose bag does not hold it. Which of the trees kept have learned from a past row is not
-    /// known: its score is the mean over those new trees whose bag does not hold it, which are few where few are replaced, and
-    /// its plain score where there are none.
+    /// The calibration score of a row of the sample is its mean score in the kept trees, none of which has learned from it, and
+    /// in the new trees whose bags do not hold it. Which kept trees have learned from a past row is not known, so its score is
+    /// the mean over the new trees whose bags do not hold it; if there are none, it is its ordinary score.
     fn update(
         &self,
         past: PastRows<'_>,

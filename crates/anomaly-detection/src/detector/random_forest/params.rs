@@ -41,7 +41,7 @@ params! {
 }
 
 impl RandomForestValidParams {
-    /// How many features a split chooses from of `n_features`; fails where more are asked for than there are.
+    /// How many of `n_features` features a split chooses from; fails if the count exceeds `n_features`.
     pub(super) fn n_split_features(&self, n_features: usize) -> Result<usize> {
         let count = match self.max_features {
             MaxFeatures::Sqrt => n_features.isqrt(),
@@ -61,27 +61,27 @@ impl RandomForestValidParams {
     fn check_values(&self) -> Result<()> {
         if !(1..=10_000).contains(&self.n_estimators) {
             let message = format!(
-                "n_estimators is {}, it must be from 1 to 10000",
+                "n_estimators is {}; it must be from 1 to 10000",
                 self.n_estimators
             );
             return Err(invalid("n_estimators", message));
         }
         if self.max_depth == Some(0) {
-            let message = "max_depth is 0, it must be at least 1 or left out";
+            let message = "max_depth is 0; it must be at least 1 or left out";
             return Err(invalid("max_depth", message));
         }
         if self.min_samples_leaf == 0 {
-            let message = "min_samples_leaf is 0, it must be at least 1";
+            let message = "min_samples_leaf is 0; it must be at least 1";
             return Err(invalid("min_samples_leaf", message));
         }
         match self.max_features {
             MaxFeatures::Count(0) => {
-                let message = "max_features is 0, as a count it must be at least 1";
+                let message = "max_features is 0; as a count it must be at least 1";
                 return Err(invalid("max_features", message));
             }
             MaxFeatures::Fraction(fraction) if !(fraction > 0.0 && fraction <= 1.0) => {
                 let message = format!(
-                    "max_features is {fraction}, as a fraction it must be above 0 and at most 1"
+                    "max_features is {fraction}; as a fraction it must be above 0 and at most 1"
                 );
                 return Err(invalid("max_features", message));
             }

@@ -1,4 +1,4 @@
-//! The rows that trees are grown on: past rows before the sample, each row with its label.
+//! The rows that trees are grown on: past rows and then the sample, each row with its label.
 
 use ndarray::ArrayView2;
 
@@ -7,10 +7,10 @@ use crate::detector::class_weight::ClassWeight;
 use crate::detector::{PastRows, Sample};
 use crate::error::{Error, Result, reason};
 
-/// The most values, each of which takes a byte.
+/// The most values; each takes a byte.
 const MAX_VALUES: usize = 1 << 30;
 
-/// The least that a class may count beside the other.
+/// The smallest weight of a class relative to the other.
 const MIN_WEIGHT: f64 = 1e-100;
 
 /// The rows that trees are grown on.
@@ -18,7 +18,7 @@ const MIN_WEIGHT: f64 = 1e-100;
 pub(super) struct Rows<'a> {
     pub(super) past: ArrayView2<'a, f64>,
     pub(super) sample: ArrayView2<'a, f64>,
-    /// Whether each row is an anomaly, past rows before those of the sample.
+    /// Whether each row is an anomaly: first the past rows, then those of the sample.
     pub(super) labels: Vec<bool>,
     /// How many rows each normal row and each anomaly of the past rows stands for.
     pub(super) weights: [f64; 2],
@@ -27,7 +27,7 @@ pub(super) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Checks that trees can be grown on the rows. Past rows have as many columns as the sample.
+    /// Collects the rows and checks that trees can be grown on them. Past rows must have as many columns as the sample.
     pub(super) fn new(past: Option<PastRows<'a>>, sample: Sample<'a>) -> Result<Self> {
         let n_features = sample.rows.ncols();
         let mut labels = Vec::new();
@@ -55,7 +55,7 @@ impl<'a> Rows<'a> {
         let n_values = rows.n_rows().saturating_mul(n_features);
         if n_values > MAX_VALUES {
             let message = format!(
-                "{} rows of {n_features} columns are {n_values} values; a random forest learns from at most {MAX_VALUES}, give fewer rows",
+                "{} rows of {n_features} columns are {n_values} values; a random forest learns from at most {MAX_VALUES}, so give fewer rows",
                 rows.n_rows()
             );
             return Err(Error::new(reason::UNUSABLE_ROWS, message));
@@ -79,7 +79,7 @@ impl<'a> Rows<'a> {
         self.sample.ncols()
     }
 
-    /// The weights of a normal row and of an anomaly, of which the larger is 1.
+    /// The weights of a normal row and of an anomaly, scaled so that the larger is 1.
     pub(super) fn class_weights(&self, class_weight: ClassWeight) -> (f64, f64) {
         let weighted = |class: bool| {
             let (past, sample) = self.labels.split_at(self.past.nrows());

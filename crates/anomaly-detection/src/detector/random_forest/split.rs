@@ -1,4 +1,4 @@
-//! The best split of a node: of some randomly drawn features, the threshold that lowers the Gini impurity most.
+//! The best split of a node: the threshold of some randomly drawn features that decreases the Gini impurity most.
 
 use rand::RngExt;
 
@@ -6,8 +6,8 @@ use super::bins::Bins;
 use crate::detector::random::TreeRng;
 use crate::error::Result;
 
-/// A row of a bag: its index in the lower half; how often it was drawn, and in the highest bit whether it is an anomaly, in
-/// the upper half.
+/// A row of a bag: the lower half holds its index; the upper half holds how often it was drawn, and in the highest bit whether
+/// it is an anomaly.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Drawn(u64);
 
@@ -28,7 +28,7 @@ impl Drawn {
     }
 }
 
-/// How many drawn rows are normal, in the lower half, and anomalies, in the upper.
+/// The number of drawn normal rows in the lower half, and of drawn anomalies in the upper half.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counts(u64);
 
@@ -38,7 +38,7 @@ impl Counts {
         self.0 += other.0;
     }
 
-    /// The difference of the counts.
+    /// These counts minus those of a part.
     #[inline]
     pub(super) fn without(self, part: Self) -> Self {
         Self(self.0 - part.0)
@@ -49,7 +49,7 @@ impl Counts {
         self.0 as u32 == 0 || self.0 >> 32 == 0
     }
 
-    /// Whether both hold only the same one class.
+    /// Whether both together hold only one class.
     #[inline]
     fn is_pure_with(self, other: Self) -> bool {
         Self(self.0 | other.0).is_pure()
@@ -81,7 +81,7 @@ pub(super) struct Split {
     pub(super) purity: f64,
 }
 
-/// The slots in the order in which they are drawn. Those known to be constant in a node are in front.
+/// The slots in the order in which they are drawn, after those that are known to be constant in a node.
 #[derive(Debug, Default)]
 pub(super) struct Candidates {
     order: Vec<u32>,
@@ -117,7 +117,7 @@ impl Default for Histogram {
     }
 }
 
-/// A node with fewer rows marks non-empty bins while counting, a larger one finds them afterwards.
+/// In nodes with fewer rows than this, non-empty bins are marked while counting; in larger ones they are found afterwards.
 const SMALL: usize = 192;
 
 impl Histogram {
@@ -151,7 +151,7 @@ impl Histogram {
         self.marks.iter().map(|mark| mark.count_ones()).sum()
     }
 
-    /// Drains the histogram in bin order; yields the bin, its counts and its rows.
+    /// Empties the histogram in the order of the bins, calling `each` with the bin, its counts and its number of rows.
     #[inline]
     fn drain(&mut self, mut each: impl FnMut(u8, Counts, u32)) {
         for (word, mark) in self.marks.iter_mut().enumerate() {
@@ -177,7 +177,7 @@ pub(super) struct Rule {
     pub(super) weights: (f64, f64),
 }
 
-/// A node to split: the rows of the bag that reach it, and how many they are of each class.
+/// A node to split: the rows of the bag that reach it, and their counts by class.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Task<'a> {
     pub(super) bins: &'a Bins,
@@ -194,9 +194,9 @@ pub(super) struct Splitter {
 }
 
 impl Splitter {
-    /// The best split of a node with rows of both classes, and how many of the candidates are known to be constant in it, of
-    /// which `n_constant` were known before. Features are drawn as in scikit-learn: constant ones count, but if all drawn
-    /// features are constant, drawing goes on. `work` is given the number of values read.
+    /// The best split of a node with rows of both classes. `n_constant` is how many candidates are known to be constant in the
+    /// node, and is updated. Features are drawn as in scikit-learn: constant ones count, but if all drawn features are
+    /// constant, drawing continues. `work` is called with the number of values read.
     pub(super) fn split(
         &mut self,
         task: Task<'_>,
@@ -236,7 +236,7 @@ impl Splitter {
         Ok(best)
     }
 
-    /// Whether the feature varies; a better split of it becomes the best.
+    /// Replaces the best split if one on this feature is better. Returns whether the feature varies.
     fn evaluate<const ROWS: bool>(
         &mut self,
         task: Task<'_>,
@@ -260,7 +260,7 @@ impl Splitter {
             let is_allowed = if ROWS {
                 n_left >= rule.min_rows && bag.len() - n_left >= rule.min_rows
             } else {
-                // between bins of one and the same class the purity is no higher than at the end of the run
+                // between two bins of the same single class, the purity is no higher than at the ends of the run of such bins
                 !before.1.is_pure_with(counts)
             };
             if is_allowed && left.0 != 0 {

@@ -35,7 +35,7 @@ fn fit(params: &RandomForestParams, rows: &Array2<f64>, labels: &[bool]) -> Rand
 
 fn scores(forest: &RandomForest, rows: ArrayView2<'_, f64>) -> Vec<f64> {
     let mut scores = vec![f64::NAN; rows.nrows()];
-    forest.score_block(rows, &mut scores);
+    forest.score_chunk(rows, &mut scores);
     scores
 }
 
@@ -71,7 +71,7 @@ fn auroc(scores: &[f64], labels: &[bool]) -> f64 {
 }
 
 #[test]
-fn parameters_out_of_range_are_named() {
+fn errors_name_the_parameter_that_is_out_of_range() {
     type Change = fn(&mut RandomForestParams);
     let wrong: [(&str, Change); 8] = [
         ("n_estimators", |p| *p = p.clone().with_n_estimators(0)),
@@ -145,7 +145,7 @@ fn both_classes_and_their_labels_are_needed() {
 }
 
 #[test]
-fn what_can_be_told_apart_is() {
+fn values_that_differ_little_at_an_offset_are_separated() {
     let rows = Array2::from_shape_fn((200, 1), |(i, _)| 1e9 + (i / 100) as f64);
     let labels: Vec<bool> = (0..200).map(|i| i >= 100).collect();
     let forest = fit(&small(), &rows, &labels);
@@ -155,7 +155,7 @@ fn what_can_be_told_apart_is() {
 }
 
 #[test]
-fn unseen_rows_are_ranked_well_and_out_of_bag_scores_tell_how_well() {
+fn unseen_rows_are_ranked_as_well_as_out_of_bag_scores_predict() {
     let (rows, labels) = cloud(3000, 5, 1);
     let learned = learn(&small(), &rows, &labels).expect("a forest");
     let (unseen, truth) = cloud(3000, 5, 2);
@@ -170,7 +170,7 @@ fn unseen_rows_are_ranked_well_and_out_of_bag_scores_tell_how_well() {
 }
 
 #[test]
-fn importances_are_those_of_the_features_that_matter() {
+fn features_that_matter_have_the_importance() {
     let (rows, labels) = cloud(1000, 5, 3);
     let found = fit(&small(), &rows, &labels).feature_importances();
     let found = found.expect("known");
@@ -185,7 +185,7 @@ fn importances_are_those_of_the_features_that_matter() {
 }
 
 #[test]
-fn classes_count_what_they_weigh() {
+fn classes_count_by_their_weight() {
     // nothing to split on: the score is the share of anomalies in the bags
     let rows = Array2::ones((1000, 2));
     let labels: Vec<bool> = (0..1000).map(|i| i % 10 == 0).collect();
@@ -202,7 +202,7 @@ fn classes_count_what_they_weigh() {
 }
 
 #[test]
-fn leaves_are_as_large_and_trees_as_shallow_as_asked_for() {
+fn leaf_sizes_and_depths_are_respected() {
     let (rows, labels) = cloud(500, 3, 4);
     let stump = small().with_n_estimators(1).with_max_depth(Some(1));
     let forest = fit(&stump, &rows, &labels);
@@ -242,7 +242,7 @@ fn threads_change_nothing_and_seeds_do() {
 }
 
 #[test]
-fn a_row_scores_the_same_alone_and_in_any_block() {
+fn a_row_scores_the_same_alone_and_in_any_chunk() {
     let (rows, labels) = cloud(1500, 6, 7);
     let forest = fit(&small(), &rows, &labels);
     let together = scores(&forest, rows.view());

@@ -8,14 +8,14 @@ use super::cuts::Cuts;
 use super::windows::N_FIRST;
 use crate::le_bytes::{self, LeNumber};
 
-/// The most nodes of a forest: as they grow and as they are joined they take 20 bytes each, and stay below 1 GiB.
+/// The most nodes of a forest. While they are grown and joined they take 20 bytes each, 1 GB in all.
 pub(super) const MAX_NODES: usize = 50_000_000;
 
-/// The code of a leaf, which no value's exceeds.
+/// The code of a leaf, which no code of a value exceeds.
 const LEAF: u16 = u16::MAX;
 
-/// A branch: rows whose code in the slot exceeds that of the node go to `link + 1`, the others to `link`. Or a leaf, whose link
-/// holds the bits of its score.
+/// Either a branch, from which rows whose code in the slot exceeds that of the node go to `link + 1` and the others to `link`;
+/// or a leaf, whose link holds the bits of its score.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(C, align(8))]
 pub(super) struct Node {
@@ -64,7 +64,7 @@ impl Node {
         usize::from(self.slot)
     }
 
-    /// The place of the threshold among those of the slot; for a leaf one that nothing exceeds.
+    /// The index of the threshold among those of the slot; for a leaf [`LEAF`].
     #[inline(always)]
     pub(super) fn code(self) -> u16 {
         self.code
@@ -91,9 +91,9 @@ impl LeNumber for Node {
 #[derive(Debug)]
 pub(super) struct GrowingTree {
     nodes: Vec<Node>,
-    /// How much each node lowers the impurity.
+    /// How much each node decreases the impurity.
     gains: Vec<f64>,
-    /// How many rows each node has.
+    /// The number of rows of each node.
     sizes: Vec<u32>,
 }
 
@@ -140,8 +140,8 @@ impl GrowingTree {
         child
     }
 
-    /// Renumbers the nodes for [`windows`](super::windows): first the children of the most visited splits, then the descendants
-    /// of each of these nodes in turn, again the most visited first. Parents stay before their children.
+    /// Renumbers the nodes for [`windows`](super::windows): first the children of the splits with the most rows, then the
+    /// descendants of each of these nodes in turn, again those with the most rows first. Parents stay before their children.
     pub(super) fn finish(self) -> Tree {
         let is_split = |&node: &usize| !self.nodes[node].is_leaf();
         let mut splits: Vec<usize> = (0..self.nodes.len()).filter(is_split).collect();
@@ -192,16 +192,16 @@ impl GrowingTree {
     }
 }
 
-/// Trees, concatenated. Children are numbered within their tree, whose root is 0, and come after their parents. Otherwise their
-/// order affects only the speed.
+/// All trees, concatenated. Nodes are numbered within their tree, whose root is 0, and children come after their parents.
+/// Otherwise the order of the nodes affects only the speed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Trees {
-    /// Where each tree ends.
+    /// The index in `nodes` where each tree ends.
     #[serde(with = "le_bytes")]
     ends: Vec<u64>,
     #[serde(with = "le_bytes")]
     nodes: Vec<Node>,
-    /// The end of each tree's branches among all branches.
+    /// The index in `shares` where the branches of each tree end.
     #[serde(with = "le_bytes")]
     share_ends: Vec<u64>,
     /// For each branch, its share of the decrease of impurity in its tree.
@@ -209,7 +209,7 @@ pub(super) struct Trees {
     shares: Vec<f32>,
 }
 
-/// A tree.
+/// One of the trees.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TreeView<'a> {
     pub(super) nodes: &'a [Node],
@@ -285,7 +285,7 @@ impl Trees {
                 && nodes.iter().filter(|node| !node.is_leaf()).count() == shares.len()
         });
         if !are_sound {
-            return Some("a node has a threshold, a child or a score that cannot be");
+            return Some("a node has an impossible threshold, child or score");
         }
         if !self.shares.iter().all(|share| (0.0..=1.0).contains(share)) {
             return Some("the decrease of impurity is out of range");

@@ -1,12 +1,12 @@
 //! Tree traversal, interleaved over many rows so that their loads overlap.
 
 use super::groups::Groups;
-use super::side_by_side::CODES;
+use super::outcomes::CODES;
 use super::tree::{Node, TreeView, Trees};
 use super::windows::Windows;
 
-/// The number of rows in a block is a multiple of this, or the block is not full.
-pub(super) const CHUNK: usize = 64;
+/// How many rows pass through the first window at a time. Full chunks are a multiple of this.
+pub(super) const TILE: usize = 64;
 
 /// The number of interleaved traversals.
 const LANES: usize = 16;
@@ -14,7 +14,7 @@ const LANES: usize = 16;
 /// Steps between checks for finished traversals.
 const STRIDE: usize = 3;
 
-/// A code, of 8 bits where these suffice.
+/// A code, of 8 bits if these are enough or else of 16.
 pub(super) trait Code: Copy + Default + Into<u16> {
     /// A code that is known to fit.
     fn new(code: u16) -> Self;
@@ -54,7 +54,7 @@ fn next(place: u32, node: Node, code: impl Into<u16>) -> u32 {
     if node.is_leaf() { place } else { child }
 }
 
-/// Rows on their way down a tree.
+/// The state of the rows that traverse a tree, with buffers that are reused for the next tree.
 #[derive(Debug, Default)]
 pub(super) struct Walks {
     groups: Groups,
@@ -66,22 +66,23 @@ pub(super) struct Walks {
     places: Vec<u32>,
 }
 
-/// The codes of a block of rows in two layouts: to compare many rows with one node, and one row with many nodes.
+/// The codes of a chunk of rows in two layouts: to compare many rows with one node, and one row with many nodes.
 #[derive(Debug)]
 pub(super) struct Codes<C> {
-    /// Slot by slot, [`stride`](Self::stride) for each: not a power of two, or the codes of a row would share L1 cache sets.
+    /// The codes slot by slot, [`stride`](Self::stride) for each slot. The stride is not a power of two, since the codes of a row
+    /// would otherwise share the same sets of the first-level cache.
     by_slot: Vec<C>,
     stride: usize,
-    /// Row by row, `2^shift` for each, at least the number of slots and [`CODES`]: the codes of a row are close together.
+    /// The codes row by row, `2^shift` for each row, which is at least the number of slots and [`CODES`].
     by_row: Vec<C>,
     shift: u32,
 }
 
 impl<C: Code> Codes<C> {
-    /// Room for the codes of this many rows, a multiple of [`CHUNK`].
+    /// Room for the codes of this many rows, a multiple of [`TILE`].
     pub(super) fn new(n_slots: usize, n_rows: usize) -> Self {
         let shift = n_slots.next_power_of_two().max(CODES).ilog2();
-        let stride = n_rows + CHUNK;
+        let stride = n_rows + TILE;
         Self {
             by_slot: vec![C::default(); n_slots * stride],
             stride,
@@ -99,17 +100,17 @@ impl<C: Code> Codes<C> {
         self.by_slot.len() / self.stride
     }
 
-    /// The codes slot by slot from a row on, and how far it is from one slot to the next.
+    /// The codes slot by slot from a row on, and the stride from one slot to the next.
     pub(super) fn by_slot(&self, row: usize) -> (&[C], usize) {
         (&self.by_slot[row..], self.stride)
     }
 
-    /// The codes row by row, `2^shift` times [`CODES`] for each, and that shift.
+    /// The codes row by row in groups of [`CODES`], and the shift for `2^shift` such groups per row.
     pub(super) fn by_row(&self) -> (&[[C; CODES]], u32) {
         (self.by_row.as_chunks().0, self.shift - CODES.ilog2())
     }
 
-    /// Copies what is there slot by slot, for this many rows.
+    /// Copies the codes of this many rows from the layout by slot to that by row.
     pub(super) fn copy_to_rows(&mut self, n_rows: usize) {
         for (slot, codes) in self.by_slot.chunks_exact(self.stride).enumerate() {
             let places = self.by_row[slot..].iter_mut().step_by(1 << self.shift);
@@ -175,7 +176,7 @@ impl Walks {
     }
 }
 
-/// The sum of a row's scores in all trees, in their order; the row has one code for each slot.
+/// The sum of a row's scores in all trees, added in their order, given the row's code for each slot.
 pub(super) fn sum_row(trees: &Trees, codes: &[impl Code]) -> f64 {
     let mut sum = 0.0;
     for first in (0..trees.n_trees()).step_by(LANES) {

@@ -1,20 +1,20 @@
 //! Windows: a tree cut into parts small enough to be evaluated for many rows at once.
 //!
-//! Comparing 32 rows at once with every split of a window, and blending the outcomes from the last split to the first, is
-//! cheaper than loading each row's own nodes. The first window holds the first nodes of a tree; each exit node of it has a
-//! window that starts at its children. Which nodes a window holds follows from their numbers:
-//! [`GrowingTree::finish`](super::tree::GrowingTree::finish) numbers them so that a window holds the descendants of one node. A
-//! row that reaches no leaf within a window continues from where it is.
+//! Comparing 32 rows at once with every split of a window, and blending the outcomes from the last split to the first, is cheaper
+//! than loading the nodes on the path of each row. The first window holds the first nodes of a tree, and each of its exit nodes
+//! has a window that starts at its children. Which nodes a window holds follows from their numbers, since
+//! [`GrowingTree::finish`](super::tree::GrowingTree::finish) numbers them so that a window holds descendants of one node. A row
+//! that reaches no leaf within a window continues from the node that it has reached.
 
 use super::tree::{Node, TreeView, Trees};
 
-/// The maximum number of splits in the first window: with more it takes longer, with fewer the later ones do.
+/// The most splits of the first window: with more, it takes longer; with fewer, the later windows do.
 pub(super) const N_FIRST: usize = 63;
 
-/// The most nodes of a window beside its root.
+/// The most nodes of a window, not counting its root.
 const MAX_NODES: usize = 254;
 
-/// A node of a window whose children are in it. Nodes are numbered within the window: the root is 0.
+/// A node of a window whose children are also in the window. Nodes are numbered within the window, with the root as 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Split {
     pub(super) slot: u16,
@@ -28,21 +28,21 @@ pub(super) struct Split {
 /// Part of a tree.
 #[derive(Debug, Clone, Copy)]
 struct Window {
-    /// The node that rows enter by.
+    /// The node at which rows enter.
     root: u32,
-    /// What the number of a node exceeds its number within the window by, but for the root.
+    /// The difference between the number of a node in the tree and its number in the window, for all nodes but the root.
     base: u32,
     n_nodes: u16,
-    /// Where its splits end among those of all.
+    /// The index where its splits end among all splits.
     end: u32,
 }
 
-/// The windows of some trees, tree after tree.
+/// The windows of all trees, tree by tree.
 #[derive(Debug, Clone)]
 pub(super) struct Windows {
     splits: Vec<Split>,
     windows: Vec<Window>,
-    /// Where the windows of each tree end.
+    /// The index in `windows` where the windows of each tree end.
     ends: Vec<usize>,
 }
 
@@ -51,14 +51,14 @@ pub(super) struct Windows {
 pub(super) struct WindowView<'a> {
     pub(super) root: u32,
     pub(super) base: u32,
-    /// How many nodes there are, with the root.
+    /// The number of nodes, including the root.
     pub(super) n_nodes: usize,
     /// The splits, children before their parents.
     pub(super) splits: &'a [Split],
 }
 
 impl Windows {
-    /// The windows of sound trees whose codes have 8 bits.
+    /// The windows of valid trees whose codes have 8 bits.
     pub(super) fn new(trees: &Trees) -> Self {
         let mut windows = Self {
             splits: Vec::with_capacity(trees.n_splits()),
@@ -78,7 +78,7 @@ impl Windows {
             exits.sort_unstable();
             for (k, &(first, root)) in exits.iter().enumerate() {
                 let end = exits.get(k + 1).map_or(nodes.len(), |next| next.0);
-                // in trees from elsewhere, two nodes may share children
+                // in trees from a hostile artifact, two nodes may share children
                 if end - first >= 2 {
                     windows.push(nodes, root, first..end.min(first + MAX_NODES));
                 }
@@ -88,7 +88,7 @@ impl Windows {
         windows
     }
 
-    /// Adds the window of a root and of the nodes `range`, which come after it.
+    /// Adds the window of a root and the nodes in `range`, which come after it.
     fn push(&mut self, nodes: &[Node], root: usize, range: std::ops::Range<usize>) {
         let base = range.start - 1;
         let n_nodes = 1 + range.len();
@@ -113,7 +113,7 @@ impl Windows {
         });
     }
 
-    /// The windows of a tree, the first one first.
+    /// The windows of a tree, starting with the first one.
     pub(super) fn of_tree(&self, index: usize) -> impl Iterator<Item = WindowView<'_>> {
         let end_before = |ends: &[usize]| if index == 0 { 0 } else { ends[index - 1] };
         let first = end_before(&self.ends);
@@ -129,7 +129,7 @@ impl Windows {
         })
     }
 
-    /// The most bytes that the windows of some trees take.
+    /// The most bytes that the windows of these trees can take.
     pub(super) fn most_bytes(trees: &Trees) -> usize {
         trees.n_splits() * size_of::<Split>()
             + trees.n_trees() * ((N_FIRST + 2) * size_of::<Window>() + size_of::<usize>())

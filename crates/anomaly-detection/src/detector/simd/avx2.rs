@@ -10,7 +10,7 @@ use super::{F32x8, F64x4, Simd};
 pub(in super::super) struct Avx2(());
 
 impl Avx2 {
-    /// The proof, where the processor has both.
+    /// The proof, if the processor has both.
     pub(in super::super) fn detect() -> Option<Self> {
         let has_both = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
         has_both.then_some(Self(()))
@@ -32,8 +32,8 @@ macro_rules! instructions {
         $(#[$doc])*
         #[inline(always)]
         $visibility fn $name(self, $($arg: $type),*) -> $out {
-            // SAFETY: the processor has AVX2 and FMA, or there would be no `self`. A load reads, and a store writes, an array of
-            // just the size of a register, at any alignment.
+            // SAFETY: the processor has AVX2 and FMA, or there would be no `self`. Loads and stores access arrays of exactly the
+            // size of a register and need no alignment.
             unsafe { $result }
         }
     )*};
@@ -77,7 +77,7 @@ impl Avx2 {
     instructions! {
         /// `c - a * b`, rounded once.
         pub(in super::super) neg_mul_add(a: __m256, b: __m256, c: __m256) -> __m256 { _mm256_fnmadd_ps(a, b, c) }
-        /// A bit for each lane, set where `a <= b`, clear where either is NaN.
+        /// A bit for each lane, which is set if `a <= b` and clear if either is NaN.
         pub(in super::super) le_mask(a: __m256, b: __m256) -> u8 {
             _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(a, b)) as u8
         }

@@ -16,9 +16,9 @@ use crate::detector::{
     IsolationForest, Learned, Lesinn, LesinnParams, NBins, Pca, PcaParams, ZScore, ZScoreParams,
 };
 use crate::statistics::ColumnError;
-use crate::statistics::reblock::long_block_rows;
+use crate::statistics::rechunk::long_chunk_rows;
 
-/// Rows that come in blocks of these sizes in turn.
+/// Rows in chunks whose sizes cycle through these.
 struct Cut<'a> {
     rows: &'a Array2<f64>,
     observed: &'a Array2<f64>,
@@ -52,14 +52,14 @@ impl RowSource for Cut<'_> {
         self.rows.ncols()
     }
 
-    fn visit(&self, context: &Context, each: &mut EachBlock<'_>) -> Result<()> {
+    fn visit(&self, context: &Context, each: &mut EachChunk<'_>) -> Result<()> {
         self.passes.fetch_add(1, Ordering::Relaxed);
         let (mut start, mut sizes) = (0, self.sizes.iter().cycle());
         while start < self.rows.nrows() {
             context.check()?;
             let size = sizes.next().copied().unwrap_or(1).max(1);
             let end = (start + size).min(self.rows.nrows());
-            each(Block {
+            each(Chunk {
                 rows: self.rows.slice(s![start..end, ..]),
                 observed: self.observed.slice(s![start..end, ..]),
             })?;
@@ -69,7 +69,7 @@ impl RowSource for Cut<'_> {
     }
 }
 
-/// The rows with 0.5 for what is missing.
+/// The rows with missing values replaced by 0.5.
 fn imputed(observed: &Array2<f64>) -> Array2<f64> {
     observed.mapv(|x| if x.is_nan() { 0.5 } else { x })
 }
@@ -94,7 +94,7 @@ fn held<D: Tested>(params: &D::Params, rows: &Array2<f64>, observed: &Array2<f64
     Ok(learned.detector)
 }
 
-/// The model of rows that come in blocks is that of all rows, to the bit; so is the error.
+/// Rows in chunks give bit for bit the model, or the error, of all rows at once.
 fn cuts_change_nothing<D: Tested>(
     params: &D::Params,
     observed: &Array2<f64>,
@@ -174,7 +174,7 @@ proptest! {
     }
 
     #[test]
-    fn nor_how_some_thousand_are(
+    fn models_do_not_depend_on_how_thousands_of_rows_are_cut(
         seed: u64,
         n in 1000..9000usize,
         sizes in vec(prop_oneof![Just(1), 1..5000usize], 1..5),
@@ -188,8 +188,8 @@ proptest! {
 }
 
 #[test]
-fn nor_how_very_many_are_by_any_number_of_threads() {
-    let n = 2 * long_block_rows(2) + 50_000;
+fn models_do_not_depend_on_how_very_many_rows_are_cut_or_on_threads() {
+    let n = 2 * long_chunk_rows(2) + 50_000;
     let observed = some_rows(n, 2, 0.01, 5);
     let rows = imputed(&observed);
     fn check<D: Tested>(
@@ -268,7 +268,7 @@ fn all() -> impl Iterator<Item = DetectorParams> {
 }
 
 #[test]
-fn eight_detectors_stream_and_the_others_say_what_to_do() {
+fn eight_detectors_stream_and_the_others_refuse() {
     let rows = correlated(3000, 3, 0.0, 4);
     let source = Cut::new(&rows, &rows, &[100]);
     let names: Vec<&str> = all()
@@ -299,7 +299,7 @@ fn eight_detectors_stream_and_the_others_say_what_to_do() {
 }
 
 #[test]
-fn no_model_is_made_of_rows_that_change() {
+fn rows_that_change_between_passes_are_refused() {
     let rows = correlated(3000, 3, 0.0, 4);
     for n_rows in [2999, 3001, 20_000] {
         let source = Cut {
@@ -315,10 +315,10 @@ fn no_model_is_made_of_rows_that_change() {
     }
 }
 
-/// A source whose caller leaves in the middle of it, but which does not look.
-struct Abandoned<'a>(Cut<'a>, Context);
+/// A source that is cancelled during a pass but does not check its context itself.
+struct Cancelled<'a>(Cut<'a>, Context);
 
-impl RowSource for Abandoned<'_> {
+impl RowSource for Cancelled<'_> {
     fn n_rows(&self) -> usize {
         self.0.n_rows()
     }
@@ -327,25 +327,25 @@ impl RowSource for Abandoned<'_> {
         self.0.n_features()
     }
 
-    fn visit(&self, _: &Context, each: &mut EachBlock<'_>) -> Result<()> {
-        let mut blocks = 0;
-        self.0.visit(&Context::new(), &mut |block| {
-            blocks += 1;
-            if blocks == 5 {
+    fn visit(&self, _: &Context, each: &mut EachChunk<'_>) -> Result<()> {
+        let mut chunks = 0;
+        self.0.visit(&Context::new(), &mut |chunk| {
+            chunks += 1;
+            if chunks == 5 {
                 self.1.cancel();
             }
-            assert!(blocks <= 5, "a block for a caller who has left");
-            each(block)
+            assert!(chunks <= 5, "a chunk after the cancellation");
+            each(chunk)
         })
     }
 }
 
 #[test]
-fn learning_stops_when_no_one_waits() {
+fn a_cancelled_fit_stops() {
     let rows = correlated(3000, 3, 0.0, 4);
     for params in all().filter(DetectorParams::can_stream) {
         let context = Context::new();
-        let source = Abandoned(Cut::new(&rows, &rows, &[100]), context.clone());
+        let source = Cancelled(Cut::new(&rows, &rows, &[100]), context.clone());
         let error = params.fit(&source, &context);
         let error = error.expect_err("cancelled");
         assert_eq!(error.reason(), reason::CANCELLED, "{}", params.name());
@@ -364,7 +364,7 @@ impl RowSource for Endless {
         10
     }
 
-    fn visit(&self, _: &Context, _: &mut EachBlock<'_>) -> Result<()> {
+    fn visit(&self, _: &Context, _: &mut EachChunk<'_>) -> Result<()> {
         panic!("a pass over rows that cannot be held")
     }
 }

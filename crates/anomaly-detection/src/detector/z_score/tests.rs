@@ -214,7 +214,7 @@ proptest! {
     }
 
     #[test]
-    fn a_stored_model_is_the_same(rows in vec([any_finite()], 2..5), names in vec("[a-z]{1,8}", 0..3)) {
+    fn a_model_survives_its_round_trip(rows in vec([any_finite()], 2..5), names in vec("[a-z]{1,8}", 0..3)) {
         let Ok(mut model) = try_fit(&Array2::from(rows)) else { return Ok(()) };
         model.params = model.params.clone().with_multiplier(Some(2.5));
         model.params = model.params.clone().with_baselines(names.iter().map(|name| baseline(name, 0.5, 2.0)).collect());

@@ -3,7 +3,7 @@ use crate::features::Roles;
 use crate::features::schema::tests::{labelled, schema, table, texts, typed};
 use crate::table::{AbsentCell, Column};
 
-/// To score rows strictly that need no history.
+/// Strict scoring without a history.
 fn scoring(vocabulary: &Vocabulary) -> Matching<'_> {
     Matching {
         purpose: Purpose::Score,
@@ -29,7 +29,7 @@ fn matches_named_columns_in_any_order_and_drops_the_label_when_scoring() {
     let shuffled = table(&["a", "bad", "b"], &[1.0, 7.0, 2.0]);
     let scored =
         align(&schema, shuffled.clone(), Purpose::Score).expect("label values are not looked at");
-    // as a detector sees them: by their names
+    // in the detector's order, by name
     assert_eq!(scored.features.row(0).to_vec(), [1.0, 2.0]);
     assert!(scored.labels.is_none());
     let refused = align(&schema, shuffled, Purpose::Learn).expect_err("7 is not a label");
@@ -53,7 +53,7 @@ fn matches_unnamed_columns_by_position_with_or_without_the_label() {
 }
 
 #[test]
-fn names_what_is_missing_unknown_and_nearest() {
+fn errors_name_missing_unknown_and_nearest_columns() {
     let error = align(
         &schema(&["amount", "hour"], None),
         table(&["amout", "hour"], &[1.0, 2.0]),
@@ -76,7 +76,7 @@ fn names_what_is_missing_unknown_and_nearest() {
 }
 
 #[test]
-fn a_row_without_a_label_hides_no_row_without_a_feature() {
+fn an_absent_label_does_not_hide_an_absent_feature() {
     let schema = schema(&["bad", "x"], Some("bad"));
     let label = AbsentCell { row: 0, column: 0 };
     let feature = AbsentCell { row: 1, column: 1 };
@@ -106,7 +106,7 @@ fn refuses_repeated_and_empty_names() {
 }
 
 #[test]
-fn columns_with_a_role_are_allowed_and_not_needed_when_rows_are_scored() {
+fn columns_with_a_role_are_optional_when_scoring() {
     let columns = |n: usize| {
         [
             ("note", texts(&["x", "y"])),
@@ -134,14 +134,14 @@ fn columns_with_a_role_are_allowed_and_not_needed_when_rows_are_scored() {
         Table::from_row_major(None, values.len(), values.to_vec()).expect("a table")
     };
     assert!(align(&schema, unnamed(&[7.0]), Purpose::Score).is_ok());
-    // value and time, as the training had them
+    // value and time, as in the training table
     let two = align(&schema, unnamed(&[7.0, 0.0]), Purpose::Score).expect("aligned");
     assert_eq!(two.features[[0, 0]], 7.0);
     assert!(align(&schema, unnamed(&[7.0; 5]), Purpose::Score).is_err());
 }
 
 #[test]
-fn a_flexible_schema_fills_what_is_missing_and_names_what_is_unknown() {
+fn a_flexible_schema_fills_missing_columns_and_names_unknown_ones() {
     let schema = schema(&["a", "b"], None);
     let none = Vocabulary::default();
     let how = Matching {
@@ -163,7 +163,7 @@ fn a_flexible_schema_fills_what_is_missing_and_names_what_is_unknown() {
 }
 
 #[test]
-fn values_of_another_type_are_named() {
+fn errors_name_values_of_another_type() {
     let trained = typed(&[
         ("shop", texts(&["kiosk", "bar"])),
         ("x", Column::Numbers(vec![1.0, 2.0])),
@@ -195,7 +195,7 @@ fn values_of_another_type_are_named() {
 }
 
 #[test]
-fn rows_that_need_a_history_say_when_and_of_which_series_they_are() {
+fn rows_that_need_a_history_must_have_times_and_series() {
     let trained = typed(&[
         ("when", Column::Times(vec![0, 1])),
         ("value", Column::Numbers(vec![1.0, 2.0])),
@@ -219,7 +219,7 @@ fn rows_that_need_a_history_say_when_and_of_which_series_they_are() {
     assert!(refused(unnamed).contains("lack the column \"when\""));
     let named = typed(&[("value", Column::Numbers(vec![1.0]))]);
     assert!(refused(named).contains("missing features \"when\", \"sensor\""));
-    // a row beside others that have a series does not do without one
+    // the series is needed even if only one row lacks it
     let absent = AbsentCell { row: 1, column: 2 };
     assert!(refused(trained.clone().with_absent(vec![absent])).starts_with("row 1 has no value"));
     assert!(schema.align(trained, how).is_ok());
@@ -270,7 +270,7 @@ fn series_keep_the_type_that_they_had() {
         Ok(vec!["8".to_owned()])
     );
     assert!(series(&of_numbers, texts(&["7"])).is_err());
-    // a column without any value is read as either
+    // a column without any value may have been read as either type
     assert_eq!(
         series(&of_numbers, Column::Texts([None].into_iter().collect())),
         Ok(vec![String::new()])

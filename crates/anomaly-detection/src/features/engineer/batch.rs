@@ -1,5 +1,5 @@
-//! Many rows at once: over the series in parallel, and over stretches of long ones. A row's features depend on the rows
-//! that are remembered before it alone, so a stretch needs only them.
+//! Engineers features of many rows at once: of several series in parallel, and of several stretches of a long series. The
+//! features of a row depend only on itself and on the rows that the plan looks back on, so that stretches are independent.
 
 use std::ops::Range;
 
@@ -14,13 +14,13 @@ use super::series::Series;
 use crate::context::Context;
 use crate::error::Result;
 
-/// How many rows are worked on between two looks at the context, at least.
+/// The fewest rows that are processed between two checks of the context, except at the end of a series.
 const STRETCH: usize = 8192;
 
-/// How many rows go through the moments at once: they stay in the fastest cache.
+/// How many rows are added to the moments at once, so few that they stay in the first-level cache.
 const ROOM: usize = 256;
 
-/// Windows longer than this are carried on from row to row where only few rows come.
+/// Windows longer than this are updated row by row if fewer rows come than they span.
 const LONG: usize = 128;
 
 /// The rows of one series.
@@ -31,13 +31,13 @@ struct Group<'a> {
     out: &'a mut [f64],
 }
 
-/// What a thread works with.
-struct Bench {
+/// The buffers of a thread.
+struct Scratch {
     moments: RollingMoments,
     source: Vec<f64>,
 }
 
-impl Bench {
+impl Scratch {
     fn new(layout: &Layout) -> Self {
         Self {
             moments: RollingMoments::new(layout.longest_window(), ROOM),
@@ -47,17 +47,17 @@ impl Bench {
 }
 
 impl Builder {
-    /// The engineered features of rows, n x [`n_features`](super::Engineer::n_features), the same to the bit as from
-    /// [`push`](Self::push) row by row. Takes the rows in. Runs on the rayon pool that it is called on, and looks at the
-    /// context after some thousand rows.
+    /// Adds rows and returns their engineered features, n x [`n_features`](super::Engineer::n_features), bit for bit as from
+    /// [`push`](Self::push) row by row. Runs in parallel on rayon's current pool, and checks the context every few thousand rows.
     ///
     /// # Errors
-    /// What the context says, after which the builder is of no use; and as [`push`](Self::push) before anything is done.
+    /// Those of [`push`](Self::push), before any row is added; and those of [`Context::check`], after which the builder must not
+    /// be used.
     pub fn apply(&mut self, rows: &Rows<'_>, context: &Context) -> Result<Array2<f64>> {
         if !rows.fit(&self.layout) {
             return Err(misfit());
         }
-        let codes = self.first_rows(rows)?;
+        let firsts = self.first_rows(rows)?;
         let mut out = Array2::zeros((rows.n_rows, self.layout.width()));
         if rows.n_rows == 0 || self.layout.width() == 0 && self.layout.depth() == 0 {
             return Ok(out);
@@ -65,22 +65,22 @@ impl Builder {
         let Some(flat) = out.as_slice_mut() else {
             return Err(misfit());
         };
-        let unknown = codes
+        let unknown = firsts
             .iter()
             .filter(|&&row| !self.knows(rows.key(row)))
             .count();
         if self.layout.depth() == 0 {
             self.write_times(rows, flat, context)?;
         } else if self.n_series() + unknown > self.max_series() {
-            // which series are forgotten when depends on the order of all rows
-            self.in_turn(rows, flat, context)?;
+            // which series are forgotten, and when, depends on the order of all rows
+            self.row_by_row(rows, flat, context)?;
         } else {
-            self.by_series(rows, &codes, flat, context)?;
+            self.by_series(rows, &firsts, flat, context)?;
         }
         Ok(out)
     }
 
-    /// The first row of each name that has rows, in the order of the rows.
+    /// The first row of each series that has rows, in the order of the rows.
     fn first_rows(&self, rows: &Rows<'_>) -> Result<Vec<usize>> {
         let Some(series) = rows.series else {
             return Ok(Vec::from_iter((rows.n_rows > 0).then_some(0)));
@@ -109,8 +109,8 @@ impl Builder {
             })
     }
 
-    /// Row by row.
-    fn in_turn(&mut self, rows: &Rows<'_>, out: &mut [f64], context: &Context) -> Result<()> {
+    /// Adds one row after the other.
+    fn row_by_row(&mut self, rows: &Rows<'_>, out: &mut [f64], context: &Context) -> Result<()> {
         let width = self.layout.width();
         for (row, out) in out.chunks_exact_mut(width).enumerate() {
             if row % STRETCH == 0 {
@@ -123,7 +123,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Series by series. None is forgotten.
+    /// Adds the rows of each series together. No series is forgotten.
     fn by_series(
         &mut self,
         rows: &Rows<'_>,
@@ -172,7 +172,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Writes the features of the rows in `order`, series by series.
+    /// Writes the features of the rows in `order`, which are grouped by series.
     fn write_groups(
         &mut self,
         rows: &Rows<'_>,
@@ -197,12 +197,12 @@ impl Builder {
             });
         }
         let layout = &self.layout;
-        // what other series carry is dropped by the next single row if it becomes too much
+        // if all series together carry too much, the next single row drops it
         let may_carry = tasks.len() <= self.max_carrying();
         let done = tasks.par_iter_mut().try_for_each_init(
-            || Bench::new(layout),
-            |bench, group| {
-                group.write(layout, rows, bench, context)?;
+            || Scratch::new(layout),
+            |scratch, group| {
+                group.write(layout, rows, scratch, context)?;
                 if !may_carry {
                     group.series.drop_carried();
                 }
@@ -221,7 +221,7 @@ impl Group<'_> {
         &mut self,
         layout: &Layout,
         rows: &Rows<'_>,
-        bench: &mut Bench,
+        scratch: &mut Scratch,
         context: &Context,
     ) -> Result<()> {
         context.check()?;
@@ -235,24 +235,24 @@ impl Group<'_> {
             }
             return Ok(());
         }
-        // what a stretch looks back on costs as much as its own rows
+        // the rows that a stretch looks back on cost as much as its own
         let stretch = STRETCH.max(4 * layout.depth());
         let (series, members) = (&self.series, self.rows);
-        let write = |bench: &mut Bench, (index, out): (usize, &mut [f64])| -> Result<()> {
+        let write = |scratch: &mut Scratch, (index, out): (usize, &mut [f64])| -> Result<()> {
             context.check()?;
             let start = index * stretch;
             let end = start + out.len() / width;
-            write_stretch(layout, rows, series, members, start..end, bench, out);
+            write_stretch(layout, rows, series, members, start..end, scratch, out);
             Ok(())
         };
         if n <= stretch {
-            write(bench, (0, &mut *self.out))?;
+            write(scratch, (0, &mut *self.out))?;
         } else {
             self.out
                 .par_chunks_mut(stretch * width)
                 .enumerate()
                 .with_max_len(4)
-                .try_for_each_init(|| Bench::new(layout), write)?;
+                .try_for_each_init(|| Scratch::new(layout), write)?;
         }
         for (column, values) in rows.columns.iter().enumerate() {
             let from = n.saturating_sub(layout.depth());
@@ -263,21 +263,21 @@ impl Group<'_> {
     }
 }
 
-/// Writes the features of some of the rows of a series.
+/// Writes the features of a stretch of the rows of a series.
 fn write_stretch(
     layout: &Layout,
     rows: &Rows<'_>,
     series: &Series,
     members: Members<'_>,
     stretch: Range<usize>,
-    bench: &mut Bench,
+    scratch: &mut Scratch,
     out: &mut [f64],
 ) {
     let depth = layout.depth();
     for (column, values) in rows.columns.iter().enumerate() {
-        let source = &mut bench.source;
+        let source = &mut scratch.source;
         source.clear();
-        // what comes before the first of the rows is remembered
+        // the values before the first of the rows are remembered
         let remembered = series.column(column);
         let n_remembered = depth.saturating_sub(stretch.start);
         let from = stretch.start.saturating_sub(depth);
@@ -291,14 +291,14 @@ fn write_stretch(
                 source.extend(these.iter().map(|&row| finite(values[row])));
             }
         }
-        bench
+        scratch
             .moments
             .restart(&source[depth - layout.longest_window()..depth]);
         let mut target = Target {
             out: &mut *out,
             column,
         };
-        layout.write_column(&mut bench.moments, source, &mut target);
+        layout.write_column(&mut scratch.moments, source, &mut target);
     }
     for (index, out) in stretch.zip(out.chunks_exact_mut(layout.width())) {
         layout.write_time(rows.time(members.get(index)), out);

@@ -1,4 +1,4 @@
-//! The one builder of engineered features.
+//! Builds engineered features row by row.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,20 +11,20 @@ use super::series::{Series, carried_size};
 use crate::error::{Error, Result, reason};
 use crate::table::shortened;
 
-/// The most that is carried from row to row to save work, in bytes.
+/// The most bytes of rolling moments that all series together carry from row to row.
 const MAX_CARRIED: usize = 32 << 20;
 
-/// Makes the features of rows that come one after another, from what a model remembers on. The model's own
-/// [`Histories`] stay as they are: only series that get rows are copied.
+/// Engineers the features of rows that come one after another, continuing from the histories of a model. These [`Histories`] do
+/// not change: only series that get rows are copied.
 ///
-/// A row of a series that is not known starts it. When there would be more than [`Engineer::max_series`], the one whose last
-/// row came longest ago is forgotten.
+/// A row of an unknown series starts that series. If there would be more than [`Engineer::max_series`], the series whose last row
+/// came longest ago is forgotten.
 #[derive(Debug, Clone)]
 pub struct Builder {
     pub(super) layout: Layout,
     max_series: usize,
     base: Histories,
-    /// Every series of `base` before this index has a slot or is forgotten.
+    /// Every series of `base` before this index either has a slot or is forgotten.
     passed: usize,
     /// How many series of `base` neither have a slot nor are forgotten.
     n_untouched: usize,
@@ -36,7 +36,7 @@ pub struct Builder {
     has_forgotten_latest: bool,
 }
 
-/// A series that got rows.
+/// A series that has got rows.
 #[derive(Debug, Clone)]
 pub(super) struct Slot {
     key: Arc<str>,
@@ -44,8 +44,8 @@ pub(super) struct Slot {
 }
 
 impl Builder {
-    /// A builder that goes on from `histories`, which must have passed [`Histories::validate`] with this plan; empty ones to
-    /// begin with.
+    /// A builder that continues from `histories`, which must be valid for this plan ([`Histories::validate`]) and are empty at
+    /// first.
     pub fn new(engineer: &Engineer, histories: Histories) -> Self {
         let layout = engineer.layout();
         Self {
@@ -63,17 +63,16 @@ impl Builder {
         }
     }
 
-    /// Writes the engineered features of the next row, and takes the row in. `series` is empty where rows have none,
-    /// `values` are those of the plan's columns, `time` is in nanoseconds since 1970, and `out` has room for
-    /// [`Engineer::n_features`].
+    /// Adds the next row and writes its engineered features. `series` is empty if rows have no series, `values` are those of the
+    /// plan's columns, `time` is in nanoseconds since 1970, and `out` has room for [`Engineer::n_features`] values.
     ///
-    /// What is not finite is missing. A missing value keeps its place; means need one value that is present, deviations two.
-    /// What cannot be said is missing, as NaN: what lies before the first row, statistics of too few values, numbers beyond
-    /// the range of f64. A z-score is held to 100 standard deviations either way, so that it is finite where a window is
-    /// constant, and is 0 there for the same value.
+    /// Values that are not finite count as missing but keep their place in lags and windows. Means need at least one value that
+    /// is present, standard deviations two. A feature is NaN if it looks back beyond the first row, has too few values, or
+    /// leaves the range of f64. Z-scores are clamped to 100 standard deviations either way, so that they are finite for a
+    /// constant window; a value that equals all of that window has the z-score 0.
     ///
     /// # Errors
-    /// [`reason::INVALID_RECORDS`] for a name of a series above 256 bytes. The builder is as before then.
+    /// [`reason::INVALID_RECORDS`] for a series name of more than 256 bytes. The row is not added then.
     pub fn push(
         &mut self,
         series: &str,
@@ -93,7 +92,7 @@ impl Builder {
         Ok(())
     }
 
-    /// What is remembered now, for the model that is learned.
+    /// The histories after the rows so far, for a model to remember.
     pub fn into_histories(self) -> Histories {
         if self.slots.is_empty() {
             return self.base;
@@ -113,7 +112,7 @@ impl Builder {
         Histories::new(series, values)
     }
 
-    /// Whether a series was forgotten that this very builder had got rows of.
+    /// Whether this builder has forgotten a series that had got rows from it.
     pub fn has_forgotten_latest(&self) -> bool {
         self.has_forgotten_latest
     }
@@ -139,7 +138,7 @@ impl Builder {
         self.slot_of.contains_key(key) || self.untouched(key).is_some()
     }
 
-    /// Where a series stands in `base` that has no slot and is not forgotten.
+    /// The index in `base` of a series that neither has a slot nor is forgotten.
     fn untouched(&self, key: &str) -> Option<usize> {
         let index = self.base.find(key)?;
         (index >= self.passed && !self.slot_of.contains_key(key)).then_some(index)
@@ -149,7 +148,7 @@ impl Builder {
         self.slot_of.contains_key(self.base.key(index))
     }
 
-    /// The slot of a series, which becomes the latest.
+    /// The slot of a series, which becomes the most recent one.
     pub(super) fn slot(&mut self, key: &str) -> usize {
         let slot = match self.slot_of.get(key) {
             Some(&slot) => slot,
@@ -159,7 +158,7 @@ impl Builder {
         slot
     }
 
-    /// Makes a slot the latest.
+    /// Makes a slot the most recent one.
     pub(super) fn touch(&mut self, slot: usize) {
         self.recency.touch(slot);
     }
@@ -192,8 +191,8 @@ impl Builder {
         slot
     }
 
-    /// Forgets the series whose last row came longest ago, and returns its slot if it has one. Those without a row since the
-    /// builder began come before all others.
+    /// Forgets the series whose last row came longest ago, and returns its slot if it has one. Series that have not got a row
+    /// from this builder come first.
     fn forget_oldest(&mut self) -> Option<usize> {
         while self.passed < self.base.len() {
             let touched = self.is_touched(self.passed);
@@ -209,7 +208,7 @@ impl Builder {
         Some(slot)
     }
 
-    /// Writes the features of the next row of a slot, but for those of its time, and takes the row in.
+    /// Adds the next row of a slot and writes its features, except those of its time.
     pub(super) fn step(
         &mut self,
         slot: usize,
@@ -228,12 +227,12 @@ impl Builder {
         }
     }
 
-    /// How many series may carry what saves work.
+    /// How many series may carry rolling moments.
     pub(super) fn max_carrying(&self) -> usize {
         self.max_carrying
     }
 
-    /// Counts the series that carry anything.
+    /// Counts the series that carry rolling moments.
     pub(super) fn count_carrying(&mut self) {
         let carrying = self.slots.iter().filter(|slot| slot.series.is_carrying());
         self.n_carrying = carrying.count();

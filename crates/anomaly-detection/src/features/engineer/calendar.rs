@@ -1,4 +1,5 @@
-//! Where a time stands in the day, the week and the year, as points on a circle: the end of a cycle is next to its start.
+//! The place of a time in the day, the week and the year as a point on a circle, on which the end of a cycle is next to its
+//! start.
 
 use std::array::from_fn;
 use std::f64::consts::TAU;
@@ -18,7 +19,7 @@ pub(super) enum Cycle {
 }
 
 impl Cycle {
-    /// The cycles that a plan asks for, in order.
+    /// The cycles of a plan, in order.
     pub(super) fn of(engineer: &Engineer) -> Vec<Self> {
         let asked = engineer.params().time_features;
         [
@@ -40,12 +41,12 @@ impl Cycle {
         }
     }
 
-    /// The sine and the cosine of the place of a time, in nanoseconds since 1970 in UTC. The hour has its fraction: 13:45 is
-    /// 13.75 of 24. Days, from Monday, and months are whole, so that all of a day has the same place in the week.
+    /// The sine and the cosine of the place of a time, in nanoseconds since 1970 in UTC. Hours are fractional: 13:45 is 13.75 of
+    /// 24. Days of the week, from Monday, and months are whole: all times of a day have the same place in the week.
     pub(super) fn sin_cos(self, time: i64) -> (f64, f64) {
         let day = time.div_euclid(NANOSECONDS_PER_DAY);
         match self {
-            // below 2^53 nanoseconds, so nothing is rounded before the division
+            // a day has fewer than 2^53 nanoseconds, so that the conversion is exact
             Self::Hour => {
                 point(time.rem_euclid(NANOSECONDS_PER_DAY) as f64 / NANOSECONDS_PER_HOUR / 24.0)
             }
@@ -56,18 +57,18 @@ impl Cycle {
     }
 }
 
-/// The points of whole days and months: sines are slow.
+/// The points of whole days and months, computed once because sines are slow.
 static WEEK: LazyLock<[(f64, f64); 7]> = LazyLock::new(|| from_fn(|day| point(day as f64 / 7.0)));
 static YEAR: LazyLock<[(f64, f64); 12]> =
     LazyLock::new(|| from_fn(|month| point(month as f64 / 12.0)));
 
-/// The sine and the cosine of a part of a cycle.
+/// The sine and the cosine of a fraction of a cycle.
 fn point(part: f64) -> (f64, f64) {
     (part * TAU).sin_cos()
 }
 
-/// The month, from 0, of a day since 1970 in the Gregorian calendar, by counting in years that start in March, in eras of
-/// 400 years (Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`).
+/// The month, counted from 0, of a day since 1970 in the Gregorian calendar. Counts in eras of 400 years and in years that start
+/// in March (Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`).
 fn month(day: i64) -> i64 {
     let day_of_era = (day + 719_468).rem_euclid(146_097);
     let year_of_era =
@@ -84,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn months_are_those_of_the_calendar() {
+    fn months_agree_with_a_calendar() {
         let mut expected = date(1677, 9, 21);
         let first = -106_752;
         for day in first..=106_751 {
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn known_places() {
+    fn places_of_known_times() {
         let near = |(sin, cos): (f64, f64), part: f64| {
             assert!((sin - (part * TAU).sin()).abs() < 1e-12, "{sin}");
             assert!((cos - (part * TAU).cos()).abs() < 1e-12, "{cos}");

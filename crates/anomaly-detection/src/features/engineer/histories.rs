@@ -1,4 +1,4 @@
-//! What is remembered of each series when a model is stored: the values that the next rows look back on.
+//! The values that a model remembers of each series, because the features of the next rows look back on them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,9 +20,9 @@ pub struct Histories(Arc<Inner>);
 struct Inner {
     keys: Vec<Arc<str>>,
     index: HashMap<Arc<str>, usize>,
-    /// Where in `values` each series ends.
+    /// The index in `values` where each series ends.
     ends: Vec<usize>,
-    /// For each series the values of each column, oldest first; NaN where one is missing.
+    /// For each series the values of each column, oldest first; NaN where a value is missing.
     values: Vec<f64>,
 }
 
@@ -36,7 +36,7 @@ struct Stored {
 }
 
 impl Histories {
-    /// Of series in this order, each with the number of its values among `values`.
+    /// The histories of series in this order, each with the number of its values in `values`.
     pub(super) fn new(series: Vec<(Arc<str>, usize)>, values: Vec<f64>) -> Self {
         let mut inner = Inner {
             values,
@@ -62,15 +62,15 @@ impl Histories {
         self.0.keys.is_empty()
     }
 
-    /// The size in bytes, about.
+    /// The approximate size in memory, in bytes.
     pub fn size(&self) -> usize {
-        /// The length, the entry of the index and the allocation of a key.
+        /// The end, the index entry and the allocation of a key.
         const PER_SERIES: usize = 96;
         let keys: usize = self.0.keys.iter().map(|key| key.len() + PER_SERIES).sum();
         keys + self.0.values.len() * size_of::<f64>()
     }
 
-    /// Where the series of this name stands.
+    /// The index of the series with this name.
     pub(super) fn find(&self, key: &str) -> Option<usize> {
         self.0.index.get(key).copied()
     }
@@ -86,10 +86,10 @@ impl Histories {
         &self.0.values[start..self.0.ends[index]]
     }
 
-    /// Checks what came from a stored model against its plan.
+    /// Checks the histories of a stored model against its plan.
     ///
     /// # Errors
-    /// [`reason::DAMAGED_ARTIFACT`] when there are more series or longer ones than the plan remembers, or infinite values.
+    /// [`reason::DAMAGED_ARTIFACT`] for more or longer series than the plan remembers, and for infinite values.
     pub fn validate(&self, engineer: &Engineer) -> Result<()> {
         let layout = engineer.layout();
         let n_columns = layout.n_columns();
@@ -105,12 +105,13 @@ impl Histories {
         {
             return Ok(());
         }
-        let message = "what the stored model remembers of its series contradicts its plan";
+        let message =
+            "the histories of the stored model contradict its plan of feature engineering";
         Err(Error::new(reason::DAMAGED_ARTIFACT, message))
     }
 }
 
-/// Equal to the bit.
+/// Equality bit for bit, so that NaN equals itself.
 impl PartialEq for Histories {
     fn eq(&self, other: &Self) -> bool {
         let bits = |of: &Self| -> Vec<u64> { of.0.values.iter().map(|v| v.to_bits()).collect() };
@@ -140,14 +141,14 @@ impl TryFrom<Stored> for Histories {
         if let Some(key) = stored.keys.iter().find(|key| key.len() > MAX_KEY_BYTES) {
             return Err(format!("the name of a series has {} bytes", key.len()));
         }
-        // NaN has many representations, and what is made of stored values must not depend on them
+        // NaN has many representations, and nothing may depend on which one is stored
         let one_nan = |value: f64| if value.is_nan() { f64::NAN } else { value };
         let values = stored.values.into_iter().map(one_nan).collect();
         let lengths = stored.lengths.into_iter().map(|length| length as usize);
         let keys = stored.keys.into_iter().map(Arc::from);
         let histories = Self::new(keys.zip(lengths).collect(), values);
         if histories.0.index.len() < histories.len() {
-            return Err("a series stands twice".to_owned());
+            return Err("a series occurs twice".to_owned());
         }
         Ok(histories)
     }

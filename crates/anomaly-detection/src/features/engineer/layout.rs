@@ -1,4 +1,4 @@
-//! Where each engineered feature of a row stands, and how it is made.
+//! The layout of the engineered features of a row, and how each of them is computed.
 
 use std::array::from_fn;
 use std::ops::Range;
@@ -7,10 +7,10 @@ use super::Engineer;
 use super::calendar::Cycle;
 use super::moments::{LANES, Moments, RollingMoments, Window};
 
-/// The largest z-score. Where a window is constant, any other value would lie infinitely many standard deviations away.
+/// The largest z-score. Any value that differs from a constant window would have an infinite one.
 pub(super) const Z_LIMIT: f64 = 100.0;
 
-/// A plan, ready for use.
+/// A plan in the form in which it is carried out.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
     lags: Vec<usize>,
@@ -25,7 +25,7 @@ pub(super) struct Layout {
     depth: usize,
 }
 
-/// Which features of some rows are written: all of one column, into rows of `out` that are `width` apart.
+/// Where the features of one column are written: into the rows of `out`, each of the layout's width.
 pub(super) struct Target<'a> {
     pub(super) out: &'a mut [f64],
     pub(super) column: usize,
@@ -67,7 +67,7 @@ impl Layout {
         }
     }
 
-    /// The number of columns that features are made from.
+    /// The number of source columns.
     pub(super) fn n_columns(&self) -> usize {
         self.n_columns
     }
@@ -82,25 +82,25 @@ impl Layout {
         self.depth.saturating_mul(self.n_columns)
     }
 
-    /// The longest window, 0 where there is none.
+    /// The length of the longest window; 0 if there is none.
     pub(super) fn longest_window(&self) -> usize {
         self.longest_window
     }
 
-    /// The number of features that are made of each column.
+    /// The number of features per source column.
     fn per_column(&self) -> usize {
         let statistics = [self.mean, self.std, self.z_score];
         let statistics = statistics.iter().filter(|&&asked| asked).count();
         self.lags.len() + self.windows.len() * statistics + usize::from(self.difference)
     }
 
-    /// The number of features that are made of a row.
+    /// The number of features of a row.
     pub(super) fn width(&self) -> usize {
         let of_columns = self.n_columns.saturating_mul(self.per_column());
         of_columns.saturating_add(2 * self.cycles.len())
     }
 
-    /// Writes the time features of one row. `row` is all its features.
+    /// Writes the time features of one row; `row` has room for all its features.
     pub(super) fn write_time(&self, time: Option<i64>, row: &mut [f64]) {
         let first = self.n_columns * self.per_column();
         for (cycle, pair) in self.cycles.iter().zip(row[first..].chunks_exact_mut(2)) {
@@ -110,8 +110,8 @@ impl Layout {
         }
     }
 
-    /// Writes what is made of one column for the rows whose values are `source[depth..]`; `source[..depth]` are the values
-    /// before them, which `moments` has taken in already. Missing values are NaN. `moments` takes in the rows.
+    /// Writes the features of one column for the rows whose values are `source[depth..]`, and adds these values to `moments`.
+    /// `source[..depth]` are the values before them, which `moments` already has. Missing values are NaN.
     pub(super) fn write_column(
         &self,
         moments: &mut RollingMoments,
@@ -123,11 +123,11 @@ impl Layout {
         for start in (0..n).step_by(room) {
             let rows = start..n.min(start + room);
             moments.extend(&source[self.depth + rows.start..self.depth + rows.end]);
-            self.write_block(moments, source, rows, target);
+            self.write_chunk(moments, source, rows, target);
         }
     }
 
-    fn write_block(
+    fn write_chunk(
         &self,
         moments: &mut RollingMoments,
         source: &[f64],
@@ -181,7 +181,7 @@ impl Layout {
     }
 }
 
-/// The rolling statistics of four rows.
+/// The rolling statistics of [`LANES`] rows.
 struct Statistics {
     mean: [f64; LANES],
     std: [f64; LANES],
@@ -189,7 +189,7 @@ struct Statistics {
 }
 
 impl Statistics {
-    /// From the moments of the rows' windows and the rows' own values.
+    /// The statistics, from the moments of the rows' windows and the rows' own values.
     #[inline(always)]
     fn of(moments: &Moments, values: &[f64; LANES]) -> Self {
         let count = &moments.count;
@@ -208,7 +208,7 @@ impl Statistics {
     }
 }
 
-/// The value, or missing where it is infinite.
+/// The value, or NaN if it is infinite.
 #[inline(always)]
 pub(super) fn finite(value: f64) -> f64 {
     if value.is_finite() { value } else { f64::NAN }

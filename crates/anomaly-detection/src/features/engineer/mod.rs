@@ -1,9 +1,9 @@
-//! Feature engineering for rows in time: lags, rolling statistics and differences of columns within a series, and where the
-//! time of a row stands in the day, the week and the year.
+//! Feature engineering for time series: lags, rolling statistics and differences of columns within a series, and the place of a
+//! row's time in the day, the week and the year.
 //!
-//! An [`Engineer`] is the plan, [`Histories`] is what is remembered of each series, and a [`Builder`] makes the features: of
-//! one row, of a stream in chunks of any size, and of a whole table. What it makes of a row depends on the row and the values before
-//! it in its series alone, so all of them give the same bits.
+//! An [`Engineer`] is the plan, [`Histories`] are the remembered values of each series, and a [`Builder`] computes the features
+//! of single rows, of a stream in chunks of any size, or of a whole table. The features of a row depend only on the row and the
+//! values before it in its series, so that all three ways give the same bits.
 
 use std::collections::HashSet;
 
@@ -33,16 +33,16 @@ pub use rows::{Rows, SeriesOfRows};
 /// The most series that are remembered.
 const MAX_SERIES: usize = 100_000;
 
-/// The most values that are remembered of all series together: 128 MiB.
+/// The most values that are remembered for all series together: 128 MiB.
 const MAX_REMEMBERED: usize = 1 << 24;
 
-/// The most values that are remembered of one series.
+/// The most values that are remembered for one series.
 const MAX_REMEMBERED_OF_SERIES: usize = 1 << 18;
 
-/// The most features that are made.
+/// The most engineered features.
 const MAX_FEATURES: usize = 4096;
 
-/// The fitted plan of feature engineering: from which columns which features are made.
+/// The fitted plan of feature engineering: which features are engineered from which columns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Engineer {
     params: EngineeringParams,
@@ -51,11 +51,11 @@ pub struct Engineer {
 }
 
 impl Engineer {
-    /// The plan for columns with these names, and for rows with a time or without; without one there are no time features.
+    /// The plan for columns with these names. If rows have no time, there are no time features.
     ///
     /// # Errors
-    /// [`reason::INVALID_PARAMETER`] when the parameters are out of range, when a column is named twice, or when there would be
-    /// too many features or too many values to remember of each series.
+    /// [`reason::INVALID_PARAMETER`] when a parameter is out of range, when a column is named twice, or when there would be too
+    /// many features or too many values to remember for each series.
     pub fn new(params: EngineeringParams, columns: Vec<String>, has_time: bool) -> Result<Self> {
         let engineer = Self {
             params,
@@ -73,13 +73,13 @@ impl Engineer {
             let column = crate::table::shortened(column);
             return Err(Error::new(
                 reason::INVALID_PARAMETER,
-                format!("features are to be engineered twice from the column {column}"),
+                format!("the column {column} is listed twice; list each column once"),
             ));
         }
         let layout = self.layout();
         if layout.width() > MAX_FEATURES {
             let message = format!(
-                "{} features would be engineered, at most {MAX_FEATURES} are allowed; name fewer columns, lags or windows",
+                "{} features would be engineered; at most {MAX_FEATURES} are allowed; name fewer columns, lags or windows",
                 layout.width()
             );
             return Err(Error::new(reason::INVALID_PARAMETER, message));
@@ -87,7 +87,7 @@ impl Engineer {
         let remembered = layout.remembered();
         if remembered > MAX_REMEMBERED_OF_SERIES {
             let message = format!(
-                "{remembered} values would be remembered of each series, {} rows of {} columns, and at most \
+                "{remembered} values would be remembered for each series, {} rows of {} columns, and at most \
                  {MAX_REMEMBERED_OF_SERIES} are allowed; shorten the longest lag or window, or name fewer columns",
                 layout.depth(),
                 self.columns.len()
@@ -97,10 +97,10 @@ impl Engineer {
         Ok(())
     }
 
-    /// Checks what came from a stored model.
+    /// Checks the plan of a stored model.
     ///
     /// # Errors
-    /// [`reason::DAMAGED_ARTIFACT`] when [`new`](Self::new) would have refused it.
+    /// [`reason::DAMAGED_ARTIFACT`] when [`new`](Self::new) would refuse it.
     pub fn validate(&self) -> Result<()> {
         self.check().map_err(|error| {
             let message = "the feature engineering of the stored model contradicts itself";
@@ -113,7 +113,7 @@ impl Engineer {
         &self.params
     }
 
-    /// The columns that features are made from, beside the time.
+    /// The source columns, not counting the time.
     pub fn columns(&self) -> &[String] {
         &self.columns
     }
@@ -123,14 +123,14 @@ impl Engineer {
         self.has_time
     }
 
-    /// The number of features that are made.
+    /// The number of engineered features.
     pub fn n_features(&self) -> usize {
         self.layout().width()
     }
 
-    /// The names of the features that are made, in order: column by column `_lag_k`, then for each window `_rolling_mean_w`,
-    /// `_rolling_std_w` and `_rolling_z_score_w`, then `_difference_1`; at the end `hour_sin`, `hour_cos`, `day_of_week_sin`,
-    /// `day_of_week_cos`, `month_sin` and `month_cos`.
+    /// The names of the engineered features in order: for each column `_lag_k`, then for each window `_rolling_mean_w`,
+    /// `_rolling_std_w` and `_rolling_z_score_w`, then `_difference_1`; after all columns `hour_sin`, `hour_cos`,
+    /// `day_of_week_sin`, `day_of_week_cos`, `month_sin` and `month_cos`.
     pub fn names(&self) -> Vec<String> {
         let params = &self.params;
         let mut names = Vec::new();
@@ -162,7 +162,7 @@ impl Engineer {
         self.layout().depth()
     }
 
-    /// How many series are remembered at most: 100,000, and fewer where much is remembered of each. Beyond that, the series
+    /// The most series that are remembered: 100,000, and fewer if many values are remembered for each. Beyond that, the series
     /// whose last row came longest ago is forgotten.
     pub fn max_series(&self) -> usize {
         MAX_SERIES.min(MAX_REMEMBERED / self.layout().remembered().max(1))

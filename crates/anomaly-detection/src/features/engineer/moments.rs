@@ -1,16 +1,16 @@
-//! Rolling moments whose bits depend on the values of a window alone, at a cost that grows with the logarithm of its length.
+//! Rolling moments that depend bit for bit on the values of a window alone, at a cost logarithmic in its length.
 //!
-//! Running sums drift: what they say of a window depends on all that has passed through them. Here the moments of 2^k
-//! values that end at a row are merged from the two halves (Chan, Golub, LeVeque 1983, "Algorithms for computing the sample
-//! variance"), level by level, and a window is merged from the blocks that the binary digits of its length name, the
-//! shortest nearest to its end. Which values meet in which order follows from their distance to the row, so a window has
-//! the same moments in a batch, row by row, and after a start from a stored tail. The errors grow with the logarithm of the
-//! length, and a constant window has a standard deviation of exactly 0.
+//! Running sums drift: their rounding errors depend on all values that have ever passed through them. Here the moments of the 2^k
+//! values that end at a row are merged from those of the two halves, level by level (Chan, Golub and LeVeque, "Algorithms for
+//! computing the sample variance", 1983). A window is merged from such blocks, one for each binary digit 1 of its length, the
+//! shortest nearest to its end. The order of the merges depends only on the distance of the values to the row, so that a window
+//! has the same moments in a batch, row by row, and after a start from a stored history. Rounding errors grow with the logarithm
+//! of the length, and a constant window has a standard deviation of exactly 0.
 
-/// How many rows are merged side by side.
+/// How many rows are merged at a time, in SIMD lanes.
 pub(super) const LANES: usize = 4;
 
-/// Number, mean and sum of squared deviations of four stretches of values. All are 0 for a stretch without values.
+/// Count, mean and sum of squared deviations of four runs of values. All are 0 for a run without values.
 #[derive(Clone, Copy)]
 pub(super) struct Moments {
     pub(super) count: [f64; LANES],
@@ -18,7 +18,7 @@ pub(super) struct Moments {
     pub(super) squares: [f64; LANES],
 }
 
-/// The moments of rows one after another, four at a time.
+/// The moments of consecutive rows, four at a time.
 #[derive(Clone, Copy)]
 pub(super) struct Run<'a> {
     count: &'a [[f64; LANES]],
@@ -50,7 +50,7 @@ impl RunMut<'_> {
         self.squares.copy_from_slice(other.squares);
     }
 
-    /// Merges each row with an earlier stretch.
+    /// Merges earlier moments into those of each row.
     fn merge_after(&mut self, earlier: Run<'_>) {
         let Self {
             count,
@@ -68,10 +68,9 @@ impl RunMut<'_> {
     }
 }
 
-/// Merges earlier stretches into later ones, row by row.
+/// Merges earlier moments into later ones, row by row.
 ///
-/// As a function of its own with slices as arguments, so that the compiler knows that they do not overlap and makes SIMD of
-/// the loop.
+/// A function of its own with slices as arguments, so that the compiler knows that they do not overlap and vectorises the loop.
 #[inline(never)]
 fn merge(
     earlier_count: &[f64],
@@ -89,7 +88,7 @@ fn merge(
         let both = earlier_count[i] + count[i];
         let share = count[i] / both.max(1.0);
         let delta = mean[i] - earlier_mean[i];
-        // in this order a stretch without values adds 0 even where the square of delta overflows
+        // multiplied in this order, a run without values adds 0 even if the square of delta overflows
         let between = delta * (earlier_count[i] * share) * delta;
         count[i] = both;
         mean[i] = earlier_mean[i] + delta * share;
@@ -100,9 +99,9 @@ fn merge(
 /// The moments of all blocks of 2^k values that end at the latest rows.
 #[derive(Debug, Clone)]
 struct Level {
-    /// How many rows back are needed: 2^k.
+    /// How many of the latest rows are kept: 2^k.
     keep: usize,
-    /// The row that comes next.
+    /// The index of the next row.
     next: usize,
     count: Vec<f64>,
     mean: Vec<f64>,
@@ -121,7 +120,8 @@ impl Level {
         }
     }
 
-    /// As much room as is kept makes moving the kept rows to the front free on average.
+    /// The length of the buffers: with as much room for new rows as is kept, moving the kept rows to the front has a constant
+    /// amortised cost.
     fn length(keep: usize, room: usize) -> usize {
         keep + keep.max(room) + LANES
     }
@@ -145,7 +145,7 @@ impl Level {
         self.next = self.keep;
     }
 
-    /// The moments of as many groups of four rows from a row on.
+    /// The moments of `n_groups` groups of four rows from a row on.
     fn run(&self, row: usize, n_groups: usize) -> Run<'_> {
         Run {
             count: groups(&self.count, row, n_groups),
@@ -171,7 +171,7 @@ fn groups_mut(values: &mut [f64], at: usize, n_groups: usize) -> &mut [[f64; LAN
     values[at..at + n_groups * LANES].as_chunks_mut().0
 }
 
-/// The blocks that a window is merged from, shortest and latest first.
+/// The blocks that a window is merged from, from the shortest, at its end, to the longest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Window {
     /// The level of each block, and how many rows before the end of the window it ends.
@@ -203,13 +203,13 @@ fn keeps(longest: usize) -> impl Iterator<Item = usize> {
 #[derive(Debug, Clone)]
 pub(super) struct RollingMoments {
     levels: Vec<Level>,
-    /// The windows that were merged last.
+    /// The windows of the last call of [`before`](Self::before).
     merged: Level,
     room: usize,
 }
 
 impl RollingMoments {
-    /// Moments of windows of up to `longest` rows, before the first value. `room` is how many rows come at once at most.
+    /// The moments of windows of up to `longest` rows, before the first value. `room` is the most rows that are added at once.
     pub(super) fn new(longest: usize, room: usize) -> Self {
         Self {
             merged: Level::new(0, room),
@@ -218,15 +218,15 @@ impl RollingMoments {
         }
     }
 
-    /// Forgets everything, and starts with the values of any number of rows.
+    /// Forgets all rows and starts again with the values of any number of rows.
     pub(super) fn restart(&mut self, values: &[f64]) {
         self.levels.iter_mut().for_each(Level::clear);
         self.start(values);
     }
 
-    /// Starts with the values of any number of rows, before any other.
+    /// Adds the values of any number of rows before any other.
     pub(super) fn start(&mut self, values: &[f64]) {
-        // before the first value there is nothing, which is what missing values at the start say
+        // missing values at the start are the same as no rows
         let first = values.iter().position(|value| value.is_finite());
         for values in values[first.unwrap_or(values.len())..].chunks(self.room) {
             self.extend(values);
@@ -241,12 +241,12 @@ impl RollingMoments {
         numbers * size_of::<f64>()
     }
 
-    /// How many rows come at once at most.
+    /// The most rows that are added at once.
     pub(super) fn room(&self) -> usize {
         self.room
     }
 
-    /// Takes in the values of the next rows, at most [`room`](Self::room). What is not finite is missing.
+    /// Adds the values of the next rows, at most [`room`](Self::room) of them. Values that are not finite are missing.
     pub(super) fn extend(&mut self, values: &[f64]) {
         let n = values.len();
         let Some((first, _)) = self.levels.split_first_mut() else {
@@ -258,7 +258,7 @@ impl RollingMoments {
             first.count[first.next + at] = if present { 1.0 } else { 0.0 };
             first.mean[first.next + at] = if present { value } else { 0.0 };
         }
-        // the rows past the last one of a group of lanes hold anything; the next rows replace them
+        // the lanes past the last row hold arbitrary moments, which the next rows replace
         let n_groups = n.div_ceil(LANES);
         for upper in 1..self.levels.len() {
             let (below, above) = self.levels.split_at_mut(upper);
@@ -273,8 +273,8 @@ impl RollingMoments {
         }
     }
 
-    /// The moments of the windows before each of the last `n` rows that were taken in, in groups of four; those past the last
-    /// row hold anything.
+    /// The moments of the windows before each of the last `n` rows added, in groups of four; lanes past the last row are
+    /// arbitrary.
     pub(super) fn before(&mut self, window: &Window, n: usize) -> Run<'_> {
         let n_groups = n.div_ceil(LANES);
         let Self { levels, merged, .. } = self;

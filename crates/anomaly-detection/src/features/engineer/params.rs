@@ -1,4 +1,4 @@
-//! What may be asked of feature engineering, and its check.
+//! The parameters of feature engineering and their check.
 
 use std::collections::HashSet;
 
@@ -15,36 +15,36 @@ const MAX_LAGS: usize = 64;
 /// The most windows.
 const MAX_WINDOWS: usize = 16;
 
-/// What is engineered from each column and from the time of a row.
+/// Which features are engineered from each column and from the time of a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineeringParams {
-    /// How many rows back in the series the values stand that a row gets beside its own; at most 64, each 1 to 10,000, none
-    /// twice. Default 1, 2, 3, 7.
+    /// Lags in rows: for each lag, a row gets the value of the row so many before it in its series. At most 64, each from 1 to
+    /// 10,000, no duplicates. Default 1, 2, 3, 7.
     pub lags: Vec<u32>,
-    /// How many rows before the row the rolling statistics look at; at most 16, each 1 to 10,000, from 2 where a standard
-    /// deviation or a z-score is asked for, none twice. Default 7 and 24: a week of daily rows and a day of hourly ones, and
-    /// for rows of any other pace a short memory and a longer one.
+    /// The lengths of the windows of the rolling statistics, in rows before the row itself. At most 16, each from 1 (2 with a
+    /// standard deviation or a z-score) to 10,000, no duplicates. Default 7 and 24: a week of daily rows and a day of hourly
+    /// ones, and otherwise a shorter and a longer memory.
     pub rolling_windows: Vec<u32>,
     /// The mean of each window. Default true.
     pub rolling_mean: bool,
     /// The standard deviation of each window, with the divisor n - 1. Default true.
     pub rolling_std: bool,
-    /// How many standard deviations of each window the row's own value lies above the window's mean. Default true.
+    /// The z-score of the row's own value by the mean and standard deviation of each window. Default true.
     pub rolling_z_score: bool,
-    /// The row's value less that of the row before. Default true.
+    /// The difference between the row's value and that of the row before. Default true.
     pub difference: bool,
-    /// What is made of the time of a row, where rows have one.
+    /// The features of the time of a row, if rows have one.
     pub time_features: TimeFeatures,
 }
 
-/// What is made of the time of a row, in UTC: the sine and the cosine of its place in each cycle.
+/// The features of the time of a row, in UTC: the sine and the cosine of its place in each of these cycles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimeFeatures {
-    /// The time of day in hours with their fraction, of 24. Default true.
+    /// The fractional hour of the day, of 24. Default true.
     pub hour: bool,
-    /// The whole day of the week, Monday 0 to Sunday 6, of 7. Default true.
+    /// The day of the week, Monday 0 to Sunday 6, of 7. Default true.
     pub day_of_week: bool,
-    /// The whole month, January 0 to December 11, of 12. Default true.
+    /// The month, January 0 to December 11, of 12. Default true.
     pub month: bool,
 }
 
@@ -77,7 +77,7 @@ impl EngineeringParams {
     ///
     /// # Errors
     /// [`reason::INVALID_PARAMETER`] at `lags`, `rolling_windows` or one of their members when there are too many, one is out of
-    /// range or one stands twice.
+    /// range or one is given twice.
     pub fn check(&self) -> Result<()> {
         check_rows("lags", &self.lags, 1, MAX_LAGS)?;
         let least = if self.rolling_std || self.rolling_z_score {
@@ -95,7 +95,7 @@ fn check_rows(name: &str, rows: &[u32], least: u32, most: usize) -> Result<()> {
     };
     if rows.len() > most {
         let message = format!(
-            "{name} has {} members, at most {most} are allowed",
+            "{name} has {} members; at most {most} are allowed",
             rows.len()
         );
         return refused(name.to_owned(), message);
@@ -104,11 +104,11 @@ fn check_rows(name: &str, rows: &[u32], least: u32, most: usize) -> Result<()> {
     for (index, &given) in rows.iter().enumerate() {
         let field = format!("{name}[{index}]");
         if !(least..=MAX_ROWS).contains(&given) {
-            let message = format!("{field} is {given}, it must be from {least} to {MAX_ROWS}");
+            let message = format!("{field} is {given}; it must be from {least} to {MAX_ROWS}");
             return refused(field, message);
         }
         if !seen.insert(given) {
-            let message = format!("{name} holds {given} twice; each may stand once");
+            let message = format!("{name} holds {given} twice; give each once");
             return refused(field, message);
         }
     }
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_range_is_refused_where_it_stands() {
+    fn parameters_out_of_range_are_refused_at_their_field() {
         assert!(EngineeringParams::default().check().is_ok());
         assert_eq!(field_of(|p| p.lags[1] = 0).as_deref(), Some("lags[1]"));
         assert_eq!(field_of(|p| p.lags[2] = 10_001).as_deref(), Some("lags[2]"));

@@ -1,4 +1,4 @@
-//! Which series had their last row longest ago.
+//! Finds the series whose last row came longest ago.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ pub(super) struct Recency {
 }
 
 impl Recency {
-    /// Makes a slot the latest. A new slot has the next free number, or one that was given free.
+    /// Makes a slot the most recent one. A new slot has the next number, or that of a slot that was taken.
     pub(super) fn touch(&mut self, slot: usize) {
         match self.stamps.get(slot) {
             None => self.stamps.push(self.clock),
@@ -25,12 +25,12 @@ impl Recency {
         self.clock += 1;
     }
 
-    /// Gives the slot free that was touched longest ago.
+    /// Removes the slot that was touched longest ago, and returns it.
     pub(super) fn take_oldest(&mut self) -> Option<usize> {
         self.slots.pop_first().map(|(_, slot)| slot)
     }
 
-    /// The slots, from that touched longest ago to the latest.
+    /// The slots, from the one touched longest ago to the most recent one.
     pub(super) fn oldest_first(&self) -> impl Iterator<Item = usize> {
         self.slots.values().copied()
     }
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_slot_touched_longest_ago_goes_first() {
+    fn the_slot_touched_longest_ago_is_taken_first() {
         let mut recency = Recency::default();
         for slot in [0, 1, 2, 0, 0, 2] {
             recency.touch(slot);

@@ -1,34 +1,34 @@
-//! Rows that come at once, and which of them belong together.
+//! A batch of rows, and how they are grouped by series.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
 use super::layout::Layout;
 
-/// Rows of which features are made, in the order in which they came.
+/// Rows to engineer features of, in their order in time.
 #[derive(Debug, Clone, Copy)]
 pub struct Rows<'a> {
     /// How many rows there are.
     pub n_rows: usize,
     /// The values of each of the plan's columns, row by row.
     pub columns: &'a [&'a [f64]],
-    /// When each row was, in nanoseconds since 1970; `None` where rows have no time.
+    /// The time of each row, in nanoseconds since 1970; `None` if rows have no time.
     pub times: Option<&'a [Option<i64>]>,
-    /// Of which series each row is; `None` where there is one series without a name.
+    /// The series of each row; `None` if there is a single series without a name.
     pub series: Option<SeriesOfRows<'a>>,
 }
 
-/// Of which series each row is.
+/// The series of each row.
 #[derive(Debug, Clone, Copy)]
 pub struct SeriesOfRows<'a> {
-    /// The index of its name, row by row.
+    /// For each row the index of the name of its series.
     pub codes: &'a [u32],
-    /// The names. One that stands twice is one series.
+    /// The names of the series. A name that occurs twice is one series.
     pub keys: &'a [String],
 }
 
 impl Rows<'_> {
-    /// Whether all parts have as many rows as is said.
+    /// Whether all parts have [`n_rows`](Self::n_rows) rows, and the columns are those of the layout.
     pub(super) fn fit(&self, layout: &Layout) -> bool {
         self.columns.len() == layout.n_columns()
             && self
@@ -57,7 +57,7 @@ impl Rows<'_> {
     }
 }
 
-/// Which rows are those of a series, in order.
+/// The rows of a series, in order.
 #[derive(Clone, Copy)]
 pub(super) enum Members<'a> {
     All(usize),
@@ -80,10 +80,10 @@ impl Members<'_> {
     }
 }
 
-/// Slots, and which of the rows in order are theirs.
+/// The slots, each with the range of its rows among the rows that are grouped by series.
 pub(super) type Groups = Vec<(usize, Range<usize>)>;
 
-/// The rows series by series, and which of them are those of each slot.
+/// Groups the rows by series: the rows in their new order, and the range of each slot.
 pub(super) fn group(
     series: SeriesOfRows<'_>,
     firsts: &[usize],

@@ -1,29 +1,29 @@
-//! What is remembered of one series while rows come in.
+//! The state of one series while rows are added.
 
 use super::layout::{Layout, Target, finite};
 use super::moments::RollingMoments;
 
-/// How many rows come at once at most where rows come one by one.
+/// The room of rolling moments to which rows are added one by one.
 const ROOM: usize = 32;
 
 /// The latest values of one series.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Series {
-    /// For each column at least as many values as are remembered, oldest first; NaN where a value is missing, and before the
-    /// first row.
+    /// For each column its latest values, at least as many as the plan looks back, oldest first; NaN where a value is missing,
+    /// and before the first row.
     columns: Vec<Vec<f64>>,
-    /// For each column the moments of its values, or nothing. They can be made of the values at any time.
+    /// For each column its rolling moments, or nothing; they can be computed from the values at any time.
     carried: Vec<RollingMoments>,
 }
 
-/// The size in bytes of what one series carries.
+/// The size in bytes of the rolling moments that one series carries.
 pub(super) fn carried_size(layout: &Layout) -> usize {
     layout.n_columns() * RollingMoments::size(layout.longest_window(), ROOM)
 }
 
 impl Series {
-    /// A series of which `tail` is remembered: column by column, equally many values of each, at most as many as the plan
-    /// remembers.
+    /// A series with a remembered `tail`: the values of one column after the other, equally many of each and at most as many as
+    /// the plan looks back.
     pub(super) fn with_tail(layout: &Layout, tail: &[f64]) -> Self {
         let rows = tail.len() / layout.n_columns();
         let columns = (0..layout.n_columns())
@@ -40,8 +40,8 @@ impl Series {
         }
     }
 
-    /// Appends what is to be remembered, column by column, without the rows at the start that have no value at all, and
-    /// returns the number of rows.
+    /// Appends the values to remember, one column after the other, and returns the number of rows. Rows at the start that have no
+    /// value at all are left out.
     pub(super) fn put_tail(&self, layout: &Layout, out: &mut Vec<f64>) -> usize {
         let depth = layout.depth();
         let rows = (1..=depth)
@@ -57,22 +57,22 @@ impl Series {
         rows
     }
 
-    /// The latest values of a column, at least as many as are remembered.
+    /// The latest values of a column, at least as many as the plan looks back.
     pub(super) fn column(&self, column: usize) -> &[f64] {
         &self.columns[column]
     }
 
-    /// Whether it carries anything.
+    /// Whether it carries rolling moments.
     pub(super) fn is_carrying(&self) -> bool {
         !self.carried.is_empty()
     }
 
-    /// Forgets what can be made anew.
+    /// Drops the rolling moments, which can be recomputed.
     pub(super) fn drop_carried(&mut self) {
         self.carried = Vec::new();
     }
 
-    /// Takes in further values of one column, without making anything of them.
+    /// Adds further values of one column without computing features.
     pub(super) fn append(
         &mut self,
         layout: &Layout,
@@ -82,12 +82,12 @@ impl Series {
         self.drop_carried();
         let depth = layout.depth();
         let skipped = values.len().saturating_sub(depth);
-        let tape = &mut self.columns[column];
-        tape.extend(values.skip(skipped).map(finite));
-        tape.drain(..tape.len() - depth);
+        let latest = &mut self.columns[column];
+        latest.extend(values.skip(skipped).map(finite));
+        latest.drain(..latest.len() - depth);
     }
 
-    /// Writes the features of the next row, but for those of its time, and takes the row in.
+    /// Adds the next row and writes its features, except those of its time.
     pub(super) fn step(
         &mut self,
         layout: &Layout,
@@ -96,20 +96,20 @@ impl Series {
     ) {
         let depth = layout.depth();
         if self.carried.is_empty() {
-            let carried = self.columns.iter().map(|tape| {
+            let carried = self.columns.iter().map(|latest| {
                 let mut moments = RollingMoments::new(layout.longest_window(), ROOM);
-                moments.start(&tape[tape.len() - layout.longest_window()..]);
+                moments.start(&latest[latest.len() - layout.longest_window()..]);
                 moments
             });
             self.carried = carried.collect();
         }
-        for (column, (tape, value)) in self.columns.iter_mut().zip(values).enumerate() {
-            // moving the kept values to the front once in a while costs nothing on average
-            if tape.len() >= 2 * depth + ROOM {
-                tape.drain(..tape.len() - depth);
+        for (column, (latest, value)) in self.columns.iter_mut().zip(values).enumerate() {
+            // the kept values are moved to the front so rarely that the amortised cost is constant
+            if latest.len() >= 2 * depth + ROOM {
+                latest.drain(..latest.len() - depth);
             }
-            tape.push(finite(value));
-            let source = &tape[tape.len() - depth - 1..];
+            latest.push(finite(value));
+            let source = &latest[latest.len() - depth - 1..];
             let moments = &mut self.carried[column];
             let mut target = Target {
                 out: &mut *out,

@@ -1,4 +1,4 @@
-//! What is made of rows, against numbers computed elsewhere and against itself.
+//! Engineered features, compared with independently computed values and among the ways to compute them.
 
 use ndarray::Array2;
 

@@ -1,4 +1,4 @@
-//! A schema that is being learned.
+//! Learning a schema.
 
 use super::given_roles::GivenRoles;
 use super::{MAX_COLUMNS, OtherColumn, Schema, column_names, kind_of};
@@ -11,25 +11,26 @@ use crate::table::{ColumnType, Table, shortened};
 
 /// A schema that is being learned from tables with the same columns, one after the other.
 ///
-/// Without a time column in the roles, one is looked for among the columns that nothing was said of. Those that hold points in
-/// time, or texts that are all dates of one form, come before those of numbers that their name says are times; among them those
-/// whose name says so come first, and then names in the order of their bytes. So neither the order of the columns nor the form
-/// in which a point in time is written has a say. Further columns of points in time or dates are left out: they are no numbers,
-/// and as categories none of them would come again.
+/// If the roles name no time column, one is searched for among the columns without a role. Columns of timestamps, or of texts
+/// that are all dates of one format, take precedence over columns of numbers whose names suggest times. Within each group,
+/// names that suggest times come first, and then the order is that of the bytes of the names. The choice therefore depends
+/// neither on the order of the columns nor on the format of the times. Further columns of timestamps or dates are ignored: they
+/// are not numbers, and as categories their values would hardly ever recur.
 #[derive(Debug)]
 pub struct SchemaDraft {
     names: Vec<String>,
     types: Vec<ColumnType>,
     roles: Roles,
-    /// The columns that may hold times, the likeliest to be the times of the rows first.
+    /// The columns that may hold the times of the rows, in order of precedence.
     times: Vec<TimeSearch>,
 }
 
 impl SchemaDraft {
-    /// Looks at the names and types of the columns, but not at any row. Columns without names are called `f0`, `f1`, ….
+    /// A draft from the names and types of the columns, without any row. Columns without names are called `f0`, `f1`, ….
     ///
-    /// Fails when names are empty, repeated or too long, when there are too many, and when a column that has a role is not
-    /// there or has two.
+    /// # Errors
+    /// Fails when names are empty, repeated or too long, when there are too many columns, and when a column that is given a role
+    /// does not exist or is given two.
     pub fn new(table: &Table, roles: &Roles) -> Result<Self> {
         if table.n_columns() > MAX_COLUMNS {
             let message = format!(
@@ -61,10 +62,11 @@ impl SchemaDraft {
         })
     }
 
-    /// Takes in the next rows.
+    /// Adds the next rows.
     ///
-    /// Fails, naming the row, when the time column of the roles does not hold times there.
-    pub fn see(&mut self, table: &Table) -> Result<()> {
+    /// # Errors
+    /// Fails, naming the row, when the time column of the roles holds something other than times.
+    pub fn add(&mut self, table: &Table) -> Result<()> {
         for search in &mut self.times {
             search.see(table)?;
         }
@@ -72,7 +74,7 @@ impl SchemaDraft {
         Ok(())
     }
 
-    /// Whether further rows can change nothing.
+    /// Whether further rows cannot change the schema.
     pub fn is_settled(&self) -> bool {
         let is_found = self.times.first().is_none_or(TimeSearch::is_found);
         let mut dates = self.times.iter().filter(|search| search.is_of_dates());
@@ -81,7 +83,8 @@ impl SchemaDraft {
 
     /// The schema of the rows so far.
     ///
-    /// Fails when the time column of the roles has no value, when the target is no feature of numbers, when a feature holds
+    /// # Errors
+    /// Fails when the time column of the roles has no value, when the target is not a numeric feature, when a feature holds
     /// times, and when there is no feature.
     pub fn finish(self) -> Result<Schema> {
         let mut given = GivenRoles::new(&self.names, &self.roles)?;
@@ -124,7 +127,8 @@ impl SchemaDraft {
             }
         }
         if schema.features.is_empty() {
-            let message = "the records have no column beside those that are no features";
+            let message =
+                "all columns of the records have other roles; at least one must be a feature";
             return Err(Error::new(reason::UNUSABLE_ROWS, message).at("records"));
         }
         schema.order = ColumnOrder::by_name(&schema.features);
@@ -178,13 +182,13 @@ mod tests {
     fn learn(tables: &[Table], roles: &Roles) -> Result<Schema> {
         let mut draft = SchemaDraft::new(&tables[0], roles)?;
         for table in tables {
-            draft.see(table)?;
+            draft.add(table)?;
         }
         draft.finish()
     }
 
     #[test]
-    fn a_later_table_decides_the_form_of_the_times() {
+    fn a_later_table_decides_the_format_of_the_times() {
         let ambiguous = table(&["01/02/2024", "03/04/2024"], &[1.0, 2.0]);
         let roles = Roles {
             time: Some("day".to_owned()),
@@ -205,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_is_found_out_to_hold_no_times_is_a_feature() {
+    fn a_column_that_turns_out_to_hold_no_times_is_a_feature() {
         let dates = table(&["2024-01-31"], &[1.7e9]);
         let words = table(&["never"], &[1.7e9]);
         let found = |tables: &[Table]| {
@@ -222,7 +226,7 @@ mod tests {
     fn a_draft_is_settled_when_no_row_can_change_it() {
         let settled = |table: &Table| {
             let mut draft = SchemaDraft::new(table, &Roles::default()).expect("a draft");
-            draft.see(table).expect("sound");
+            draft.add(table).expect("sound");
             draft.is_settled()
         };
         assert!(!settled(&table(&["2024-01-31"], &[1.0])));
@@ -236,7 +240,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn tables_one_after_the_other_are_as_all_at_once(
+        fn learning_does_not_depend_on_how_the_rows_are_cut_into_tables(
             days in prop::collection::vec(prop::sample::select(vec!["01/02/2024", "13/02/2024", "02/13/2024", "2024-01-31", "x"]), 1..12),
             cut in 0..12_usize,
         ) {

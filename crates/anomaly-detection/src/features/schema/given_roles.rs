@@ -1,4 +1,4 @@
-//! The roles of columns as a request gives them, found in a table.
+//! The roles that a request gives to the columns of a table.
 
 use std::collections::HashMap;
 
@@ -7,19 +7,20 @@ use crate::features::names::nearest_hint;
 use crate::features::roles::{Role, Roles};
 use crate::table::shortened;
 
-/// What each column is for, as far as it is known; `None` for a feature.
+/// The role of each column as far as it is known.
 pub(super) struct GivenRoles<'a> {
     names: &'a [String],
     places: HashMap<&'a str, usize>,
     roles: Vec<Option<Role>>,
-    /// Those that were called features.
+    /// Whether the request names the column as a feature or the target.
     is_feature: Vec<bool>,
 }
 
 impl<'a> GivenRoles<'a> {
-    /// The roles as they were asked for.
+    /// The roles that a request gives.
     ///
-    /// Fails when a column that has a role is not there, or has two.
+    /// # Errors
+    /// Fails when a column that is given a role does not exist or is given two.
     pub(super) fn new(names: &'a [String], roles: &Roles) -> Result<Self> {
         let mut given = Self {
             names,
@@ -53,7 +54,8 @@ impl<'a> GivenRoles<'a> {
 
     /// The index of a column.
     ///
-    /// Fails, naming the field and the nearest column, when there is none of this name.
+    /// # Errors
+    /// [`reason::SCHEMA_MISMATCH`] at the field, naming the nearest column, when there is no column of this name.
     pub(super) fn find(&self, field: &str, name: &str) -> Result<usize> {
         self.places.get(name).copied().ok_or_else(|| {
             let what = field.replace('_', " ");
@@ -80,18 +82,18 @@ impl<'a> GivenRoles<'a> {
         Ok(())
     }
 
-    /// Sets what a column is for that nothing was said of, or the very same.
+    /// Sets the role of a column that has none, or has this one already.
     pub(super) fn set(&mut self, column: usize, role: Role) {
         self.roles[column] = Some(role);
     }
 
-    /// The columns that nothing was said of.
+    /// The columns that the request does not mention.
     pub(super) fn free(&self) -> Vec<usize> {
         let is_free = |column: &usize| self.roles[*column].is_none() && !self.is_feature[*column];
         (0..self.names.len()).filter(is_free).collect()
     }
 
-    /// What each column is for; `None` for a feature. Where features are listed, every other column is left out.
+    /// The role of each column; `None` for a feature. If the request lists features, columns without a role are ignored.
     pub(super) fn finish(mut self, features_are_listed: bool) -> Vec<Option<Role>> {
         if features_are_listed {
             for (role, is_feature) in self.roles.iter_mut().zip(&self.is_feature) {

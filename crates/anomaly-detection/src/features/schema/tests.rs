@@ -19,7 +19,7 @@ pub(in crate::features) fn schema(names: &[&str], label: Option<&str>) -> Schema
 }
 
 #[test]
-fn refuses_names_and_tables_that_answers_have_no_room_for() {
+fn refuses_names_that_are_too_long_and_tables_that_are_too_wide() {
     let longest = "x".repeat(256);
     assert!(Schema::of_features(vec![longest.clone()]).is_ok());
     let error = Schema::of_features(vec![longest + "x"]).expect_err("too long");
@@ -53,7 +53,7 @@ fn roles_of(schema: &Schema) -> Vec<(&str, Role)> {
 }
 
 #[test]
-fn times_are_found_in_clocks_and_dates_before_numbers() {
+fn timestamps_and_dates_take_precedence_over_numbers() {
     let numbers = || Column::Numbers(vec![1.0, 2.0]);
     let epoch = || Column::Numbers(vec![1.7e9, 1.7e9 + 60.0]);
     let dates = || texts(&["2024-01-31", "2024-02-01"]);
@@ -91,7 +91,7 @@ fn times_are_found_in_clocks_and_dates_before_numbers() {
         name(found(&[("ts", epoch()), ("x", numbers())])),
         Some(("ts".to_owned(), "epoch seconds".to_owned()))
     );
-    // seconds since the start of a measurement, and numbers whose name says nothing of time
+    // seconds since the start of a measurement, and numbers whose name does not suggest times
     assert_eq!(
         found(&[
             ("time", Column::Numbers(vec![0.0, 172_792.0])),
@@ -103,7 +103,7 @@ fn times_are_found_in_clocks_and_dates_before_numbers() {
 }
 
 #[test]
-fn a_column_that_is_called_a_feature_is_not_taken_for_times() {
+fn a_column_that_is_listed_as_a_feature_is_not_the_time_column() {
     let table = typed(&[
         ("ts", Column::Numbers(vec![1.7e9, 1.8e9])),
         ("x", Column::Numbers(vec![1.0, 2.0])),
@@ -175,7 +175,7 @@ fn roles_are_checked() {
 }
 
 #[test]
-fn a_stored_order_that_is_none_is_refused() {
+fn a_stored_order_that_is_not_a_permutation_is_refused() {
     let stored = |order: &[usize]| -> Schema {
         let mut value = serde_json::to_value(schema(&["b", "c", "a"], None)).expect("JSON");
         assert_eq!(value["order"], serde_json::json!([2, 0, 1]));

@@ -1,5 +1,5 @@
-//! The times of rows: the forms that they may be written in, the search for the form of a column, and the reading of a column
-//! whose form is known.
+//! The times of rows: the forms in which they may be given, the search for the form of a column, and reading a column whose form
+//! is known.
 
 mod forms;
 mod search;

@@ -1,16 +1,16 @@
-//! Looking for the form of a column of times, table after table.
+//! The search for the form of a column of times, table by table.
 
 use super::forms::{EpochSearch, FormatSearch, says_time};
 use super::source::TimeSource;
 use crate::error::{Error, Result, reason};
 use crate::table::{ColumnView, MISSING_TIME, Table, TextColumn, shortened};
 
-/// The form that a column of times may have, as far as it was seen.
+/// The search for the form of a column that may hold times.
 #[derive(Debug, Clone)]
 pub(in crate::features) struct TimeSearch {
     column: usize,
     name: String,
-    /// Whether the roles name it as the time column: then it is an error when it holds no times.
+    /// Whether the roles name it as the time column, so that it is an error if it does not hold times.
     is_required: bool,
     forms: Forms,
     n_rows: usize,
@@ -18,17 +18,17 @@ pub(in crate::features) struct TimeSearch {
 
 #[derive(Debug, Clone)]
 enum Forms {
-    /// Points in time already; whether there is one.
-    Clock(bool),
+    /// Timestamps; whether there has been one.
+    Timestamps(bool),
     Texts(FormatSearch),
     Numbers(EpochSearch),
-    /// It holds no times.
+    /// It does not hold times.
     None,
 }
 
 impl TimeSearch {
-    /// Before any row, for a column that may hold times, or must where `is_required`. Where it need not, numbers are times only
-    /// if the name says so.
+    /// A search, before any row, in a column that may hold times, or must if `is_required`. Otherwise numbers count as times
+    /// only if the name of the column suggests so.
     pub(in crate::features) fn new(
         table: &Table,
         column: usize,
@@ -36,7 +36,7 @@ impl TimeSearch {
         is_required: bool,
     ) -> Self {
         let forms = match table.column(column) {
-            ColumnView::Times(_) => Forms::Clock(false),
+            ColumnView::Times(_) => Forms::Timestamps(false),
             ColumnView::Texts(_) => Forms::Texts(FormatSearch::default()),
             ColumnView::Numbers(_) if is_required || says_time(name) => {
                 Forms::Numbers(EpochSearch::default())
@@ -52,15 +52,15 @@ impl TimeSearch {
         }
     }
 
-    /// What orders columns, the likeliest to hold the times of the rows first.
+    /// A sort key of columns, smallest for the one most likely to hold the times of the rows.
     pub(in crate::features) fn precedence(&self) -> (bool, bool, &[u8]) {
         let name = &self.name;
         (!self.is_of_dates(), !says_time(name), name.as_bytes())
     }
 
-    /// Whether it holds points in time or dates, if it holds times.
+    /// Whether it holds timestamps or dates, if it holds times.
     pub(in crate::features) fn is_of_dates(&self) -> bool {
-        matches!(self.forms, Forms::Clock(_) | Forms::Texts(_))
+        matches!(self.forms, Forms::Timestamps(_) | Forms::Texts(_))
     }
 
     /// The index of the column.
@@ -68,14 +68,14 @@ impl TimeSearch {
         self.column
     }
 
-    /// Takes in the next rows.
+    /// Adds the next rows.
     ///
     /// # Errors
-    /// [`reason::INVALID_RECORDS`], naming the column and the first value that is no time, where it is required to hold times.
+    /// [`reason::INVALID_RECORDS`], naming the column and the first value that is not a time, if it is required to hold times.
     pub(in crate::features) fn see(&mut self, table: &Table) -> Result<()> {
         let refused = match (&mut self.forms, table.column(self.column)) {
-            (Forms::Clock(has_seen), ColumnView::Times(times)) => {
-                *has_seen = *has_seen || times.iter().any(|&time| time != MISSING_TIME);
+            (Forms::Timestamps(has_any), ColumnView::Times(times)) => {
+                *has_any = *has_any || times.iter().any(|&time| time != MISSING_TIME);
                 None
             }
             (Forms::Texts(search), ColumnView::Texts(texts)) => {
@@ -101,13 +101,13 @@ impl TimeSearch {
         Ok(())
     }
 
-    /// The form; `None` where the column holds no times.
+    /// The form; `None` if the column does not hold times.
     ///
     /// # Errors
-    /// [`reason::INVALID_RECORDS`] where it is required to hold times and has no value.
+    /// [`reason::INVALID_RECORDS`] if it is required to hold times and has no value.
     pub(in crate::features) fn found(&self) -> Result<Option<TimeSource>> {
         let found = match &self.forms {
-            Forms::Clock(has_seen) => has_seen.then_some(TimeSource::Timestamp),
+            Forms::Timestamps(has_any) => has_any.then_some(TimeSource::Timestamp),
             Forms::Texts(search) => search.found().map(TimeSource::Text),
             Forms::Numbers(search) => search.found().map(TimeSource::Epoch),
             Forms::None => None,
@@ -118,12 +118,12 @@ impl TimeSearch {
         }
     }
 
-    /// Whether it surely holds times.
+    /// Whether it holds times, whatever rows may follow.
     pub(in crate::features) fn is_found(&self) -> bool {
-        matches!(self.forms, Forms::Clock(true))
+        matches!(self.forms, Forms::Timestamps(true))
     }
 
-    /// Whether it surely holds none.
+    /// Whether it does not hold times.
     pub(in crate::features) fn is_refused(&self) -> bool {
         matches!(self.forms, Forms::None)
     }
@@ -141,7 +141,7 @@ impl TimeSearch {
     }
 }
 
-/// Whether all texts of a column are dates of one form.
+/// Whether all texts of a column are dates in one format.
 pub fn are_dates(texts: &TextColumn) -> bool {
     let mut search = FormatSearch::default();
     let mut texts = texts.dictionary().iter();

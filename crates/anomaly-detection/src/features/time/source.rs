@@ -1,4 +1,4 @@
-//! Where the times of rows come from: which column holds them, and in which form.
+//! Reads the times of rows from a column whose form is known.
 
 use std::fmt;
 
@@ -12,11 +12,11 @@ use crate::table::{ColumnView, MISSING_TIME, Table};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TimeSource {
-    /// Points in time already.
+    /// Timestamps.
     Timestamp,
     /// Texts in a format.
     Text(TimeFormat),
-    /// Numbers that count from 1970 on.
+    /// Numbers since 1970.
     Epoch(EpochUnit),
 }
 
@@ -31,10 +31,11 @@ impl fmt::Display for TimeSource {
 }
 
 impl TimeSource {
-    /// The times of all rows, in nanoseconds since 1970; `None` where one is missing.
+    /// The times of all rows, in nanoseconds since 1970; `None` for a missing one.
     ///
     /// # Errors
-    /// [`reason::INVALID_RECORDS`], naming the row, for a value that is no time in this form, in ISO 8601 or as a number since 1970.
+    /// [`reason::INVALID_RECORDS`], naming the row, for a value that is a time neither in this form nor in ISO 8601 nor as a
+    /// number since 1970.
     pub(in crate::features) fn read(
         self,
         table: &Table,
@@ -90,7 +91,7 @@ impl TimeSource {
         })
     }
 
-    /// The time of a number: in the unit of the training, or else in the one that makes it a time of today.
+    /// The time of a number: in the unit of the training, or else in the one in which it is plausible.
     fn of_number(self, number: f64) -> Result<i64> {
         let unit = match self {
             Self::Epoch(unit) => Some(unit),
@@ -98,8 +99,8 @@ impl TimeSource {
         };
         let unit = unit.ok_or_else(|| {
             let message = format!(
-                "{number} is no time: a number counts seconds, milli-, micro- or nanoseconds since 1970, from 1980 to 2100, where the \
-                 model has learned {self}"
+                "{number} is not a time: where the model has learned {self}, a number must count seconds, milli-, micro- or \
+                 nanoseconds since 1970 and lie from 1980 to 2100"
             );
             Error::new(reason::INVALID_RECORDS, message)
         })?;
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_read_in_any_form_whatever_the_training_had() {
+    fn times_are_read_in_any_form_whatever_the_form_of_the_training() {
         let expected = vec![Some(SECONDS * 1_000_000_000), None];
         for source in SOURCES {
             for text in [
@@ -159,10 +160,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_named_with_its_row() {
+    fn errors_name_the_row_of_a_value_that_is_not_a_time() {
         for source in SOURCES {
             for text in ["soon", "12", "nan", ""] {
-                // 12 seconds after 1970 are a time where the training had such numbers
+                // 12 is a time if the training had seconds since 1970
                 if (source, text) == (TimeSource::Epoch(EpochUnit::Seconds), "12") {
                     continue;
                 }

@@ -39,7 +39,7 @@ fn in_chunks(table: &Table, sizes: &[usize]) -> Chunks {
     Chunks(cut)
 }
 
-/// Readings of two sensors with gaps, and of a kind.
+/// Readings of two sensors, with gaps and a category.
 fn readings(n: usize) -> Table {
     let kinds: TextColumn = (0..n)
         .map(|i| ["b", "a", "c"].get(i * 7 % 5).copied())
@@ -97,35 +97,35 @@ fn specs() -> Vec<TrainingSpec> {
 }
 
 proptest! {
-        #![proptest_config(ProptestConfig::with_cases(6))]
+    #![proptest_config(ProptestConfig::with_cases(6))]
 
-        #[test]
-        fn the_model_is_that_of_all_rows_at_once(
-            n in 40..300_usize,
-            sizes in prop::collection::vec(1..90_usize, 1..6),
-        ) {
-            let table = readings(n);
-            let context = Context::new();
-            for spec in specs() {
-                let whole = spec.fit(Some(table.clone()), &context).expect("fits");
-                let streamed = spec.fit_in_passes(&in_chunks(&table, &sizes), &context).expect("fits");
-                let name = spec.detector.name();
-                prop_assert_eq!(&streamed.model.features, &whole.model.features, "{}", name);
-                prop_assert_eq!(&streamed.model.statistics, &whole.model.statistics, "{}", name);
-// by their bytes: reservoirs hold NaN
-                let model = |fitted: &Fitted| artifact::encode_model(&fitted.model).expect("encodes");
-                prop_assert!(model(&streamed) == model(&whole), "{}", name);
-                let reservoir = |fitted: &Fitted| {
-                    fitted.reservoir.as_ref().map(|reservoir| {
-                        artifact::encode_reservoir(reservoir).expect("encodes")
-                    })
-                };
-                prop_assert!(reservoir(&streamed) == reservoir(&whole), "{}", name);
-            }
+    #[test]
+    fn a_fit_in_passes_gives_the_same_model(
+        n in 40..300_usize,
+        sizes in prop::collection::vec(1..90_usize, 1..6),
+    ) {
+        let table = readings(n);
+        let context = Context::new();
+        for spec in specs() {
+            let whole = spec.fit(Some(table.clone()), &context).expect("fits");
+            let streamed = spec.fit_in_passes(&in_chunks(&table, &sizes), &context).expect("fits");
+            let name = spec.detector.name();
+            prop_assert_eq!(&streamed.model.features, &whole.model.features, "{}", name);
+            prop_assert_eq!(&streamed.model.statistics, &whole.model.statistics, "{}", name);
+            // compared by their bytes, because reservoirs hold NaN
+            let model = |fitted: &Fitted| artifact::encode_model(&fitted.model).expect("encodes");
+            prop_assert!(model(&streamed) == model(&whole), "{}", name);
+            let reservoir = |fitted: &Fitted| {
+                fitted.reservoir.as_ref().map(|reservoir| {
+                    artifact::encode_reservoir(reservoir).expect("encodes")
+                })
+            };
+            prop_assert!(reservoir(&streamed) == reservoir(&whole), "{}", name);
         }
     }
+}
 
-/// More rows than can be held, of which a walk sees the first ones.
+/// A source that claims more rows than can be held and passes only the first ones.
 struct TooMany(Table);
 
 impl TableSource for TooMany {
@@ -139,7 +139,7 @@ impl TableSource for TooMany {
 }
 
 #[test]
-fn detectors_that_need_all_rows_say_so_where_these_cannot_be_held() {
+fn detectors_that_need_all_rows_refuse_more_than_can_be_held() {
     let table = TooMany(readings(60));
     let all = DetectorParams::defaults();
     for detector in all.into_iter().filter(|detector| !detector.can_stream()) {
@@ -151,16 +151,14 @@ fn detectors_that_need_all_rows_say_so_where_these_cannot_be_held() {
             .fit_in_passes(&table, &Context::new())
             .expect_err("refused");
         assert!(
-            error
-                .message()
-                .contains("learns from rows only that can all be held"),
+            error.message().contains("needs all rows in memory at once"),
             "{error}"
         );
     }
 }
 
 #[test]
-fn engineered_rows_must_come_in_order() {
+fn feature_engineering_in_passes_needs_sorted_rows() {
     let table = readings(60);
     let turned = Chunks(vec![table.slice_rows(30..60), table.slice_rows(0..30)]);
     let mut specs = specs().into_iter();

@@ -2,16 +2,16 @@ use ndarray::{Array2, s};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::reblock::EachBlock;
+use super::super::rechunk::EachChunk;
 use super::*;
 
 const QS: [f64; 5] = [0.0, 0.25, 0.5, 0.9, 1.0];
 
-/// The passes over rows that come in blocks of these sizes in turn.
-fn in_blocks<'a>(
+/// Visits the rows in chunks whose sizes cycle through these.
+fn in_chunks<'a>(
     rows: &'a Array2<f64>,
     sizes: &'a [usize],
-) -> impl Fn(&mut EachBlock<'_>) -> Result<()> + 'a {
+) -> impl Fn(&mut EachChunk<'_>) -> Result<()> + 'a {
     move |each| {
         let (mut start, mut sizes) = (0, sizes.iter().cycle());
         while start < rows.nrows() {
@@ -43,7 +43,7 @@ fn bits(quantiles: Vec<Vec<Option<f64>>>) -> Vec<Vec<Option<u64>>> {
 }
 
 fn assert_exact(rows: &Array2<f64>, sizes: &[usize]) {
-    let found = exact_quantiles(rows.dim(), &in_blocks(rows, sizes), &QS, &Context::new());
+    let found = exact_quantiles(rows.dim(), &in_chunks(rows, sizes), &QS, &Context::new());
     assert_eq!(bits(found.expect("quantiles")), bits(by_sorting(rows)));
 }
 
@@ -58,7 +58,7 @@ fn uniform(seed: u64) -> impl FnMut() -> f64 {
 }
 
 #[test]
-fn many_distinct_values_of_any_distribution_give_what_sorting_does() {
+fn many_distinct_values_give_the_quantiles_of_the_sorted_values() {
     let mut next = uniform(1);
     let n = 300_000;
     let rows = Array2::from_shape_fn((n, 6), |(i, j)| {
@@ -90,7 +90,7 @@ fn a_column_without_values_has_no_quantiles() {
     assert_exact(&rows, &[1]);
     let none = exact_quantiles(
         (5, 0),
-        &in_blocks(&Array2::zeros((5, 0)), &[2]),
+        &in_chunks(&Array2::zeros((5, 0)), &[2]),
         &QS,
         &Context::new(),
     );
@@ -98,7 +98,7 @@ fn a_column_without_values_has_no_quantiles() {
 }
 
 #[test]
-fn brackets_are_looked_through_in_several_passes_where_they_are_many() {
+fn large_brackets_are_divided_into_several_passes() {
     let bracket = |between| {
         let bracket = Bracket {
             rank: 0,
@@ -130,7 +130,7 @@ fn rows_that_change_between_the_passes_are_noticed() {
         Array2::zeros((0, 1)),
         Array2::from_shape_fn((200_000, 1), |(i, _)| 0.5 + (i as f64 - 1e5) * 1e-12),
     ] {
-        let visit = in_blocks(&second, &[1000]);
+        let visit = in_chunks(&second, &[1000]);
         let error = quantiles_within(&summaries, &visit, &[0.5], &Context::new());
         let error = error.expect_err("changed rows");
         assert_eq!(error.reason(), reason::UNUSABLE_ROWS);
@@ -138,29 +138,29 @@ fn rows_that_change_between_the_passes_are_noticed() {
 }
 
 #[test]
-fn rows_behind_a_block_of_all_are_noticed() {
+fn more_rows_than_announced_are_noticed() {
     let rows = Array2::from_shape_simple_fn((150, 1), uniform(5));
-    let visit = in_blocks(&rows, &[100, 50]);
+    let visit = in_chunks(&rows, &[100, 50]);
     let error = exact_quantiles((100, 1), &visit, &QS, &Context::new());
     assert_eq!(error.expect_err("changed").reason(), reason::UNUSABLE_ROWS);
 }
 
 #[test]
-fn a_caller_who_has_left_gets_no_quantiles() {
+fn a_cancelled_search_returns_no_quantiles() {
     let rows = Array2::from_shape_simple_fn((200_000, 2), uniform(4));
     let mut stream = ColumnStream::new(2);
     stream.push(rows.view(), &Context::new()).expect("taken");
     let summaries = stream.finish(&Context::new()).expect("summaries");
     let context = Context::new();
     context.cancel();
-    let visit = in_blocks(&rows, &[1000]);
+    let visit = in_chunks(&rows, &[1000]);
     for found in [
         exact_quantiles(rows.dim(), &visit, &QS, &context),
         quantiles_within(&summaries, &visit, &QS, &context),
     ] {
         assert_eq!(found.expect_err("cancelled").reason(), reason::CANCELLED);
     }
-    let visit = in_blocks(&rows, &[200_000]);
+    let visit = in_chunks(&rows, &[200_000]);
     let error = exact_quantiles(rows.dim(), &visit, &QS, &context).expect_err("cancelled");
     assert_eq!(error.reason(), reason::CANCELLED);
 }
@@ -169,7 +169,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn few_values_give_what_sorting_does(
+    fn few_values_give_the_quantiles_of_the_sorted_values(
         values in vec(prop_oneof![
             8 => (-3..3i32).prop_map(f64::from),
             4 => -1e300..1e300f64,

@@ -4,7 +4,7 @@ use ndarray::ArrayView2;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{BLOCK_ROWS, MAX_ROWS, Mean, corrected, damaged, is_mean, is_square};
+use super::{CHUNK_ROWS, MAX_ROWS, Mean, corrected, damaged, is_mean, is_square};
 use crate::error::Result;
 use crate::statistics::ColumnError;
 
@@ -62,17 +62,17 @@ impl FeatureMoments {
             return Ok(());
         };
         let n_features = self.n_features();
-        let blocks = values
-            .par_chunks(BLOCK_ROWS * n_features)
-            .map(|block| Self::of_block(block, n_features));
-        // merged in their order, so that the threads have no influence
-        blocks
+        let chunks = values
+            .par_chunks(CHUNK_ROWS * n_features)
+            .map(|chunk| Self::of_chunk(chunk, n_features));
+        // merged in order, so that the result does not depend on the threads
+        chunks
             .collect::<Vec<_>>()
             .iter()
-            .try_for_each(|block| self.merge(block))
+            .try_for_each(|chunk| self.merge(chunk))
     }
 
-    /// Adds what other moments have seen.
+    /// Adds the rows that other moments describe.
     ///
     /// # Errors
     /// A [`ColumnError`] where a moment is not finite; the moments must not be used then.
@@ -120,7 +120,7 @@ impl FeatureMoments {
         &self.mean
     }
 
-    /// What rounding took from each mean.
+    /// The rounding error of each mean: the exact mean is the sum of both.
     pub(crate) fn mean_low(&self) -> &[f64] {
         &self.mean_low
     }
@@ -145,7 +145,7 @@ impl FeatureMoments {
         self.deviations(0)
     }
 
-    /// The bytes that the moments take in memory.
+    /// The size of the moments in memory, in bytes.
     pub fn size_bytes(&self) -> usize {
         size_of::<Self>() + 6 * 8 * self.n_features()
     }
@@ -192,12 +192,12 @@ impl FeatureMoments {
         self.n.iter().zip(&self.m2).map(of).collect()
     }
 
-    /// The two passes over a block of rows in standard layout.
-    fn of_block(block: &[f64], d: usize) -> Self {
+    /// The moments of a chunk of rows in standard layout, in two passes.
+    fn of_chunk(chunk: &[f64], d: usize) -> Self {
         let mut moments = Self::new(d);
-        // a shift of 0 would do, but for a large common offset it would cost the digits that tell the values apart
+        // each feature is shifted by its first value, so that a large offset does not cost the digits that differ
         let mut shift = vec![f64::NAN; d];
-        for row in block.chunks_exact(d) {
+        for row in chunk.chunks_exact(d) {
             let mut all = true;
             for (shift, &x) in shift.iter_mut().zip(row) {
                 *shift = if shift.is_nan() { x } else { *shift };
@@ -209,7 +209,7 @@ impl FeatureMoments {
         }
         let mut count = vec![0.0; d];
         let mut sum = vec![0.0; d];
-        for row in block.chunks_exact(d) {
+        for row in chunk.chunks_exact(d) {
             for i in 0..d {
                 let x = row[i];
                 let present = !x.is_nan();
@@ -229,7 +229,7 @@ impl FeatureMoments {
         }
         let centre: Vec<f64> = sum.iter().zip(&count).map(|(s, n)| s / n).collect();
         let mut rest = vec![0.0; d];
-        for row in block.chunks_exact(d) {
+        for row in chunk.chunks_exact(d) {
             for i in 0..d {
                 let x = row[i];
                 let deviation = if x.is_nan() {

@@ -33,7 +33,7 @@ impl Moments {
         }
     }
 
-    /// The moments of those of the rows, n x d, that hold no NaN.
+    /// The moments of the rows, n x d; rows with a NaN are skipped.
     ///
     /// # Errors
     /// As [`push`](Self::push).
@@ -43,11 +43,11 @@ impl Moments {
         Ok(moments)
     }
 
-    /// Adds those of the rows, n x d, that hold no NaN, in parallel on rayon's current pool.
+    /// Adds rows, n x d, in parallel on rayon's current pool; rows with a NaN are skipped.
     ///
     /// # Errors
-    /// A [`ColumnError`], as an [`Error`](crate::error::Error), where a moment is not finite, and what `context` has to say; the moments must
-    /// not be used then.
+    /// A [`ColumnError`], as an [`Error`](crate::error::Error), where a moment is not finite, and those of [`Context::check`];
+    /// the moments must not be used then.
     ///
     /// # Panics
     /// If the rows have another number of columns.
@@ -60,7 +60,7 @@ impl Moments {
         Ok(())
     }
 
-    /// Adds what other moments have seen.
+    /// Adds the rows that other moments describe.
     ///
     /// # Errors
     /// A [`ColumnError`] where a moment is not finite; the moments must not be used then.
@@ -104,7 +104,7 @@ impl Moments {
         self.mean.len()
     }
 
-    /// How many rows were complete, and so counted.
+    /// How many complete rows were counted.
     pub fn n(&self) -> u64 {
         self.n
     }
@@ -114,7 +114,7 @@ impl Moments {
         &self.mean
     }
 
-    /// What rounding took from each mean.
+    /// The rounding error of each mean: the exact mean is the sum of both.
     pub(crate) fn mean_low(&self) -> &[f64] {
         &self.mean_low
     }
@@ -134,7 +134,7 @@ impl Moments {
         Array2::from_shape_fn((d, d), |(i, j)| self.comoment(i, j) / (self.n - 1) as f64)
     }
 
-    /// The bytes that the moments take in memory.
+    /// The size of the moments in memory, in bytes.
     pub fn size_bytes(&self) -> usize {
         size_of::<Self>() + 8 * (2 * self.mean.len() + self.comoment.len())
     }
@@ -166,7 +166,7 @@ impl Moments {
         }
     }
 
-    /// Products of deviations are bounded by their squares, so that the diagonal speaks for the whole matrix.
+    /// Checks the diagonal only: by the Cauchy-Schwarz inequality it bounds the other entries.
     fn check_finite(&self) -> Result<(), ColumnError> {
         let finite = |&i: &usize| {
             self.mean[i].is_finite()
@@ -179,15 +179,15 @@ impl Moments {
         }
     }
 
-    /// The two passes over a block of complete rows, which are left centred; `products` is d x d of scratch space.
-    pub(super) fn of_block(mut block: ArrayViewMut2<'_, f64>, products: &mut Array2<f64>) -> Self {
-        let d = block.ncols();
-        let n = block.nrows() as f64;
+    /// The moments of a chunk of complete rows, in two passes that centre it in place; `products` is d x d of scratch space.
+    pub(super) fn of_chunk(mut chunk: ArrayViewMut2<'_, f64>, products: &mut Array2<f64>) -> Self {
+        let d = chunk.ncols();
+        let n = chunk.nrows() as f64;
         let mut moments = Self::new(d);
-        moments.n = block.nrows() as u64;
-        let shift = block.row(0).to_vec();
+        moments.n = chunk.nrows() as u64;
+        let shift = chunk.row(0).to_vec();
         let mut sum = vec![0.0; d];
-        for mut row in block.rows_mut() {
+        for mut row in chunk.rows_mut() {
             for ((x, shift), sum) in row.iter_mut().zip(&shift).zip(&mut sum) {
                 *x -= shift;
                 *sum += *x;
@@ -195,13 +195,13 @@ impl Moments {
         }
         let centre: Vec<f64> = sum.iter().map(|sum| sum / n).collect();
         let mut rest = vec![0.0; d];
-        for mut row in block.rows_mut() {
+        for mut row in chunk.rows_mut() {
             for ((x, centre), rest) in row.iter_mut().zip(&centre).zip(&mut rest) {
                 *x -= centre;
                 *rest += *x;
             }
         }
-        general_mat_mul(1.0, &block.t(), &block, 0.0, products);
+        general_mat_mul(1.0, &chunk.t(), &chunk, 0.0, products);
         for i in 0..d {
             for j in 0..i {
                 moments.comoment[triangle(i) + j] = products[(i, j)] - rest[i] * (rest[j] / n);
@@ -215,7 +215,7 @@ impl Moments {
     }
 }
 
-/// The number of entries in the lower triangle of a matrix of `d` rows, diagonal included; also where its row `d` starts.
+/// The number of entries in the lower triangle of a matrix of `d` rows, diagonal included; also the index where row `d` starts.
 pub(crate) fn triangle(d: usize) -> usize {
     d * (d + 1) / 2
 }

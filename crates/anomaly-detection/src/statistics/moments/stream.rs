@@ -1,57 +1,58 @@
-//! Moments of rows that come in blocks of any size, the same to the bit however they are cut.
+//! Moments of rows that come in chunks of any size, bit for bit the same however the rows are cut.
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
-use super::{BLOCK_ROWS, FeatureMoments, Moments};
+use super::{CHUNK_ROWS, FeatureMoments, Moments};
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
 use crate::statistics::ColumnError;
-use crate::statistics::reblock::Reblock;
+use crate::statistics::rechunk::Rechunk;
 
-/// The most blocks that are learned from side by side.
-const MAX_SIDE_BY_SIDE: usize = 64;
+/// The most chunks that are processed in parallel.
+const MAX_PARALLEL_CHUNKS: usize = 64;
 
-/// About how many bytes these take together, with what is learned from them.
-const SIDE_BY_SIDE_BYTES: usize = 16 << 20;
+/// About how many bytes these chunks and their moments take together.
+const PARALLEL_BYTES: usize = 16 << 20;
 
-/// How many products of a block are summed between two looks at the context: some 10 ms of work.
-const BLOCK_PRODUCTS: usize = 1 << 25;
+/// How many products of a chunk are summed between two checks of the context: some 10 ms of work.
+const CHUNK_PRODUCTS: usize = 1 << 25;
 
-/// The fewest rows of a block, where there are many columns.
-const MIN_BLOCK_ROWS: usize = 32;
+/// The fewest rows of a chunk, where there are many columns.
+const MIN_CHUNK_ROWS: usize = 32;
 
-/// [`FeatureMoments`] on their way: equal to those of all rows at once. Holds 16 MB of rows at most, but 1024 rows.
+/// Computes [`FeatureMoments`] from chunks of rows, equal to those of all rows at once. Holds at most 16 MB of rows, or 1024 rows
+/// if that is more.
 #[derive(Debug)]
 pub struct FeatureMomentsStream {
     moments: FeatureMoments,
-    reblock: Reblock,
+    rechunk: Rechunk,
 }
 
 impl FeatureMomentsStream {
     /// The moments of no rows of `n_features` columns.
     pub fn new(n_features: usize) -> Self {
-        let block_bytes = 8 * BLOCK_ROWS * n_features.max(1);
-        let n_blocks = (SIDE_BY_SIDE_BYTES / block_bytes).clamp(1, MAX_SIDE_BY_SIDE);
+        let chunk_bytes = 8 * CHUNK_ROWS * n_features.max(1);
+        let n_chunks = (PARALLEL_BYTES / chunk_bytes).clamp(1, MAX_PARALLEL_CHUNKS);
         Self {
             moments: FeatureMoments::new(n_features),
-            reblock: Reblock::new(n_features, n_blocks * BLOCK_ROWS),
+            rechunk: Rechunk::new(n_features, n_chunks * CHUNK_ROWS),
         }
     }
 
     /// Adds rows, n x d, in which NaN is a missing value; in parallel on rayon's current pool.
     ///
     /// # Errors
-    /// A [`ColumnError`], as an [`Error`], where a moment is not finite, and what `context` has to say; the moments must not be
+    /// A [`ColumnError`], as an [`Error`], where a moment is not finite, and those of [`Context::check`]; the moments must not be
     /// used then.
     ///
     /// # Panics
     /// If the rows have another number of columns.
     pub fn push(&mut self, rows: ArrayView2<'_, f64>, context: &Context) -> Result<()> {
-        let Self { moments, reblock } = self;
-        reblock.push(rows, &mut |block| {
+        let Self { moments, rechunk } = self;
+        rechunk.push(rows, &mut |chunk| {
             context.check()?;
-            moments.push(block).map_err(ColumnError::into)
+            moments.push(chunk).map_err(ColumnError::into)
         })
     }
 
@@ -62,19 +63,19 @@ impl FeatureMomentsStream {
     pub fn finish(self, context: &Context) -> Result<FeatureMoments> {
         let Self {
             mut moments,
-            reblock,
+            rechunk,
         } = self;
         context.check()?;
-        reblock.finish(&mut |block| moments.push(block).map_err(ColumnError::into))?;
+        rechunk.finish(&mut |chunk| moments.push(chunk).map_err(ColumnError::into))?;
         Ok(moments)
     }
 }
 
-/// [`Moments`] on their way: equal to those of all rows at once.
+/// Computes [`Moments`] from chunks of rows, equal to those of all rows at once.
 #[derive(Debug)]
 pub struct MomentsStream {
     moments: Moments,
-    /// Complete rows that are not learned yet.
+    /// Complete rows that are not in the moments yet.
     waiting: Vec<f64>,
 }
 
@@ -84,7 +85,7 @@ impl MomentsStream {
         Self::after(Moments::new(n_features))
     }
 
-    /// Adds to moments.
+    /// Continues from given moments.
     pub(super) fn after(moments: Moments) -> Self {
         Self {
             moments,
@@ -92,10 +93,10 @@ impl MomentsStream {
         }
     }
 
-    /// Adds those of the rows, n x d, that hold no NaN; in parallel on rayon's current pool.
+    /// Adds rows, n x d, in parallel on rayon's current pool; rows with a NaN are skipped.
     ///
     /// # Errors
-    /// A [`ColumnError`], as an [`Error`], where a moment is not finite, and what `context` has to say; the moments must not be
+    /// A [`ColumnError`], as an [`Error`], where a moment is not finite, and those of [`Context::check`]; the moments must not be
     /// used then.
     ///
     /// # Panics
@@ -107,7 +108,7 @@ impl MomentsStream {
         let (Some(values), 1..) = (rows.as_slice(), d) else {
             return Ok(());
         };
-        let full = n_side_by_side(d) * block_rows(d) * d;
+        let full = n_parallel_chunks(d) * chunk_rows(d) * d;
         for row in values.chunks_exact(d) {
             if row.iter().any(|x| x.is_nan()) {
                 continue;
@@ -132,37 +133,38 @@ impl MomentsStream {
 
     fn learn_waiting(&mut self, context: &Context) -> Result<()> {
         let d = self.moments.n_features();
-        let blocks = self
+        let chunks = self
             .waiting
-            .par_chunks_mut((block_rows(d) * d).max(1))
+            .par_chunks_mut((chunk_rows(d) * d).max(1))
             .map_init(
                 || Array2::zeros((d, d)),
-                |products, block| {
+                |products, chunk| {
                     context.check()?;
-                    let shape = (block.len() / d, d);
-                    let block = ArrayViewMut2::from_shape(shape, block).map_err(|error| {
-                        Error::new(reason::INTERNAL, "a block has no whole rows").because(error)
+                    let shape = (chunk.len() / d, d);
+                    let chunk = ArrayViewMut2::from_shape(shape, chunk).map_err(|error| {
+                        let message = "the values of a chunk are not whole rows";
+                        Error::new(reason::INTERNAL, message).because(error)
                     })?;
-                    Ok(Moments::of_block(block, products))
+                    Ok(Moments::of_chunk(chunk, products))
                 },
             )
             .collect::<Result<Vec<_>>>()?;
-        // merged in their order, so that the threads have no influence
-        for block in &blocks {
-            self.moments.merge(block)?;
+        // merged in order, so that the result does not depend on the threads
+        for chunk in &chunks {
+            self.moments.merge(chunk)?;
         }
         self.waiting.clear();
         Ok(())
     }
 }
 
-/// How many rows are learned from at a time.
-fn block_rows(d: usize) -> usize {
-    (BLOCK_PRODUCTS / (d * d).max(1)).clamp(MIN_BLOCK_ROWS, BLOCK_ROWS)
+/// How many rows are centred at a time.
+fn chunk_rows(d: usize) -> usize {
+    (CHUNK_PRODUCTS / (d * d).max(1)).clamp(MIN_CHUNK_ROWS, CHUNK_ROWS)
 }
 
-/// How many blocks are learned from side by side, which changes nothing of what is learned.
-fn n_side_by_side(d: usize) -> usize {
-    let bytes = 8 * block_rows(d) * d + 12 * d * d;
-    (4 * SIDE_BY_SIDE_BYTES / bytes.max(1)).clamp(2, MAX_SIDE_BY_SIDE)
+/// How many chunks are processed in parallel, which has no influence on the result.
+fn n_parallel_chunks(d: usize) -> usize {
+    let bytes = 8 * chunk_rows(d) * d + 12 * d * d;
+    (4 * PARALLEL_BYTES / bytes.max(1)).clamp(2, MAX_PARALLEL_CHUNKS)
 }

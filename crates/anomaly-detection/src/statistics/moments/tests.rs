@@ -18,7 +18,7 @@ fn relatively_close(a: f64, b: f64, scale: f64) -> bool {
     (a - b).abs() <= 1e-9 * scale
 }
 
-/// Covariances are held against the deviations of their features, of which they may be a small difference.
+/// The error of a covariance is taken relative to the deviations of its features, since cancellation may leave it small.
 fn assert_same(a: &Moments, b: &Moments) -> Result<(), TestCaseError> {
     prop_assert_eq!(a.n(), b.n());
     for i in 0..a.n_features() {
@@ -50,7 +50,7 @@ fn assert_same_features(a: &FeatureMoments, b: &FeatureMoments) -> Result<(), Te
     Ok(())
 }
 
-/// More rows than a block holds, some cells missing, at a large offset.
+/// More rows than a chunk holds, some cells missing, at a large offset.
 fn tables() -> impl Strategy<Value = Array2<f64>> {
     let offset = prop_oneof![Just(0.0), Just(1e9), Just(-1e6)];
     (2..3000usize, 1..5usize, offset, any::<u64>()).prop_map(|(n, d, offset, seed)| {
@@ -127,7 +127,7 @@ fn an_overflow_names_its_column() {
 }
 
 #[test]
-fn nothing_is_learned_from_nothing() {
+fn empty_and_missing_rows_leave_the_moments_empty() {
     let empty = Array2::zeros((0, 3));
     assert_eq!(features(&empty), FeatureMoments::new(3));
     assert_eq!(learn(&empty), Moments::new(3));
@@ -169,7 +169,7 @@ fn damaged_moments_are_refused() {
 }
 
 #[test]
-fn work_stops_when_the_caller_has_left() {
+fn a_cancelled_context_stops_the_work() {
     let context = Context::new();
     context.cancel();
     let error = Moments::of(Array2::zeros((4, 2)).view(), &context).expect_err("cancelled");
@@ -180,7 +180,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn parts_merged_are_the_whole(rows in tables(), cut in 0.0..=1.0f64) {
+    fn merged_parts_equal_the_whole(rows in tables(), cut in 0.0..=1.0f64) {
         let (a, b) = rows.view().split_at(Axis(0), (cut * rows.nrows() as f64) as usize);
         let mut merged = Moments::of(a, &Context::new()).expect("moments");
         merged.merge(&Moments::of(b, &Context::new()).expect("moments")).expect("moments");
@@ -191,7 +191,7 @@ proptest! {
     }
 
     #[test]
-    fn rows_in_blocks_give_the_same_to_the_bit(
+    fn rows_in_chunks_give_bit_for_bit_the_same(
         rows in tables(),
         cuts in vec(0.0..=1.0f64, 0..6),
     ) {
@@ -203,9 +203,9 @@ proptest! {
         let d = rows.ncols();
         let (mut joint, mut each) = (MomentsStream::new(d), FeatureMomentsStream::new(d));
         for cut in cuts.windows(2) {
-            let block = rows.slice(ndarray::s![cut[0]..cut[1], ..]);
-            joint.push(block, &context).expect("moments");
-            each.push(block, &context).expect("moments");
+            let chunk = rows.slice(ndarray::s![cut[0]..cut[1], ..]);
+            joint.push(chunk, &context).expect("moments");
+            each.push(chunk, &context).expect("moments");
         }
         prop_assert_eq!(joint.finish(&context).expect("moments"), learn(&rows));
         prop_assert_eq!(each.finish(&context).expect("moments"), features(&rows));

@@ -9,16 +9,16 @@ use super::sort::{key, sort, value};
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
 
-/// How many columns of a wide matrix are read at a time: those of a cache line.
+/// How many columns of a wide matrix are read at a time: as many as fill a cache line.
 const COLUMNS: usize = 8;
 
-/// How many rows are read between two looks at the context.
-const BLOCK_ROWS: usize = 1 << 20;
+/// How many rows are read between two checks of the context.
+const CHUNK_ROWS: usize = 1 << 20;
 
-/// The most bytes that a model may take.
+/// The most bytes that the summaries of a model may take.
 const MAX_BYTES: usize = 1 << 30;
 
-/// The bytes that a model may still take.
+/// The bytes that the summaries of a model have taken so far, at most 1 GiB.
 #[derive(Debug, Default)]
 pub struct Budget(AtomicUsize);
 
@@ -26,7 +26,7 @@ impl Budget {
     /// Takes bytes out of the budget.
     ///
     /// # Errors
-    /// [`reason::UNUSABLE_ROWS`] when they are not left.
+    /// [`reason::UNUSABLE_ROWS`] when fewer are left.
     pub fn take(&self, bytes: usize) -> Result<()> {
         let taken = self.0.fetch_add(bytes, Ordering::Relaxed);
         if taken.saturating_add(bytes) > MAX_BYTES {
@@ -37,14 +37,14 @@ impl Budget {
     }
 }
 
-/// Calls `learn` with the index of each column, what is known of it and its values in ascending order. NaN is a missing value,
-/// which is left out. In parallel on rayon's current pool.
+/// Calls `learn` with the index of each column, its element of `columns` and its values in ascending order, in parallel on
+/// rayon's current pool. Values that are not finite are left out.
 ///
 /// # Errors
-/// The first of the columns' errors, and what `context` has to say.
+/// The error of the first column that has one, and those of [`Context::check`].
 ///
 /// # Panics
-/// If there is not something known of each column.
+/// If the length of `columns` is not the number of columns.
 pub(super) fn for_each_sorted_column<T: Send>(
     rows: ArrayView2<'_, f64>,
     columns: &mut [T],
@@ -53,7 +53,7 @@ pub(super) fn for_each_sorted_column<T: Send>(
 ) -> Result<()> {
     let (n, d) = rows.dim();
     assert_eq!(columns.len(), d, "number of columns");
-    // few columns are shared out one by one, and long ones are not copied many at a time
+    // few columns are spread over the threads one by one, and long ones are not copied several at a time
     let width = (d / 64).min((1 << 23) / n.max(1)).clamp(1, COLUMNS);
     let learn_some = |scratch: &mut Scratch, (part, columns): (usize, &mut [T])| -> Result<()> {
         let start = part * width;
@@ -71,17 +71,18 @@ pub(super) fn for_each_sorted_column<T: Send>(
     learned.into_iter().collect()
 }
 
-/// Room for a few columns, which is used again for the next few.
+/// Buffers for a few columns, reused for the next few.
 #[derive(Debug, Default)]
 struct Scratch {
-    /// The present values of each column.
+    /// The finite values of each column, as sortable keys.
     columns: Vec<Vec<u64>>,
+    /// Scratch space for sorting.
     room: Vec<u64>,
     sorted: Vec<f64>,
 }
 
 impl Scratch {
-    /// Reads the present values of a few columns.
+    /// Reads the finite values of a few columns.
     fn read(&mut self, rows: ArrayView2<'_, f64>, context: &Context) -> Result<()> {
         let (n, d) = rows.dim();
         self.columns.resize(d, Vec::new());
@@ -89,14 +90,14 @@ impl Scratch {
             column.clear();
             column.reserve(n);
         }
-        for block in rows.axis_chunks_iter(Axis(0), BLOCK_ROWS) {
+        for chunk in rows.axis_chunks_iter(Axis(0), CHUNK_ROWS) {
             context.check()?;
             if let [column] = self.columns.as_mut_slice() {
-                let present = block.into_iter().filter(|x| x.is_finite());
+                let present = chunk.into_iter().filter(|x| x.is_finite());
                 column.extend(present.map(|&x| key(x)));
                 continue;
             }
-            for row in block.rows() {
+            for row in chunk.rows() {
                 for (column, &x) in self.columns.iter_mut().zip(row) {
                     if x.is_finite() {
                         column.push(key(x));

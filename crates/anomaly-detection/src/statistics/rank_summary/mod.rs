@@ -1,17 +1,17 @@
-//! How many of the values of a feature lie at or below, and at or above, any number: a mergeable summary.
+//! A mergeable summary that answers how many values of a feature lie at or below, or at or above, any number.
 //!
-//! A summary of up to [`MAX_EXACT`] distinct values is exact. A larger one is compressed to half of that. What it keeps then
-//! is, for each of its values, the least and the most that the number of values up to it can be; runs of neighbouring values
-//! are combined only where the gap between the two is at most a fraction of the number of values on either side of the run
-//! that are certain. This is the biased guarantee of Cormode, Korn, Muthukrishnan and Srivastava, "Effective computation of
-//! biased quantiles over data streams" (2005), for both tails at once: the relative error of a count is at most
-//! [`error`](RankSummary::error) at either end, so that a rank in a far tail is as good as one in the middle, and the
-//! outermost values stay exact. A compression takes the smallest error with which the summary is small enough: about 0.3 %
-//! for a hundred thousand distinct values and 0.5 % for a million.
+//! A summary of up to [`MAX_EXACT`] distinct values is exact. A larger one is compressed to at most half as many. For each value
+//! that it keeps, it then knows a lower and an upper bound on the number of values up to it. A run of neighbouring values is
+//! combined only if the gap between these bounds is at most a fraction of the number of values that certainly lie on either
+//! side of the run. This is the biased guarantee of Cormode, Korn, Muthukrishnan and Srivastava, "Effective computation of
+//! biased quantiles over data streams" (2005), for both tails at once: counted from either end, the relative error of a count
+//! is at most [`error`](RankSummary::error). A rank far out in a tail is therefore as good as one in the middle, and the
+//! outermost values stay exact. A compression uses the smallest error that makes the summary small enough: about 0.3 % for a
+//! hundred thousand distinct values and 0.5 % for a million.
 //!
-//! The bounds of merged summaries add up, those of the counts as well as those of their gaps: a merge never makes the error
-//! larger than the larger of the two, and a compression holds all earlier ones to its own limit. The error therefore does
-//! not add up over updates, and is read off the bounds whenever it is asked for.
+//! When summaries are merged, both their counts and the gaps between their bounds add up, so that the error of the result is
+//! at most the larger of the two, and each compression bounds the gap as a whole, including that of earlier ones. The error
+//! therefore does not accumulate over updates.
 
 mod columns;
 mod search;
@@ -29,17 +29,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, reason};
 
-/// The most distinct values of a summary without error.
+/// The most distinct values that a summary keeps without compressing.
 pub const MAX_EXACT: usize = 8192;
 
-/// How many values a compression leaves at most.
-#[cfg(test)]
-const COMPRESSED: usize = MAX_EXACT / 2;
-
-/// More values than this cannot have been counted one by one, and would not fit a double exactly.
+/// The most values that a summary may count. Nobody can have counted more one by one, and a double would not hold the number
+/// exactly.
 const MAX_COUNT: u64 = 1 << 53;
 
-/// The steps in which a compression looks for its error: eighths of an octave from 2^-20 to 2^7.
+/// How many errors a compression chooses from: powers of 2 in steps of 1/8, from 2^-20 to 2^7.
 const ERROR_STEPS: usize = 27 * 8;
 
 /// A summary of the values of one feature, all finite.
@@ -48,37 +45,38 @@ pub struct RankSummary {
     /// Distinct values, ascending.
     #[serde(with = "crate::le_bytes")]
     values: Vec<f64>,
-    /// At most how many values lie at or below each of them.
+    /// An upper bound on how many values lie at or below each of them.
     #[serde(with = "crate::le_bytes")]
     most: Vec<u64>,
-    /// At least how many values lie at or below each of them; empty while the summary is exact, because it equals `most`.
+    /// A lower bound on how many values lie at or below each of them; empty while the summary is exact, when it equals `most`.
     #[serde(with = "crate::le_bytes")]
     least: Vec<u64>,
 }
 
 impl RankSummary {
-    /// How many values it has seen.
+    /// How many values it summarises.
     pub fn n(&self) -> u64 {
         self.most.last().copied().unwrap_or(0)
     }
 
-    /// The values that it tells apart, ascending; the first and the last are the smallest and the largest that it has seen.
+    /// The distinct values that it keeps, ascending; the first and the last are the smallest and the largest of all.
     pub fn values(&self) -> &[f64] {
         &self.values
     }
 
-    /// The smallest and the largest value; `None` when it has seen none.
+    /// The smallest and the largest value; `None` for an empty summary.
     pub fn range(&self) -> Option<(f64, f64)> {
         Some((*self.values.first()?, *self.values.last()?))
     }
 
-    /// How many values lie at or below the `index`-th of [`values`](Self::values), counted from 0, and below the next one.
+    /// How many values lie at or below the `index`-th of [`values`](Self::values), counted from 0; as many lie below the next
+    /// one.
     ///
     /// # Panics
     /// If there is no such value.
     pub fn count(&self, index: usize) -> f64 {
         let (least, most) = (self.least()[index], self.most[index]);
-        // the middle errs by half at most
+        // the middle is off by at most half the gap
         0.5 * (least as f64 + most as f64)
     }
 
@@ -102,7 +100,7 @@ impl RankSummary {
         self.least.is_empty()
     }
 
-    /// The largest error of any count, relative to the count itself, be it from below or from above; 0 while exact.
+    /// The largest error of any count relative to that count, whether counted from below or from above; 0 while exact.
     pub fn error(&self) -> f64 {
         let n = self.n();
         let bounds = self.least().iter().zip(&self.most);
@@ -112,13 +110,13 @@ impl RankSummary {
             .fold(0.0, f64::max)
     }
 
-    /// Adds what another summary has seen, without compressing.
+    /// Adds the values of another summary, without compressing.
     ///
     /// # Errors
-    /// [`reason::UNUSABLE_ROWS`] when they have seen more values together than can be counted exactly.
+    /// [`reason::UNUSABLE_ROWS`] when both together hold more values than can be counted exactly.
     pub fn merge(&mut self, other: &Self) -> Result<()> {
         if self.n().saturating_add(other.n()) > MAX_COUNT {
-            let message = "more values than 2^53 cannot be counted; train a new model";
+            let message = "more than 2^53 values cannot be counted; train a new model";
             return Err(Error::new(reason::UNUSABLE_ROWS, message));
         }
         let exact = self.is_exact() && other.is_exact();
@@ -167,7 +165,7 @@ impl RankSummary {
         self.least.shrink_to_fit();
     }
 
-    /// The bytes that it takes in memory.
+    /// Its size in memory, in bytes.
     pub fn size_bytes(&self) -> usize {
         size_of::<Self>() + 8 * (self.values.len() + self.most.len() + self.least.len())
     }
@@ -200,14 +198,14 @@ impl RankSummary {
         Ok(())
     }
 
-    /// Where the `rank`-th to the `last`-th value lie, counted from 0 in ascending order: the nearest of
-    /// [`values`](Self::values) that are certainly not above and not below them, and how many values there can be strictly
-    /// between the two. `None` when it has not seen so many.
+    /// Bounds for the `rank`-th to the `last`-th value, counted from 0 in ascending order: the nearest of
+    /// [`values`](Self::values) that are certainly not above and not below them, and the most values that can lie strictly
+    /// between these two. `None` when there are not so many values.
     pub fn bracket(&self, rank: u64, last: u64) -> Option<(f64, f64, u64)> {
         if last >= self.n() {
             return None;
         }
-        // at most `most[i]` values lie below the one after the i-th
+        // at most `most[i]` values lie below the value after the i-th
         let low = self.most.partition_point(|&most| most <= rank);
         let least = self.least();
         let high = least.partition_point(|&least| least <= last).max(low);
@@ -228,7 +226,7 @@ impl RankSummary {
         length.checked_sub(1).map_or(0.0, |last| self.count(last))
     }
 
-    /// Combines values with the smallest error with which at most `target` are left.
+    /// Combines values, with the smallest error that leaves at most `target` of them.
     fn compress_to(&mut self, target: usize) {
         let error = smallest_error(self.n(), target, |error| {
             let mut left = 0;
@@ -243,7 +241,7 @@ impl RankSummary {
         self.for_each_run(error, |run| {
             let (first, last) = (run.start, run.end - 1);
             if first < last {
-                // that all of the run may lie at its beginning, or none before its end
+                // all values of the run may lie at its start, or none before its end
                 compressed.values.push(self.values[first]);
                 compressed.most.push(self.most[last]);
                 compressed.least.push(before(least, first));
@@ -256,8 +254,8 @@ impl RankSummary {
         *self = compressed;
     }
 
-    /// Calls `visit` with each run of values that may be combined with this error, in order, until it says to stop. A run of
-    /// two is not combined, since two values of a run are kept.
+    /// Calls `visit` in order with each run of values that may be combined within this error, until it returns false. Runs of
+    /// two are left alone, because combining keeps two values of a run.
     fn for_each_run(&self, error: f64, mut visit: impl FnMut(Range<usize>) -> bool) {
         let (least, n) = (self.least(), self.n());
         let mut start = 0;
@@ -277,14 +275,14 @@ impl RankSummary {
     }
 }
 
-/// The smallest error, of those that compressions try, that is large enough for `n` values to be combined to `target`.
+/// The smallest of the errors in [`ERROR_STEPS`] for which `is_enough` holds; `n` values and the `target` only guide the search.
 fn smallest_error(n: u64, target: usize, is_enough: impl Fn(f64) -> bool) -> f64 {
     let error = |step: usize| (step as f64 / 8.0 - 20.0).exp2();
-    // about how many are left where all differ: single ones in the tails, then runs that grow with the distance to the end
+    // about how many are left if all values differ: single ones in the tails, then runs that grow with the distance to the end
     let left = |error: f64| 2.0 / error * (1.0 + (0.5 * error * n as f64).max(1.0).ln());
     let guess = (0..ERROR_STEPS).find(|&step| left(error(step)) <= target as f64);
     let mut middle = guess.unwrap_or(ERROR_STEPS - 1);
-    // looked for around it, in strides that grow until there is a bound on either side
+    // searched from the guess, in strides that grow until there is a bound on either side
     let (mut low, mut high) = (0, ERROR_STEPS);
     let mut stride = 1;
     while low < high {
@@ -303,8 +301,7 @@ fn smallest_error(n: u64, target: usize, is_enough: impl Fn(f64) -> bool) -> f64
     error(high)
 }
 
-/// How many of the leading elements satisfy a condition that holds for none after one for which it does not, in time that
-/// grows with the logarithm of the answer.
+/// The number of leading elements for which a monotone condition holds, in time logarithmic in that number (galloping search).
 fn gallop<T: Copy>(elements: &[T], holds: impl Fn(T) -> bool) -> usize {
     let mut bound = 1;
     while elements
@@ -317,6 +314,7 @@ fn gallop<T: Copy>(elements: &[T], holds: impl Fn(T) -> bool) -> usize {
     bound / 2 + rest.partition_point(|&element| holds(element))
 }
 
+/// The count before an index; 0 before the first.
 fn before(counts: &[u64], index: usize) -> u64 {
     index.checked_sub(1).map_or(0, |last| counts[last])
 }

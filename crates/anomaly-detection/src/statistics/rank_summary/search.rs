@@ -1,9 +1,9 @@
-//! Searching a sorted array for several numbers at once.
+//! Binary search of a sorted array for several numbers at once.
 
 use std::hint::select_unpredictable;
 
-/// How many of the leading elements of `sorted` satisfy each lane's condition, which holds for no element after one for
-/// which it does not. The lanes go in step and without branches, so that their loads overlap.
+/// For each lane, the number of leading elements of `sorted` for which its condition holds; the condition must be monotone, as
+/// for `partition_point`. The lanes advance in lockstep and without branches, so that their loads overlap.
 pub fn count_leading<const N: usize>(
     sorted: &[f64],
     holds: impl Fn(usize, f64) -> bool,

@@ -1,22 +1,22 @@
-//! Sorting a column of doubles: by radix where it is long, and stopping when no one waits any more.
+//! Sorts a column of doubles: a radix sort if it is long, which stops when its context is cancelled.
 
 use crate::context::Context;
 use crate::error::Result;
 
-/// The bits of a digit, and the numbers that it can be.
+/// The bits of a radix digit, and the number of its values.
 const DIGIT_BITS: u32 = 11;
 const DIGITS: usize = 1 << DIGIT_BITS;
 
-/// The digits by which numbers are moved. Few numbers have all of them in common, and are then compared.
+/// How many digits, from the highest, keys are sorted by. Keys that agree in all of them are sorted by themselves.
 const PASSES: usize = 3;
 
-/// How many numbers are moved between two looks at the context.
-const BLOCK: usize = 1 << 20;
+/// How many keys are moved between two checks of the context.
+const CHUNK: usize = 1 << 20;
 
-/// Up to so many numbers, comparing is faster.
+/// Up to this many keys, a comparison sort is faster.
 const SHORT: usize = 1 << 10;
 
-/// A number whose order as an integer is that of the double, with -0 as 0.
+/// An integer whose order is that of the double, with -0 as 0.
 pub(super) fn key(x: f64) -> u64 {
     let bits = (x + 0.0).to_bits();
     if bits >> 63 == 0 {
@@ -35,10 +35,10 @@ pub(super) fn value(key: u64) -> f64 {
     })
 }
 
-/// Sorts keys, given room for as many.
+/// Sorts keys; `room` is scratch space of at least the same length.
 ///
 /// # Errors
-/// What `context` has to say.
+/// Those of [`Context::check`].
 pub(super) fn sort(keys: &mut [u64], room: &mut [u64], context: &Context) -> Result<()> {
     if keys.len() <= SHORT {
         keys.sort_unstable();
@@ -75,7 +75,7 @@ pub(super) fn sort(keys: &mut [u64], room: &mut [u64], context: &Context) -> Res
     Ok(())
 }
 
-/// Sorts keys by the digits of what `coarse` makes of them.
+/// Sorts keys by the radix digits of `coarse(key)`.
 fn move_by_digits(
     keys: &mut [u64],
     room: &mut [u64],
@@ -85,9 +85,9 @@ fn move_by_digits(
     let digit =
         |key: u64, pass: usize| (coarse(key) >> (pass as u32 * DIGIT_BITS)) as usize % DIGITS;
     let mut counts = [[0; DIGITS]; PASSES];
-    for block in keys.chunks(BLOCK) {
+    for chunk in keys.chunks(CHUNK) {
         context.check()?;
-        for &key in block {
+        for &key in chunk {
             for (pass, counts) in counts.iter_mut().enumerate() {
                 counts[digit(key, pass)] += 1;
             }
@@ -97,16 +97,16 @@ fn move_by_digits(
     let mut is_moved = false;
     for (pass, places) in counts.iter_mut().enumerate() {
         if places.contains(&from.len()) {
-            // they all have the same digit
+            // all keys have the same digit
             continue;
         }
         let mut next = 0;
         for place in places.iter_mut() {
             next += std::mem::replace(place, next);
         }
-        for block in from.chunks(BLOCK) {
+        for chunk in from.chunks(CHUNK) {
             context.check()?;
-            for &key in block {
+            for &key in chunk {
                 let place = &mut places[digit(key, pass)];
                 to[*place] = key;
                 *place += 1;

@@ -1,16 +1,16 @@
-//! Summarising a column that is sorted, without a copy of it.
+//! Summarises a sorted column without copying it.
 
 use std::ops::Range;
 
 use super::{MAX_EXACT, RankSummary, gallop, smallest_error};
 
 impl RankSummary {
-    /// The summary of values in ascending order: exact for up to [`MAX_EXACT`] distinct ones, else compressed.
+    /// The summary of values in ascending order: exact up to [`MAX_EXACT`] distinct values, otherwise compressed.
     pub fn of_sorted(sorted: &[f64]) -> Self {
         Self::of_sorted_within(sorted, MAX_EXACT)
     }
 
-    /// The same with another number of distinct values than [`MAX_EXACT`].
+    /// The same with `most` distinct values instead of [`MAX_EXACT`].
     pub(super) fn of_sorted_within(sorted: &[f64], most: usize) -> Self {
         let steps = sorted.windows(2).filter(|pair| pair[0] != pair[1]);
         if steps.count() < most {
@@ -25,7 +25,7 @@ impl RankSummary {
         let mut summary = Self::default();
         let mut count = 0;
         while count < sorted.len() {
-            // without a negative zero
+            // adding 0 turns -0 into 0
             summary.values.push(sorted[count] + 0.0);
             count = end_of_equals(sorted, count);
             summary.most.push(count as u64);
@@ -52,7 +52,7 @@ impl RankSummary {
                 summary.least.push(least as u64);
             };
             if is_combined {
-                // that all of the run may lie at its beginning, or none before its end
+                // all values of the run may lie at its start, or none before its end
                 push(sorted[start], start);
             }
             push(sorted[end - 1], end);
@@ -62,14 +62,14 @@ impl RankSummary {
     }
 }
 
-/// Calls `visit` with each run of values that may be combined with this error, and with whether they are, in order, until
-/// it says to stop. Equal values stay together; fewer than three different ones are not combined.
+/// Calls `visit` in order with each run of values and whether it is to be combined within this error, until it returns false.
+/// Equal values stay together, and runs of fewer than three distinct values are not combined.
 fn for_each_run(sorted: &[f64], error: f64, mut visit: impl FnMut(Range<usize>, bool) -> bool) {
     let n = sorted.len();
     let width = 2.0 * error;
     let mut start = 0;
     while start < n {
-        // where end - start <= width * min(start, n - end)
+        // the largest end with end - start <= width * min(start, n - end)
         let (below, all) = (start as f64, n as f64);
         let farthest = (below * (1.0 + width)).min((below + width * all) / (1.0 + width)) as usize;
         let end = match sorted.get(farthest) {
@@ -89,7 +89,7 @@ fn for_each_run(sorted: &[f64], error: f64, mut visit: impl FnMut(Range<usize>, 
     }
 }
 
-/// The end of the values that equal the one at `start`.
+/// The end of the run of values that equal the one at `start`.
 fn end_of_equals(sorted: &[f64], start: usize) -> usize {
     start + gallop(&sorted[start..], |value| value == sorted[start])
 }

@@ -1,8 +1,8 @@
-//! Learning the columns of rows that come in blocks of any size, the same to the bit however they are cut.
+//! Learns about columns from rows that come in chunks of any size, bit for bit the same however the rows are cut.
 //!
-//! The rows are cut anew into [long blocks](long_block_rows), of which each column is sorted and merged into its summary, in
-//! the order of the blocks. Until all rows are seen the summaries are finer than those that are kept: of up to 16 columns they
-//! err by about 0.1 %, so that the error of the result is that of its last compression.
+//! The rows are regrouped into [long chunks](long_chunk_rows). Each column of such a chunk is sorted and merged into its summary,
+//! in the order of the chunks. Until the end the summaries are finer than those that are kept: with up to 16 columns their
+//! error is about 0.1 %, so that the error of the result is practically that of the last compression.
 
 use ndarray::ArrayView2;
 
@@ -10,18 +10,18 @@ use super::columns::for_each_sorted_column;
 use super::{MAX_EXACT, RankSummary};
 use crate::context::Context;
 use crate::error::Result;
-use crate::statistics::reblock::{Reblock, long_block_rows};
+use crate::statistics::rechunk::{Rechunk, long_chunk_rows};
 use crate::statistics::skewness::ThirdMoment;
 
-/// The most distinct values of a summary that is not finished yet.
+/// The most distinct values of a summary before the end of the stream.
 const MAX_VALUES: usize = 1 << 15;
 
-/// The most of all columns together, but never fewer than [`MAX_EXACT`] for each.
+/// The same for all columns together, but never fewer than [`MAX_EXACT`] for each.
 const MAX_VALUES_TOGETHER: usize = 1 << 19;
 
-/// What can be learned of a column from its values, one part of them after the other.
+/// A statistic of a column that is learned from its values part by part.
 pub trait SortedParts: Default + Send {
-    /// Adds a part of the values, in ascending order. `most` is how many distinct values a summary may hold after that.
+    /// Adds a part of the values, in ascending order. `most` is how many distinct values a summary may hold afterwards.
     ///
     /// # Errors
     /// As [`RankSummary::merge`].
@@ -48,38 +48,39 @@ impl SortedParts for (RankSummary, ThirdMoment) {
     }
 }
 
-/// What is known of each column of the rows so far. Values that are not finite are left out.
+/// A statistic of each column of the rows so far. Values that are not finite are left out.
 ///
-/// Holds up to 0.8 MB for each of few columns, 0.2 MB for each of many, and one long block: 32 MB, or 256 rows.
+/// Holds up to 0.8 MB for each column if there are few, 0.2 MB for each if there are many, and one long chunk: 32 MB, or 256
+/// rows if that is more.
 #[derive(Debug)]
 pub struct ColumnStream<T> {
     columns: Vec<T>,
-    reblock: Reblock,
+    rechunk: Rechunk,
 }
 
 impl<T: SortedParts> ColumnStream<T> {
-    /// `n_features` columns without values.
+    /// A stream of rows with `n_features` columns.
     pub fn new(n_features: usize) -> Self {
         Self {
             columns: (0..n_features).map(|_| T::default()).collect(),
-            reblock: Reblock::new(n_features, long_block_rows(n_features)),
+            rechunk: Rechunk::new(n_features, long_chunk_rows(n_features)),
         }
     }
 
     /// Adds rows, n x d; in parallel on rayon's current pool.
     ///
     /// # Errors
-    /// As [`RankSummary::merge`], and what `context` has to say; nothing must be made of the columns then.
+    /// Those of [`RankSummary::merge`] and of [`Context::check`]; the stream must not be used then.
     ///
     /// # Panics
     /// If the rows have another number of columns.
     pub fn push(&mut self, rows: ArrayView2<'_, f64>, context: &Context) -> Result<()> {
         context.check()?;
-        let Self { columns, reblock } = self;
-        reblock.push(rows, &mut |block| learn(columns, block, context))
+        let Self { columns, rechunk } = self;
+        rechunk.push(rows, &mut |chunk| learn(columns, chunk, context))
     }
 
-    /// What is known of each column of all rows. A summary still has to be [compressed](RankSummary::compress).
+    /// The statistic of each column over all rows. A summary still has to be [compressed](RankSummary::compress).
     ///
     /// # Errors
     /// As [`push`](Self::push).
@@ -87,20 +88,20 @@ impl<T: SortedParts> ColumnStream<T> {
         context.check()?;
         let Self {
             mut columns,
-            reblock,
+            rechunk,
         } = self;
-        reblock.finish(&mut |block| learn(&mut columns, block, context))?;
+        rechunk.finish(&mut |chunk| learn(&mut columns, chunk, context))?;
         Ok(columns)
     }
 }
 
 fn learn<T: SortedParts>(
     columns: &mut [T],
-    block: ArrayView2<'_, f64>,
+    chunk: ArrayView2<'_, f64>,
     context: &Context,
 ) -> Result<()> {
     let most = most_values(columns.len());
-    for_each_sorted_column(block, columns, context, |_, column, sorted| {
+    for_each_sorted_column(chunk, columns, context, |_, column, sorted| {
         context.check()?;
         column.learn(sorted, most)
     })

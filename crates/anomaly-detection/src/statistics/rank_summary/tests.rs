@@ -7,6 +7,9 @@ use super::*;
 use crate::context::Context;
 use crate::statistics::ColumnError;
 
+/// The most values that a compression leaves.
+const COMPRESSED: usize = MAX_EXACT / 2;
+
 fn uniform(n: usize, seed: u64) -> Vec<f64> {
     let mut state = seed;
     let mut next = move || {
@@ -64,14 +67,14 @@ fn a_summary_of_few_distinct_values_is_exact() {
 }
 
 #[test]
-fn a_stream_of_very_many_keeps_the_error_of_a_single_compression() {
+fn a_long_stream_has_the_error_of_a_single_compression() {
     let n = 600_000;
     let random = uniform(n, 7);
     let mut rows = Array2::from_shape_fn((n, 5), |(i, j)| match j {
         0 => random[i],
         1 => i as f64,
         2 => -(i as f64),
-        // a saw, and values of any size
+        // a sawtooth, and values of any magnitude
         3 => (i % 70_001) as f64 + random[i],
         _ => ((random[i] - 0.5) * 1400.0).exp(),
     });
@@ -99,7 +102,7 @@ fn a_stream_of_very_many_keeps_the_error_of_a_single_compression() {
 }
 
 #[test]
-fn brackets_hold_what_they_promise() {
+fn brackets_contain_their_ranks() {
     let mut values = uniform(100_000, 8);
     values
         .iter_mut()
@@ -142,7 +145,7 @@ fn a_compressed_summary_keeps_its_tails() {
 }
 
 #[test]
-fn heavy_values_and_heavy_tails_are_held_to_the_error() {
+fn frequent_values_and_heavy_tails_stay_within_the_error() {
     let mut values: Vec<f64> = uniform(200_000, 3)
         .iter()
         .map(|x| (x / (1.0 - x)).powi(5))
@@ -156,7 +159,7 @@ fn heavy_values_and_heavy_tails_are_held_to_the_error() {
 }
 
 #[test]
-fn the_error_does_not_add_up_over_many_merges() {
+fn the_error_does_not_accumulate_over_many_merges() {
     let mut all = Vec::new();
     let mut merged = RankSummary::default();
     for batch in 0..300 {
@@ -192,7 +195,7 @@ fn halves_merge_like_the_whole() {
 }
 
 #[test]
-fn nothing_is_merged_with_anything() {
+fn merging_with_an_empty_summary_changes_nothing() {
     let empty = RankSummary::default();
     empty.validate().expect("valid");
     assert_eq!((empty.n(), empty.range(), empty.error()), (0, None, 0.0));
@@ -269,7 +272,7 @@ fn long_columns_are_sorted() {
 }
 
 #[test]
-fn sorting_stops_when_no_one_waits() {
+fn sorting_stops_when_cancelled() {
     let context = Context::new();
     context.cancel();
     let mut keys: Vec<u64> = (0..300_000).collect();
@@ -278,7 +281,7 @@ fn sorting_stops_when_no_one_waits() {
 }
 
 #[test]
-fn columns_come_sorted_and_without_gaps() {
+fn columns_come_sorted_and_without_missing_values() {
     for d in [1, 3, 700] {
         let rows = Array2::from_shape_fn((20, d), |(i, j)| {
             let missing = (i + j) % 4 == 0;
@@ -309,7 +312,7 @@ fn columns_come_sorted_and_without_gaps() {
 }
 
 #[test]
-fn the_first_column_with_an_error_is_told() {
+fn the_error_of_the_first_bad_column_is_returned() {
     let rows = Array2::<f64>::zeros((2, 600));
     let mut columns = [(); 600];
     let found = for_each_sorted_column(

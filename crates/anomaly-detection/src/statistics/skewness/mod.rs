@@ -1,18 +1,18 @@
 //! Mergeable third central moments, and the skewness that follows from them.
 //!
-//! The formulae for merging are those of Pébay, "Formulas for robust, one-pass parallel computation of covariances and
+//! They are merged by the formulas of Pébay, "Formulas for robust, one-pass parallel computation of covariances and
 //! arbitrary-order statistical moments" (2008). The moments are kept in units of a power of two near the spread of the
-//! values, so that the cube of no double overflows, and the mean as a sum of two doubles, so that a large offset costs no
-//! digits. A column whose values are all equal has moments of exactly 0.
+//! values, so that no cube overflows, and the mean as a sum of two doubles, so that a large offset costs no digits. A column
+//! whose values are all equal has moments of exactly 0.
 
 mod moments;
 
 pub use moments::ThirdMoments;
 
-/// Below this in absolute value, a skewness is taken for the rounding error of 0.
+/// A skewness up to this in absolute value counts as 0 with rounding errors.
 const ROUNDING: f64 = 1e-9;
 
-/// The smallest unit: large enough that its inverse is finite.
+/// The smallest unit, whose inverse is still finite.
 const MIN_SCALE: f64 = f64::from_bits(23 << 52);
 
 /// The largest power of two.
@@ -23,7 +23,7 @@ const MAX_SCALE: f64 = f64::from_bits(2046 << 52);
 pub struct ThirdMoment {
     n: u64,
     mean: f64,
-    /// What rounding took from the mean.
+    /// The rounding error of the mean: the exact mean is the sum of both.
     mean_low: f64,
     /// The unit of the moments, a power of two.
     scale: f64,
@@ -54,13 +54,13 @@ impl ThirdMoment {
         let (Some(&low), Some(&high)) = (sorted.first(), sorted.last()) else {
             return Self::default();
         };
-        // the mean is never farther from the median than a standard deviation, so that little cancels out below
+        // the mean is within a standard deviation of the median, so that little cancels out below
         let median = sorted[n / 2];
         let scale = unit((high - median).max(median - low));
         let mut sums = [0.0; 3];
-        for block in sorted.chunks(1024) {
+        for chunk in sorted.chunks(1024) {
             let mut partial = [[0.0; 3]; 4];
-            for (i, &x) in block.iter().enumerate() {
+            for (i, &x) in chunk.iter().enumerate() {
                 let y = difference(x, median, scale);
                 let [s1, s2, s3] = &mut partial[i % 4];
                 *s1 += y;
@@ -116,7 +116,7 @@ impl ThirdMoment {
         }
     }
 
-    /// The third standardised moment, without a correction for bias, as `scipy.stats.skew`; 0 for values that are all equal.
+    /// The third standardised moment without a correction for bias, as in `scipy.stats.skew`; 0 if all values are equal.
     pub fn skewness(self) -> f64 {
         let n = self.n as f64;
         let variance = self.m2 / n;
@@ -127,7 +127,7 @@ impl ThirdMoment {
         }
     }
 
-    /// Whether the values lean to neither side: the skewness is 0 but for rounding.
+    /// Whether the skewness is 0 up to rounding errors.
     pub fn is_symmetric(self) -> bool {
         self.skewness().abs() <= ROUNDING
     }
@@ -144,7 +144,7 @@ fn unit(spread: f64) -> f64 {
     exponent_only.clamp(MIN_SCALE, MAX_SCALE)
 }
 
-/// `a - b` in units of a scale, also where the difference overflows.
+/// `a - b` in units of a scale, even if the difference overflows.
 fn difference(a: f64, b: f64, scale: f64) -> f64 {
     let unit = 1.0 / scale;
     let difference = a - b;
@@ -155,7 +155,7 @@ fn difference(a: f64, b: f64, scale: f64) -> f64 {
     }
 }
 
-/// A mean, moved by a shift in units of a scale, also where the move overflows.
+/// A mean plus a shift in units of a scale, even if the shift overflows.
 fn shifted((mean, mean_low): (f64, f64), shift: f64, scale: f64) -> (f64, f64) {
     let step = shift * scale;
     if step.is_finite() {

@@ -28,7 +28,7 @@ impl ThirdMoments {
         self.n.len()
     }
 
-    /// Adds those of one more feature.
+    /// Appends the moments of one more feature.
     pub fn push(&mut self, moment: ThirdMoment) {
         self.n.push(moment.n);
         self.mean.push(moment.mean);
@@ -38,7 +38,7 @@ impl ThirdMoments {
         self.m3.push(moment.m3);
     }
 
-    /// Those of one feature.
+    /// The moments of one feature.
     ///
     /// # Panics
     /// If there is no such feature.
@@ -53,7 +53,7 @@ impl ThirdMoments {
         }
     }
 
-    /// The bytes that they take in memory.
+    /// Their size in memory, in bytes.
     pub fn size_bytes(&self) -> usize {
         size_of::<Self>() + 6 * 8 * self.n.len()
     }

@@ -1,4 +1,4 @@
-//! Arrow arrays to columns.
+//! Turns Arrow arrays into columns.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -35,7 +35,7 @@ fn column_type(field: &Field) -> Result<ColumnType> {
         DataType::Boolean => ColumnType::Boolean,
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => ColumnType::Text,
         DataType::Date32 | DataType::Date64 | DataType::Timestamp(_, _) => ColumnType::Timestamp,
-        // nothing is known of it but that every value is missing
+        // its type is unknown, but every value is missing
         DataType::Null | DataType::Float16 => ColumnType::Number,
         other if other.is_numeric() => ColumnType::Number,
         other => {
@@ -48,7 +48,7 @@ fn column_type(field: &Field) -> Result<ColumnType> {
     })
 }
 
-/// Runs what a library does with foreign bytes. Its errors, and its panics, become errors of the file.
+/// Runs a library on foreign bytes. Its errors and its panics become errors of the file.
 pub(super) fn guarded<T, E: std::fmt::Display>(
     format: &str,
     run: impl FnOnce() -> Result<T, E>,
@@ -58,16 +58,16 @@ pub(super) fn guarded<T, E: std::fmt::Display>(
     })
 }
 
-/// Runs what looks at a library's arrays. A panic becomes an error of the file.
+/// Runs code on the arrays of a library. A panic becomes an error of the file.
 pub(super) fn unpanicked<T>(format: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
-    // what a panic leaves half done is dropped with the reader that it belongs to
+    // state that a panic leaves inconsistent is dropped with its reader
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let message = panic_message(&*panic);
         Err(invalid(format!("the file is no valid {format}: {message}")))
     })
 }
 
-/// A column that is made of arrays, one after the other.
+/// A column that is built from one array after the other.
 #[derive(Debug)]
 pub(super) enum ColumnBuilder {
     Numbers(Vec<f64>),
@@ -89,7 +89,7 @@ impl ColumnBuilder {
         }
     }
 
-    /// The rows so far; what follows begins a new column.
+    /// Takes the rows so far; later rows begin a new column.
     pub(super) fn take(&mut self) -> Column {
         match self {
             Self::Numbers(values) => Column::Numbers(std::mem::take(values)),
@@ -128,7 +128,7 @@ impl ColumnBuilder {
                 let mut distinct = TextBuilder::default();
                 append_texts(&mut distinct, values)?;
                 let distinct = distinct.finish();
-                // only what rows hold comes into the dictionary, in the order of the rows
+                // only strings that rows use are added to the dictionary, in the order of the rows
                 let mut codes = vec![None; values.len()];
                 for key in keys {
                     let code = match key.and_then(|key| Some((distinct.get(key)?, &mut codes[key])))
@@ -162,7 +162,7 @@ impl ColumnBuilder {
     }
 }
 
-/// The keys of a dictionary array, `None` where they are missing. The array has checked that they are in range.
+/// The keys of a dictionary array, `None` for missing ones. The array has checked that they are in range.
 fn keys_of(keys: &dyn Array) -> impl Iterator<Item = Option<usize>> + '_ {
     let all: Vec<usize> = downcast_integer_array!(
         keys => keys.values().iter().map(|&key| key as usize).collect(),
@@ -266,8 +266,8 @@ fn append_texts(to: &mut TextBuilder, array: &dyn Array) -> Result<()> {
     }
 }
 
-/// Many views may point at one long string, which is looked at once. Each of them is checked to be UTF-8 by itself, whatever was
-/// checked of all of them together.
+/// Many views may point at one long string, which is looked up only once. Each string is checked to be UTF-8 by itself, even if
+/// the buffer as a whole has been checked.
 fn append_views(to: &mut TextBuilder, array: &BinaryViewArray) -> Result<()> {
     const INLINE: u32 = 12;
     let mut codes: HashMap<u128, u32> = HashMap::new();
@@ -335,12 +335,12 @@ fn append_times(to: &mut Vec<i64>, array: &dyn Array) -> Result<()> {
     Ok(())
 }
 
-/// An array whose type is not that of its column.
+/// The error for an array whose type is not that of its column.
 fn unexpected(found: &DataType) -> Error {
     invalid(format!("a column holds {found} unexpectedly"))
 }
 
-/// The error of an array in a column.
+/// An error about an array of a column.
 pub(super) fn in_column(error: Error, name: &str) -> Error {
     error.during(&format!("column {}", shortened(name)))
 }

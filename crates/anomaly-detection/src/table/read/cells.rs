@@ -1,14 +1,14 @@
-//! The cells of a column whose type is found while they are read.
+//! The cells of a column whose type is inferred while they are read.
 
 use crate::error::Result;
 use crate::table::{Column, ColumnType, TextBuilder};
 
-/// What a column has shown itself to be so far.
+/// The type of a column as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Every cell so far was missing.
     Unknown,
-    /// Booleans alone.
+    /// Only booleans.
     Boolean,
     /// Numbers, and booleans as 0 and 1.
     Number,
@@ -26,7 +26,7 @@ impl Kind {
         }
     }
 
-    /// The type of a column that ends so.
+    /// The type of a column whose cells are all of this kind.
     pub(super) fn column_type(self) -> ColumnType {
         match self {
             Self::Unknown | Self::Number => ColumnType::Number,
@@ -40,7 +40,7 @@ impl Kind {
 #[derive(Debug, Clone)]
 pub(super) struct Cells {
     kind: Kind,
-    /// One a row, but for a column of text.
+    /// One for each row, unless the column is text.
     numbers: Vec<f64>,
     texts: TextBuilder,
 }
@@ -65,7 +65,7 @@ impl Cells {
         }
     }
 
-    /// Appends a number to a column that is not of text.
+    /// Appends a number to a column that is not text.
     #[inline]
     pub(super) fn push_number(&mut self, number: f64) {
         debug_assert_ne!(self.kind, Kind::Text);
@@ -75,7 +75,7 @@ impl Cells {
         self.numbers.push(number);
     }
 
-    /// Appends a boolean to a column that is not of text.
+    /// Appends a boolean to a column that is not text.
     pub(super) fn push_boolean(&mut self, boolean: bool) {
         debug_assert_ne!(self.kind, Kind::Text);
         if self.kind == Kind::Unknown {
@@ -84,7 +84,7 @@ impl Cells {
         self.numbers.push(f64::from(u8::from(boolean)));
     }
 
-    /// Appends text to a column of text, or to one of which nothing is known yet.
+    /// Appends text to a column of text or of unknown type.
     pub(super) fn push_text(&mut self, text: &str) -> Result<()> {
         debug_assert!(matches!(self.kind, Kind::Unknown | Kind::Text));
         self.become_text();
@@ -98,7 +98,7 @@ impl Cells {
         }
     }
 
-    /// Whether the cells that follow in a file go on with these.
+    /// Whether cells that follow in the file have a type that fits these.
     pub(super) fn accepts(&self, next: Kind) -> bool {
         match (self.kind, next) {
             (Kind::Unknown, _) | (_, Kind::Unknown) => true,
@@ -133,7 +133,7 @@ impl Cells {
         Ok(())
     }
 
-    /// The same cells with rows without a value between them: after `gaps.0` cells, `gaps.1` such rows.
+    /// The same cells with rows without a value in between: `gaps.1` such rows after `gaps.0` cells, for each gap.
     pub(super) fn with_gaps(self, gaps: &[(usize, usize)]) -> Result<Self> {
         if gaps.is_empty() {
             return Ok(self);
@@ -168,7 +168,7 @@ impl Cells {
         }
     }
 
-    /// The cells as a column; what follows is of the same kind.
+    /// Takes the cells as a column; later cells are of the same kind.
     pub(super) fn take(&mut self) -> Column {
         let taken = std::mem::replace(self, Self::new(self.kind));
         match taken.kind {

@@ -1,4 +1,4 @@
-//! The rows of a file, a bounded number at a time.
+//! Reads the rows of a file in chunks of bounded size.
 
 use std::ops::Range;
 
@@ -19,12 +19,12 @@ use crate::table::{Column, MAX_CELLS, Table};
 /// How many cells of a text file are in memory at a time, if its rows are about equally long.
 const WINDOW_CELLS: usize = MAX_CELLS / 8;
 
-/// The tables of a file, one after the other. Ends after the first error.
+/// Iterates over the chunks of a file as tables. Ends after the first error.
 pub struct Chunks {
     reader: Reader,
     summary: FileSummary,
     chunk_rows: usize,
-    /// Rows that are read and not yet given.
+    /// Rows that have been read but not returned yet.
     window: Option<(Table, Range<usize>)>,
     n_rows: u64,
     is_done: bool,
@@ -113,7 +113,7 @@ impl Chunks {
         }
     }
 
-    /// Whether the table is what the scan promised.
+    /// Checks the table against the scan.
     fn check(&mut self, table: &Table) -> Result<()> {
         self.n_rows += table.n_rows() as u64;
         let types = (0..table.n_columns()).map(|column| table.column_type(column));
@@ -127,7 +127,7 @@ impl Chunks {
 }
 
 impl Reader {
-    /// The next rows, possibly none of them; `None` behind the last.
+    /// The next rows, possibly none; `None` after the last row.
     fn next_columns(&mut self) -> Result<Option<Vec<Column>>> {
         match self {
             Self::Csv(windows, file) => {

@@ -1,4 +1,4 @@
-//! Files that are compressed as a whole, by gzip or zstd.
+//! Files that are compressed as a whole with gzip or zstd.
 
 use std::borrow::Cow;
 use std::io::{self, BufReader, Read};
@@ -10,9 +10,9 @@ use super::source::{Source, unreadable};
 use crate::error::{Error, Result};
 use crate::table::invalid;
 
-/// Windows of zstd above 128 MiB are refused: the window is memory that the file alone asks for.
+/// Windows of zstd above 128 MiB are refused, because the file alone decides how much memory they take.
 const MAX_WINDOW_LOG: u32 = 27;
-/// How much of a file tells how it is compressed.
+/// How many bytes of a file are needed to detect its compression.
 const MAGIC_BYTES: u64 = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Compression {
     }
 }
 
-/// The content itself, or what it decompresses to.
+/// The content, decompressed if it is compressed.
 pub(super) fn decompressed(content: &[u8], limits: Limits) -> Result<Cow<'_, [u8]>> {
     let Some(compression) = Compression::detect(content) else {
         return Ok(Cow::Borrowed(content));
@@ -52,12 +52,12 @@ pub(super) fn decompressed(content: &[u8], limits: Limits) -> Result<Cow<'_, [u8
     Ok(Cow::Owned(decompressed))
 }
 
-/// A reader of what a source holds, decompressed where it is compressed.
+/// A reader of a source, decompressed if it is compressed.
 pub(super) fn open(source: &Source, limits: Limits) -> Result<Box<dyn Read + Send>> {
     decompressing(Box::new(source.reader(0)), limits)
 }
 
-/// A reader of what another one gives, decompressed where it is compressed.
+/// A reader on top of another one, decompressed if it is compressed.
 pub(super) fn decompressing(
     mut reader: Box<dyn Read + Send>,
     limits: Limits,
@@ -81,7 +81,7 @@ pub(super) fn compression_of(source: &Source) -> Result<Option<Compression>> {
     Ok(Compression::detect(&start.map_err(unreadable)?))
 }
 
-/// What went wrong while a file was read: what this room says of it, or what the system says.
+/// The error for a failed read: the one that this module raised, or that of the system.
 pub(super) fn error_of(error: io::Error) -> Error {
     match error.downcast::<Error>() {
         Ok(error) => error,
@@ -89,7 +89,7 @@ pub(super) fn error_of(error: io::Error) -> Error {
     }
 }
 
-/// Decompresses up to a limit, and says what is wrong in the words of this room.
+/// Decompresses up to a limit, with the errors of this module.
 struct Decompressed<R> {
     decoder: R,
     compression: Compression,
@@ -193,11 +193,11 @@ mod tests {
     }
 
     #[test]
-    fn a_window_is_as_large_as_it_may_be() {
+    fn the_size_of_windows_is_limited() {
         let content = vec![7; 1 << 16];
         let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).expect("to memory");
         encoder.window_log(15).expect("a window of 32 KiB");
-        // without the length of the whole, which would do in the place of a window
+        // without the total length, which would otherwise bound the window
         for part in content.chunks(1 << 12) {
             encoder.write_all(part).expect("to memory");
         }
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_decompresses_to_too_much_and_what_is_damaged_is_refused() {
+    fn damaged_and_oversized_data_is_refused() {
         let zeros = vec![0; 1 << 21];
         let zstd = zstd::encode_all(&zeros[..], 1).expect("to memory");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Which format a file has, from its first bytes.
+//! Detects the format of a file from its first bytes.
 
 use std::io::Read;
 
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::compression::error_of;
 use crate::error::Result;
 
-/// A format of files.
+/// A file format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Format {
-    /// Cells between delimiters, one record a line, as in RFC 4180.
+    /// Cells between delimiters, one record per line, as in RFC 4180.
     Csv,
     /// One array of objects.
     Json,
-    /// One object a line.
+    /// One object per line.
     JsonLines,
     /// Apache Parquet.
     Parquet,
@@ -22,17 +22,17 @@ pub enum Format {
     ArrowIpc,
 }
 
-/// What Arrow IPC files begin and end with.
+/// The magic bytes at the start and the end of Arrow IPC files.
 pub(super) const ARROW_MAGIC: &[u8] = b"ARROW1";
-/// What each message of an Arrow IPC stream begins with.
+/// The bytes at the start of each message of an Arrow IPC stream.
 pub(super) const CONTINUATION: [u8; 4] = [0xff; 4];
 
-/// How much of a file tells its format, encoding and line ends.
+/// How many bytes of a file are used to detect its format, encoding and line ends.
 pub(super) const START_BYTES: usize = 1 << 16;
 
 impl Format {
-    /// The format of a file that starts so. What looks like nothing else is CSV. Of a file in memory, no more is looked at than
-    /// of one on disk.
+    /// The format of a file with this start; CSV if it looks like no other. No more of a file in memory is used than of one on
+    /// disk.
     pub(super) fn detect(start: &[u8]) -> Self {
         let start = &start[..start.len().min(START_BYTES)];
         if start.starts_with(b"PAR1") {
@@ -45,7 +45,7 @@ impl Format {
             .iter()
             .filter(|byte| !byte.is_ascii_whitespace());
         match (visible.next(), visible.next()) {
-            // an array in an array is refused, but as what it is
+            // an array in an array is refused, but as JSON
             (Some(b'['), Some(b'{' | b'[' | b']') | None) => Self::Json,
             (Some(b'{'), Some(b'"' | b'}') | None) => Self::JsonLines,
             _ => Self::Csv,
@@ -53,7 +53,7 @@ impl Format {
     }
 }
 
-/// Takes from a reader what tells these.
+/// Reads the bytes that are used to detect these.
 pub(super) fn read_start(reader: &mut dyn Read) -> Result<Vec<u8>> {
     let mut start = Vec::new();
     let taken = reader.take(START_BYTES as u64).read_to_end(&mut start);

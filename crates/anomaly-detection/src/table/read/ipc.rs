@@ -51,7 +51,7 @@ fn append(columns: &mut [ColumnBuilder], batch: &RecordBatch, names: &[String]) 
         })
 }
 
-/// An Arrow IPC file as far as it has been read.
+/// An Arrow IPC file that is being read.
 pub(super) struct IpcFile<R> {
     reader: R,
     is_file: bool,
@@ -120,7 +120,7 @@ impl<R: Read> IpcFile<R> {
             .collect()
     }
 
-    /// The rows of the next batch as columns; `None` behind the last one.
+    /// The rows of the next batch as columns; `None` after the last one.
     pub(super) fn next_columns(&mut self) -> Result<Option<Vec<Column>>> {
         let Some(batch) = self.next_batch(0)? else {
             return Ok(None);
@@ -130,7 +130,7 @@ impl<R: Read> IpcFile<R> {
         Ok(Some(columns.iter_mut().map(ColumnBuilder::take).collect()))
     }
 
-    /// The next batch that has rows, which must fit into a table beside `n_rows` others.
+    /// The next batch that has rows, which must fit in a table together with `n_rows` others.
     fn next_batch(&mut self, n_rows: usize) -> Result<Option<RecordBatch>> {
         while let Some(metadata) = self.next_metadata()? {
             let message = message_of(&metadata)?;
@@ -166,7 +166,7 @@ impl<R: Read> IpcFile<R> {
                         .ok_or_else(|| invalid("a dictionary batch has no header"))?;
                     if let Some(values) = dictionary.data() {
                         self.check_buffers(&values, &body)?;
-                        // values without buffers, such as nulls, are bounded by their number alone
+                        // values without buffers, such as nulls, are bounded only by their number
                         check_cells(usize::try_from(values.length()).unwrap_or(usize::MAX), 1)?;
                     }
                     let (schema, dictionaries) = (&self.schema, &mut self.dictionaries);
@@ -184,7 +184,7 @@ impl<R: Read> IpcFile<R> {
         Ok(None)
     }
 
-    /// Checks that buffers are inside of the body, and what they claim to decompress to.
+    /// Checks that buffers are inside the body, and the sizes that they claim to decompress to.
     fn check_buffers(&self, batch: &arrow_ipc::RecordBatch<'_>, body: &Buffer) -> Result<()> {
         let mut decompressed = 0_u64;
         for buffer in batch.buffers().iter().flatten() {
@@ -198,7 +198,7 @@ impl<R: Read> IpcFile<R> {
                     .first_chunk::<8>()
                     .map(|bytes| i64::from_le_bytes(*bytes))
                     .ok_or_else(|| invalid("a compressed buffer is cut off"))?;
-                // -1 says that the buffer is not compressed after all
+                // -1 means that the buffer is not compressed after all
                 let claim = u64::try_from(claim.max(0)).unwrap_or(0);
                 decompressed = decompressed.saturating_add(claim);
             }
@@ -236,7 +236,7 @@ impl<R: Read> IpcFile<R> {
         }
         let mut marker = [0; 4];
         match read_up_to(&mut self.reader, &mut marker)? {
-            // a stream may end without saying so
+            // a stream may end without an end marker
             0 if !self.is_file => {
                 self.is_done = true;
                 Ok(None)
@@ -265,7 +265,7 @@ impl<R: Read> IpcFile<R> {
         self.take(length).map(Buffer::from_vec)
     }
 
-    /// Takes memory as the bytes come, so that a lie about their number costs nothing.
+    /// Allocates memory only as the bytes arrive, so that a false length costs nothing.
     fn take(&mut self, length: i64) -> Result<Vec<u8>> {
         let length =
             u64::try_from(length).map_err(|_| invalid("a message has a negative length"))?;
@@ -301,7 +301,7 @@ fn cut_off() -> Error {
     invalid("the Arrow data is cut off")
 }
 
-/// Reads until the buffer is full or nothing follows; returns how much was read.
+/// Reads until the buffer is full or nothing follows, and returns how much was read.
 fn read_up_to(reader: &mut impl Read, buffer: &mut [u8]) -> Result<usize> {
     let mut n = 0;
     while n < buffer.len() {

@@ -1,12 +1,12 @@
 //! Readers of files: CSV, JSON, JSON Lines, Parquet and Arrow IPC, each of them plain or compressed as a whole.
 //!
-//! [`read`] makes a table of a file in memory. A file that does not fit there is read twice: [`scan`] finds its columns and
-//! their types, and [`chunks()`] gives its rows in these types, a chunk at a time. [`CsvChunks`] cuts a CSV file into files, to be
-//! read one by one elsewhere.
+//! [`read`] turns a file in memory into a table. A file that does not fit in memory is read twice: [`scan`] finds its columns and
+//! their types, and [`chunks()`] returns its rows with these types, a chunk at a time. [`CsvChunks`] cuts a CSV file into smaller
+//! files, which can be read one by one elsewhere.
 //!
-//! A chunk is a bounded run of rows. The text formats share one way through `text_file`: a window of bytes is cut into chunks,
-//! which are parsed in parallel and merged in order. What comes out depends neither on the cuts nor on the threads: a chunk
-//! that was parsed before the type of a column was known is parsed again where it guessed otherwise than those before it.
+//! A chunk is a bounded run of rows. The text formats share `text_file`: a window of bytes is cut into chunks, which are parsed
+//! in parallel and merged in order. The result depends neither on the cuts nor on the threads: a chunk that was parsed before
+//! the type of a column was known is parsed again if its guess differs from the chunks before it.
 
 use std::borrow::Cow;
 
@@ -40,22 +40,22 @@ pub use self::source::{ReadAt, Source};
 pub use self::summary::{ColumnSummary, FileSummary};
 pub use self::whole::MAX_TEXT_BYTES;
 
-/// The most columns of a file. A header costs its sender next to nothing, and a column much more than that.
+/// The most columns of a file. A header costs its sender next to nothing, but each column takes much more memory.
 pub const MAX_COLUMNS: usize = 1 << 16;
 
-/// How a file is to be read.
+/// Options for reading a file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FileOptions {
-    /// The format, or `None` to tell it from the first bytes.
+    /// The format, or `None` to detect it from the first bytes.
     pub format: Option<Format>,
-    /// What CSV leaves open.
+    /// Options for CSV files.
     pub csv: CsvOptions,
 }
 
-/// What reading may cost.
+/// Limits on what reading may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The most bytes that a compressed file, or the compressed pages or buffers inside it, may have decompressed.
+    /// The most bytes to which a compressed file, or the compressed pages or buffers inside it, may decompress.
     pub decompressed_bytes: u64,
 }
 
@@ -77,8 +77,8 @@ impl Default for Limits {
 
 /// Reads a file in memory.
 ///
-/// Fails, naming the place of what is wrong, when the file is malformed, when a column holds more than one type, when names
-/// are empty or repeated, and when there are no rows, more than [`MAX_COLUMNS`] columns or more than
+/// Fails, naming the place of the fault, when the file is malformed, when a column holds more than one type, when names are
+/// empty or repeated, and when there are no rows, more than [`MAX_COLUMNS`] columns or more than
 /// [`MAX_CELLS`](super::MAX_CELLS) values.
 pub fn read(content: &[u8], options: &FileOptions, limits: Limits) -> Result<Table> {
     let content = compression::decompressed(content, limits)?;
@@ -93,7 +93,7 @@ pub fn read(content: &[u8], options: &FileOptions, limits: Limits) -> Result<Tab
 
 /// Reads a file once, in bounded memory, to learn what is in it.
 ///
-/// Fails as [`read`] does, but for the number of values, and when nobody waits any more.
+/// Fails as [`read`] does, except for the number of values, and when `context` is cancelled.
 pub fn scan(
     source: &Source,
     options: &FileOptions,
@@ -103,7 +103,8 @@ pub fn scan(
     scan::read(source, options, limits, context)
 }
 
-/// The rows of a file that [`scan`] has seen, in tables of at most `chunk_rows` rows with the columns and types of the whole.
+/// The rows of a file that [`scan`] has read, in tables of at most `chunk_rows` rows with the columns and types of the whole
+/// file.
 ///
 /// `options` and `limits` are those of the scan. Fails when the file cannot be opened, or has another format than before.
 pub fn chunks(
@@ -116,11 +117,11 @@ pub fn chunks(
     Chunks::open(source, options, limits, summary, chunk_rows)
 }
 
-/// All rows of a file that [`scan`] has seen, as [`read`] gives them for a file in memory, or those of the given numbers, which
-/// ascend.
+/// All rows of a file that [`scan`] has read, or those with the given indices, which ascend, as [`read`] returns them for a
+/// file in memory.
 ///
-/// `options` and `limits` are those of the scan. Fails as [`chunks`] does, when nobody waits any more, and, before any memory
-/// is taken, when there are more than [`MAX_CELLS`](super::MAX_CELLS) values. Its texts are bounded, too.
+/// `options` and `limits` are those of the scan. Fails as [`chunks`] does, when `context` is cancelled, and, before allocating
+/// memory, when there are more than [`MAX_CELLS`](super::MAX_CELLS) values. The size of texts is limited, too.
 pub fn whole(
     source: &Source,
     options: &FileOptions,
@@ -136,12 +137,12 @@ fn source_of(content: Cow<'_, [u8]>) -> Source {
     Source::from(bytes::Bytes::from(content.into_owned()))
 }
 
-/// The content behind a byte order mark of UTF-8, if there is one.
+/// The content after a UTF-8 byte order mark, if there is one.
 fn without_bom(content: &[u8]) -> &[u8] {
     content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content)
 }
 
-/// What is wrong with a file that changed between its scan and its reading.
+/// The error for a file that changed between its scan and its reading.
 fn changed() -> Error {
     invalid("the file has changed since it was scanned")
 }

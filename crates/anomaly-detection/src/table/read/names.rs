@@ -6,7 +6,7 @@ use super::MAX_COLUMNS;
 use crate::error::Result;
 use crate::table::{invalid, shortened};
 
-/// Fails when there are no names or too many, or when one is empty or repeated. `place` stands before the message.
+/// Fails when there are no names or too many, or when one is empty or repeated. The message starts with `place`.
 pub(super) fn check<'a>(place: &str, names: impl ExactSizeIterator<Item = &'a str>) -> Result<()> {
     if names.len() == 0 {
         return Err(invalid(format!("{place}there are no columns")));

@@ -1,4 +1,4 @@
-//! Files whose format is known, and which are ready to be read from beginning to end.
+//! Opens files in any format, ready to be read from beginning to end.
 
 use std::io::Read;
 

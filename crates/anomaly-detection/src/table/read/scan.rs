@@ -108,7 +108,7 @@ fn of_columns(
 }
 
 fn scan_parquet(file: &ParquetFile, limits: Limits, context: &Context) -> Result<FileSummary> {
-    file.check_side_by_side()?;
+    file.check_page_bytes()?;
     let n_missing = (0..file.types.len())
         .into_par_iter()
         .map(|column| {

@@ -1,4 +1,4 @@
-//! Where the bytes of a file come from.
+//! The source of the bytes of a file.
 
 use std::fmt;
 use std::fs::File;
@@ -9,13 +9,13 @@ use bytes::Bytes;
 
 use crate::error::{Error, Result, reason};
 
-/// What can be read at any offset, such as a file on disk or an object in a store. Its bytes never change.
+/// Bytes that can be read at any offset and never change, such as a file on disk or an object in a store.
 pub trait ReadAt: fmt::Debug + Send + Sync {
-    /// Reads bytes from an offset on into the buffer, and says how many. It may be fewer than there is room for; 0 means that
-    /// the offset is at the end or behind it.
+    /// Reads bytes from an offset on into the buffer, and returns how many. They may be fewer than there is room for; 0 means
+    /// that the offset is at or beyond the end.
     ///
     /// # Errors
-    /// What kept the bytes from being read.
+    /// The error that prevented reading.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 }
 
@@ -47,7 +47,7 @@ impl Source {
         Ok(Self::from_reader(Arc::new(file), length))
     }
 
-    /// Whatever can be read by offset, of so many bytes.
+    /// A source of this many bytes that can be read at any offset.
     pub fn from_reader(reader: Arc<dyn ReadAt>, length: u64) -> Self {
         Self {
             place: Place::Reader(reader),
@@ -60,7 +60,7 @@ impl Source {
         self.length
     }
 
-    /// Whether there is not a byte.
+    /// Whether it has no bytes.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
@@ -73,7 +73,7 @@ impl Source {
         }
     }
 
-    /// So many bytes from an offset on. Fails when there are fewer, before any memory is taken.
+    /// This many bytes from an offset on. Fails before allocating memory when there are fewer.
     pub(super) fn bytes(&self, offset: u64, length: usize) -> io::Result<Bytes> {
         if offset
             .checked_add(length as u64)
@@ -138,7 +138,7 @@ fn read_exact_at(reader: &dyn ReadAt, buffer: &mut [u8], offset: u64) -> io::Res
     Ok(())
 }
 
-/// A file that could not be read, for no fault of its sender.
+/// The error for a file that could not be read through no fault of its sender.
 pub(super) fn unreadable(error: io::Error) -> Error {
     Error::new(reason::INTERNAL, "the file could not be read from disk").because(error)
 }
@@ -149,7 +149,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives three bytes at a time, and fails at every other call.
+    /// Returns three bytes at a time, and is interrupted at every other call.
     #[derive(Debug)]
     struct Slow(AtomicUsize);
 

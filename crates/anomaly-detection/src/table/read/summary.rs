@@ -1,4 +1,4 @@
-//! What a scan finds in a file.
+//! The result of a scan of a file.
 
 use std::collections::HashSet;
 
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::format::Format;
 use super::names;
-use super::parquet::MAX_SIDE_BY_SIDE_BYTES;
+use super::parquet::MAX_OPEN_PAGE_BYTES;
 use crate::error::{Error, Result, reason};
 use crate::table::{AbsentCell, ColumnType};
 
-/// What is in a file.
+/// The result of a scan of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSummary {
     pub(super) format: Format,
@@ -23,19 +23,19 @@ pub struct FileSummary {
     pub(super) page_bytes: u64,
 }
 
-/// What is in a column of a file.
+/// The result of a scan for a column of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnSummary {
-    /// The name; `f0`, `f1`, … in a file without names.
+    /// Its name; `f0`, `f1`, … in a file without names.
     pub name: String,
-    /// What the column holds.
+    /// The type of the column.
     pub column_type: ColumnType,
     /// How many rows have no value in it.
     pub n_missing: u64,
 }
 
 impl FileSummary {
-    /// The format that the file was given or found to have.
+    /// The format of the file, which was given or detected.
     pub fn format(&self) -> Format {
         self.format
     }
@@ -45,7 +45,7 @@ impl FileSummary {
         &self.columns
     }
 
-    /// The names of the columns as tables have them: `None` when the file does not name them.
+    /// The names of the columns as tables have them: `None` if the file does not name them.
     pub fn names(&self) -> Option<Vec<String>> {
         let names = || self.columns.iter().map(|column| column.name.clone());
         self.has_names.then(|| names().collect())
@@ -61,13 +61,13 @@ impl FileSummary {
         self.page_bytes
     }
 
-    /// The first cell of each column whose row did not mention the column, in the order of the rows of the whole file.
+    /// The first absent cell of each column that has one, in the order of the rows of the whole file.
     pub fn absent(&self) -> &[AbsentCell] {
         &self.absent
     }
 
-    /// The same summary with columns of texts that were taken for something else: those of these names, in a CSV file, whose
-    /// cells are all text until somebody says otherwise. How many of their values are missing stays as it was found.
+    /// The same summary with the columns of these names as text, in a CSV file, where any cell can be read as text. The number
+    /// of their missing values stays the same.
     #[must_use]
     pub fn with_text_columns(mut self, names: &[String]) -> Self {
         if self.format == Format::Csv {
@@ -86,16 +86,21 @@ impl FileSummary {
         names::check("", self.columns.iter().map(|column| column.name.as_str()))
     }
 
-    /// Checks a summary that was read from outside.
+    /// Checks a summary that was read from storage.
     ///
     /// # Errors
-    /// [`DamagedArtifact`](reason::DAMAGED_ARTIFACT) when it can be that of no file.
+    /// [`DamagedArtifact`](reason::DAMAGED_ARTIFACT) when no file can have this summary.
     pub fn validate(&self) -> Result<()> {
-        let damaged = || Error::new(reason::DAMAGED_ARTIFACT, "a stored summary is not possible");
+        let damaged = || {
+            Error::new(
+                reason::DAMAGED_ARTIFACT,
+                "the stored summary of a table is invalid",
+            )
+        };
         self.check_names()
             .map_err(|error| damaged().because(error))?;
         let is_possible = self.n_rows >= 1
-            && self.page_bytes <= MAX_SIDE_BY_SIDE_BYTES
+            && self.page_bytes <= MAX_OPEN_PAGE_BYTES
             && self.columns.iter().all(|c| c.n_missing <= self.n_rows)
             && self
                 .absent

@@ -1,4 +1,4 @@
-//! Every format: a table that is written reads back equal, whole and in chunks of any size; and no bytes do harm.
+//! Tests of every format: a table that is written reads back equal, whole and in chunks of any size, and no bytes cause a panic.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ mod sample;
 
 use self::sample::{Sample, samples};
 
-/// The cells as one string a row, by which tables compare whatever their dictionaries.
+/// The cells of each row as one string, so that tables can be compared regardless of their dictionaries.
 fn rows(table: &Table) -> Vec<String> {
     let cell = |column, row: usize| match table.column(column) {
         ColumnView::Numbers(v) | ColumnView::Booleans(v) => format!("{:x}", v[row].to_bits()),
@@ -157,7 +157,7 @@ proptest! {
     }
 }
 
-/// Reads whole, and in chunks: both give the same rows, or both refuse.
+/// Reads a file whole and in chunks: both return the same rows, or both refuse it.
 fn harmless(content: &[u8], format: usize) {
     let formats = [
         Format::Csv,
@@ -187,7 +187,6 @@ fn harmless(content: &[u8], format: usize) {
             assert_ne!(whole.reason(), reason::INTERNAL, "{whole}");
             assert_ne!(chunked.reason(), reason::INTERNAL, "{chunked}");
         }
-        // a batch of an IPC file or a page may be refused only once its values are put together, and the reverse
         (whole, chunked) => panic!("{whole:?}\nbut\n{chunked:?}"),
     }
 }
@@ -226,7 +225,7 @@ fn the_number_of_threads_changes_nothing() {
 }
 
 #[test]
-fn a_scan_stops_when_nobody_waits() {
+fn a_cancelled_scan_stops() {
     let content = [&b"a\n"[..], &b"1\n".repeat(8 << 20)].concat();
     let source = Source::from(bytes::Bytes::from(content));
     let context = Context::new();
@@ -300,7 +299,7 @@ fn a_record_without_end_is_refused_on_disk_before_it_fills_the_memory() {
 }
 
 #[test]
-fn what_must_be_decoded_is_decoded_on_disk_too() {
+fn files_on_disk_are_decoded_too() {
     let utf16 = "\u{feff}a,b\nGrüße,1\n,2\n".encode_utf16();
     let latin = FileOptions {
         csv: CsvOptions {

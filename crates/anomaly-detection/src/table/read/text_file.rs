@@ -1,4 +1,4 @@
-//! What the text formats share: the windows of a file are cut into chunks, which are parsed in parallel and merged in order.
+//! Reads the text formats: the windows of a file are cut into chunks, which are parsed in parallel and merged in order.
 
 use std::io::Read;
 use std::ops::Range;
@@ -23,19 +23,19 @@ const MAX_RECORD_BYTES: usize = 1 << 26;
 /// A run of whole records.
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
-    /// Where they stand in the window.
+    /// Their range in the window.
     pub(super) bytes: Range<usize>,
-    /// Where each of them stands in the window, if that had to be found out.
+    /// The range of each record in the window, if they had to be found.
     pub(super) records: Vec<Range<usize>>,
 }
 
-/// How a window is cut.
+/// How a window is cut into chunks.
 #[derive(Debug, Default)]
 pub(super) struct Cut {
     pub(super) chunks: Vec<Chunk>,
-    /// Where the chunks end: how many bytes of the window have been dealt with once they are parsed.
+    /// Where the chunks end, which is how many bytes of the window are consumed once they are parsed.
     pub(super) consumed: usize,
-    /// What is wrong behind the chunks.
+    /// What is wrong after the chunks, if anything.
     pub(super) error: Option<Error>,
 }
 
@@ -70,15 +70,15 @@ impl Cut {
 /// What is wrong with a chunk.
 #[derive(Debug)]
 pub(super) struct Problem {
-    /// Which byte or row of it.
+    /// The byte or the row in the chunk.
     pub(super) at: usize,
-    /// Which column, where it is one, as in `, column "a"`.
+    /// The column if it is about one, as in `, column "a"`.
     pub(super) column: String,
     pub(super) error: Error,
 }
 
 impl Problem {
-    /// Something wrong with a record as a whole.
+    /// A problem with a record as a whole.
     pub(super) fn new(at: usize, message: impl Into<String>) -> Self {
         Self {
             at,
@@ -87,31 +87,31 @@ impl Problem {
         }
     }
 
-    /// The error, with where it is in the file: a line or a row.
+    /// The error, with its line or row in the file.
     pub(super) fn placed(self, place: &str) -> Error {
         self.error.during(&format!("{place}{}", self.column))
     }
 }
 
-/// A format of text, with what has been read of a file so far.
+/// A text format, with the state of a file that is being read.
 pub(super) trait TextFormat: Sync {
     /// A parsed chunk.
-    type Block: Send;
+    type Parsed: Send;
 
-    /// Finds whole records in a window, which is the last one when nothing follows.
+    /// Finds whole records in a window; `is_last` says whether nothing follows it.
     fn cut(&mut self, window: &[u8], is_last: bool) -> Cut;
 
     /// Whether the type of every column is known.
     fn is_settled(&self) -> bool;
 
-    /// Parses a chunk by what is known so far.
-    fn parse(&self, window: &[u8], chunk: &Chunk) -> Self::Block;
+    /// Parses a chunk with what is known so far.
+    fn parse(&self, window: &[u8], chunk: &Chunk) -> Self::Parsed;
 
-    /// Appends a block to what was read so far; parses its chunk again when it guessed a type wrongly.
-    fn merge(&mut self, block: Self::Block, window: &[u8], chunk: &Chunk) -> Result<()>;
+    /// Appends a parsed chunk to the columns so far; parses the chunk again if the type of a column was guessed wrongly.
+    fn merge(&mut self, parsed: Self::Parsed, window: &[u8], chunk: &Chunk) -> Result<()>;
 }
 
-/// Reads the whole records of a window; returns how many bytes they take.
+/// Reads the whole records of a window, and returns how many bytes they take.
 pub(super) fn read_window<F: TextFormat>(
     format: &mut F,
     window: &[u8],
@@ -119,17 +119,17 @@ pub(super) fn read_window<F: TextFormat>(
 ) -> Result<usize> {
     let cut = format.cut(window, is_last);
     let mut chunks = &cut.chunks[..];
-    // the first chunk tells nearly always what the columns are, so that no other has to guess
+    // the first chunk nearly always determines the types of the columns, so that no other has to guess
     let mut wave = if format.is_settled() { WAVE } else { 1 };
     while !chunks.is_empty() {
         let (now, later) = chunks.split_at(wave.min(chunks.len()));
-        let blocks: Vec<F::Block> = now
+        let parsed: Vec<F::Parsed> = now
             .par_iter()
             .with_max_len(1)
             .map(|chunk| format.parse(window, chunk))
             .collect();
-        for (block, chunk) in blocks.into_iter().zip(now) {
-            format.merge(block, window, chunk)?;
+        for (parsed, chunk) in parsed.into_iter().zip(now) {
+            format.merge(parsed, window, chunk)?;
         }
         chunks = later;
         wave = WAVE;
@@ -145,14 +145,14 @@ pub(super) struct Windows {
     reader: Box<dyn Read + Send>,
     buffer: Vec<u8>,
     size: usize,
-    /// Whether nothing follows what is in the buffer.
+    /// Whether nothing follows the buffer.
     is_last: bool,
     is_done: bool,
     n_bytes: u64,
 }
 
 impl Windows {
-    /// Windows of so many bytes.
+    /// A reader with windows of this many bytes.
     pub(super) fn new(reader: Box<dyn Read + Send>, size: usize) -> Self {
         Self {
             reader,
@@ -174,7 +174,7 @@ impl Windows {
         self.is_done
     }
 
-    /// Reads one window; `false` when it was the last.
+    /// Reads one window; `false` if it was the last.
     pub(super) fn step(&mut self, format: &mut impl TextFormat) -> Result<bool> {
         if self.is_done {
             return Ok(false);
@@ -187,8 +187,8 @@ impl Windows {
         Ok(!self.is_done)
     }
 
-    /// Shows the next window to `look`, with whether it is the last. `look` says how many bytes of it it has dealt
-    /// with, or `None` when it needs more of them at a time.
+    /// Calls `look` with the next window and whether it is the last. `look` returns how many bytes of it are consumed, or
+    /// `None` if it needs a larger window.
     pub(super) fn take(
         &mut self,
         mut look: impl FnMut(&[u8], bool) -> Result<Option<usize>>,
@@ -231,7 +231,7 @@ impl Windows {
     }
 }
 
-/// What becomes of the cells.
+/// What is done with the cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// They are kept up to the size of a table.
@@ -240,7 +240,7 @@ pub(super) enum Purpose {
     Count,
 }
 
-/// The columns of a file as far as it has been read.
+/// The columns of a file that is being read.
 #[derive(Debug)]
 pub(super) struct Assembly {
     purpose: Purpose,
@@ -270,22 +270,22 @@ impl Assembly {
         self.n_rows
     }
 
-    /// What each column has shown itself to be so far.
+    /// The kind of each column so far.
     pub(super) fn kinds(&self) -> impl ExactSizeIterator<Item = Kind> + '_ {
         self.cells.iter().map(Cells::kind)
     }
 
-    /// Whether cells of this kind go on with a column.
+    /// Whether cells of this kind fit a column.
     pub(super) fn accepts(&self, column: usize, next: Kind) -> bool {
         self.cells[column].accepts(next)
     }
 
-    /// How many values of each column were missing; known only when cells are counted.
+    /// How many values of each column are missing; known only if cells are counted.
     pub(super) fn n_missing(&self) -> &[u64] {
         &self.n_missing
     }
 
-    /// Adds a column, of which all rows so far have no value.
+    /// Adds a column without a value in the rows so far.
     pub(super) fn add_column(&mut self, kind: Kind) {
         let mut cells = Cells::new(kind);
         cells.push_missing(self.n_held);
@@ -293,12 +293,12 @@ impl Assembly {
         self.n_missing.push(self.n_rows);
     }
 
-    /// Takes a column for one of text. To be called before the first row.
+    /// Makes a column text. To be called before the first row.
     pub(super) fn expect_text(&mut self, column: usize) {
         self.cells[column] = Cells::new(Kind::Text);
     }
 
-    /// Makes sure that so many rows fit into a table that is to have `n_columns` columns.
+    /// Checks that this many more rows fit in a table of `n_columns` columns.
     pub(super) fn check_space(&self, n_rows: usize, n_columns: usize) -> Result<()> {
         match self.purpose {
             Purpose::Keep => check_cells(self.n_held + n_rows, n_columns),
@@ -306,7 +306,7 @@ impl Assembly {
         }
     }
 
-    /// Appends the next rows of a column, which must be accepted by what is there.
+    /// Appends the next rows of a column, which must have an accepted kind.
     pub(super) fn append(
         &mut self,
         column: usize,
@@ -323,7 +323,7 @@ impl Assembly {
         }
     }
 
-    /// Appends the next rows of every column, which must be accepted by what is there.
+    /// Appends the next rows of every column, which must have an accepted kind.
     pub(super) fn append_all(&mut self, next: Vec<Cells>) -> Result<()> {
         let purpose = self.purpose;
         self.cells
@@ -347,7 +347,7 @@ impl Assembly {
         }
     }
 
-    /// Notes that every column has got so many more rows.
+    /// Records that every column has this many more rows.
     pub(super) fn add_rows(&mut self, n_rows: usize) {
         self.n_rows += n_rows as u64;
         if self.purpose == Purpose::Keep {
@@ -355,7 +355,7 @@ impl Assembly {
         }
     }
 
-    /// The kept rows as columns; the rows that follow begin new ones.
+    /// Takes the kept rows as columns; later rows begin new ones.
     pub(super) fn take(&mut self) -> Vec<Column> {
         self.n_held = 0;
         self.cells.iter_mut().map(Cells::take).collect()

@@ -1,4 +1,4 @@
-//! All rows of a file on disk as one table.
+//! Reads all rows of a file on disk into one table.
 
 use super::{FileOptions, FileSummary, Limits, Source, chunks};
 use crate::context::Context;
@@ -8,10 +8,10 @@ use crate::table::{Column, ColumnType, ColumnView, Table, TextBuilder, check_cel
 /// The most bytes of distinct strings in all columns of a table together.
 pub const MAX_TEXT_BYTES: usize = 1 << 30;
 
-/// How many cells are read at a time, where the format allows it.
+/// How many cells are read at a time, if the format allows it.
 const CHUNK_CELLS: usize = 1 << 20;
 
-/// Reads all rows, or those of the given numbers, which ascend; of these, what cells were absent is not kept.
+/// Reads all rows, or those with the given indices, which ascend; absent cells are not recorded for these.
 pub(super) fn read(
     source: &Source,
     options: &FileOptions,
@@ -62,7 +62,7 @@ fn too_much_text() -> Error {
     ))
 }
 
-/// A column that grows by the columns of chunks.
+/// A column that is built from the columns of chunks.
 enum Grown {
     Numbers(Vec<f64>),
     Booleans(Vec<f64>),
@@ -80,7 +80,7 @@ impl Grown {
         }
     }
 
-    /// Appends a column of the same type, as chunks promise.
+    /// Appends a column of the same type, which chunks guarantee.
     fn append(&mut self, next: ColumnView<'_>) -> Result<()> {
         match (self, next) {
             (Self::Numbers(values), ColumnView::Numbers(next))

@@ -21,7 +21,7 @@ impl Seed {
     }
 }
 
-/// All of them.
+/// The seeds of all targets.
 pub(crate) fn all() -> Vec<Seed> {
     let mut seeds = texts::seeds();
     seeds.extend(columns::seeds());

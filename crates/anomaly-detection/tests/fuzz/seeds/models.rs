@@ -1,4 +1,4 @@
-//! Models of every detector, and of every kind of feature.
+//! Models with every detector and every kind of feature.
 
 use anomaly_detection::context::Context;
 use anomaly_detection::detector::DetectorParams;
@@ -92,7 +92,7 @@ fn of_numbers(detector: DetectorParams) -> TrainingSpec {
     }
 }
 
-/// A detector with as few trees as show all that there is in many.
+/// A detector with so few trees that it stays small, but still has every part.
 fn small(name: &str, changes: Value) -> DetectorParams {
     let mut params = DetectorParams::defaults().into_iter();
     let params = params.find(|params| params.name() == name);

@@ -44,7 +44,7 @@ pub(super) fn seeds() -> Vec<Seed> {
     seeds
 }
 
-/// An input of the target `summary`: a file behind its own summary.
+/// An input of the target `summary`: a summary followed by its file.
 pub(super) fn summarised(content: &[u8]) -> Vec<u8> {
     let source = Source::from(bytes::Bytes::copy_from_slice(content));
     let options = FileOptions::default();

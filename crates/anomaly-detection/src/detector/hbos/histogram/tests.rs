@@ -90,7 +90,7 @@ fn the_number_of_bins_is_chosen_as_by_pyod() {
 }
 
 #[test]
-fn choosing_a_number_of_bins_stops_when_no_one_waits() {
+fn choosing_a_number_of_bins_stops_when_cancelled() {
     let context = Context::new();
     context.cancel();
     assert!(with_counts(&[1.0, 2.0], |counts| auto_bins(counts, &context)).is_err());

@@ -68,7 +68,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn scores_of_any_finite_rows_are_probable(rows in hostile_rows(), ndim in 1_usize..3) {
+    fn scores_of_finite_rows_are_probabilities(rows in hostile_rows(), ndim in 1_usize..3) {
         let forest = fit(&small(ndim.min(rows.ncols())), &rows);
         for score in scores(&forest, rows.view()) {
             prop_assert!(score > 0.0 && score <= 1.0, "{score}");
@@ -77,7 +77,7 @@ proptest! {
     }
 
     #[test]
-    fn a_row_scores_the_same_in_any_company(rows in hostile_rows(), seed in 0_u64..1000, split in 0_usize..90) {
+    fn a_row_scores_the_same_among_any_rows(rows in hostile_rows(), seed in 0_u64..1000, split in 0_usize..90) {
         for ndim in 1..=2.min(rows.ncols()) {
             let forest = fit(&small(ndim), &rows);
             let together = scores(&forest, rows.view());
@@ -176,7 +176,7 @@ fn duplicates_score_one_half() {
 }
 
 #[test]
-fn forests_that_no_machine_has_room_for_are_refused_before_they_are_grown() {
+fn forests_that_are_too_large_are_refused_before_they_are_grown() {
     let rows = cloud(20_000, 40, 1);
     let cases = [
         (10_000, 1.0, 1, reason::INVALID_PARAMETER),
@@ -188,7 +188,7 @@ fn forests_that_no_machine_has_room_for_are_refused_before_they_are_grown() {
             .with_n_estimators(n_estimators)
             .with_max_samples(MaxSamples::Fraction(fraction))
             .with_ndim(ndim);
-        // nobody waits for the one that has room
+        // the forest that fits into memory need not be grown here
         let context = Context::new();
         context.cancel();
         let error = params

@@ -4,7 +4,7 @@ use super::*;
 
 proptest! {
     #[test]
-    fn the_logarithm_is_one(x in prop_oneof![0.0..1.0f64, 0.0..1e6f64, 1e290..1e300f64, Just(0.4), Just(1e-300)]) {
+    fn the_logarithm_agrees_with_the_library(x in prop_oneof![0.0..1.0f64, 0.0..1e6f64, 1e290..1e300f64, Just(0.4), Just(1e-300)]) {
         let (found, truth) = (log_1p(x), x.ln_1p());
         prop_assert!((found - truth).abs() <= 1e-13 * truth, "{x} {found} {truth}");
     }

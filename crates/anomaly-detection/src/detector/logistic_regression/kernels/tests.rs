@@ -2,7 +2,7 @@ use super::*;
 use crate::detector::simd::Portable;
 
 #[test]
-fn exponentials_are_right() {
+fn exponentials_agree_with_the_library() {
     for i in 0..70_000 {
         let x = -0.01 * f64::from(i);
         let (found, expected) = (exp_negative(x), x.exp());
@@ -28,7 +28,7 @@ fn block(d: usize, n_rows: usize, anomaly: bool) -> Block {
 }
 
 #[test]
-fn sums_are_those_of_plain_loops() {
+fn sums_agree_with_plain_loops() {
     for (d, n_rows, anomaly) in [(1, 1, true), (5, 13, false), (6, 128, true), (9, 60, false)] {
         let block = block(d, n_rows, anomaly);
         let point: Vec<f64> = (0..=d).map(|j| 0.4 * j as f64 - 1.0).collect();

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::detector::contract::rows::hostile_rows;
-use crate::detector::contract::{company_changes_nothing, storing_changes_nothing};
+use crate::detector::contract::{other_rows_change_nothing, storing_changes_nothing};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
@@ -19,11 +19,11 @@ proptest! {
     #[test]
     fn a_row_scores_the_same_alone_and_in_any_batch(seed: u64, n in 20..60usize, d in 1..9usize, from in 0..20usize) {
         let (rows, labels) = table(n, d, 0.0, seed);
-        company_changes_nothing(&fit(&rows, &labels), rows.view(), from);
+        other_rows_change_nothing(&fit(&rows, &labels), rows.view(), from);
     }
 
     #[test]
-    fn a_stored_model_is_the_same(seed: u64, d in 1..5usize) {
+    fn a_model_survives_its_round_trip(seed: u64, d in 1..5usize) {
         let (rows, labels) = table(30, d, 1e9, seed);
         storing_changes_nothing(&fit(&rows, &labels));
     }

@@ -3,7 +3,7 @@ use ndarray::{Array2, ArrayView2};
 use super::*;
 
 #[test]
-fn more_than_memory_holds_is_refused() {
+fn rows_beyond_the_memory_limit_are_refused() {
     let zero = [0.0];
     let rows = ArrayView2::from_shape((100_000, 65_536).set_strides(), &zero);
     let rows = rows.expect("one value over and over");
@@ -41,7 +41,7 @@ fn extreme_shapes_work() {
                 .all(|p| *p > 0.0 && *p < 1.0)
         );
     }
-    // all rows the same: nothing but the share of the anomalies can be learned
+    // all rows are the same, so that only the share of anomalies can be learned
     let labels: Vec<bool> = (0..100).map(|i| i % 4 == 0).collect();
     let same = Array2::from_elem((100, 3), 0.1);
     assert_close(

@@ -1,4 +1,4 @@
-//! The parts of which a forest is made, each against a plain version of itself.
+//! The parts of a forest, each compared with a plain implementation.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -6,10 +6,10 @@ use proptest::prelude::*;
 use super::super::bag::Draw;
 use super::super::bins::Bins;
 use super::super::cuts::{Cuts, MAX_CUTS, encode};
-use super::super::rows::Rows;
-use super::super::side_by_side::{
+use super::super::outcomes::{
     CODES, GATHERED, Outcomes, choose, choose_plain, transpose, transpose_plain,
 };
+use super::super::rows::Rows;
 use super::super::split::{Counts, Drawn, Rule, Splitter, Task, purity};
 use super::super::tree::{Node, TreeView, Trees};
 use super::super::windows::Split;
@@ -22,7 +22,7 @@ fn learn_bins(rows: &Array2<f64>, labels: &[bool], model: &Cuts) -> Bins {
 }
 
 #[test]
-fn few_values_are_all_told_apart() {
+fn few_values_all_get_their_own_bin() {
     let rows = Array2::from_shape_vec((5, 1), vec![3.0, 0.0, -0.0, 1.0, f64::MAX]);
     let labels = [true, false, false, true, false];
     let bins = learn_bins(&rows.expect("a column"), &labels, &Cuts::default());
@@ -31,7 +31,7 @@ fn few_values_are_all_told_apart() {
 }
 
 #[test]
-fn neighbours_are_told_apart() {
+fn neighbouring_values_stay_distinct() {
     let low = 1e9_f64;
     let rows = Array2::from_shape_vec((2, 1), vec![low, low.next_up()]).expect("a column");
     let bins = learn_bins(&rows, &[true, false], &Cuts::default());
@@ -52,7 +52,7 @@ fn many_values_share_bins_and_anomalies_get_half_of_them() {
 }
 
 #[test]
-fn a_feature_full_of_thresholds_lends_its_own() {
+fn a_feature_full_of_thresholds_reuses_its_own() {
     let (rows, labels) = cloud(1000, 1, 1);
     let mut full = Cuts::default();
     let known: Vec<f64> = (0..MAX_CUTS - 10).map(|i| i as f64 * 1e-5).collect();
@@ -187,13 +187,13 @@ fn nodes_in_another_order_score_the_same() {
     let other = Forest::new(forest.cuts.clone(), trees);
     assert_ne!(other, forest);
     let (mut sums, mut others) = (vec![0.0; 3000], vec![0.0; 3000]);
-    forest.sum_block(rows.view(), &mut sums);
-    other.sum_block(rows.view(), &mut others);
+    forest.sum_chunk(rows.view(), &mut sums);
+    other.sum_chunk(rows.view(), &mut others);
     assert_eq!(sums, others);
 }
 
 #[test]
-fn processors_agree_on_what_is_done_side_by_side() {
+fn vectorised_and_plain_traversals_agree() {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
     let codes: Vec<u8> = (0..64 * 5).map(|_| rng.random()).collect();
     let splits: Vec<Split> = (0..100)

@@ -62,7 +62,7 @@ fn the_oldest_trees_are_replaced_in_rotation() {
 }
 
 #[test]
-fn what_changed_is_learned_and_the_rest_kept() {
+fn an_update_learns_changes_and_keeps_the_rest() {
     let (rows, labels) = cloud(1000, 4, 3);
     let forest = fit(&small(), &rows, &labels);
     // far away from all before, other rows are anomalies
@@ -105,7 +105,7 @@ fn without_a_history_all_trees_are_new() {
 }
 
 #[test]
-fn a_sample_of_one_class_is_learned_from_beside_a_history_of_both() {
+fn a_sample_of_one_class_may_follow_a_history_of_both() {
     let (rows, labels) = cloud(300, 3, 7);
     let (more, _) = cloud(50, 3, 8);
     let forest = fit(&small(), &rows, &labels);
@@ -162,8 +162,8 @@ fn threads_change_no_update() {
 }
 
 #[test]
-fn a_class_of_which_fewer_rows_are_kept_weighs_as_much_as_it_was_seen() {
-    // of features that say nothing, a forest learns how frequent anomalies are
+fn a_thinned_class_keeps_its_weight() {
+    // from uninformative features, a forest learns only how frequent anomalies are
     let (rows, _) = cloud(400, 3, 5);
     let labels: Vec<bool> = (0..400).map(|i| i % 2 == 0).collect();
     let (more, _) = cloud(200, 3, 6);

@@ -1,4 +1,4 @@
-//! Against numbers computed elsewhere.
+//! Engineered features compared with independently computed values.
 
 use super::*;
 use crate::features::engineer::layout::Z_LIMIT;
@@ -39,7 +39,7 @@ fn assert_close(made: &[f64], expected: &[f64], tolerance: f64) {
 }
 
 #[test]
-fn names_stand_in_a_fixed_order() {
+fn names_have_a_fixed_order() {
     let names = engineer(&[1, 3], &[7], &["a", "b"], true).names();
     let expected = [
         "a_lag_1",
@@ -82,9 +82,10 @@ fn names_stand_in_a_fixed_order() {
     assert_eq!(plan.depth(), 24);
 }
 
-/// Exact rational arithmetic in Python, which pandas 3.1 `shift(1).rolling(w, min_periods=1 or 2)` meets to 3e-16.
+/// The values are from exact rational arithmetic in Python, with which pandas 3.1 `shift(1).rolling(w, min_periods=1 or 2)`
+/// agrees to 3e-16.
 #[test]
-fn rolling_statistics_are_those_of_pandas() {
+fn rolling_statistics_agree_with_pandas() {
     let plan = engineer(&[1, 2], &[3, 5], &["x"], false);
     let made = one_column(&VALUES, &plan);
     let of = |name| feature(&plan, &made, name);
@@ -148,7 +149,7 @@ fn rolling_statistics_are_those_of_pandas() {
     assert_close(&of("x_rolling_std_3"), &std_3, 1e-15);
     assert_close(&of("x_rolling_mean_5"), &mean_5, 1e-15);
     assert_close(&of("x_rolling_std_5"), &std_5, 1e-15);
-    // the fourth row is 1.5 in a window of 3 and 1.5; the sixth is 1e9 after nothing but 1.5
+    // the fourth row is 1.5 after 3 and 1.5; the sixth is 1e9 after only 1.5
     let z_score: Vec<f64> = (0..VALUES.len())
         .map(|row| match row {
             4 => 0.0,
@@ -178,9 +179,9 @@ fn rolling_statistics_are_those_of_pandas() {
     assert_close(&of("x_difference_1"), &difference, 1e-15);
 }
 
-/// Long windows against the two passes of the definition, far from 0.
+/// Compares long windows far from 0 with the two passes of the definition.
 #[test]
-fn long_windows_are_exact_enough() {
+fn long_windows_agree_with_the_definition() {
     let values: Vec<f64> = (0..25_000)
         .map(|i| 1e6 + f64::from(i * 7919 % 10_007) * 0.001)
         .collect();
@@ -201,7 +202,7 @@ fn long_windows_are_exact_enough() {
 }
 
 #[test]
-fn what_cannot_be_said_is_missing_and_nothing_is_infinite() {
+fn undefined_features_are_missing_and_none_is_infinite() {
     let plan = engineer(&[1], &[2, 3], &["x"], true);
     let values = [
         f64::MAX,
@@ -231,7 +232,7 @@ fn what_cannot_be_said_is_missing_and_nothing_is_infinite() {
     assert_eq!(mean[1], f64::MAX);
     assert!(mean[7].is_nan() && mean[8].is_nan());
     assert_eq!(mean[6], 1.0, "one value is present");
-    // a window of equal values is constant, however large they are, and the values before it have no part in it
+    // a window of equal values is constant however large they are, whatever came before it
     assert_eq!(feature(&plan, &made, "x_rolling_std_2")[11..], [0.0, 0.0]);
     assert_eq!(
         feature(&plan, &made, "x_rolling_z_score_2")[11..],
@@ -246,7 +247,7 @@ fn what_cannot_be_said_is_missing_and_nothing_is_infinite() {
 }
 
 #[test]
-fn series_do_not_see_each_other() {
+fn series_do_not_influence_each_other() {
     let plan = engineer(&[1], &[2], &["x"], false);
     let keys = ["a".to_owned(), "b".to_owned()];
     let rows = Rows {
@@ -273,7 +274,7 @@ fn series_do_not_see_each_other() {
 }
 
 #[test]
-fn the_time_alone_can_be_asked_for() {
+fn features_can_be_engineered_from_the_time_alone() {
     let plan = engineer(&[1], &[2], &[], true);
     assert_eq!(plan.n_features(), 6);
     let rows = Rows {

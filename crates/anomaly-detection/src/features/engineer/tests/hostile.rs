@@ -1,4 +1,4 @@
-//! What is refused.
+//! Hostile plans, histories and rows are refused.
 
 use serde_bytes::ByteBuf;
 

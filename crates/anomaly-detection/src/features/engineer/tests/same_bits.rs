@@ -1,10 +1,10 @@
-//! A row has the same features, bit for bit, however it comes.
+//! A row has bit for bit the same features however it is passed.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Rows that own their parts.
+/// Owned rows.
 #[derive(Debug, Clone)]
 struct Given {
     columns: Vec<Vec<f64>>,
@@ -77,7 +77,7 @@ fn given(most: usize, n_series: u32) -> impl Strategy<Value = Given> {
         ],
         times: rows.iter().map(|row| row.2).collect(),
         codes: rows.iter().map(|row| row.3).collect(),
-        // two names are the same, as in a table whose texts were joined
+        // two names are the same, as in a table joined from several dictionaries
         keys: (0..n_series).map(|code| format!("s{}", code % 7)).collect(),
     })
 }
@@ -91,7 +91,7 @@ fn stored(histories: &Histories, engineer: &Engineer) -> Histories {
     read
 }
 
-/// Batch, row by row, chunk by chunk with the model stored in between, and chunk by chunk along a stream.
+/// Compares a batch, single rows, chunks with the model stored in between, and chunks of a stream.
 fn check(engineer: &Engineer, given: &Given, cuts: &[usize]) {
     let n = given.codes.len();
     let mut batch = Builder::new(engineer, Histories::default());
@@ -148,7 +148,7 @@ proptest! {
 
     #[test]
     fn more_series_than_are_remembered(given in given(150, 8), cuts in prop::collection::vec(0..1000usize, 0..8)) {
-        // a plan's own limit is too many series for a test
+        // the limit of a plan is too high for a test
         let engineer = engineer(&[1, 2], &[3], &["a", "b"], true);
         let limited = |histories| Builder::new(&engineer, histories).with_max_series(3);
         let expected = given.push(&mut limited(Histories::default()));
@@ -227,7 +227,7 @@ fn a_prediction_does_not_change_the_model() {
 }
 
 #[test]
-fn work_stops_when_its_caller_leaves() {
+fn a_cancelled_context_stops_the_work() {
     let engineer = engineer(&[1], &[2], &["a"], false);
     let context = Context::new();
     context.cancel();

@@ -1,7 +1,7 @@
 //! Days of the Gregorian calendar.
 
-/// Days from 1970-01-01 to a date, `None` where there is no such date (Hinnant, "chrono-compatible low-level date
-/// algorithms", `days_from_civil`).
+/// Days from 1970-01-01 to a date, `None` if there is no such date (Hinnant, "chrono-Compatible Low-Level Date Algorithms",
+/// `days_from_civil`).
 pub(super) fn day(year: i64, month: i64, day: i64) -> Option<i64> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let length = match month {
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_are_those_of_the_calendar() {
+    fn days_agree_with_a_calendar() {
         let mut expected = jiff::civil::date(1600, 1, 1);
         for number in -135_140..=150_000 {
             let (year, month) = (i64::from(expected.year()), i64::from(expected.month()));

@@ -1,6 +1,6 @@
 //! The time of day and the zone at the end of a text.
 
-/// What is left of a text.
+/// The rest of a text that is being parsed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cursor<'a>(pub(super) &'a [u8]);
 
@@ -64,8 +64,9 @@ impl Cursor<'_> {
     }
 }
 
-/// Reads `13:45`, `13:45:00`, `13:45:00.25` or the same up to 12 with AM or PM, and then nothing, `Z`, `UTC`, `GMT`, `+05:30`,
-/// `+0530` or `+05`, to the end. Gives the nanoseconds since midnight and those that the zone is ahead of UTC.
+/// Reads a time of day, `13:45`, `13:45:00`, `13:45:00.25` or a 12-hour one with AM or PM, followed by nothing or by the zone
+/// `Z`, `UTC`, `GMT`, `+05:30`, `+0530` or `+05`. Returns the nanoseconds since midnight and the offset of the zone from UTC in
+/// nanoseconds.
 pub(super) fn clock(mut text: Cursor<'_>) -> Option<(i64, i64)> {
     let mut hour = text.digits(1, 2)?;
     if !text.take(b':') {
@@ -109,7 +110,7 @@ pub(super) fn fraction(text: &mut Cursor<'_>) -> Option<i64> {
     Some(digits * 10_i64.pow(9 - n as u32))
 }
 
-/// How many nanoseconds the zone that is all that is left is ahead of UTC; 0 where nothing is left.
+/// Reads a zone up to the end of the text, and returns its offset from UTC in nanoseconds; 0 at the end of the text.
 pub(super) fn zone(mut text: Cursor<'_>) -> Option<i64> {
     if text.0.is_empty()
         || [&b"z"[..], b"utc", b"gmt"]

@@ -1,4 +1,4 @@
-//! Times that are numbers since 1970.
+//! Times given as numbers since 1970.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, reason};
 
-/// 1980-01-01 to 2101-01-01, in seconds since 1970: what is taken for a time.
+/// The times that are plausible for a number, 1980-01-01 to 2101-01-01, in seconds since 1970.
 const PLAUSIBLE: Range<f64> = 315_532_800.0..4_133_980_800.0;
 
-/// Words in the name of a column that say time.
+/// Words in the name of a column that suggest times.
 const TIME_WORDS: [&str; 12] = [
     "time",
     "times",
@@ -26,7 +26,7 @@ const TIME_WORDS: [&str; 12] = [
     "stamp",
 ];
 
-/// What a number since 1970-01-01 in UTC counts.
+/// The unit of a number since 1970-01-01 in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EpochUnit {
@@ -57,16 +57,16 @@ impl EpochUnit {
         }
     }
 
-    /// Nanoseconds since 1970 of a number in this unit. A fraction is kept as far as f64 holds it.
+    /// The nanoseconds since 1970 of a number in this unit. Fractions are kept with the precision of f64.
     ///
     /// # Errors
-    /// [`reason::INVALID_RECORDS`] for what is not finite or lies outside of 1677-09-21 to 2262-04-11.
+    /// [`reason::INVALID_RECORDS`] for a number that is not finite or outside of 1677-09-21 to 2262-04-11.
     pub fn parse(self, value: f64) -> Result<i64> {
         let nanoseconds = 1_000_000_000 / self.per_second();
-        // whole units apart from their fraction: their product is beyond the 53 bits of f64
+        // whole units and their fraction separately, since their product exceeds the 53 bits of f64
         let whole = value.floor();
         let fraction = ((value - whole) * nanoseconds as f64).round();
-        // the end is 2^63, which f64 holds and i64 does not; -2^63 it both hold
+        // from -2^63, which fits both f64 and i64, up to but not including 2^63, which fits only f64
         let fits = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&whole);
         let instant = fits
             .then_some(
@@ -81,12 +81,12 @@ impl EpochUnit {
         })
     }
 
-    /// The unit in which a number is a plausible time of today. There is one at most.
+    /// The unit in which a number is a plausible time. There is at most one.
     pub fn plausible(value: f64) -> Option<Self> {
         Self::ALL.into_iter().find(|unit| unit.is_plausible(value))
     }
 
-    /// Whether a number is a plausible time of today in this unit.
+    /// Whether a number is a plausible time in this unit.
     fn is_plausible(self, value: f64) -> bool {
         PLAUSIBLE.contains(&(value / self.per_second() as f64))
     }
@@ -103,21 +103,21 @@ impl fmt::Display for EpochUnit {
     }
 }
 
-/// The unit of a column of numbers, as far as they were seen: that in which all are plausible times, from 1980 to 2100. So
-/// seconds since a start are not taken for times since 1970.
+/// The search for the unit of a column of numbers: the one in which all are plausible times, from 1980 to 2100. Seconds since the
+/// start of a measurement are therefore not mistaken for times since 1970.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum EpochSearch {
-    /// No number was seen.
+    /// There has been no number.
     #[default]
     Unseen,
-    /// All were plausible times in this unit.
+    /// All numbers so far are plausible times in this unit.
     Found(EpochUnit),
-    /// One was not.
+    /// The numbers so far are plausible times in no unit.
     Refused,
 }
 
 impl EpochSearch {
-    /// Takes in the next number, of which NaN is none. Whether all so far may be times.
+    /// Adds the next number, ignoring NaN. Returns whether all numbers so far may be times.
     pub fn see(&mut self, value: f64) -> bool {
         if !value.is_nan() {
             let unit = match *self {
@@ -132,7 +132,7 @@ impl EpochSearch {
         *self != Self::Refused
     }
 
-    /// The unit; `None` when there is none, or no number.
+    /// The unit of all numbers so far; `None` if there is none, or no number.
     pub fn found(self) -> Option<EpochUnit> {
         match self {
             Self::Found(unit) => Some(unit),
@@ -141,7 +141,7 @@ impl EpochSearch {
     }
 }
 
-/// Whether one of the words of a name in `snake_case`, `camelCase` or any other is one for time.
+/// Whether a name in `snake_case`, `camelCase` or any other case has a word that suggests times.
 pub fn says_time(name: &str) -> bool {
     let mut words = vec![String::new()];
     let mut before = ' ';
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_say_time_as_a_word() {
+    fn names_suggest_times_by_whole_words() {
         for name in [
             "time",
             "Timestamp",

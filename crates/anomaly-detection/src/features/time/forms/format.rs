@@ -1,4 +1,4 @@
-//! The formats of times that are texts.
+//! The formats of times given as texts.
 
 use std::fmt;
 
@@ -11,9 +11,9 @@ use super::{civil, iso};
 use crate::error::{Error, Result, reason};
 use crate::table::shortened;
 
-/// How the texts of a column say a time. In all formats years have four digits, and letters any case; in all but the first
-/// two, a time of day may follow the date after a space, a comma or `T`: `13:45`, `13:45:00`, `13:45:00.123`, `1:45 PM`, with a
-/// zone such as `Z`, `UTC` or `+05:30` or without.
+/// The format of the times in a column of texts. In all formats years have four digits and letters may have any case. In all but
+/// the first two, a time of day may follow the date after a space, a comma or `T`: `13:45`, `13:45:00`, `13:45:00.123` or `1:45
+/// PM`, with or without a zone such as `Z`, `UTC` or `+05:30`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TimeFormat {
@@ -49,13 +49,13 @@ const MONTHS: [&str; 12] = [
     "december",
 ];
 
-/// The formats that all texts of a column are in, as far as they were seen.
+/// The search for the format of a column of texts: one that fits all of them.
 ///
-/// Where days and months are both numbers before the year, one above 12 anywhere in the column decides which comes first. In
-/// a column without any it is the month, as in pandas; with dots between them, it is always the day.
+/// If both day and month are numbers before the year, a number above 12 anywhere in the column decides which comes first. Without
+/// one, the month comes first, as in pandas; between dots, the day always does.
 #[derive(Debug, Clone)]
 pub struct FormatSearch {
-    /// By precedence.
+    /// The formats that fit all texts so far, in order of precedence.
     left: Vec<TimeFormat>,
     has_seen: bool,
 }
@@ -71,14 +71,14 @@ impl Default for FormatSearch {
 }
 
 impl FormatSearch {
-    /// Takes in the next text, which is not a missing one. Whether there still is a format that all are in.
+    /// Adds the next text, which must not be a missing one. Returns whether a format still fits all of them.
     pub fn see(&mut self, text: &str) -> bool {
         self.has_seen = true;
         self.left.retain(|format| format.read(text).is_ok());
         !self.left.is_empty()
     }
 
-    /// The format that all texts so far are in; `None` when there is no such format, or no text.
+    /// The first format that fits all texts so far; `None` if there is no such format, or no text.
     pub fn found(&self) -> Option<TimeFormat> {
         self.left.first().copied().filter(|_| self.has_seen)
     }
@@ -95,11 +95,11 @@ impl TimeFormat {
         Self::DayMonthYear,
     ];
 
-    /// Nanoseconds since 1970 in UTC of a text in this format. Spaces around it have no meaning.
+    /// The nanoseconds since 1970 in UTC of a text in this format, ignoring spaces around it.
     ///
     /// # Errors
-    /// [`reason::INVALID_RECORDS`], naming the text and what was expected, for a text that is not of this format, a date that
-    /// does not exist, and one outside of 1677-09-21 to 2262-04-11.
+    /// [`reason::INVALID_RECORDS`], naming the text and what was expected, for a text in another format, a date that does not
+    /// exist, and a time outside of 1677-09-21 to 2262-04-11.
     pub fn parse(self, text: &str) -> Result<i64> {
         self.read(text).map_err(|unread| {
             let text = shortened(text);
@@ -215,7 +215,7 @@ fn part(text: &mut Cursor<'_>, separators: &[u8]) -> Option<i64> {
     text.digits(1, 2)
 }
 
-/// What may stand between a day, the name of a month and a year. Whether anything did.
+/// Skips separators and spaces between a day, the name of a month and a year. Returns whether there were any.
 fn gap(text: &mut Cursor<'_>) -> bool {
     let before = text.0.len();
     let _ = separator(text, b"-,./");
@@ -236,7 +236,7 @@ fn month_name(text: &mut Cursor<'_>) -> Option<i64> {
     Some(index as i64 + 1)
 }
 
-/// The rest of a text after its date: nothing, or a time of day after something that divides them.
+/// Reads the rest of a text after its date: nothing, or a separator and a time of day.
 fn time_of_day(mut text: Cursor<'_>) -> Option<(i64, i64)> {
     if text.0.is_empty() {
         return Some((0, 0));

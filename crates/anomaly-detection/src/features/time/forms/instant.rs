@@ -1,15 +1,15 @@
 //! Instants as nanoseconds since 1970.
 
-/// Why a text is not a time of a format.
+/// Why a text cannot be read as a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unread {
-    /// It is not of the format, or says a day or an hour that does not exist.
+    /// It is not in the format, or names a day or an hour that does not exist.
     Malformed,
-    /// It says a time that nanoseconds in 64 bits do not reach.
+    /// Its time does not fit in 64 bits as nanoseconds.
     OutOfRange,
 }
 
-/// Nanoseconds since 1970 of a day since 1970, a time of day and how far its zone is ahead of UTC, in nanoseconds.
+/// The nanoseconds since 1970 of a day since 1970 and a time of day in a zone with an offset from UTC, both in nanoseconds.
 pub(super) fn instant(day: i64, nanoseconds: i64, ahead: i64) -> Result<i64, Unread> {
     const DAY: i128 = 86_400_000_000_000;
     let instant = i128::from(day) * DAY + i128::from(nanoseconds) - i128::from(ahead);

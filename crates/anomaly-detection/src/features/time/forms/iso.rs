@@ -1,4 +1,4 @@
-//! ISO 8601 and RFC 3339: a short way for the shapes that nearly all texts have, and a library for the others.
+//! ISO 8601 and RFC 3339: a fast parser for the usual forms, and a library for all others.
 
 use jiff::fmt::temporal::Pieces;
 
@@ -52,7 +52,7 @@ fn two(tens: u8, ones: u8) -> Option<i64> {
 
 fn general(text: &str) -> Result<i64, Unread> {
     let pieces = Pieces::parse(text).map_err(|_| Unread::Malformed)?;
-    // a zone by name needs a database, and a time that contradicts its own zone has no meaning
+    // a named zone would need a database, and a time may contradict it
     if pieces.time_zone_annotation().is_some() {
         return Err(Unread::Malformed);
     }

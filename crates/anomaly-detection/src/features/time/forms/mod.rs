@@ -1,5 +1,5 @@
-//! The forms that times are written in. Each is read as nanoseconds since 1970-01-01 in UTC, which reach from 1677-09-21 to
-//! 2262-04-11; a text without a zone is in UTC.
+//! The forms in which times are given. All are read as nanoseconds since 1970-01-01 in UTC, which range from 1677-09-21 to
+//! 2262-04-11. A text without a zone is in UTC.
 
 mod civil;
 mod clock;

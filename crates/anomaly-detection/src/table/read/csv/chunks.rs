@@ -1,4 +1,4 @@
-//! CSV in chunks that are each a CSV file of their own.
+//! Cuts a CSV file into chunks that are CSV files themselves.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -19,12 +19,12 @@ use super::token::Marks;
 use crate::error::{Error, Result};
 use crate::table::invalid;
 
-/// A CSV file that is cut between records, into chunks that are each a CSV file of their own.
+/// Cuts a CSV file between records into chunks that are CSV files themselves.
 ///
-/// The chunks hold the rows in the order of the file, in UTF-8, cells as they are written there, and neither comments nor blank
-/// lines. Each is to be read with [its own options](CsvChunk::options); all together they then give the values that
-/// [`read`](crate::table::read::read) gives of the file, and where it fails, so does the cutting. Only the number of values
-/// has no limit. A column that has no value in a chunk may have another type there.
+/// The chunks hold the rows in the order of the file, in UTF-8, with cells as they are written in the file, and without
+/// comments and blank lines. Each must be read with [its own options](CsvChunk::options). All together they give the same
+/// values as [`read`](crate::table::read::read), and cutting fails where it would fail, except that the number of values has no
+/// limit. A column without any value in a chunk may have another type there.
 pub struct CsvChunks {
     windows: Windows,
     file: CsvFile,
@@ -34,9 +34,9 @@ pub struct CsvChunks {
     header: Vec<u8>,
     /// Which columns the chunks have.
     is_kept: Vec<bool>,
-    /// Of which columns the chunks do not say that they hold texts.
+    /// Which columns the options of chunks do not declare as text.
     is_open: Vec<bool>,
-    /// Records that have been read, of which those before `at` have been given.
+    /// Records that have been read; those before `at` have been returned.
     ready: Vec<u8>,
     at: usize,
 }
@@ -44,19 +44,19 @@ pub struct CsvChunks {
 /// Some rows of a CSV file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CsvChunk {
-    /// The rows as a CSV file, below the header of the file if it has one.
+    /// The rows as a CSV file, after the header of the file if it has one.
     pub content: Vec<u8>,
-    /// How it is to be read.
+    /// The options to read it with.
     pub options: CsvOptions,
-    /// How many rows there are, at least 1.
+    /// The number of rows, at least 1.
     pub n_rows: usize,
 }
 
 impl CsvChunks {
-    /// Reads the header of a file, which may be compressed. `None` when it is not CSV.
+    /// Reads the header of a file, which may be compressed. `None` if it is not CSV.
     ///
     /// # Errors
-    /// As [`read`](crate::table::read::read) where no row can be read, and those of the reader.
+    /// Those of [`read`](crate::table::read::read) for a file without readable rows, and those of the reader.
     pub fn open(
         reader: Box<dyn Read + Send>,
         options: &FileOptions,
@@ -97,7 +97,7 @@ impl CsvChunks {
         })
     }
 
-    /// The names of the columns of the file; `f0`, `f1`, … in one without header.
+    /// The names of the columns of the file; `f0`, `f1`, … without a header.
     pub fn names(&self) -> &[String] {
         &self.names
     }
@@ -119,8 +119,8 @@ impl CsvChunks {
         }
     }
 
-    /// Leaves it to the reader of the chunks which types columns have, by their names in the chunks: numbers and texts may
-    /// follow each other in them. To be called before the first chunk, and behind [`leave_out`](Self::leave_out).
+    /// Leaves the types of columns, given by their names in the chunks, to the reader of the chunks: they may mix numbers and
+    /// texts. To be called before the first chunk and after [`leave_out`](Self::leave_out).
     pub fn leave_types_open(&mut self, is_open: impl Fn(&str) -> bool) {
         for (column, name) in self.kept_names() {
             if is_open(&name) {
@@ -135,10 +135,10 @@ impl CsvChunks {
         self.windows.n_bytes()
     }
 
-    /// Whether a row follows.
+    /// Whether there is another row.
     ///
     /// # Errors
-    /// Those of the reader. A malformed row is a row.
+    /// Those of the reader. A malformed row counts as a row.
     pub fn has_next(&mut self) -> Result<bool> {
         let marks = self.marks()?;
         self.at = marks.skip_blank(&self.ready, self.at);
@@ -148,7 +148,7 @@ impl CsvChunks {
             self.windows.take(|window, is_last| {
                 is_found = marks.skip_blank(window, 0) < window.len();
                 is_end = is_last;
-                // a comment may go on behind the window
+                // a comment may continue beyond the window
                 let lines = match memrchr(b'\n', window) {
                     Some(last) if !is_found => last + 1,
                     _ => 0,
@@ -163,12 +163,12 @@ impl CsvChunks {
         Ok(is_found)
     }
 
-    /// The next rows, at least one: at most `max_rows`, and no more after `max_bytes`. `None` behind the last row. `each` sees the
-    /// cells of every row as they are read, of the columns that are left out, too.
+    /// The next rows, at least one: at most `max_rows`, and no more once there are `max_bytes`. `None` after the last row.
+    /// `each` gets the cells of every row as it is read, including those of columns that are left out.
     ///
     /// # Errors
-    /// As [`read`](crate::table::read::read) where a record is malformed, or holds another type than those before it in a column
-    /// whose type is not left open; those of the reader.
+    /// Those of [`read`](crate::table::read::read) for a record that is malformed, or that has another type than those before
+    /// it in a column whose type is not left open; and those of the reader.
     pub fn next_chunk(
         &mut self,
         max_rows: usize,
@@ -197,7 +197,7 @@ impl CsvChunks {
         }))
     }
 
-    /// Makes sure that a record is ready; `false` behind the last one.
+    /// Makes sure that a record is ready; `false` after the last one.
     fn read_record(&mut self, marks: Marks) -> Result<bool> {
         loop {
             self.at = marks.skip_blank(&self.ready, self.at);
@@ -221,7 +221,7 @@ impl CsvChunks {
             .ok_or_else(|| invalid("the file is empty"))
     }
 
-    /// The columns that are kept, with the names that they have in the chunks.
+    /// The columns that are kept, with their names in the chunks.
     fn kept_names(&self) -> Vec<(usize, String)> {
         let kept = (0..self.names.len()).filter(|&column| self.is_kept[column]);
         let named = kept.enumerate().map(|(place, column)| {
@@ -234,7 +234,7 @@ impl CsvChunks {
         named.collect()
     }
 
-    /// How the rows that were read so far are to be read.
+    /// The options to read the rows so far with.
     fn chunk_options(&self, marks: Marks) -> CsvOptions {
         let given: HashSet<&String> = self.options.text_columns.iter().collect();
         let known: HashSet<&String> = self.options.known_text_columns.iter().collect();
@@ -271,7 +271,7 @@ struct Copying<'a> {
 }
 
 impl TextFormat for Copying<'_> {
-    type Block = <CsvFile as TextFormat>::Block;
+    type Parsed = <CsvFile as TextFormat>::Parsed;
 
     fn cut(&mut self, window: &[u8], is_last: bool) -> Cut {
         self.file.cut(window, is_last)
@@ -281,18 +281,18 @@ impl TextFormat for Copying<'_> {
         self.file.is_settled()
     }
 
-    fn parse(&self, window: &[u8], chunk: &Chunk) -> Self::Block {
+    fn parse(&self, window: &[u8], chunk: &Chunk) -> Self::Parsed {
         self.file.parse(window, chunk)
     }
 
-    fn merge(&mut self, block: Self::Block, window: &[u8], chunk: &Chunk) -> Result<()> {
-        self.file.merge(block, window, chunk)?;
+    fn merge(&mut self, parsed: Self::Parsed, window: &[u8], chunk: &Chunk) -> Result<()> {
+        self.file.merge(parsed, window, chunk)?;
         self.ready.extend_from_slice(&window[chunk.bytes.clone()]);
         Ok(())
     }
 }
 
-/// Appends the record that begins with the bytes, in the columns that are kept, to `to`; returns where it ends. `each` sees all
+/// Appends the kept columns of the record at the start of the bytes to `to`, and returns where the record ends. `each` gets all
 /// its cells.
 fn copy_record(
     marks: Marks,
@@ -310,7 +310,7 @@ fn copy_record(
             if n_kept > 0 {
                 to.push(marks.delimiter);
             }
-            // white space before a quote keeps it from being one; behind a cell it means nothing
+            // white space before a quote would make it an ordinary character; after a cell it has no meaning
             to.extend_from_slice(bytes[at..token.end].trim_ascii_end());
             n_kept += 1;
         }
@@ -321,7 +321,7 @@ fn copy_record(
         }
     }
     if to.len() == start {
-        // a line without anything would be passed over
+        // an empty line would be skipped
         to.extend_from_slice(&[marks.quote, marks.quote]);
     }
     to.push(b'\n');
@@ -329,14 +329,15 @@ fn copy_record(
     Ok(at)
 }
 
-/// The error of a record that cannot be read, which has been read before.
+/// The error for a record that can no longer be read, although it was read before.
 fn unreadable(problem: Problem) -> Error {
     problem.placed("a record")
 }
 
-/// The content, such that its reader takes neither its first bytes for a byte order mark, nor returns in cells for line ends.
+/// The content, changed so that a reader mistakes neither its first bytes for a byte order mark nor carriage returns in cells for
+/// line ends.
 fn framed(content: Vec<u8>) -> Vec<u8> {
-    /// Less than what tells how lines end.
+    /// Shorter than the sample from which line ends are detected.
     const NEAR: usize = 1 << 15;
     let is_marked = Encoding::for_bom(&content).is_some();
     let has_line_end = memchr(b'\n', &content[..content.len().min(NEAR)]).is_some();

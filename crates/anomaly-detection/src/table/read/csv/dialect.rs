@@ -1,19 +1,19 @@
-//! How a CSV file is written, as far as its sender left that open.
+//! The dialect of a CSV file: what its sender gave, and what has to be detected.
 
 use super::options::CsvOptions;
 use super::token::Marks;
 use crate::error::{Error, Result};
 use crate::table::shortened;
 
-/// What stands for a missing value, as in pandas. Compared after white space is trimmed.
+/// The words for a missing value, as in pandas. They are compared with trimmed cells.
 const MISSING: [&str; 19] = [
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
     "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
 ];
 
-/// The delimiters that are tried, the likelier ones first.
+/// The delimiters that are tried, the most likely ones first.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
-/// How much of a file tells its delimiter.
+/// How many bytes of a file are used to detect its delimiter.
 const SAMPLE_BYTES: usize = 1 << 16;
 const SAMPLE_RECORDS: usize = 20;
 
@@ -26,7 +26,7 @@ pub(super) struct Dialect {
 }
 
 impl Dialect {
-    /// Checks the options and finds the delimiter from the start of the file, when none is given.
+    /// Checks the options, and detects the delimiter from the start of the file if none is given.
     pub(super) fn find(options: &CsvOptions, start: &[u8], is_whole: bool) -> Result<Self> {
         check(options)?;
         let decimal = options.decimal as u8;
@@ -68,7 +68,7 @@ fn check(options: &CsvOptions) -> Result<()> {
     for (i, (field, mark)) in marks.iter().enumerate() {
         let Some(mark) = *mark else { continue };
         let is_mark = mark == b'\t' || mark == b' ' || mark.is_ascii_punctuation();
-        // these are parts of numbers, but a comma is one only where it is the decimal mark
+        // these are parts of numbers; a comma is one only if it is the decimal mark
         let in_numbers = matches!(mark, b'.' | b'+' | b'-') || mark == options.decimal as u8;
         if !is_mark || in_numbers {
             let mark = char::from(mark);
@@ -84,7 +84,8 @@ fn check(options: &CsvOptions) -> Result<()> {
     Ok(())
 }
 
-/// The delimiter that splits the records into the most cells, each record into as many; failing that, the first record.
+/// The delimiter that splits every record into the same number of cells, and into the most; failing that, the one that splits the
+/// first record into the most.
 fn likeliest_delimiter(sample: &[u8], is_whole: bool, marks: Marks, decimal: u8) -> u8 {
     let candidates = DELIMITERS.into_iter().filter(|&delimiter| {
         delimiter != decimal && delimiter != marks.quote && Some(delimiter) != marks.comment
@@ -94,12 +95,12 @@ fn likeliest_delimiter(sample: &[u8], is_whole: bool, marks: Marks, decimal: u8)
         let (n_cells, is_regular) = cells_of(sample, is_whole, marks);
         (delimiter, (n_cells > 1 && is_regular, n_cells))
     });
-    // the first of equals, where `max_by_key` would give the last
+    // `max_by_key` would return the last of equals, but the first is wanted
     let best = counts.reduce(|best, next| if next.1 > best.1 { next } else { best });
     best.map_or(b',', |(delimiter, _)| delimiter)
 }
 
-/// How many cells the first record of a sample has, and whether every other whole record has as many.
+/// The number of cells of the first record of a sample, and whether every other whole record has as many.
 fn cells_of(sample: &[u8], is_whole: bool, marks: Marks) -> (usize, bool) {
     let mut first = None;
     let mut start = marks.skip_blank(sample, 0);
@@ -133,14 +134,14 @@ fn cells_of(sample: &[u8], is_whole: bool, marks: Marks) -> (usize, bool) {
     (first.unwrap_or(0), true)
 }
 
-/// What stands for a missing value.
+/// The words for a missing value.
 #[derive(Debug, Clone)]
 pub(super) struct MissingWords {
     words: Vec<Vec<u8>>,
-    /// Whether some word begins with a byte: most cells are told from all words by their first one.
+    /// Whether any word begins with each byte, which rules out most cells by their first byte.
     begins: [bool; 256],
     longest: usize,
-    /// The given ones that are numbers, which every way to write them means.
+    /// The given ones that are numbers, which match in every notation.
     pub(super) numbers: Vec<f64>,
 }
 
@@ -180,8 +181,8 @@ impl MissingWords {
     }
 }
 
-/// Whether a cell says NaN, in any case and with any sign. Numbers are read so, and whether a cell has a value must not depend on
-/// what its column has shown itself to be before.
+/// Whether a cell is NaN, in any case and with any sign. It is then read as a missing number, and whether a cell has a value
+/// must not depend on the type of the column so far.
 fn is_nan(cell: &[u8]) -> bool {
     let unsigned = match cell {
         [b'+' | b'-', rest @ ..] => rest,
@@ -190,7 +191,7 @@ fn is_nan(cell: &[u8]) -> bool {
     unsigned.eq_ignore_ascii_case(b"nan")
 }
 
-/// How bytes stand in a message.
+/// Bytes as they are shown in a message.
 pub(super) fn shown(bytes: &[u8]) -> String {
     let start = &bytes[..bytes.len().min(200)];
     shortened(&String::from_utf8_lossy(start))

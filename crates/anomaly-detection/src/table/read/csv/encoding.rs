@@ -1,4 +1,4 @@
-//! Bytes of other encodings than UTF-8.
+//! Decodes encodings other than UTF-8.
 
 use std::borrow::Cow;
 use std::io::{self, Read};
@@ -10,10 +10,10 @@ use super::options::CsvOptions;
 use crate::error::{Error, Result};
 use crate::table::shortened;
 
-/// What stands for bytes that mean nothing in their encoding. No UTF-8 has it, so a cell that holds it is refused.
+/// The replacement for bytes that are invalid in their encoding. It is not valid UTF-8, so that a cell with it is refused.
 const MEANINGLESS: u8 = 0xff;
 
-/// The encoding of a file that starts so, and the length of its byte order mark, which takes precedence over the options.
+/// The encoding of a file with this start, and the length of its byte order mark, which takes precedence over the options.
 ///
 /// Fails when the options name no known encoding.
 pub(super) fn find(options: &CsvOptions, start: &[u8]) -> Result<(&'static Encoding, usize)> {
@@ -32,7 +32,7 @@ pub(super) fn find(options: &CsvOptions, start: &[u8]) -> Result<(&'static Encod
     Ok(Encoding::for_bom(start).unwrap_or((given, 0)))
 }
 
-/// The content as UTF-8, without a byte order mark, and with lines that end as they should.
+/// The content as UTF-8, without a byte order mark and with normal line ends.
 pub(in crate::table::read) fn decoded<'a>(
     content: &'a [u8],
     options: &CsvOptions,
@@ -55,7 +55,7 @@ pub(in crate::table::read) fn decoded<'a>(
     Ok(decoded)
 }
 
-/// A reader of what another one gives as UTF-8; `start` is what has been read of it already: [`START_BYTES`], or all.
+/// A reader that decodes another one to UTF-8; `start` is what has already been read of it: [`START_BYTES`], or all.
 pub(in crate::table::read) fn decoding(
     start: Vec<u8>,
     rest: Box<dyn Read + Send>,
@@ -80,7 +80,7 @@ pub(in crate::table::read) fn decoding(
     Ok(reader)
 }
 
-/// Appends what the bytes mean.
+/// Appends the decoded bytes.
 fn decode(decoder: &mut encoding_rs::Decoder, mut bytes: &[u8], is_last: bool, to: &mut Vec<u8>) {
     loop {
         let length = to.len();
@@ -130,7 +130,8 @@ impl Read for Decoding {
     }
 }
 
-/// Whether the lines of a file that starts so, with a byte order mark of this length, end as they did on old Macintoshes.
+/// Whether the lines of a file with this start and a byte order mark of this length end with carriage returns alone, as on old
+/// Macintoshes.
 fn has_lone_returns(start: &[u8], mark: usize, encoding: &'static Encoding) -> bool {
     let mut sample = Cow::Borrowed(&start[mark..]);
     if encoding != UTF_8 {

@@ -1,4 +1,4 @@
-//! A CSV file, window by window.
+//! Reads a CSV file window by window.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -9,27 +9,27 @@ use super::super::cells::Kind;
 use super::super::summary::FileSummary;
 use super::super::text_file::{Assembly, CHUNK_BYTES, Chunk, Cut, Purpose, TextFormat};
 use super::super::{changed, names};
-use super::block::{self, Block};
 use super::dialect::{Dialect, shown};
 use super::encoding;
 use super::layout::Layout;
 use super::options::CsvOptions;
+use super::parsed_chunk::{self, ParsedChunk};
 use super::token::Marks;
 use crate::error::{Error, Result};
 use crate::table::{Column, invalid, shortened};
 
-/// A CSV file as far as it has been read.
+/// A CSV file that is being read.
 pub(in crate::table::read) struct CsvFile {
     options: CsvOptions,
     layout: Option<Layout>,
     assembly: Assembly,
-    /// The kinds that a scan has found.
+    /// The kinds of the columns that a scan has found.
     known: Option<(Option<Vec<String>>, Vec<Kind>)>,
     n_lines: u64,
 }
 
 impl CsvFile {
-    /// A file of which nothing is read yet; `known` is what a scan has found.
+    /// A file before anything is read; `known` is the result of a scan.
     pub(in crate::table::read) fn new(
         options: &CsvOptions,
         purpose: Purpose,
@@ -56,7 +56,7 @@ impl CsvFile {
         &self.assembly
     }
 
-    /// The rows read since the last call.
+    /// Takes the rows read since the last call.
     pub(in crate::table::read) fn take(&mut self) -> Vec<Column> {
         self.assembly.take()
     }
@@ -66,18 +66,18 @@ impl CsvFile {
         self.layout.as_ref()
     }
 
-    /// Takes a column for one of text, whatever it looks like. To be called before the first record is read.
+    /// Makes a column text, whatever its cells look like. To be called before the first record is read.
     pub(super) fn expect_text(&mut self, column: usize) {
         self.assembly.expect_text(column);
     }
 
-    /// Passes over lines without records.
+    /// Skips lines without records.
     pub(super) fn skip(&mut self, lines: &[u8]) {
         self.n_lines += memchr_iter(b'\n', lines).count() as u64;
     }
 
-    /// Finds the layout at the start of the file; returns where the header stands, which is empty in a file without one, or
-    /// `None` when more must be read first. The records follow.
+    /// Finds the layout at the start of the file, and returns the range of the header, which is empty if there is none. The
+    /// records follow. `None` if more must be read first.
     pub(super) fn open(&mut self, window: &[u8], is_last: bool) -> Result<Option<Range<usize>>> {
         let dialect = Dialect::find(&self.options, window, is_last)?;
         let marks = dialect.marks;
@@ -172,14 +172,14 @@ impl CsvFile {
         Ok(())
     }
 
-    fn parse_chunk(&self, bytes: &[u8]) -> Option<Block> {
+    fn parse_chunk(&self, bytes: &[u8]) -> Option<ParsedChunk> {
         let layout = self.layout.as_ref()?;
-        Some(block::parse(bytes, layout, self.assembly.kinds()))
+        Some(parsed_chunk::parse(bytes, layout, self.assembly.kinds()))
     }
 }
 
 impl TextFormat for CsvFile {
-    type Block = Option<Block>;
+    type Parsed = Option<ParsedChunk>;
 
     fn cut(&mut self, window: &[u8], is_last: bool) -> Cut {
         let mut cut = Cut::default();
@@ -203,37 +203,37 @@ impl TextFormat for CsvFile {
         self.layout.is_some() && self.assembly.kinds().all(|kind| kind != Kind::Unknown)
     }
 
-    fn parse(&self, window: &[u8], chunk: &Chunk) -> Self::Block {
+    fn parse(&self, window: &[u8], chunk: &Chunk) -> Self::Parsed {
         self.parse_chunk(&window[chunk.bytes.clone()])
     }
 
-    fn merge(&mut self, block: Self::Block, window: &[u8], chunk: &Chunk) -> Result<()> {
+    fn merge(&mut self, parsed: Self::Parsed, window: &[u8], chunk: &Chunk) -> Result<()> {
         let bytes = &window[chunk.bytes.clone()];
-        let fits = |block: &Block, assembly: &Assembly| {
-            let pairs = block.columns.iter().enumerate();
-            block.problem.is_none()
+        let fits = |parsed: &ParsedChunk, assembly: &Assembly| {
+            let pairs = parsed.columns.iter().enumerate();
+            parsed.problem.is_none()
                 && pairs.fold(true, |fits, (column, cells)| {
                     fits && assembly.accepts(column, cells.kind())
                 })
         };
-        let Some(mut block) = block else {
+        let Some(mut parsed) = parsed else {
             return Ok(());
         };
-        if block.guessed && !fits(&block, &self.assembly) {
+        if parsed.guessed && !fits(&parsed, &self.assembly) {
             match self.parse_chunk(bytes) {
-                Some(again) => block = again,
+                Some(again) => parsed = again,
                 None => return Ok(()),
             }
         }
-        if let Some(problem) = block.problem {
+        if let Some(problem) = parsed.problem {
             let at = problem.at.min(bytes.len());
             let line = self.n_lines + 1 + memchr_iter(b'\n', &bytes[..at]).count() as u64;
             return Err(problem.placed(&format!("line {line}")));
         }
         self.assembly
-            .check_space(block.n_rows, block.columns.len())?;
-        self.assembly.append_all(block.columns)?;
-        self.assembly.add_rows(block.n_rows);
+            .check_space(parsed.n_rows, parsed.columns.len())?;
+        self.assembly.append_all(parsed.columns)?;
+        self.assembly.add_rows(parsed.n_rows);
         self.n_lines += memchr_iter(b'\n', bytes).count() as u64;
         Ok(())
     }

@@ -1,9 +1,9 @@
-//! What the first record of a file says of all.
+//! The layout of records, which follows from the first one.
 
 use super::dialect::Dialect;
 use crate::table::shortened;
 
-/// What holds of every record of a file.
+/// The layout of every record of a file.
 pub(super) struct Layout {
     pub(super) dialect: Dialect,
     pub(super) encoding: String,

@@ -1,19 +1,19 @@
-//! CSV, as in RFC 4180 and as the programs of the world write it.
+//! CSV, as in RFC 4180 and as programs write it in practice.
 //!
-//! [`token`] tells cells and records apart. All ways to read a file go through it, [`chunks`] included, which cuts a file into
-//! files.
+//! [`token`] separates cells and records. Everything that reads a file uses it, including [`chunks`], which cuts a file into
+//! smaller files.
 
 use super::text_file::{Purpose, read_window};
 use crate::error::Result;
 use crate::table::Table;
 
-mod block;
 mod chunks;
 mod dialect;
 mod encoding;
 mod file;
 mod layout;
 mod options;
+mod parsed_chunk;
 mod token;
 
 pub use self::chunks::{CsvChunk, CsvChunks};
@@ -21,7 +21,7 @@ pub(super) use self::encoding::{decoded, decoding};
 pub(super) use self::file::CsvFile;
 pub use self::options::CsvOptions;
 
-/// Reads what [`decoded`] gives.
+/// Reads a file that [`decoded`] has decoded.
 pub(super) fn read(content: &[u8], options: &CsvOptions) -> Result<Table> {
     let mut file = CsvFile::new(options, Purpose::Keep, None);
     read_window(&mut file, content, true)?;

@@ -26,7 +26,7 @@ fn message(content: &[u8]) -> String {
     refusal(content, &CsvOptions::default())
 }
 
-/// The cells of a column as they print; a missing one is `-`.
+/// The cells of a column, printed; a missing one is `-`.
 fn cells(table: &Table, column: usize) -> Vec<String> {
     let shown = |value: &f64| {
         if value.is_nan() {
@@ -211,13 +211,13 @@ fn options_say_how_the_file_is_written() {
 }
 
 #[test]
-fn a_cell_is_missing_whatever_stands_before_it() {
+fn cells_are_missing_before_and_after_texts() {
     let options = CsvOptions {
         na_values: vec!["99".to_owned()],
         ..CsvOptions::default()
     };
     for missing in ["+NaN", "NAN", "99.0", "9.9e1"] {
-        let content = format!("before,behind\n{missing},x\nx,{missing}\n");
+        let content = format!("before,after\n{missing},x\nx,{missing}\n");
         let table = table(content.as_bytes(), &options);
         assert_eq!(cells(&table, 0), ["-", "x"], "{missing}");
         assert_eq!(cells(&table, 1), ["x", "-"], "{missing}");
@@ -262,7 +262,7 @@ fn all_line_ends_are_line_ends() {
     }
 }
 
-/// A file of several chunks, in which the last column shows its type only near the end.
+/// A file of several chunks, in which the type of the last column is clear only near the end.
 fn long(last: &str, quoted: bool) -> Vec<u8> {
     let mut content = b"n,t,late\n".to_vec();
     let quote = if quoted { "\"" } else { "" };
@@ -275,7 +275,7 @@ fn long(last: &str, quoted: bool) -> Vec<u8> {
 }
 
 #[test]
-fn what_a_chunk_guesses_is_put_right() {
+fn wrong_guesses_of_a_chunk_are_corrected() {
     for quoted in [false, true] {
         let content = long("1,x,5\n2,y,shop\n", quoted);
         let n_lines = memchr_iter(b'\n', &content).count();
@@ -285,7 +285,7 @@ fn what_a_chunk_guesses_is_put_right() {
                 "line {n_lines}, column \"late\": \"shop\" is not a number, as the values before it are; leave the column out, or list it in text_columns"
             )
         );
-        // text comes first in an early chunk, so that numbers in later ones are text
+        // text occurs first in an early chunk, so that numbers in later ones are text
         let mut content = b"n,t,late\n".to_vec();
         content.extend(long("", quoted).split_off(9));
         content.extend_from_slice(b"1,x,shop\n");

@@ -1,4 +1,4 @@
-//! The cells and records of CSV.
+//! The tokenizer of CSV: cells and records.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use memchr::{memchr, memchr2};
 
 use super::super::text_file::Problem;
 
-/// The bytes that hold a file together.
+/// The special characters of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Marks {
     pub(super) delimiter: u8,
@@ -17,18 +17,18 @@ pub(super) struct Marks {
 /// One cell.
 #[derive(Debug)]
 pub(super) struct Token<'a> {
-    /// Its content, without quotes, or without the white space around it when it has no quotes.
+    /// Its content: without quotes, or trimmed if it has no quotes.
     pub(super) content: Cow<'a, [u8]>,
-    /// Where it ends, with its quotes and the white space behind it.
+    /// Where it ends, including its quotes and the white space after it.
     pub(super) end: usize,
-    /// Where the next cell or record begins.
+    /// Where the next cell or record starts.
     pub(super) next: usize,
     /// Whether it was the last cell of its record.
     pub(super) ends_record: bool,
 }
 
 impl Marks {
-    /// The cell that begins at `start`, which may be the end of the bytes.
+    /// The cell at `start`, which may be the end of the bytes.
     pub(super) fn token<'a>(&self, bytes: &'a [u8], start: usize) -> Result<Token<'a>, Problem> {
         if bytes.get(start) == Some(&self.quote) {
             return self.quoted(bytes, start);
@@ -77,7 +77,7 @@ impl Marks {
         })
     }
 
-    /// Where the bare text from `start` on ends, where what follows begins, and whether the record ends there.
+    /// Where the unquoted text from `start` on ends, where the next cell or record starts, and whether the record ends there.
     #[inline]
     fn end_of_cell(&self, bytes: &[u8], start: usize) -> (usize, usize, bool) {
         match memchr2(self.delimiter, b'\n', &bytes[start..]) {
@@ -89,7 +89,7 @@ impl Marks {
         }
     }
 
-    /// Where the next record begins, from `start` on; blank lines and comments are passed over.
+    /// Where the next record from `start` on starts, after blank lines and comments.
     #[inline]
     pub(super) fn skip_blank(&self, bytes: &[u8], mut start: usize) -> usize {
         loop {
@@ -106,7 +106,7 @@ impl Marks {
         }
     }
 
-    /// Where the record, comment or blank line that begins at `start` ends; `None` when its end is not among the bytes.
+    /// Where the record, comment or blank line at `start` ends; `None` if its end is not among the bytes.
     pub(super) fn end_of_record(&self, bytes: &[u8], start: usize) -> Option<usize> {
         if self.comment.is_some() && bytes.get(start).copied() == self.comment {
             return after_line(bytes, start);
@@ -118,7 +118,7 @@ impl Marks {
                 return Some(at + 1);
             }
             from = at + 1;
-            // inside of a bare cell a quote is a character like any other
+            // inside an unquoted cell, a quote is an ordinary character
             if at == start || bytes[at - 1] == self.delimiter {
                 loop {
                     let close = from + memchr(self.quote, &bytes[from..])?;
@@ -133,7 +133,7 @@ impl Marks {
     }
 }
 
-/// Where the line after the one at `start` begins, if it begins among the bytes.
+/// Where the line after the one at `start` starts, if that is among the bytes.
 pub(super) fn after_line(bytes: &[u8], start: usize) -> Option<usize> {
     memchr(b'\n', &bytes[start..]).map(|length| start + length + 1)
 }

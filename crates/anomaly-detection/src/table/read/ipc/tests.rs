@@ -113,7 +113,7 @@ fn damage_and_lies_are_refused() {
         refusal(&stream(&[batch], Some(CompressionType::ZSTD)), 10_000)
             .contains("decompresses to more than 10000 bytes")
     );
-    // a message of 256 bytes with nothing behind it
+    // the header of a message of 256 bytes, and nothing after it
     let message = b"\xff\xff\xff\xff\0\x01\0\0";
     assert_eq!(refusal(message, 256), "the Arrow data is cut off");
     assert!(refusal(message, 255).contains("write smaller record batches"));

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-/// The keys met so far. The id of a key is its place in the order in which keys were met.
+/// The keys so far. The id of a key is its index in the order in which keys first occur.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     pub(super) names: Vec<String>,

@@ -1,18 +1,18 @@
-//! How objects are laid out in a file.
+//! The layout of objects in a file.
 
 use crate::error::Error;
 use crate::table::invalid;
 
-/// How the objects stand in the file.
+/// How objects are separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::table::read) enum Layout {
-    /// Between the brackets of one array.
+    /// As the members of one array.
     Array,
-    /// One a line.
+    /// One per line.
     Lines,
 }
 
-/// Something that is no row.
+/// Something that is not a row.
 pub(super) fn not_an_object() -> Error {
     invalid("the row is not an object; give an array of objects, or one object a line")
 }

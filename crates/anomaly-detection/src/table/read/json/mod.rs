@@ -1,4 +1,4 @@
-//! JSON: one array of objects, or one object a line.
+//! JSON: one array of objects, or one object per line.
 
 use super::cells::Kind;
 use super::summary::FileSummary;
@@ -7,14 +7,14 @@ use super::{MAX_COLUMNS, changed};
 use crate::error::Result;
 use crate::table::{AbsentCell, Column, Table, invalid};
 
-mod block;
 mod keys;
 mod layout;
+mod parsed_chunk;
 mod split;
 
-use self::block::Block;
 use self::keys::Keys;
 pub(super) use self::layout::Layout;
+use self::parsed_chunk::ParsedChunk;
 use self::split::Splitter;
 
 /// Reads a whole file.
@@ -30,19 +30,19 @@ pub(super) fn read(content: &[u8], layout: Layout) -> Result<Table> {
     Ok(Table::from_columns(Some(names), columns)?.with_absent(absent))
 }
 
-/// A JSON file as far as it has been read.
+/// A JSON file that is being read.
 pub(super) struct JsonFile {
     splitter: Splitter,
     keys: Keys,
     assembly: Assembly,
-    /// The first row that did not mention a key.
+    /// For each key the first row that lacks it.
     first_absent: Vec<Option<u64>>,
-    /// Whether the keys are those of a scan, so that there must be no other.
+    /// Whether the keys are those of a scan, so that there must not be any other.
     is_known: bool,
 }
 
 impl JsonFile {
-    /// A file of which nothing is read yet; `known` is what a scan has found.
+    /// A file before anything is read; `known` is the result of a scan.
     pub(super) fn new(layout: Layout, purpose: Purpose, known: Option<&FileSummary>) -> Self {
         let mut file = Self {
             splitter: Splitter::new(layout),
@@ -61,8 +61,8 @@ impl JsonFile {
         &self.assembly
     }
 
-    /// The names sorted by bytes, the first cell of each column that was absent in the order of the rows, and for each
-    /// name the place of its column in what [`take`](Self::take) gives.
+    /// The names sorted by bytes, the first absent cell of each column in the order of the rows, and for each name the index of
+    /// its column among those that [`take`](Self::take) returns.
     pub(super) fn columns(&self) -> (Vec<String>, Vec<AbsentCell>, Vec<usize>) {
         let mut order: Vec<usize> = (0..self.keys.names.len()).collect();
         order.sort_unstable_by(|&a, &b| self.keys.names[a].cmp(&self.keys.names[b]));
@@ -81,7 +81,7 @@ impl JsonFile {
         (names, absent, order)
     }
 
-    /// The rows read since the last call, in the order in which keys were met.
+    /// Takes the rows read since the last call, with the columns in the order in which their keys first occurred.
     pub(super) fn take(&mut self) -> Vec<Column> {
         self.assembly.take()
     }
@@ -96,37 +96,37 @@ impl JsonFile {
         id
     }
 
-    fn parse_chunk(&self, window: &[u8], chunk: &Chunk) -> Block {
+    fn parse_chunk(&self, window: &[u8], chunk: &Chunk) -> ParsedChunk {
         let kinds: Vec<Kind> = self.assembly.kinds().collect();
         match self.splitter.layout() {
             Layout::Array => {
                 let records = chunk.records.iter().map(|record| &window[record.clone()]);
-                block::parse(records, &self.keys, &kinds)
+                parsed_chunk::parse(records, &self.keys, &kinds)
             }
             Layout::Lines => {
                 let lines = window[chunk.bytes.clone()].split(|&byte| byte == b'\n');
                 let lines = lines
                     .map(<[u8]>::trim_ascii)
                     .filter(|line| !line.is_empty());
-                block::parse(lines, &self.keys, &kinds)
+                parsed_chunk::parse(lines, &self.keys, &kinds)
             }
         }
     }
 
-    /// Whether the block says the same of its columns as the blocks before.
-    fn fits(&self, block: &Block) -> bool {
-        let n_known = block.n_known;
-        let n_new = block
+    /// Whether the columns of a parsed chunk have the types of those before.
+    fn fits(&self, parsed: &ParsedChunk) -> bool {
+        let n_known = parsed.n_known;
+        let n_new = parsed
             .new_names
             .iter()
             .filter(|name| !self.keys.ids.contains_key(*name))
             .count();
-        block.problem.is_none()
+        parsed.problem.is_none()
             && self.keys.names.len() + n_new <= MAX_COLUMNS
-            && block.columns.iter().enumerate().all(|(column, cells)| {
+            && parsed.columns.iter().enumerate().all(|(column, cells)| {
                 let id = match column.checked_sub(n_known) {
                     None => Some(column),
-                    Some(new) => self.keys.ids.get(&block.new_names[new]).copied(),
+                    Some(new) => self.keys.ids.get(&parsed.new_names[new]).copied(),
                 };
                 id.is_none_or(|id| self.assembly.accepts(id, cells.kind()))
             })
@@ -134,7 +134,7 @@ impl JsonFile {
 }
 
 impl TextFormat for JsonFile {
-    type Block = Block;
+    type Parsed = ParsedChunk;
 
     fn cut(&mut self, window: &[u8], is_last: bool) -> Cut {
         self.splitter.cut(window, is_last)
@@ -144,50 +144,50 @@ impl TextFormat for JsonFile {
         self.assembly.n_rows() > 0 && self.assembly.kinds().all(|kind| kind != Kind::Unknown)
     }
 
-    fn parse(&self, window: &[u8], chunk: &Chunk) -> Block {
+    fn parse(&self, window: &[u8], chunk: &Chunk) -> ParsedChunk {
         self.parse_chunk(window, chunk)
     }
 
-    fn merge(&mut self, mut block: Block, window: &[u8], chunk: &Chunk) -> Result<()> {
-        if !self.fits(&block) {
-            block = self.parse_chunk(window, chunk);
+    fn merge(&mut self, mut parsed: ParsedChunk, window: &[u8], chunk: &Chunk) -> Result<()> {
+        if !self.fits(&parsed) {
+            parsed = self.parse_chunk(window, chunk);
         }
-        if let Some(problem) = block.problem {
+        if let Some(problem) = parsed.problem {
             let row = self.assembly.n_rows() + problem.at as u64;
             return Err(problem.placed(&format!("row {row}")));
         }
-        if self.is_known && !block.new_names.is_empty() {
+        if self.is_known && !parsed.new_names.is_empty() {
             return Err(changed());
         }
-        let mut ids: Vec<usize> = (0..block.n_known).collect();
-        for name in block.new_names {
+        let mut ids: Vec<usize> = (0..parsed.n_known).collect();
+        for name in parsed.new_names {
             let id = match self.keys.ids.get(&name) {
                 Some(&id) => id,
                 None => {
                     self.assembly
-                        .check_space(block.n_rows, self.keys.names.len() + 1)?;
+                        .check_space(parsed.n_rows, self.keys.names.len() + 1)?;
                     self.add_key(name, Kind::Unknown)
                 }
             };
             ids.push(id);
         }
         self.assembly
-            .check_space(block.n_rows, self.keys.names.len())?;
+            .check_space(parsed.n_rows, self.keys.names.len())?;
         let first_row = self.assembly.n_rows();
-        let mut is_in_block = vec![false; self.keys.names.len()];
-        for (&id, column) in ids.iter().zip(block.columns) {
-            is_in_block[id] = true;
-            let (cells, gaps, absent) = column.finish(block.n_rows);
+        let mut is_in_chunk = vec![false; self.keys.names.len()];
+        for (&id, column) in ids.iter().zip(parsed.columns) {
+            is_in_chunk[id] = true;
+            let (cells, gaps, absent) = column.finish(parsed.n_rows);
             if let Some(row) = absent {
                 self.first_absent[id].get_or_insert(first_row + row as u64);
             }
             self.assembly.append(id, cells, &gaps)?;
         }
-        for (id, _) in is_in_block.iter().enumerate().filter(|(_, is_in)| !**is_in) {
+        for (id, _) in is_in_chunk.iter().enumerate().filter(|(_, is_in)| !**is_in) {
             self.first_absent[id].get_or_insert(first_row);
-            self.assembly.append_missing(id, block.n_rows);
+            self.assembly.append_missing(id, parsed.n_rows);
         }
-        self.assembly.add_rows(block.n_rows);
+        self.assembly.add_rows(parsed.n_rows);
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The objects of a JSON file, found before any is parsed.
+//! Finds the objects of a JSON file before they are parsed.
 
 use memchr::{memchr2, memchr3};
 
@@ -119,7 +119,7 @@ impl Splitter {
     }
 }
 
-/// Where the object that begins at `start` ends, by its braces alone.
+/// Where the object at `start` ends, found from its braces alone.
 fn end_of_object(bytes: &[u8], start: usize) -> Option<usize> {
     let mut depth = 0_usize;
     let mut at = start;
@@ -138,7 +138,7 @@ fn end_of_object(bytes: &[u8], start: usize) -> Option<usize> {
                 if bytes[at] == b'"' {
                     break;
                 }
-                // whatever is escaped does not end the string
+                // an escaped character does not end the string
                 at += 1;
                 if at >= bytes.len() {
                     return None;

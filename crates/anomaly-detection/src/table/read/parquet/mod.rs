@@ -1,4 +1,4 @@
-//! Apache Parquet. The format is read by the `parquet` crate, behind the [`guards`].
+//! Apache Parquet. Files are read by the `parquet` crate, after the [`guards`] have checked them.
 
 use std::sync::Arc;
 
@@ -24,9 +24,9 @@ use self::guards::GuardLimits;
 use self::ranges::Ranges;
 
 const FORMAT: &str = "Parquet";
-/// The most bytes of the pages that are read side by side, one of each column and its dictionary.
-pub(super) const MAX_SIDE_BY_SIDE_BYTES: u64 = 1 << 31;
-/// How many rows are decoded at a time where all are wanted.
+/// The most bytes of the pages that are read at once: one page of each column, and its dictionary.
+pub(super) const MAX_OPEN_PAGE_BYTES: u64 = 1 << 31;
+/// How many rows are decoded at a time when all are read.
 const BATCH_ROWS: usize = 1 << 14;
 
 /// Reads a whole file.
@@ -56,7 +56,7 @@ pub(super) struct ParquetFile {
     pub(super) names: Vec<String>,
     pub(super) types: Vec<ColumnType>,
     pub(super) n_rows: u64,
-    /// What is held of pages when all columns are read side by side, in bytes.
+    /// The bytes of pages that are held when all columns are read at once.
     pub(super) page_bytes: u64,
 }
 
@@ -94,19 +94,19 @@ impl ParquetFile {
         })
     }
 
-    /// Fails when the pages are too large for all columns to be read side by side, as a reader of chunks does.
-    pub(super) fn check_side_by_side(&self) -> Result<()> {
-        if self.page_bytes <= MAX_SIDE_BY_SIDE_BYTES {
+    /// Fails when the pages are too large for all columns to be read at once, as reading in chunks requires.
+    pub(super) fn check_page_bytes(&self) -> Result<()> {
+        if self.page_bytes <= MAX_OPEN_PAGE_BYTES {
             return Ok(());
         }
         Err(invalid(format!(
-            "the largest pages of all columns have {} bytes together; at most {MAX_SIDE_BY_SIDE_BYTES} can be read side by side; \
+            "the largest pages of all columns have {} bytes together; at most {MAX_OPEN_PAGE_BYTES} can be read at once; \
              write smaller pages",
             self.page_bytes
         )))
     }
 
-    /// Gives the values of one column, batch by batch. Fails when there are not as many as the file says.
+    /// Calls `each` with the values of one column, batch by batch. Fails when there are not as many as the file claims.
     pub(super) fn each_batch(
         &self,
         column: usize,
@@ -154,7 +154,7 @@ impl ParquetFile {
         })
     }
 
-    /// The next rows of all columns; `None` behind the last ones.
+    /// The next rows of all columns; `None` after the last row.
     pub(super) fn next_columns(
         &self,
         batches: &mut ParquetRecordBatchReader,
@@ -175,7 +175,7 @@ impl ParquetFile {
     }
 }
 
-/// The schema with text as views: a string that many rows share is then in memory once, however long it is.
+/// The schema with texts as views, so that a string that many rows share is in memory only once.
 fn with_views(schema: &Schema) -> Schema {
     let fields = schema.fields().iter().map(|field| {
         let values = match field.data_type() {

@@ -207,7 +207,7 @@ const LENGTH_ENCODINGS: [Encoding; 2] = [
 ];
 
 #[test]
-fn texts_with_their_lengths_apart_are_read_whatever_their_lengths() {
+fn texts_in_length_encodings_are_read_whatever_their_lengths() {
     let long = "abcdefgh".repeat(50);
     for n_rows in [1, 2, 33, 129, 1000] {
         let texts: Vec<Option<&str>> = (0..n_rows)
@@ -258,11 +258,11 @@ fn the_largest_page_of_each_column_is_held_at_a_time() {
         let of_column = file.page_bytes / 3;
         assert!((least..least + 300).contains(&of_column), "{of_column}");
         for (page_bytes, is_small) in [
-            (MAX_SIDE_BY_SIDE_BYTES, true),
-            (MAX_SIDE_BY_SIDE_BYTES + 1, false),
+            (MAX_OPEN_PAGE_BYTES, true),
+            (MAX_OPEN_PAGE_BYTES + 1, false),
         ] {
             file.page_bytes = page_bytes;
-            assert_eq!(file.check_side_by_side().is_ok(), is_small);
+            assert_eq!(file.check_page_bytes().is_ok(), is_small);
         }
     }
 }

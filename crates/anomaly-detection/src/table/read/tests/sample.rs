@@ -1,4 +1,4 @@
-//! Tables of random columns, written in every format.
+//! Random tables, written in every format.
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ impl Written {
         }
     }
 
-    /// A cell as JSON; text in CSV is written between quotes, too.
+    /// A cell as JSON, which also serves for CSV, where text is quoted.
     fn json(&self, row: usize) -> serde_json::Value {
         match self {
             Self::Numbers(v) => v[row].into(),
@@ -65,7 +65,7 @@ impl Written {
         }
     }
 
-    /// Whether CSV and JSON can tell the type, which takes a value.
+    /// Whether CSV and JSON can infer the type, which takes a value.
     fn shows_its_type(&self) -> bool {
         match self {
             Self::Numbers(_) => true,
@@ -185,7 +185,7 @@ pub(super) fn samples() -> impl Strategy<Value = Sample> {
         let booleans = prop::collection::vec((some(0.7), any::<bool>()), n_rows).prop_map(|v| {
             Written::Booleans(v.into_iter().map(|(is, x)| is.then_some(x)).collect())
         });
-        // a letter in front keeps the words for missing values, numbers and booleans away
+        // the letter in front rules out words for missing values, numbers and booleans
         let texts = prop::collection::vec((some(0.8), "x[ -~\n\"é,]{0,6}"), n_rows)
             .prop_map(|v| Written::Texts(v.into_iter().map(|(is, x)| is.then_some(x)).collect()));
         let times = prop::collection::vec((some(0.8), -i64::MAX..i64::MAX), n_rows)

@@ -130,7 +130,7 @@ fn one_day_above_twelve_decides_for_the_column() {
 }
 
 #[test]
-fn what_is_no_time_is_refused_by_name() {
+fn texts_that_are_no_times_are_refused() {
     for text in [
         "",
         " ",

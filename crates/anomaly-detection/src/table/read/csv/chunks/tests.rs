@@ -42,7 +42,7 @@ fn table(content: &[u8], options: &CsvOptions) -> Result<Table> {
     read::read(content, &options, Limits::default())
 }
 
-/// The cells of all rows as they print.
+/// The cells of all rows, printed.
 fn cells(table: &Table) -> Vec<Vec<String>> {
     let cell = |column: usize, row: usize| match table.column(column) {
         ColumnView::Numbers(values) | ColumnView::Booleans(values) => match values[row].is_nan() {
@@ -58,7 +58,7 @@ fn cells(table: &Table) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn chunks_read_by_themselves_give_the_rows_of_the_whole() {
+fn chunks_read_separately_give_the_rows_of_the_whole() {
     let options = CsvOptions {
         delimiter: Some(b','),
         comment: Some(b'#'),
@@ -88,7 +88,7 @@ fn chunks_read_by_themselves_give_the_rows_of_the_whole() {
 }
 
 #[test]
-fn what_fails_as_a_whole_fails_in_chunks() {
+fn files_refused_as_a_whole_are_refused_in_chunks() {
     let default = CsvOptions::default();
     for content in [
         "x,kind\n3,\"a\n3,a\n",
@@ -112,7 +112,7 @@ fn what_fails_as_a_whole_fails_in_chunks() {
 }
 
 #[test]
-fn types_that_are_left_open_may_change() {
+fn types_left_open_may_change() {
     let content = b"x,y\n1,2\n3,shop\n";
     let mut chunks = opened(content, &CsvOptions::default()).expect("valid");
     chunks.leave_types_open(|name| name == "y");
@@ -123,7 +123,7 @@ fn types_that_are_left_open_may_change() {
 }
 
 #[test]
-fn columns_are_left_out_and_the_cells_of_the_others_stay_as_they_are_written() {
+fn left_out_columns_do_not_change_the_other_cells() {
     let options = CsvOptions {
         comment: Some(b'#'),
         text_columns: vec!["t".to_owned()],
@@ -182,7 +182,7 @@ fn a_chunk_begins_and_ends_its_lines_as_the_file_does() {
 
 #[test]
 fn line_ends_are_told_from_the_same_bytes_in_memory_and_on_disk() {
-    // in UTF-16 the bytes that are looked at hold half as many characters
+    // in UTF-16 the sample has half as many characters
     let returns = format!("a,b\r1,2\r\"{}\n\",3\r", "x".repeat(40_000));
     let utf16: Vec<u8> = returns.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let options = CsvOptions {

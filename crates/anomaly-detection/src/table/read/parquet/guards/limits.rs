@@ -1,17 +1,17 @@
-//! How much a file may claim.
+//! Limits on what a file may claim.
 
 use crate::table::read::Limits;
 
-/// The most that a file may claim of each thing that memory or time is taken for.
+/// Limits on each quantity that a file claims and that costs memory or time.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::table::read::parquet) struct GuardLimits {
-    /// The bytes of the footer, which is read as a whole and takes several times as much memory then.
+    /// The bytes of the footer, which is read as a whole and then takes several times as much memory.
     pub(super) footer_bytes: u64,
-    /// How deep groups of columns may lie in one another. Columns that are read lie in none.
+    /// The depth of nested groups of columns. Columns that are read are not nested.
     pub(super) groups: usize,
     /// The bytes of a page, decompressed. Writers aim at 1 MiB.
     pub(super) page_bytes: u64,
-    /// The texts of a page whose lengths stand apart, four bytes for each length.
+    /// The texts of a page that stores their lengths separately, with four bytes for each length.
     pub(super) page_texts: u64,
     /// The bytes of all pages, decompressed.
     pub(super) decompressed_bytes: u64,

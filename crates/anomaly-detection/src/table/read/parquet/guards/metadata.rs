@@ -10,7 +10,7 @@ use crate::table::read::source::Source;
 
 type Fields = &'static [(i16, Type)];
 
-/// What stands before each page.
+/// The header of a page.
 pub(super) const PAGE_HEADER: Fields = &[
     (1, Int),
     (2, Int),
@@ -167,7 +167,7 @@ const BOUNDING_BOX: Fields = &[
     (8, Double),
 ];
 
-/// Checks the footer of a file. Where there is none it says nothing, and leaves that to the library.
+/// Checks the footer of a file. If there is none, that is left to the library.
 pub(in crate::table::read::parquet) fn check(source: &Source, limits: GuardLimits) -> Result<()> {
     /// The length of the footer and the magic.
     const TAIL_BYTES: u64 = 8;
@@ -225,10 +225,10 @@ fn children_of_element(thrift: &mut Thrift<'_>) -> Read<i32> {
     Ok(n_children)
 }
 
-/// Checks that no element has more children than there are elements, and that groups lie at most `max_groups` deep. Each group
-/// stands before its children.
+/// Checks that no element has more children than there are elements, and that groups are nested at most `max_groups` deep. Each
+/// group comes before its children.
 fn check_tree(n_children: &[i32], max_groups: usize) -> Read<()> {
-    // of each group that is open, how many children are still to come
+    // the number of children still to come for each open group
     let mut open: Vec<i32> = Vec::new();
     for &n in n_children {
         if n > 0 {
@@ -261,7 +261,7 @@ mod tests {
         for wrong in [&[2][..], &[4, 0, 0], &[1, 1, 1, 1, 0]] {
             assert!(check_tree(wrong, 3).is_err(), "{wrong:?}");
         }
-        // where one group has ended, the next lies no deeper
+        // after a group has ended, the next one is no deeper
         assert!(check_tree(&[3, 1, 0, 1, 0, 0], 2).is_ok());
     }
 }

@@ -1,8 +1,8 @@
-//! What a Parquet file claims of itself, checked before the library takes memory or time for it.
+//! Checks what a Parquet file claims about itself before the library spends memory or time on it.
 //!
-//! [`metadata`] looks at the footer, in the encoding that [`thrift`] reads. [`page_sizes`] looks at the header of every page,
-//! and [`page_lengths`] into pages whose texts have their lengths apart. A file that passes is read by the library in memory
-//! and time that its size and the [limits](limits::GuardLimits) bound.
+//! [`metadata`] checks the footer, in the encoding that [`thrift`] reads. [`page_sizes`] checks the header of every page, and
+//! [`page_lengths`] the pages that store the lengths of texts separately. Reading a file that passes takes memory and time
+//! bounded by its size and the [limits](limits::GuardLimits).
 
 mod limits;
 mod metadata;

@@ -1,6 +1,6 @@
-//! Pages whose texts have their lengths apart, in the encodings DELTA_LENGTH_BYTE_ARRAY and DELTA_BYTE_ARRAY (Encodings.md of the
-//! Parquet format): how many lengths they claim, and how many bytes the texts take once prefixes that they share are written
-//! out.
+//! Checks pages that store the lengths of texts separately, in the encodings DELTA_LENGTH_BYTE_ARRAY and DELTA_BYTE_ARRAY
+//! (Encodings.md of the Parquet format): how many lengths they claim, and how many bytes the texts take once shared prefixes are
+//! written out.
 
 use std::sync::Arc;
 
@@ -18,8 +18,8 @@ use crate::table::invalid;
 use crate::table::read::arrays::guarded;
 use crate::table::read::source::Source;
 
-/// Checks the pages of a column of `n_rows` rows, whose sizes have been checked. Gives `decompressed` and how many bytes the
-/// texts of these pages take beside it.
+/// Checks the pages of a column of `n_rows` rows, whose sizes have been checked. Returns `decompressed` plus the bytes that the
+/// texts of these pages take in addition.
 pub(super) fn check(
     source: &Source,
     chunk: &ColumnChunkMetaData,
@@ -60,8 +60,7 @@ pub(super) fn check(
     Ok(decompressed)
 }
 
-/// What stands in a page behind the levels, which say where values are missing. There is one kind of them at most, since columns
-/// are flat.
+/// The part of a page after the levels, which mark missing values. There is at most one kind of levels, since columns are flat.
 fn values_of(page: &Page, has_levels: bool) -> Option<&[u8]> {
     let start = match page {
         Page::DataPage {
@@ -75,7 +74,7 @@ fn values_of(page: &Page, has_levels: bool) -> Option<&[u8]> {
                     let length = u32::from_le_bytes(*buf.first_chunk()?);
                     usize::try_from(length).ok()?.checked_add(4)?
                 }
-                // one bit each
+                // one bit per level
                 _ => usize::try_from(*num_values).ok()?.div_ceil(8),
             }
         }
@@ -89,10 +88,10 @@ fn values_of(page: &Page, has_levels: bool) -> Option<&[u8]> {
     page.buffer().get(start..)
 }
 
-/// Numbers in the encoding DELTA_BINARY_PACKED: blocks of differences, less the least one of the block, of a number of bits each.
+/// Numbers in the encoding DELTA_BINARY_PACKED: blocks of differences minus the smallest difference of the block, packed in bits.
 struct Lengths<'a> {
     bytes: &'a [u8],
-    /// Where what is not read yet begins.
+    /// Where the unread part starts.
     at: usize,
     n_values: u64,
     first: i32,
@@ -101,7 +100,7 @@ struct Lengths<'a> {
 }
 
 impl<'a> Lengths<'a> {
-    /// Reads the header. `None` where it is damaged.
+    /// Reads the header. `None` if it is damaged.
     fn of(bytes: &'a [u8]) -> Option<Self> {
         let mut lengths = Self {
             bytes,
@@ -115,7 +114,7 @@ impl<'a> Lengths<'a> {
         lengths.minis_per_block = usize::try_from(lengths.varint()?).ok()?;
         lengths.n_values = lengths.varint()?;
         lengths.first = i32::try_from(lengths.zigzag()?).ok()?;
-        // what the reader refuses, too
+        // the library refuses these, too
         let minis = lengths.minis_per_block as u64;
         let is_sound = lengths.block_size > 0
             && minis > 0
@@ -125,7 +124,7 @@ impl<'a> Lengths<'a> {
         is_sound.then_some(lengths)
     }
 
-    /// Fails when there are more numbers than a page may have.
+    /// Fails when there are more numbers than are allowed for a page.
     fn check_count(&self, limits: GuardLimits) -> Result<()> {
         if self.n_values > limits.page_texts {
             return Err(invalid(format!(
@@ -136,7 +135,7 @@ impl<'a> Lengths<'a> {
         Ok(())
     }
 
-    /// Reads the numbers, of which there must not be too many, and adds up those that are above 0. `None` where they are damaged.
+    /// Reads the numbers, whose count must have been checked, and sums those above 0. `None` if they are damaged.
     fn sum(&mut self) -> Option<u64> {
         if self.n_values == 0 {
             return Some(0);
@@ -150,14 +149,14 @@ impl<'a> Lengths<'a> {
             let widths = self.take(self.minis_per_block)?;
             for &width in widths {
                 if left == 0 {
-                    // nothing stands there, whatever its width
+                    // an unused mini-block has no bytes, whatever its width
                     break;
                 }
                 if width > 32 {
                     return None;
                 }
                 let n_bytes = u64::from(width).checked_mul(per_mini)? / 8;
-                // the reader does not need the end of the last one
+                // the library does not need the end of the last mini-block
                 let rest = self.bytes.len() - self.at;
                 let mini = self.take(usize::try_from(n_bytes).ok()?.min(rest))?;
                 let n = left.min(per_mini);
@@ -196,7 +195,7 @@ impl<'a> Lengths<'a> {
     }
 }
 
-/// The number of `width` bits, at most 32, from a bit on, lowest first.
+/// The number in `width` bits, at most 32, from a bit on, lowest bit first.
 fn bits(bytes: &[u8], start: u64, width: u8) -> Option<u32> {
     let first = usize::try_from(start / 8).ok()?;
     let end = usize::try_from((start + u64::from(width)).div_ceil(8)).ok()?;

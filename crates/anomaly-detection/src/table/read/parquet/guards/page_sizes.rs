@@ -1,5 +1,5 @@
-//! The headers of pages: how many bytes each claims to decompress to, whether gzip keeps to it, and how many values a dictionary
-//! claims.
+//! Checks the headers of pages: how many bytes each claims to decompress to, whether gzip complies with that, and how many
+//! values a dictionary claims.
 
 use std::io::{self, Read};
 
@@ -18,11 +18,11 @@ use crate::table::{invalid, shortened};
 
 /// DELTA_LENGTH_BYTE_ARRAY and DELTA_BYTE_ARRAY.
 const LENGTH_ENCODINGS: [i32; 2] = [6, 7];
-/// The longest header of a page; statistics in it may hold long strings.
+/// The longest header of a page, whose statistics may hold long strings.
 const MAX_HEADER_BYTES: usize = 1 << 24;
 
-/// Checks every page of a file against the limits. Returns how many bytes of pages, decompressed, a reader holds that reads all
-/// columns of a row group side by side.
+/// Checks every page of a file against the limits. Returns how many bytes of decompressed pages a reader holds when it reads all
+/// columns of a row group at once.
 pub(in crate::table::read::parquet) fn check(
     source: &Source,
     metadata: &ParquetMetaData,
@@ -46,7 +46,8 @@ pub(in crate::table::read::parquet) fn check(
     Ok(most_held)
 }
 
-/// Checks the pages of a column chunk, and adds what they decompress to. Returns the bytes of its dictionary and its largest page.
+/// Checks the pages of a column chunk, and adds their decompressed size. Returns the bytes of its dictionary and its largest
+/// page.
 fn check_chunk(
     source: &Source,
     chunk: &ColumnChunkMetaData,
@@ -114,12 +115,12 @@ fn check_chunk(
     Ok(dictionary + largest)
 }
 
-/// The values of a dictionary stand one after the other, none of them in less than its width.
+/// Checks the number of values of a dictionary, which are stored one after the other, each in at least its width.
 fn check_dictionary(chunk: &ColumnChunkMetaData, header: &PageHeader) -> Result<()> {
     let column = chunk.column_descr();
     let least_width = match column.physical_type() {
         Type::BOOLEAN => 1,
-        // the length of each
+        // the length of each text
         Type::BYTE_ARRAY => 4,
         Type::INT32 | Type::FLOAT => 4,
         Type::INT64 | Type::DOUBLE => 8,
@@ -139,7 +140,7 @@ fn check_dictionary(chunk: &ColumnChunkMetaData, header: &PageHeader) -> Result<
     Ok(())
 }
 
-/// The gzip decoder has no limit of its own, so it is tried out that no more comes than the header says.
+/// The gzip decoder has no limit of its own, so the page is decompressed to check that it is no larger than its header claims.
 fn check_gzip(source: &Source, start: u64, header: &PageHeader) -> Result<()> {
     let skipped = header.levels.min(header.compressed);
     let page = source
@@ -155,16 +156,16 @@ fn check_gzip(source: &Source, start: u64, header: &PageHeader) -> Result<()> {
 }
 
 struct PageHeader {
-    /// Of the header itself.
+    /// The size of the header itself.
     length: u64,
     compressed: u64,
     decompressed: u64,
-    /// What stands uncompressed before the rest of a page of version 2.
+    /// The size of the uncompressed levels at the start of a version 2 page.
     levels: u64,
     is_compressed: bool,
     /// How many values a dictionary claims; 0 for other pages.
     dictionary_values: u64,
-    /// Whether the lengths of texts stand apart from them, and say themselves how many they are.
+    /// Whether the lengths of texts are stored separately, with a count of their own.
     has_lengths: bool,
 }
 
@@ -175,14 +176,14 @@ fn read_header(source: &Source, at: u64, end: u64) -> Result<PageHeader> {
         let bytes = source.bytes(at, available).map_err(|_| damaged())?;
         match page_header(&bytes) {
             Ok(header) => return Ok(header),
-            // the header may be longer than what was read of it
+            // the header may be longer than the part that was read
             Err(Unread::Ended) if available == size && size < MAX_HEADER_BYTES => size *= 8,
             Err(_) => return Err(damaged()),
         }
     }
 }
 
-/// What the header of a page says, at the start of the bytes.
+/// The header of a page, at the start of the bytes.
 fn page_header(bytes: &[u8]) -> std::result::Result<PageHeader, Unread> {
     Thrift::new(bytes).check(PAGE_HEADER)?;
     let mut thrift = Thrift::new(bytes);
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_keeps_to_what_the_header_says() {
+    fn gzip_data_longer_than_the_header_claims_is_refused() {
         let column: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
         let (source, _, start) = opened(column, Compression::GZIP(Default::default()));
         let mut header = read_header(&source, start, source.len()).expect("sound");

@@ -1,4 +1,4 @@
-//! What the guards of pages have in common to say.
+//! Errors that the guards of pages share.
 
 use crate::error::Error;
 use crate::table::invalid;

@@ -1,4 +1,4 @@
-//! Sound files against limits that they exceed.
+//! Valid files are checked against limits that they exceed.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ fn numbers() -> ArrayRef {
 }
 
 #[test]
-fn a_footer_is_as_long_as_it_may_be() {
+fn the_length_of_the_footer_is_limited() {
     let content = written(vec![("a", numbers())], Compression::UNCOMPRESSED);
     let source = Source::from(Bytes::from(content.clone()));
     check_footer(&source, limits()).expect("sound");
@@ -62,7 +62,7 @@ fn a_footer_is_as_long_as_it_may_be() {
 }
 
 #[test]
-fn groups_lie_as_deep_as_they_may() {
+fn the_depth_of_groups_is_limited() {
     let number = Field::new("x", DataType::Int64, false);
     let values: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
     let group = StructArray::from(vec![(Arc::new(number), values)]);
@@ -80,7 +80,7 @@ fn groups_lie_as_deep_as_they_may() {
 }
 
 #[test]
-fn pages_decompress_to_as_much_as_they_may() {
+fn the_size_of_decompressed_pages_is_limited() {
     for codec in [
         Compression::UNCOMPRESSED,
         Compression::SNAPPY,
@@ -104,13 +104,13 @@ fn pages_decompress_to_as_much_as_they_may() {
             ..limits()
         };
         let refused = pages(content, low);
-        // what is not compressed costs no more than the file itself
+        // uncompressed pages cost no more than the file itself
         assert_eq!(refused.is_err(), codec != Compression::UNCOMPRESSED);
     }
 }
 
 #[test]
-fn texts_with_their_lengths_apart_are_as_many_as_they_may_be() {
+fn the_number_of_texts_in_length_encodings_is_limited() {
     let texts = ["one", "two", "three"].map(Some);
     for encoding in [
         Encoding::DELTA_LENGTH_BYTE_ARRAY,
@@ -134,7 +134,7 @@ fn texts_with_their_lengths_apart_are_as_many_as_they_may_be() {
 }
 
 #[test]
-fn texts_that_share_a_prefix_count_as_they_are_written_out() {
+fn texts_that_share_a_prefix_count_in_full() {
     let texts = vec![Some("the same text of thirty bytes."); 100];
     let version = WriterVersion::PARQUET_1_0;
     let content = with_encoding(&texts, Encoding::DELTA_BYTE_ARRAY, version);

@@ -1,14 +1,14 @@
 //! Thrift's compact protocol, as far as the metadata of Parquet needs it.
 //!
-//! Readers differ in what they make of a field of another type than it should have. What is checked here has the right types,
-//! and takes a reader no more steps than it has bytes.
+//! Readers differ in how they handle a field of an unexpected type. Metadata that passes this check has the expected types, and
+//! takes a reader no more steps than it has bytes.
 
-/// What a field holds.
+/// The type of a field.
 #[derive(Debug)]
 pub(super) enum Type {
     Bool,
     Byte,
-    /// An integer of any width, which all are written alike.
+    /// An integer of any width; all are encoded in the same way.
     Int,
     Double,
     /// Bytes or a text.
@@ -30,7 +30,7 @@ const LIST: u8 = 9;
 const SET: u8 = 10;
 const STRUCT: u8 = 12;
 
-/// How deep structs and lists may lie in one another.
+/// The deepest nesting of structs and lists.
 const MAX_DEPTH: usize = 16;
 
 /// Why bytes cannot be read.
@@ -43,7 +43,7 @@ pub(super) enum Unread {
 
 pub(super) type Read<T> = std::result::Result<T, Unread>;
 
-/// Bytes as far as they have been read.
+/// Bytes that are being read.
 #[derive(Debug)]
 pub(super) struct Thrift<'a> {
     bytes: &'a [u8],
@@ -56,8 +56,8 @@ impl<'a> Thrift<'a> {
         Self { bytes, at: 0 }
     }
 
-    /// Reads a struct and checks that the fields that are known hold what they should, each at most once and in rising order, and
-    /// that the others are no longer than their bytes.
+    /// Reads a struct and checks that known fields have their types, each at most once and in ascending order, and that unknown
+    /// fields are complete.
     pub(super) fn check(&mut self, fields: &'static [(i16, Type)]) -> Read<()> {
         self.check_struct(Some(fields), 0)
     }
@@ -94,14 +94,14 @@ impl<'a> Thrift<'a> {
             (LIST | SET, None) => self.check_list(None, depth),
             (STRUCT, None) => self.check_struct(None, depth),
             (STRUCT, Some(Type::Struct(fields))) => self.check_struct(Some(fields), depth),
-            // no metadata holds maps
+            // metadata has no maps
             _ => Err(Unread::Damaged),
         }
     }
 
     fn check_list(&mut self, of: Option<&'static Type>, depth: usize) -> Read<()> {
         let (n, code) = self.list()?;
-        // each member of a list must take bytes, and no metadata holds a list of booleans, which would not
+        // each member of a list must take bytes; those of booleans may not, but metadata has no lists of booleans
         if n > 0 && matches!(code, TRUE | FALSE) {
             return Err(Unread::Damaged);
         }
@@ -111,7 +111,7 @@ impl<'a> Thrift<'a> {
         Ok(())
     }
 
-    /// How many members a list has, and the code of their type.
+    /// The number of members of a list, and the code of their type.
     pub(super) fn list(&mut self) -> Read<(u64, u8)> {
         let header = self.byte()?;
         let n = match header >> 4 {
@@ -121,7 +121,7 @@ impl<'a> Thrift<'a> {
         Ok((n, header & 0x0f))
     }
 
-    /// The code of the next field of a struct, whose number is put into `number`; `None` at the end of the struct.
+    /// The type code of the next field of a struct, whose number is written to `number`; `None` at the end of the struct.
     pub(super) fn field(&mut self, number: &mut i16) -> Read<Option<u8>> {
         let byte = self.byte()?;
         let code = byte & 0x0f;
@@ -137,7 +137,7 @@ impl<'a> Thrift<'a> {
         Ok(Some(code))
     }
 
-    /// Passes over a value of a type with this code.
+    /// Skips a value of the type with this code.
     pub(super) fn skip(&mut self, code: u8) -> Read<()> {
         self.check_value(code, None, 0)
     }
@@ -187,7 +187,7 @@ mod tests {
     ];
 
     #[test]
-    fn known_fields_hold_what_they_should_and_others_what_they_like() {
+    fn the_types_of_known_fields_are_checked() {
         let sound: [&[u8]; 6] = [
             &[0],
             &[0x15, 8, 0],
@@ -212,7 +212,7 @@ mod tests {
             &[0x29, 0x15, 2, 0],
             // twice, by its number
             &[0x15, 8, 5, 2, 8, 0],
-            // lists of booleans, in a field that is known and in one that is not
+            // lists of booleans, in a known field and in an unknown one
             &[0x29, 0x11, 0],
             &[0x39, 0x12, 0],
             // a map

@@ -1,4 +1,4 @@
-//! Blocks of CSV records to columns.
+//! Parses a chunk of CSV records into columns.
 
 use std::str;
 
@@ -10,7 +10,7 @@ use crate::error::{Error, reason};
 use crate::table::invalid;
 
 /// The records of a chunk.
-pub(in crate::table::read) struct Block {
+pub(in crate::table::read) struct ParsedChunk {
     pub(super) columns: Vec<Cells>,
     pub(super) n_rows: usize,
     /// Whether the type of a column had to be guessed from this chunk.
@@ -19,7 +19,11 @@ pub(in crate::table::read) struct Block {
 }
 
 /// Parses whole records into columns that are of these kinds so far.
-pub(super) fn parse(bytes: &[u8], layout: &Layout, kinds: impl Iterator<Item = Kind>) -> Block {
+pub(super) fn parse(
+    bytes: &[u8],
+    layout: &Layout,
+    kinds: impl Iterator<Item = Kind>,
+) -> ParsedChunk {
     let mut columns: Vec<Cells> = kinds.map(Cells::new).collect();
     let guessed = columns.iter().any(|cells| cells.kind() == Kind::Unknown);
     let marks = &layout.dialect.marks;
@@ -36,7 +40,7 @@ pub(super) fn parse(bytes: &[u8], layout: &Layout, kinds: impl Iterator<Item = K
         }
         n_rows += 1;
     }
-    Block {
+    ParsedChunk {
         columns,
         n_rows,
         guessed,
@@ -44,7 +48,7 @@ pub(super) fn parse(bytes: &[u8], layout: &Layout, kinds: impl Iterator<Item = K
     }
 }
 
-/// Parses the record that begins at `start`; returns where it ends.
+/// Parses the record at `start` and returns where it ends.
 fn parse_record(
     bytes: &[u8],
     start: usize,
@@ -67,7 +71,7 @@ fn parse_record(
     Ok(at)
 }
 
-/// The quick way for nearly all cells of numbers: they are read where they stand, and end at a delimiter or a line end.
+/// The fast path for nearly all numeric cells, which are parsed in place and end at a delimiter or a line end.
 #[inline]
 fn fast_number(
     bytes: &[u8],
@@ -76,7 +80,7 @@ fn fast_number(
     cells: &mut Cells,
 ) -> Option<(usize, bool)> {
     let dialect = &layout.dialect;
-    // of the other cells, none begins like a number but infinite ones
+    // other cells do not start like a number, except infinite ones
     let may_be_number = matches!(bytes.get(start), Some(b'0'..=b'9' | b'+' | b'-' | b'.'));
     if !may_be_number || cells.kind() == Kind::Text || dialect.decimal != b'.' {
         return None;
@@ -119,7 +123,7 @@ fn parse_cell(
         return Ok(end);
     }
     let is_text = cells.kind() == Kind::Text;
-    // among texts, too, or the cells before the first text would be read in another way than those behind it
+    // also among texts, since cells before the first text would otherwise be read differently from those after it
     if !is_text || !dialect.missing.numbers.is_empty() {
         match number(cell, dialect.decimal) {
             Some(number) if dialect.missing.numbers.contains(&number) => {
@@ -158,9 +162,9 @@ fn parse_cell(
     Ok(end)
 }
 
-/// The number that a trimmed cell holds.
+/// The number in a trimmed cell.
 fn number(cell: &[u8], decimal: u8) -> Option<f64> {
-    /// Longer than any number that a program writes.
+    /// Longer than any number that programs write.
     const LONGEST: usize = 400;
     if decimal == b'.' {
         return fast_float2::parse(cell).ok();

@@ -1,4 +1,4 @@
-//! Traversal of many rows at once. Outcomes are node numbers, so they are the same on every processor.
+//! The nodes that many rows reach at once. Outcomes are node numbers, so they are the same on every processor.
 
 #[cfg(target_arch = "x86_64")]
 use super::avx2;
@@ -7,16 +7,16 @@ use super::windows::Split;
 use crate::detector::simd::Avx2;
 use crate::detector::simd::with_simd;
 
-/// How many rows are gathered from a block at a time.
+/// How many rows are gathered at a time.
 pub(super) const GATHERED: usize = 32;
 
 /// How many codes of a row are gathered at a time.
 pub(super) const CODES: usize = 16;
 
-/// For each node of a window and each of `N` rows, where the row ends up from that node.
+/// For each node of a window and each of `N` rows, the node that the row reaches from that node.
 pub(super) type Outcomes<const N: usize> = [[u8; N]; 256];
 
-/// Outcomes where every row stays where it is.
+/// Outcomes with which every row stays at its node.
 pub(super) static STAY: Outcomes<GATHERED> = {
     let mut stay = [[0; GATHERED]; 256];
     let mut node = 0;
@@ -27,7 +27,7 @@ pub(super) static STAY: Outcomes<GATHERED> = {
     stay
 };
 
-/// Fills the outcomes of the splits in their order. The codes of `N` rows for each slot start `stride` after those of the slot
+/// Computes the outcomes of the splits in their order. The codes of `N` rows for a slot start `stride` after those of the slot
 /// before.
 pub(super) fn choose<const N: usize>(
     splits: &[Split],
@@ -51,14 +51,14 @@ pub(super) fn choose_plain<const N: usize>(
         let right = outcomes[usize::from(split.child.wrapping_add(1))];
         let outcome = &mut outcomes[usize::from(split.node)];
         for row in 0..N {
-            // a mask, so that the compiler vectorises over rows
+            // blends with a mask, so that the compiler vectorises over rows
             let goes_right = 0_u8.wrapping_sub(u8::from(of_slot[row] >= split.at_least));
             outcome[row] = left[row] ^ ((left[row] ^ right[row]) & goes_right);
         }
     }
 }
 
-/// Turns codes row by row into codes slot by slot.
+/// Transposes codes from row-major to slot-major order.
 pub(super) fn transpose(rows: &[&[u8; CODES]; GATHERED], slots: &mut [[u8; GATHERED]; CODES]) {
     #[cfg(target_arch = "x86_64")]
     if let Some(avx2) = Avx2::detect() {

@@ -1,4 +1,4 @@
-//! Blocks of JSON objects to columns.
+//! Parses a chunk of JSON objects into columns.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,10 +13,10 @@ use super::layout::not_an_object;
 use crate::error::{Error, reason};
 use crate::table::{invalid, shortened};
 
-/// A column of which many rows may be absent: these take no memory.
+/// A column from which many rows may be absent, which take no memory.
 pub(super) struct SparseCells {
     cells: Cells,
-    /// After how many cells how many rows are absent.
+    /// The gaps: after how many cells how many rows are absent.
     gaps: Vec<(usize, usize)>,
     n_rows: usize,
     first_absent: Option<usize>,
@@ -36,7 +36,7 @@ impl SparseCells {
         self.cells.kind()
     }
 
-    /// Makes the next cell that of a row; `false` when the row has one already.
+    /// Makes the next cell that of a row; `false` if the row has one already.
     fn go_to(&mut self, row: usize) -> bool {
         if self.n_rows > row {
             return false;
@@ -62,8 +62,8 @@ impl SparseCells {
 }
 
 /// The objects of a chunk.
-pub(in crate::table::read) struct Block {
-    /// The columns of the keys that were known, and then of the new ones.
+pub(in crate::table::read) struct ParsedChunk {
+    /// The columns of the known keys, and then those of the new ones.
     pub(super) columns: Vec<SparseCells>,
     pub(super) n_known: usize,
     pub(super) new_names: Vec<String>,
@@ -76,13 +76,13 @@ pub(super) fn parse<'a>(
     records: impl Iterator<Item = &'a [u8]>,
     keys: &Keys,
     kinds: &[Kind],
-) -> Block {
+) -> ParsedChunk {
     let mut parser = Parser {
         keys,
         new_ids: HashMap::new(),
         order: Vec::new(),
         at: 0,
-        block: Block {
+        parsed: ParsedChunk {
             columns: kinds.iter().map(|&kind| SparseCells::new(kind)).collect(),
             n_known: kinds.len(),
             new_names: Vec::new(),
@@ -92,26 +92,26 @@ pub(super) fn parse<'a>(
     };
     for record in records {
         if let Err(problem) = parser.row(record) {
-            parser.block.problem = Some(problem);
+            parser.parsed.problem = Some(problem);
             break;
         }
-        parser.block.n_rows += 1;
+        parser.parsed.n_rows += 1;
     }
-    parser.block
+    parser.parsed
 }
 
 struct Parser<'a> {
     keys: &'a Keys,
     new_ids: HashMap<String, usize>,
-    /// The columns of the row before: the keys of the next one nearly always follow in the same order.
+    /// The columns of the row before, because the keys of the next row nearly always come in the same order.
     order: Vec<usize>,
     at: usize,
-    block: Block,
+    parsed: ParsedChunk,
 }
 
 impl Parser<'_> {
     fn row(&mut self, record: &[u8]) -> Result<(), Problem> {
-        let row = self.block.n_rows;
+        let row = self.parsed.n_rows;
         if record.first() != Some(&b'{') {
             return Err(Problem {
                 error: not_an_object(),
@@ -125,16 +125,16 @@ impl Parser<'_> {
             .and_then(|()| deserializer.end());
         match parsed {
             Ok(()) => Ok(()),
-            Err(error) => Err(self.block.problem.take().unwrap_or_else(|| {
+            Err(error) => Err(self.parsed.problem.take().unwrap_or_else(|| {
                 Problem::new(row, format!("the row is no valid JSON: {error}"))
             })),
         }
     }
 
     fn name(&self, column: usize) -> &str {
-        match column.checked_sub(self.block.n_known) {
+        match column.checked_sub(self.parsed.n_known) {
             None => &self.keys.names[column],
-            Some(new) => &self.block.new_names[new],
+            Some(new) => &self.parsed.new_names[new],
         }
     }
 
@@ -149,8 +149,8 @@ impl Parser<'_> {
             None => self.order.push(column),
         }
         self.at += 1;
-        let row = self.block.n_rows;
-        if self.block.columns[column].go_to(row) {
+        let row = self.parsed.n_rows;
+        if self.parsed.columns[column].go_to(row) {
             Ok(column)
         } else {
             let message = format!("the key {} stands twice", shortened(key));
@@ -163,8 +163,8 @@ impl Parser<'_> {
         if let Some(&column) = known {
             return Ok(column);
         }
-        let column = self.block.columns.len();
-        let row = self.block.n_rows;
+        let column = self.parsed.columns.len();
+        let row = self.parsed.n_rows;
         if key.is_empty() {
             return Err(Problem::new(row, "a key is empty; name every column"));
         }
@@ -173,14 +173,14 @@ impl Parser<'_> {
             return Err(Problem::new(row, message));
         }
         self.new_ids.insert(key.to_owned(), column);
-        self.block.new_names.push(key.to_owned());
-        self.block.columns.push(SparseCells::new(Kind::Unknown));
+        self.parsed.new_names.push(key.to_owned());
+        self.parsed.columns.push(SparseCells::new(Kind::Unknown));
         Ok(column)
     }
 
     fn cell_problem(&mut self, column: usize, error: Error) {
-        self.block.problem = Some(Problem {
-            at: self.block.n_rows,
+        self.parsed.problem = Some(Problem {
+            at: self.parsed.n_rows,
             column: format!(", key {}", shortened(self.name(column))),
             error,
         });
@@ -198,7 +198,7 @@ impl<'de> Visitor<'de> for RowVisitor<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(column) = map.next_key_seed(KeySeed(self.0))? {
-            let cells = &mut self.0.block.columns[column].cells;
+            let cells = &mut self.0.parsed.columns[column].cells;
             let mut problem = None;
             let read = map.next_value_seed(CellSeed {
                 cells,
@@ -233,13 +233,13 @@ impl Visitor<'_> for KeySeed<'_, '_> {
 
     fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<usize, E> {
         self.0.column(key).map_err(|problem| {
-            self.0.block.problem = Some(problem);
+            self.0.parsed.problem = Some(problem);
             E::custom("")
         })
     }
 }
 
-/// Reads a value into a column, or says what is wrong with it.
+/// Deserialises a value into a column, or an error about it.
 struct CellSeed<'c> {
     cells: &'c mut Cells,
     problem: &'c mut Option<Error>,
