@@ -59,7 +59,7 @@ pub struct TimeStatistics {
 
 /// Statistics that are being gathered.
 pub(super) struct Gathering {
-    columns: Vec<Column>,
+    columns: Vec<ColumnGathering>,
     /// The moments of the columns of numbers and booleans, in their order, without infinite values and without
     /// columns that have huge ones.
     moments: FeatureMoments,
@@ -67,7 +67,7 @@ pub(super) struct Gathering {
     n_distinct: usize,
 }
 
-enum Column {
+enum ColumnGathering {
     Numbers(Numbers),
     /// The hashes of the distinct texts, until there are too many.
     Texts(Option<HashSet<u64>>),
@@ -93,7 +93,7 @@ impl Gathering {
             ColumnType::Number | ColumnType::Boolean => {
                 let place = n_numbers;
                 n_numbers += 1;
-                Column::Numbers(Numbers {
+                ColumnGathering::Numbers(Numbers {
                     place,
                     n_infinite: 0,
                     min: f64::INFINITY,
@@ -101,8 +101,8 @@ impl Gathering {
                     is_huge: false,
                 })
             }
-            ColumnType::Text => Column::Texts(Some(HashSet::new())),
-            ColumnType::Timestamp => Column::Times(None),
+            ColumnType::Text => ColumnGathering::Texts(Some(HashSet::new())),
+            ColumnType::Timestamp => ColumnGathering::Times(None),
         });
         Self {
             columns: columns.collect(),
@@ -122,13 +122,13 @@ impl Gathering {
         for (index, column) in self.columns.iter_mut().enumerate() {
             match (column, table.column(index)) {
                 (
-                    Column::Numbers(column),
+                    ColumnGathering::Numbers(column),
                     ColumnView::Numbers(view) | ColumnView::Booleans(view),
                 ) => numbers.extend(rows.next().map(|row| (column, view, row))),
-                (Column::Texts(distinct), ColumnView::Texts(texts)) => {
+                (ColumnGathering::Texts(distinct), ColumnView::Texts(texts)) => {
                     count(distinct, texts, &self.hasher, &mut self.n_distinct);
                 }
-                (Column::Times(span), ColumnView::Times(times)) => {
+                (ColumnGathering::Times(span), ColumnView::Times(times)) => {
                     for &time in times.iter().filter(|time| **time != MISSING_TIME) {
                         let span = span.get_or_insert(TimeStatistics {
                             min: time,
@@ -160,7 +160,7 @@ impl Gathering {
         let columns = self.columns.into_iter();
         columns
             .map(|column| match column {
-                Column::Numbers(numbers) => ColumnStatistics {
+                ColumnGathering::Numbers(numbers) => ColumnStatistics {
                     n_infinite: numbers.n_infinite,
                     numbers: (numbers.min <= numbers.max).then_some(NumberStatistics {
                         mean: (!numbers.is_huge).then(|| mean[numbers.place]),
@@ -170,11 +170,11 @@ impl Gathering {
                     }),
                     ..ColumnStatistics::default()
                 },
-                Column::Texts(distinct) => ColumnStatistics {
+                ColumnGathering::Texts(distinct) => ColumnStatistics {
                     n_distinct: distinct.map(|distinct| distinct.len() as u64),
                     ..ColumnStatistics::default()
                 },
-                Column::Times(times) => ColumnStatistics {
+                ColumnGathering::Times(times) => ColumnStatistics {
                     times,
                     ..ColumnStatistics::default()
                 },

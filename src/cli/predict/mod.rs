@@ -111,7 +111,7 @@ impl PredictArgs {
         }
         let (request, whole) = self.read()?;
         if let Some(column) = &self.plot {
-            let plotted = series::Column::read(&whole, column)?;
+            let plotted = series::Plotted::read(&whole, column)?;
             let client = &mut self.connection.client().await?;
             return self.plotted(client, request, plotted, out).await;
         }
@@ -196,7 +196,7 @@ impl PredictArgs {
         &self,
         client: &mut Client,
         request: PredictRequest,
-        column: series::Column,
+        column: series::Plotted,
         out: &mut dyn Write,
     ) -> Result<()> {
         let response = client.predict(request).await?.into_inner();

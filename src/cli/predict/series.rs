@@ -12,14 +12,14 @@ use crate::proto::v1::{ColumnRole, ModelColumn, Predictions};
 const MAX_DRAWN: usize = 4;
 
 /// A CSV file with the column to draw.
-pub(super) struct Column {
+pub(super) struct Plotted {
     name: String,
     header: Vec<String>,
     records: Vec<csv::ByteRecord>,
     values: Vec<f64>,
 }
 
-impl Column {
+impl Plotted {
     /// Reads the column. Fails if it does not exist or has no number.
     pub(super) fn read(whole: &Whole, name: &str) -> Result<Self> {
         let Some(mut chunks) = whole.rows()? else {
@@ -80,7 +80,7 @@ fn number(cell: &[u8], decimal: char) -> f64 {
 /// most `gap` rows that are not flagged between two flagged ones.
 pub(super) fn write(
     out: &mut dyn Write,
-    column: &Column,
+    column: &Plotted,
     columns: &[ModelColumn],
     answer: &Predictions,
     gap: usize,

@@ -132,13 +132,13 @@ fn finite(v: f64) -> String {
 }
 
 /// The rows that share a column of a chart.
-struct Column {
+struct Bar {
     low: f64,
     high: f64,
     is_flagged: bool,
 }
 
-impl Column {
+impl Bar {
     /// The lowest and the highest line of the range, counted from the bottom.
     fn levels(&self, low: f64, high: f64) -> Option<(usize, usize)> {
         if self.low > self.high {
@@ -161,12 +161,12 @@ impl Column {
     }
 }
 
-fn columns(values: &[f64], flagged: &[bool], width: usize) -> Vec<Column> {
+fn columns(values: &[f64], flagged: &[bool], width: usize) -> Vec<Bar> {
     let n_columns = values.len().min(width);
     let column = |column: usize| {
         let range = column * values.len() / n_columns..(column + 1) * values.len() / n_columns;
         let finite = || values[range.clone()].iter().filter(|v| v.is_finite());
-        Column {
+        Bar {
             low: finite().copied().fold(f64::INFINITY, f64::min),
             high: finite().copied().fold(f64::NEG_INFINITY, f64::max),
             is_flagged: flagged.iter().take(range.end).skip(range.start).any(|f| *f),
