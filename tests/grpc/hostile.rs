@@ -195,7 +195,7 @@ async fn bad_training_records_are_refused_and_nothing_is_stored() {
             of_rows(Some(2), &[], &[0; 8]),
             "INVALID_RECORDS",
             "records.matrix.n_rows",
-            "2 values that values_f32le has",
+            "values_f32le has 2 values",
         ),
         (
             "half a float",

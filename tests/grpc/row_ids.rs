@@ -257,7 +257,7 @@ fn refused() -> Vec<(Records, &'static str, &'static str)> {
         (
             column([json!("a"), json!("b"), json!("a")]),
             "row_id_column",
-            "row 2: the id \"a\"",
+            "row 2: an earlier row has the id \"a\"",
         ),
         (
             column([json!(1), json!(2), json!(1)]),
@@ -287,7 +287,7 @@ fn refused() -> Vec<(Records, &'static str, &'static str)> {
         (
             csv("who,x,y\na,1,2\na,3,4\nb,1,2\n"),
             "row_id_column",
-            "row 1: the id \"a\"",
+            "row 1: an earlier row has the id \"a\"",
         ),
         (
             csv("who,x,y\na,1,2\n,3,4\nb,1,2\n"),
