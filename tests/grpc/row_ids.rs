@@ -262,7 +262,7 @@ fn refused() -> Vec<(Records, &'static str, &'static str)> {
         (
             column([json!(1), json!(2), json!(1)]),
             "row_id_column",
-            "row 2: the id \"1\"",
+            "row 2: an earlier row has the id \"1\"",
         ),
         (
             column([json!("a"), json!(null), json!("c")]),

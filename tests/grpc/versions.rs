@@ -89,9 +89,9 @@ async fn a_number_or_an_alias_selects_a_version_and_the_default_is_the_active_on
     }
     for (selector, message) in [
         (number(0), "counted from 1"),
-        (alias("candidate"), "\"candidate\" is no alias"),
-        (alias(""), "is no alias"),
-        (alias("Active"), "is no alias"),
+        (alias("candidate"), "\"candidate\" is not an alias"),
+        (alias(""), "is not an alias"),
+        (alias("Active"), "is not an alias"),
         (Some(VersionSelector { choice: None }), "chooses no version"),
     ] {
         let mut outcomes = chosen(&mut client, selector.clone()).await;
