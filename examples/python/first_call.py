@@ -8,6 +8,7 @@ import sys
 import grpc
 from anomaly.v1.anomaly_service_pb2 import PredictRequest, TrainRequest
 from anomaly.v1.anomaly_service_pb2_grpc import AnomalyServiceStub
+from anomaly.v1.prediction_pb2 import DETAIL_SCORE, AnswerOptions
 from anomaly.v1.records_pb2 import Matrix, Records
 from anomaly.v1.training_pb2 import TrainingSpec
 
@@ -32,7 +33,9 @@ def main():
         print(f"{model.run_id} is at version {model.version}: {model.detector_name}, threshold {model.threshold:.3f}")
 
         rows = [[14, 12], [900, 2]]
-        request = PredictRequest(run_id="cards", records=records(rows))
+        # without a detail, a single row would be answered in found.rows instead of these arrays
+        answer = AnswerOptions(detail=DETAIL_SCORE)
+        request = PredictRequest(run_id="cards", records=records(rows), answer=answer)
         found = service.Predict(request, metadata=METADATA).predictions
         for row, score, is_anomaly in zip(rows, found.scores, found.is_anomaly):
             print(f"{row}: {score:.3f} {'anomaly' if is_anomaly else 'normal'}")

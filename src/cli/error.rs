@@ -139,10 +139,39 @@ fn report_status(status: &Status, to: &mut dyn Write) -> io::Result<()> {
     if let Some(delay) = details.retry_info().and_then(|retry| retry.retry_delay) {
         writeln!(to, "  try again in {:.1} s", delay.as_secs_f64())?;
     }
+    if let Some(options) = options(message) {
+        writeln!(to, "  on the command line, {options}")?;
+    }
     match advice(status.code(), reason) {
         Some(advice) => writeln!(to, "  {advice}"),
         None => Ok(()),
     }
+}
+
+/// The options for what a message of the server speaks of.
+fn options(message: &str) -> Option<String> {
+    const OPTIONS: [(&str, &str); 11] = [
+        ("text_columns", "text_columns is --text-column"),
+        ("na_values", "na_values is --na-value"),
+        ("feature_columns", "feature_columns is --feature"),
+        ("ignore_columns", "ignore_columns is --ignore"),
+        ("label_column", "label_column is --label-column"),
+        ("target_column", "target_column is --target"),
+        ("time_column", "time_column is --time-column"),
+        ("series_column", "series_column is --series-column"),
+        (
+            "feature_engineering.columns",
+            "feature_engineering.columns is --engineer-column",
+        ),
+        (
+            "unknown columns",
+            "--drop COLUMN leaves a column of a CSV file out",
+        ),
+        ("feature_policy", "feature_policy is --feature-policy"),
+    ];
+    let of_message = OPTIONS.iter().filter(|(word, _)| message.contains(word));
+    let options: Vec<&str> = of_message.map(|&(_, option)| option).collect();
+    (!options.is_empty()).then(|| options.join(", "))
 }
 
 fn advice(code: Code, reason: Option<&str>) -> Option<&'static str> {
@@ -158,11 +187,6 @@ fn advice(code: Code, reason: Option<&str>) -> Option<&'static str> {
         return Some(
             "on the command line: --rows anomalies or none lists fewer rows, `predict --stream --out` writes every row of a CSV \
              file, and `predict --dataset` has no limit",
-        );
-    }
-    if reason == Some(reason::TEXT_VALUE.name()) {
-        return Some(
-            "to read a CSV column as texts, whatever its values look like, name it with --text-column COLUMN",
         );
     }
     match code {
@@ -241,7 +265,7 @@ mod tests {
 
     #[test]
     fn advice_for_a_mixed_column_names_the_option_and_lines_are_said_to_be_of_a_chunk() {
-        let message = "line 2: \"x\" is not a number";
+        let message = "line 2: \"x\" is not a number; list it in text_columns";
         let status = || {
             let mut details = ErrorDetails::with_error_info("TEXT_VALUE", "anomalyd", []);
             details.add_bad_request_violation("records.file", message);
@@ -262,6 +286,27 @@ mod tests {
 
         let other = text(&Error::from(Status::not_found("no run")).in_chunks());
         assert!(!other.contains("chunk"), "{other}");
+    }
+
+    #[test]
+    fn options_are_named_for_the_fields_of_a_message() {
+        for (message, expected) in [
+            (
+                "feature engineering needs a target; name the column in target_column",
+                &["target_column is --target"][..],
+            ),
+            (
+                "unknown feature \"x\"; leave unknown columns out, or train with another feature_policy",
+                &["--drop COLUMN", "feature_policy is --feature-policy"],
+            ),
+        ] {
+            let text = text(&Status::invalid_argument(message).into());
+            for expected in expected {
+                assert!(text.contains(expected), "{expected} in {text}");
+            }
+        }
+        let other = text(&Status::invalid_argument("the run is empty").into());
+        assert!(!other.contains("command line"), "{other}");
     }
 
     #[test]

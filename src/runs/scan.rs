@@ -37,7 +37,8 @@ impl<S: Store> Runs<S> {
     /// Begins to score a dataset from a row on, in chunks of at most `max_rows` rows. The rows before it are read into the
     /// history, so that the scores are those of a scan from the first row.
     ///
-    /// Fails when there is no such dataset, or it has no such row.
+    /// Fails when there is no such dataset, or `first_row` is more than the number of its rows. If it is that number, nothing is
+    /// left to score.
     pub async fn scan(
         &self,
         caller: &Caller,
@@ -52,9 +53,9 @@ impl<S: Store> Runs<S> {
             self.datasets
                 .chunks(caller, &id, &known_texts, Admission::Refuse, Some(max_rows));
         let chunks = chunks.await.map_err(|error| error.at("dataset_id"))?;
-        if first_row >= chunks.n_rows() {
+        if first_row > chunks.n_rows() {
             let message = format!(
-                "first_row is {first_row}, and the dataset has {} rows, counted from 0",
+                "first_row is {first_row}; it must be at most {}, the number of rows of the dataset",
                 chunks.n_rows()
             );
             return Err(Error::field("first_row", message));

@@ -56,15 +56,17 @@ pub(super) async fn pages<S: Store>(
         request.first_row,
         max_rows,
     );
-    let (mut scan, first_row) = (scan.await?, request.first_row);
+    let mut scan = scan.await?;
     let (sender, receiver) = mpsc::channel(WAITING_PAGES);
     let work = async move {
+        let mut is_first = true;
         loop {
             let page = tokio::select! {
-                page = page(&mut scan, &scorer, options, first_row, &metrics) => page,
+                page = page(&mut scan, &scorer, options, is_first, &metrics) => page,
                 // the client has left
                 () = sender.closed() => return,
             };
+            is_first = false;
             let is_last = !matches!(page, Ok(Some(_)));
             let sent = match page.transpose() {
                 Some(page) => sender.send(page.map_err(status::of)).await.is_ok(),
@@ -79,28 +81,32 @@ pub(super) async fn pages<S: Store>(
     Ok(ReceiverStream::new(receiver))
 }
 
-/// The next page; `None` after the last one. The first page begins at `first_row`.
+/// The next page; `None` after the last one. A request that begins after the last row gets one page without rows.
 async fn page(
     scan: &mut Scan,
     scorer: &Scorer,
     options: AnswerOptions,
-    first_row: u64,
+    is_first: bool,
     metrics: &Metrics,
 ) -> Result<Option<PredictDatasetResponse>> {
     let answer = Answer::new(scorer.clone(), options, ListedRows::All);
-    let Some(chunk) = scan.next(answer.describe()).await? else {
-        return Ok(None);
+    let (first_row, answer) = match scan.next(answer.describe()).await? {
+        Some(chunk) => {
+            let mut answer = answer.at_row(chunk.first_row);
+            answer.add(chunk.scored, chunk.ids)?;
+            (chunk.first_row, answer)
+        }
+        None if is_first => (scan.n_rows(), answer),
+        None => return Ok(None),
     };
-    let mut answer = answer.at_row(chunk.first_row);
-    answer.add(chunk.scored, chunk.ids)?;
     metrics.count(Predicted {
         // all pages count as one prediction
-        n_predictions: u64::from(chunk.first_row == first_row),
+        n_predictions: u64::from(is_first),
         ..answer.counts()
     });
     Ok(Some(PredictDatasetResponse {
-        first_row: Some(chunk.first_row),
-        next_row: Some(chunk.first_row + answer.n_rows()),
+        first_row: Some(first_row),
+        next_row: Some(first_row + answer.n_rows()),
         n_rows: Some(scan.n_rows()),
         predictions: Some(answer.into()),
     }))

@@ -1,5 +1,13 @@
 //! Anomaly detection in tables and time series: learns what is normal and says what is not.
 //!
+//! The crate is part of the repository of anomalyd, and is not on crates.io. Depend on a checkout by its path, or on the
+//! repository with `git = "…"`:
+//!
+//! ```toml
+//! [dependencies]
+//! anomaly-detection = { path = "../anomalyd/crates/anomaly-detection" }
+//! ```
+//!
 //! ```
 //! use anomaly_detection::context::Context;
 //! use anomaly_detection::detector::{DetectorParams, IsolationForestParams};
@@ -25,6 +33,10 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! `fit` takes `Some(table)`, or `None` for a z-score detector with given baselines, which needs no rows. The second argument of
+//! `score` is the history that engineered features continue from: `None` begins with the model's own, and one history for all tables of
+//! a stream continues from table to table.
 //!
 //! Rows come as a [`table::Table`], which [`table::read`] reads from CSV, JSON, Parquet and Arrow files. [`features`] turns
 //! tables into matrices: it encodes categories, reads times, engineers lags and rolling statistics, imputes and scales. A

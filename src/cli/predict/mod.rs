@@ -13,7 +13,7 @@ use super::output::ScoredCsv;
 use super::render::{json, prediction};
 use super::{Format, descriptors, stream, version};
 use crate::proto::v1::{
-    AnswerOptions, AnswerRows, Detail, GetModelRequest, PredictRequest, PredictResponse,
+    AnswerOptions, AnswerRows, Detail, GetModelRequest, Model, PredictRequest, PredictResponse,
     PredictionSummary, Predictions, Records, RowPrediction, VersionSelector,
 };
 
@@ -98,6 +98,7 @@ pub(super) struct PredictArgs {
 
 impl PredictArgs {
     pub(super) async fn run(&self, out: &mut dyn Write) -> Result<()> {
+        self.check_out()?;
         if let Some(id) = &self.dataset {
             let target = self.target()?;
             let client = &mut self.connection.client().await?;
@@ -117,6 +118,22 @@ impl PredictArgs {
         }
         let client = &mut self.connection.client().await?;
         self.whole(client, request, &whole, out).await
+    }
+
+    /// Fails if --out names the file to score. One that does not exist is reported where it is opened.
+    fn check_out(&self) -> Result<()> {
+        let (Some(file), Some(out)) = (&self.file, &self.out) else {
+            return Ok(());
+        };
+        match (file.canonicalize(), out.canonicalize()) {
+            (Ok(input), Ok(output)) if input == output && input.is_file() => {
+                Err(Error::usage(format!(
+                    "--out would overwrite the file to score, {}; give another file",
+                    input::name(file)
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The file to score.
@@ -189,7 +206,7 @@ impl PredictArgs {
             return json::write(out, "PredictResponse", &response);
         }
         let answer = response.predictions.unwrap_or_default();
-        self.show(&answer, Some(whole), out)
+        self.show(client, &answer, Some(whole), out).await
     }
 
     async fn plotted(
@@ -202,12 +219,7 @@ impl PredictArgs {
         let response = client.predict(request).await?.into_inner();
         let answer = response.predictions.unwrap_or_default();
         let summary = answer.summary.clone().unwrap_or_default();
-        let model = GetModelRequest {
-            run_id: self.run.clone(),
-            version: Some(version::of_number(summary.version)),
-        };
-        let model = client.get_model(model).await?.into_inner().model;
-        let columns = model.unwrap_or_default().columns;
+        let columns = self.model(client, summary.version).await?.columns;
         prediction::write_summary(out, &summary)?;
         series::write(out, &column, &columns, &answer, self.gap, self.top)
     }
@@ -227,7 +239,7 @@ impl PredictArgs {
             return json::write(out, "PredictStreamResponse", &response);
         }
         let answer = response.predictions.unwrap_or_default();
-        self.show(&answer, None, out)
+        self.show(client, &answer, None, out).await
     }
 
     fn show_written(
@@ -251,17 +263,53 @@ impl PredictArgs {
         Ok(())
     }
 
-    fn show(&self, answer: &Predictions, whole: Option<&Whole>, out: &mut dyn Write) -> Result<()> {
+    /// The version that scored.
+    async fn model(&self, client: &mut Client, number: u64) -> Result<Model> {
+        let request = GetModelRequest {
+            run_id: self.run.clone(),
+            version: Some(version::of_number(number)),
+        };
+        let response = client.get_model(request).await?.into_inner();
+        Ok(response.model.unwrap_or_default())
+    }
+
+    /// The names of the features that z-scores of these rows belong to; none if they have no z-scores.
+    pub(super) async fn z_score_names(
+        &self,
+        client: &mut Client,
+        rows: &[RowPrediction],
+        version: u64,
+    ) -> Result<Vec<String>> {
+        let mut figures = rows.iter().filter_map(|row| row.figures.as_ref());
+        if figures.all(|figures| figures.z_scores.is_empty()) {
+            return Ok(Vec::new());
+        }
+        let model = self.model(client, version).await?;
+        Ok(match model.detector_features.is_empty() {
+            true => model.feature_names,
+            false => model.detector_features,
+        })
+    }
+
+    async fn show(
+        &self,
+        client: &mut Client,
+        answer: &Predictions,
+        whole: Option<&Whole>,
+        out: &mut dyn Write,
+    ) -> Result<()> {
         let top = prediction::top(answer, 0, self.top);
         let summary = answer.summary.clone().unwrap_or_default();
+        let names = self.z_score_names(client, &top, summary.version).await?;
         let is_cut = answer.truncated.unwrap_or(false);
-        self.show_top(&summary, &top, is_cut, whole, out)
+        self.show_top(&summary, &top, &names, is_cut, whole, out)
     }
 
     fn show_top(
         &self,
         summary: &PredictionSummary,
         top: &[RowPrediction],
+        names: &[String],
         is_cut: bool,
         whole: Option<&Whole>,
         out: &mut dyn Write,
@@ -275,7 +323,7 @@ impl PredictArgs {
             Some(whole) => cells(whole, top)?,
             None => Default::default(),
         };
-        prediction::write_rows(out, top, &header, |row| {
+        prediction::write_rows(out, top, names, &header, |row| {
             cells.get(&row).cloned().unwrap_or_default()
         })?;
         if is_cut {

@@ -91,7 +91,10 @@ impl PredictArgs {
                 csv.finish()?;
                 self.show_written(path, summary, out)
             }
-            (Target::Table(top), _) => self.show_top(&summary, &top, false, None, out),
+            (Target::Table(top), _) => {
+                let names = self.z_score_names(client, &top, summary.version).await?;
+                self.show_top(&summary, &top, &names, false, None, out)
+            }
             _ => Ok(()),
         }
     }
@@ -187,7 +190,8 @@ impl PredictArgs {
                     seen.next_row - 1
                 );
             }
-            (Target::Table(top), _) => self.show_top(&summary, &top, false, None, out)?,
+            // without the names of features, which only the server knows
+            (Target::Table(top), _) => self.show_top(&summary, &top, &[], false, None, out)?,
             _ => {}
         }
         Err(Error::BrokenOff {
@@ -219,7 +223,9 @@ impl Seen {
     fn add(&mut self, page: &PredictDatasetResponse) -> Result<()> {
         let [first_row, next_row, n_rows] =
             [page.first_row, page.next_row, page.n_rows].map(Option::unwrap_or_default);
-        if first_row != self.next_row || next_row <= first_row || next_row > n_rows {
+        // only a request that begins after the last row gets a page without rows
+        let is_in_order = next_row > first_row || first_row == n_rows;
+        if first_row != self.next_row || !is_in_order || next_row > n_rows {
             return Err(Error::failed(format!(
                 "the server answered rows {first_row} to {next_row} of {n_rows}, where row {} was next",
                 self.next_row

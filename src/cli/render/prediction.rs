@@ -63,10 +63,12 @@ pub(in crate::cli) fn write_summary(
     table::write_facts(out, &facts)
 }
 
-/// Writes rows. `cells` returns the first columns of a row of the input, under `header`, if there is an input.
+/// Writes rows. `names` are those of the features that z-scores belong to, if they are known. `cells` returns the first columns
+/// of a row of the input, under `header`, if there is an input.
 pub(in crate::cli) fn write_rows(
     out: &mut dyn Write,
     rows: &[RowPrediction],
+    names: &[String],
     header: &[String],
     mut cells: impl FnMut(u64) -> Vec<String>,
 ) -> Result<()> {
@@ -79,11 +81,13 @@ pub(in crate::cli) fn write_rows(
         .iter()
         .any(|row| figures(row).normalized_density.is_some());
     let has_z = rows.iter().any(|row| !figures(row).z_scores.is_empty());
+    let has_names = has_z && !names.is_empty();
     let has_missing = rows.iter().any(|row| !row.missing_features.is_empty());
     let mut columns = vec!["row"];
     columns.extend(has_id.then_some("id"));
     columns.extend(["score", "anomaly"]);
     columns.extend(has_z.then_some("max |z|"));
+    columns.extend(has_names.then_some("feature"));
     columns.extend(has_density.then_some("density / peak"));
     columns.extend(has_missing.then_some("missing"));
     let right = ["row", "score", "max |z|", "density / peak"];
@@ -106,9 +110,14 @@ pub(in crate::cli) fn write_rows(
             normalized_density,
             ..
         } = figures(row);
+        let z_scores = z_scores.iter().map(|z| z.abs()).enumerate();
+        let largest = z_scores.max_by(|a, b| a.1.total_cmp(&b.1));
         if has_z {
-            let largest = z_scores.into_iter().map(f64::abs).max_by(f64::total_cmp);
-            line.push(table::optional(largest));
+            line.push(table::optional(largest.map(|(_, z)| z)));
+        }
+        if has_names {
+            let name = largest.and_then(|(feature, _)| names.get(feature));
+            line.push(name.map_or_else(|| "-".to_owned(), |name| table::clean(name)));
         }
         if has_density {
             line.push(table::optional(normalized_density));
@@ -180,7 +189,7 @@ mod tests {
             ..Default::default()
         };
         let mut out = Vec::new();
-        write_rows(&mut out, &[row], &["amount".into()], |row| {
+        write_rows(&mut out, &[row], &[], &["amount".into()], |row| {
             vec![format!("cell of {row}")]
         })
         .expect("writes");
@@ -206,12 +215,19 @@ mod tests {
             ..Default::default()
         };
         let rows = [row, RowPrediction::default()];
-        let text = super::super::written(|out| write_rows(out, &rows, &[], |_| Vec::new()));
+        let written = |names: &[String]| {
+            super::super::written(|out| write_rows(out, &rows, names, &[], |_| Vec::new()))
+        };
+        let text = written(&[]);
+        assert!(!text.contains("feature"), "{text}");
+        let text = written(&["amount".into(), "hour".into()]);
         for expected in [
             "id",
             "order 9",
             "max |z|",
             "3.25",
+            "feature",
+            "hour",
             "density / peak",
             "0.125",
         ] {

@@ -242,8 +242,8 @@ impl Sink for Answer {
             reason::ANSWER_TOO_LARGE,
             format!(
                 "the scores of {n_rows} rows make an answer of up to {n_bytes} bytes, and answer.max_bytes is {}; raise it, along with \
-                 the limit of the client, ask for ANSWER_ROWS_ANOMALIES or ANSWER_ROWS_NONE, or upload the rows as a dataset and \
-                 call PredictDataset, which answers page by page",
+                 the limit of the client, ask for ANSWER_ROWS_ANOMALIES or ANSWER_ROWS_NONE, or score a dataset of the rows with \
+                 PredictDataset, which answers page by page",
                 self.max_bytes
             ),
         )

@@ -207,6 +207,35 @@ async fn an_answer_can_be_continued_from_any_row() {
 }
 
 #[tokio::test]
+async fn after_the_last_row_there_is_one_page_without_rows() {
+    let (server, mut datasets, _folder) = server().await;
+    let mut client = server.client("alice").await;
+    train_both(&mut client).await;
+    upload(&mut datasets, "readings", readings(100, 2).as_bytes())
+        .await
+        .expect("uploads");
+    for run_id in ["plain", "engineered"] {
+        for detail in [Detail::Score, Detail::Full] {
+            let asked = request(run_id, 100, options(AnswerRows::All, detail, FEW));
+            let pages = pages(&mut client, asked).await.expect("answers");
+            let [page] = &pages[..] else {
+                panic!("{run_id}: {} pages", pages.len());
+            };
+            assert_eq!(
+                (page.first_row, page.next_row, page.n_rows),
+                (Some(100), Some(100), Some(100))
+            );
+            let (all, n_rows, n_found) = joined(&pages);
+            assert_eq!((all, n_rows, n_found), (Predictions::default(), 0, 0));
+            let summary = page.predictions.as_ref().and_then(|p| p.summary.as_ref());
+            let summary = summary.expect("a summary");
+            assert_eq!((summary.run_id.as_str(), summary.version), (run_id, 1));
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn bad_requests_are_refused_with_their_field() {
     let (server, mut datasets, _folder) = server().await;
     let mut client = server.client("alice").await;
@@ -222,7 +251,7 @@ async fn bad_requests_are_refused_with_their_field() {
     };
     for (request, code, field) in [
         (
-            asked(|r| r.first_row = 100),
+            asked(|r| r.first_row = 101),
             Code::InvalidArgument,
             "first_row",
         ),

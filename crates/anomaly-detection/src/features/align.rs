@@ -290,8 +290,11 @@ impl Schema {
 /// The error for a column whose type is not the one that it had at training.
 fn other_type(table: &Table, column: usize, what: &str, trained: Option<FeatureKind>) -> Error {
     let (trained, hint) = match trained {
-        Some(FeatureKind::Category) => ("texts", "; in a CSV file, name it in text_columns"),
-        Some(FeatureKind::Number) | None => ("numbers", ""),
+        Some(FeatureKind::Category) => ("texts", "give texts, which have quotes in JSON"),
+        Some(FeatureKind::Number) | None => (
+            "numbers",
+            "give numbers; a missing one is null, or in a CSV file an empty cell or a text in na_values",
+        ),
     };
     let found = match table.column(column) {
         ColumnView::Texts(texts) => (0..texts.len())
@@ -305,7 +308,7 @@ fn other_type(table: &Table, column: usize, what: &str, trained: Option<FeatureK
     let found = found.unwrap_or_else(|| format!("it holds {} values", table.column_type(column)));
     Error::new(
         reason::TEXT_VALUE,
-        format!("{what} held {trained} at training, and {found}{hint}"),
+        format!("{what} held {trained} at training, and {found}; {hint}"),
     )
     .at("records")
 }

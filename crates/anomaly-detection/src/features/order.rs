@@ -228,6 +228,11 @@ impl Schema {
             nearest(name, self.features())
                 .map(|near| format!(" (nearest known: {})", shortened(near)))
         }));
+        // where something is missing, too, a name is more likely misspelt
+        if missing.is_empty() {
+            parts
+                .push("leave unknown columns out, or train with another feature_policy".to_owned());
+        }
         mismatch(parts.join("; "))
     }
 }

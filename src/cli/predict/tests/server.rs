@@ -89,3 +89,52 @@ async fn a_file_that_is_refused_whole_is_refused_in_chunks_and_as_a_dataset() {
     }
     case.stop().await;
 }
+
+#[tokio::test]
+async fn the_file_to_score_is_not_overwritten() {
+    let case = trained().await;
+    let rows = "x,kind\n3,a\n";
+    case.file("rows.csv", rows);
+    for line in [
+        "predict r rows.csv --out rows.csv",
+        "predict r rows.csv --out ./rows.csv",
+        "predict r rows.csv --stream --out rows.csv",
+    ] {
+        let error = case.run(line).await.expect_err(line);
+        assert_eq!(error.exit_code(), Some(2), "{error:?}");
+        let kept = std::fs::read_to_string(case.path("rows.csv")).expect("is there");
+        assert_eq!(kept, rows, "{line}");
+    }
+    case.run("predict r rows.csv --out scored.csv")
+        .await
+        .expect("another file is written");
+    case.stop().await;
+}
+
+#[tokio::test]
+async fn the_feature_with_the_largest_z_score_is_named() {
+    let case = trained().await;
+    case.file("rows.csv", "x,kind\n2,a\n900,a\n");
+    case.run("dataset upload rows.csv --id rows")
+        .await
+        .expect("it is stored");
+    for line in [
+        "predict r rows.csv --detail full --top 1",
+        "predict r rows.csv --stream --detail full --top 1",
+        "predict r --dataset rows --detail full --top 1",
+    ] {
+        let shown = case.run(line).await.expect(line);
+        let cells = |line: &str| -> Vec<String> {
+            let cells = line.split(['│', '┆']);
+            cells.map(|cell| cell.trim().to_owned()).collect()
+        };
+        let mut lines = shown.lines().map(cells);
+        let header = lines
+            .find(|cells| cells.iter().any(|cell| cell == "feature"))
+            .unwrap_or_else(|| panic!("{line}: {shown}"));
+        let place = header.iter().position(|cell| cell == "feature");
+        let row = lines.nth(1).expect("a row below the rule");
+        assert_eq!(row[place.expect("found")], "x", "{line}: {shown}");
+    }
+    case.stop().await;
+}

@@ -64,6 +64,16 @@ fn errors_name_missing_unknown_and_nearest_columns() {
         error.message(),
         "missing feature \"amount\" (given: \"amout\"); unknown feature \"amout\" (nearest known: \"amount\")"
     );
+    let error = align(
+        &schema(&["amount"], None),
+        table(&["amount", "tip"], &[1.0, 2.0]),
+        Purpose::Score,
+    )
+    .expect_err("unknown");
+    assert_eq!(
+        error.message(),
+        "unknown feature \"tip\"; leave unknown columns out, or train with another feature_policy"
+    );
     let error = Schema::learn(
         &table(&["x", "label"], &[1.0, 0.0]),
         &labelled(Some("lable")),
@@ -71,7 +81,7 @@ fn errors_name_missing_unknown_and_nearest_columns() {
     .expect_err("misspelt");
     assert_eq!(
         error.message(),
-        "there is no label column \"lable\"; nearest is \"label\""
+        "there is no column \"lable\" for label_column; nearest is \"label\""
     );
 }
 

@@ -58,9 +58,8 @@ impl<'a> GivenRoles<'a> {
     /// [`reason::SCHEMA_MISMATCH`] at the field, naming the nearest column, when there is no column of this name.
     pub(super) fn find(&self, field: &str, name: &str) -> Result<usize> {
         self.places.get(name).copied().ok_or_else(|| {
-            let what = field.replace('_', " ");
             let message = format!(
-                "there is no {what} {}{}",
+                "there is no column {} for {field}{}",
                 shortened(name),
                 nearest_hint(name, self.names)
             );

@@ -140,7 +140,7 @@ fn roles_are_checked() {
         }),
         (
             "target_column".to_owned(),
-            "there is no target column \"valeu\"; nearest is \"value\"".to_owned()
+            "there is no column \"valeu\" for target_column; nearest is \"value\"".to_owned()
         )
     );
     let (field, message) = refused(Roles {

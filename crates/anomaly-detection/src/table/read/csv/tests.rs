@@ -109,7 +109,8 @@ fn quotes_protect_delimiters_line_ends_and_white_space() {
 fn names_the_place_of_what_is_wrong() {
     assert_eq!(
         message(b"a,b\n1,2\n3,shop\n"),
-        "line 3, column \"b\": \"shop\" is not a number, as the values before it are; leave the column out, or list it in text_columns"
+        "line 3, column \"b\": \"shop\" is not a number, as the values before it are; correct it, or list it in na_values if it means a missing \
+         value; to learn from the column as texts, list the column in text_columns"
     );
     assert_eq!(
         message(b"a,b\n1,2\n3\n"),
@@ -282,7 +283,8 @@ fn wrong_guesses_of_a_chunk_are_corrected() {
         assert_eq!(
             message(&content),
             format!(
-                "line {n_lines}, column \"late\": \"shop\" is not a number, as the values before it are; leave the column out, or list it in text_columns"
+                "line {n_lines}, column \"late\": \"shop\" is not a number, as the values before it are; correct it, or list it in na_values if it means a missing \
+         value; to learn from the column as texts, list the column in text_columns"
             )
         );
         // text occurs first in an early chunk, so that numbers in later ones are text
