@@ -73,7 +73,7 @@ impl Case {
         let mut out = Vec::new();
         match &args.plot {
             Some(column) => {
-                let column = series::Column::read(&whole, column)?;
+                let column = series::Plotted::read(&whole, column)?;
                 args.plotted(client, request, column, &mut out).await?;
             }
             None => args.whole(client, request, &whole, &mut out).await?,
