@@ -1,5 +1,6 @@
 //! The options: their names, kinds, defaults and help, each stated once.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::store::TokenKey;
 macro_rules! options {
     ($($(#[doc = $doc:literal])+ $name:ident: $kind:ty = $default:literal, $value:literal, $env:literal;)*) => {
         /// The options as given by flags and environment variables, not yet parsed.
-        #[derive(Debug, Clone, Default, clap::Args)]
+        #[derive(Clone, Default, clap::Args)]
         #[command(next_help_heading = "Configuration")]
         pub struct Flags {
             /// A TOML file with options: the names below with underscores, such as `data_dir = "/var/lib/anomalyd"`.
@@ -33,6 +34,14 @@ macro_rules! options {
                 )]
                 pub $name: Option<String>,
             )*
+        }
+
+        /// Only the names of the options that were given: a value may be a secret.
+        impl fmt::Debug for Flags {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("Flags ")?;
+                f.debug_list().entries(self.given().map(|(name, _)| name)).finish()
+            }
         }
 
         /// The validated configuration.

@@ -164,6 +164,13 @@ fn keys_are_read_from_a_file_and_never_shown() {
         assert!(shown.contains("<redacted>"), "{shown}");
     }
 
+    let flags = Command::try_parse_from(["anomalyd", "--token-key", &key]).expect("flags");
+    let shown = format!("{flags:?}");
+    assert!(
+        !shown.contains("0011") && shown.contains("token_key"),
+        "{shown}"
+    );
+
     let text = refusal(load(&["--token-key-file", path, "--token-key", &key]));
     assert!(text.contains("only one of them"), "{text}");
     let text = refusal(load(&["--token-key", &format!("{key}xyz")]));

@@ -9,7 +9,7 @@ use crate::caller::Caller;
 use crate::compute::{Admission, Compute};
 use crate::error::Result;
 use crate::store::Store;
-use anomaly_detection::table::read::{self, FileSummary};
+use anomaly_detection::table::read;
 use anomaly_detection::table::{AbsentCell, Table};
 
 /// The approximate number of values in a chunk.
@@ -17,6 +17,11 @@ const CHUNK_CELLS: usize = 1 << 19;
 
 /// The memory of one reader: its chunks and its buffers, without the pages of a Parquet file.
 const READER_BYTES: u64 = 64 << 20;
+
+/// How many rows of a file to read at a time.
+pub(super) fn chunk_rows(n_columns: usize) -> usize {
+    (CHUNK_CELLS / n_columns.max(1)).max(1)
+}
 
 /// A dataset that is being read. Holds its share of the memory for datasets until it is dropped.
 pub struct Chunks {
@@ -47,11 +52,11 @@ impl<S: Store> Datasets<S> {
     ) -> Result<Chunks> {
         let mut open = self.open(caller, dataset_id).await?;
         open.summary = open.summary.with_text_columns(known_texts);
-        let share = self.reader_share(&open.summary, admission).await?;
-        let chunk_rows = CHUNK_CELLS / open.summary.columns().len().max(1);
-        let chunk_rows = chunk_rows.min(max_rows.unwrap_or(usize::MAX)).max(1);
+        let share = self
+            .reader_share(open.summary.page_bytes(), admission)
+            .await?;
         let (n_rows, absent) = (open.summary.n_rows(), open.summary.absent().to_vec());
-        let start = move |_: &_| Ok((open.chunks(chunk_rows)?, share));
+        let start = move |_: &_| Ok((open.chunks(max_rows)?, share));
         let reader = self.compute.run(admission, caller.deadline, start).await?;
         Ok(Chunks {
             reader: Some(reader),
@@ -63,14 +68,13 @@ impl<S: Store> Datasets<S> {
         })
     }
 
-    /// The share of the memory for datasets that a reader in chunks takes.
+    /// The share of the memory for datasets that a reader in chunks takes, for a file whose pages take so many bytes.
     pub async fn reader_share(
         &self,
-        summary: &FileSummary,
+        page_bytes: u64,
         admission: Admission,
     ) -> Result<OwnedSemaphorePermit> {
-        self.share(READER_BYTES + summary.page_bytes(), admission)
-            .await
+        self.share(READER_BYTES + page_bytes, admission).await
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use super::chunks::chunk_rows;
 use super::commit::{Unreferenced, Write};
-use super::inspect::chunk_rows;
 use super::union::Union;
 use super::{DatasetId, Datasets, Described, OpenDataset};
 use crate::caller::{Caller, RequestId};
@@ -46,9 +46,15 @@ impl<S: Store> Datasets<S> {
         let mut writer = self.store.begin_blob().await?;
         let file = {
             let _turn = self.scan_turn().await;
+            // they are read one after the other
+            let page_bytes = datasets.iter().map(|(_, open)| open.summary.page_bytes());
+            let page_bytes = page_bytes.max().unwrap_or(0);
+            let share = self.reader_share(page_bytes, Admission::Refuse).await?;
             let (sender, mut chunks) = mpsc::channel(1);
-            let work =
-                move |context: &Context| join(&union, &datasets, ChunkSink::new(sender), context);
+            let work = move |context: &Context| {
+                let _share = share;
+                join(&union, &datasets, ChunkSink::new(sender), context)
+            };
             let running = self
                 .compute
                 .submit(Admission::Wait, caller.deadline, work)
@@ -88,7 +94,7 @@ fn join(
     let mut writer = ArrowWriter::new(chunks, union.columns())?;
     for (index, (_, dataset)) in datasets.iter().enumerate() {
         let sources = union.sources(index);
-        for table in dataset.chunks(chunk_rows(sources.len()))? {
+        for table in dataset.chunks(Some(chunk_rows(sources.len())))? {
             context.check()?;
             let table = table?;
             let columns: Vec<_> = sources

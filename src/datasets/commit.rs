@@ -1,15 +1,16 @@
 //! Storing a dataset, whose file is stored already: its description, then one swap of its record, then the response.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::runtime::Handle;
 
 use super::description::Description;
 use super::{DatasetId, DatasetRecord, Datasets, Described};
 use crate::caller::{Caller, RequestId};
-use crate::error::{Error, Result, chain, reason};
-use crate::store::{BlobName, BlobRef, PointerSwap, Store, StoreError, Swap, key, settle};
+use crate::error::{Error, Result, reason};
+use crate::store::{
+    BlobName, BlobRef, PointerSwap, Store, StoreError, Swap, discard, key, now_ms, settle,
+};
 use anomaly_detection::table::ColumnType;
 
 /// A dataset to be stored.
@@ -56,7 +57,7 @@ impl<S: Store> Unreferenced<S> {
     /// Deletes the blobs, and waits until they are deleted.
     pub(super) async fn discard(mut self) {
         let names = std::mem::take(&mut self.names);
-        self.datasets.discard(names).await;
+        discard(&*self.datasets.store, names).await;
     }
 }
 
@@ -68,7 +69,7 @@ impl<S: Store> Drop for Unreferenced<S> {
         {
             let names = std::mem::take(&mut self.names);
             let datasets = Arc::clone(&self.datasets);
-            let task = async move { datasets.discard(names).await };
+            let task = async move { discard(&*datasets.store, names).await };
             self.datasets.commits.spawn_on(task, &runtime);
         }
     }
@@ -125,9 +126,6 @@ impl<S: Store> Datasets<S> {
         let bytes = description.encode()?;
         let blob = self.store.put_blob(bytes).await?;
         unreferenced.names.push(blob.name);
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
         let summary = &description.summary;
         let columns = summary.columns();
         let record = DatasetRecord {
@@ -137,7 +135,7 @@ impl<S: Store> Datasets<S> {
             n_rows: summary.n_rows(),
             n_columns: u32::try_from(columns.len()).unwrap_or(u32::MAX),
             has_texts: columns.iter().any(|c| c.column_type == ColumnType::Text),
-            created_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
+            created_ms: now_ms(),
             request_id: write.request_id.as_ref().map(|id| id.as_str().to_owned()),
         };
         let key = key::dataset_key(write.caller.owner, write.dataset_id.as_str());
@@ -162,18 +160,6 @@ impl<S: Store> Datasets<S> {
                 Err(error.into())
             }
             Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Deletes blobs that nothing refers to. Failures are logged; the store sweeps what is left.
-    pub(super) async fn discard(&self, blobs: impl IntoIterator<Item = BlobName>) {
-        for blob in blobs {
-            if let Err(error) = self.store.delete_blob(blob).await {
-                tracing::warn!(
-                    error = chain(&error),
-                    "a blob that is no longer needed cannot be deleted"
-                );
-            }
         }
     }
 }

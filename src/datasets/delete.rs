@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{DatasetId, DatasetRecord, Datasets};
 use crate::caller::Caller;
 use crate::error::{Error, Result, reason};
-use crate::store::{PointerSwap, Store, Swap, key, settle};
+use crate::store::{PointerSwap, Store, Swap, discard, key, settle};
 
 impl<S: Store> Datasets<S> {
     /// Deletes a dataset, and returns its record.
@@ -39,7 +39,7 @@ impl<S: Store> Datasets<S> {
             match settle(&*self.store, &swap).await? {
                 Swap::Lost => {}
                 Swap::Done => {
-                    self.discard(record.blobs()).await;
+                    discard(&*self.store, record.blobs()).await;
                     return Ok(record);
                 }
             }

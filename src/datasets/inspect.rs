@@ -1,13 +1,11 @@
 //! Inspects a file by reading it twice: once for its columns and types, once for their statistics.
 
+use super::chunks::chunk_rows;
 use super::description::Description;
 use super::statistics::Gathering;
 use crate::error::Result;
 use anomaly_detection::context::Context;
 use anomaly_detection::table::read::{self, FileOptions, Limits, Source};
-
-/// How many cells of a file are in memory at a time, if its format allows that.
-pub(super) const CHUNK_CELLS: usize = 1 << 20;
 
 /// Reads a file in bounded memory. To be called on the compute pool.
 ///
@@ -37,9 +35,4 @@ pub(super) fn inspect(
         summary,
         decompressed_bytes: limits.decompressed_bytes,
     })
-}
-
-/// How many rows to read at a time.
-pub(super) fn chunk_rows(n_columns: usize) -> usize {
-    (CHUNK_CELLS / n_columns.max(1)).max(1)
 }

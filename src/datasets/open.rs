@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::chunks::chunk_rows;
 use super::{DatasetId, DatasetRecord, Datasets};
 use crate::caller::Caller;
 use crate::compute::Admission;
@@ -47,14 +48,16 @@ pub struct WholeTable {
 }
 
 impl OpenDataset {
-    /// The rows, in tables of at most `chunk_rows` rows. To be read on the compute pool.
-    pub fn chunks(&self, chunk_rows: usize) -> Result<Chunks> {
+    /// The rows, in tables of about half a million values, and of at most `max_rows` rows if that is given. To be read on the
+    /// compute pool.
+    pub fn chunks(&self, max_rows: Option<usize>) -> Result<Chunks> {
+        let chunk_rows = chunk_rows(self.summary.columns().len());
         read::chunks(
             &self.source,
             &self.options,
             self.limits,
             &self.summary,
-            chunk_rows,
+            chunk_rows.min(max_rows.unwrap_or(usize::MAX)).max(1),
         )
     }
 
@@ -191,7 +194,7 @@ mod tests {
     use anomaly_detection::table::ColumnView;
 
     #[tokio::test]
-    async fn whole_tables_share_a_bounded_memory_and_outlive_their_dataset() {
+    async fn readers_share_a_bounded_memory_and_outlive_their_dataset() {
         let folder = tempfile::tempdir().expect("a folder");
         let store = EmbeddedStore::open(folder.path(), StoreOptions::default()).expect("opens");
         let caller = Caller {
@@ -222,8 +225,13 @@ mod tests {
         let rest = rest.expect("the first takes one unit");
         let refused = read(Admission::Refuse).await.expect_err("there is none");
         assert_eq!(refused.reason(), reason::OVERLOADED);
+        let combine = || datasets.combine(caller, std::slice::from_ref(&id), None, None);
+        let refused = combine().await.expect_err("there is none");
+        assert_eq!(refused.reason(), reason::OVERLOADED);
         let (waited, ()) = tokio::join!(read(Admission::Wait), async { drop(first) });
         drop((waited.expect("there is room again"), rest));
+        let combined = combine().await.expect("there is room again");
+        assert_eq!(combined.record.n_rows, 2);
 
         let open = datasets.open(&caller, &id).await.expect("opens");
         let deleted = datasets.delete(caller, id.clone()).await;
@@ -234,7 +242,7 @@ mod tests {
                 .n_rows(),
             2
         );
-        let chunks = open.chunks(1).expect("readable");
+        let chunks = open.chunks(Some(1)).expect("readable");
         assert_eq!(
             chunks
                 .map(|chunk| chunk.expect("readable").n_rows())

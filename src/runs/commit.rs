@@ -2,12 +2,13 @@
 //! kept are deleted last.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::record::{RunRecord, VersionRecord};
 use super::{Described, RequestId, RunId, Runs};
 use crate::error::{Error, Result, chain, reason};
-use crate::store::{BlobName, BlobRef, PointerSwap, Store, StoreError, Swap, settle};
+use crate::store::{
+    BlobName, BlobRef, PointerSwap, Store, StoreError, Swap, discard, now_ms, settle,
+};
 use anomaly_detection::calibration::Policy;
 use anomaly_detection::features::FeaturePolicy;
 use anomaly_detection::pipeline::{Fitted, Model, artifact};
@@ -192,17 +193,12 @@ impl<S: Store> Runs<S> {
         }))
     }
 
-    /// Deletes blobs that nothing refers to. Failures are logged; the store sweeps what is left.
+    /// Deletes blobs that nothing refers to, and their models from the cache.
     pub(super) async fn discard(&self, blobs: Vec<BlobName>) {
-        for blob in blobs {
-            self.models.remove(blob);
-            if let Err(error) = self.store.delete_blob(blob).await {
-                tracing::warn!(
-                    error = chain(&error),
-                    "a blob that is no longer needed cannot be deleted"
-                );
-            }
+        for blob in &blobs {
+            self.models.remove(*blob);
         }
+        discard(&*self.store, blobs).await;
     }
 }
 
@@ -233,9 +229,6 @@ fn describe(
     reservoir_blob: Option<BlobRef>,
     request_id: Option<&RequestId>,
 ) -> VersionRecord {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
     VersionRecord {
         version: 0,
         model: model_blob,
@@ -248,7 +241,7 @@ fn describe(
         },
         n_features: u32::try_from(model.features().n_features()).unwrap_or(u32::MAX),
         n_rows: model.statistics().n_rows,
-        created_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
+        created_ms: now_ms(),
         request_id: request_id.map(|id| id.as_str().to_owned()),
     }
 }

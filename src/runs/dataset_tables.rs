@@ -5,10 +5,6 @@ use crate::datasets::OpenDataset;
 use crate::error::Result;
 use anomaly_detection::context::Context;
 use anomaly_detection::pipeline::{EachTable, TableSource};
-use anomaly_detection::table::read::FileSummary;
-
-/// About how many values are read at a time.
-const CHUNK_CELLS: usize = 1 << 19;
 
 /// An open dataset, and where its row ids are: nothing is learned from those.
 pub(super) struct DatasetTables(OpenDataset, RowIds);
@@ -20,9 +16,9 @@ impl DatasetTables {
         Self(open, ids)
     }
 
-    /// The summary of the dataset's file.
-    pub(super) fn summary(&self) -> &FileSummary {
-        &self.0.summary
+    /// The bytes of the pages of a Parquet file that are read at once.
+    pub(super) fn page_bytes(&self) -> u64 {
+        self.0.summary.page_bytes()
     }
 
     /// The number of values in `n_rows` of its rows.
@@ -38,8 +34,7 @@ impl TableSource for DatasetTables {
     }
 
     fn visit(&self, context: &Context, each: &mut EachTable<'_>) -> Result<()> {
-        let chunk_rows = (CHUNK_CELLS / self.0.summary.columns().len().max(1)).max(1);
-        for table in self.0.chunks(chunk_rows)? {
+        for table in self.0.chunks(None)? {
             context.check()?;
             let mut table = table?;
             let ids = self.1.clone().take_from(&mut table);

@@ -33,7 +33,7 @@ impl<S: Store> Runs<S> {
     /// Trains a model and stores it as the next version of the run, which is created if it does not exist.
     ///
     /// A large dataset is read in passes if the detector can stream. It is held in memory otherwise, or if the passes find that
-    /// it must be sorted.
+    /// it must be sorted. A retry stores nothing, but is found out only after the fit: ask [`Self::made_before`] first.
     pub async fn train(
         self: &Arc<Self>,
         caller: Caller,
@@ -53,10 +53,6 @@ impl<S: Store> Runs<S> {
             run_id,
             request_id,
         });
-        let id = write.request_id.as_ref();
-        if let Some(described) = self.made_before(&caller, &write.run_id, id).await? {
-            return Ok(described);
-        }
         let dataset = match &rows {
             Some(Rows {
                 source: RowSource::Dataset(dataset),
@@ -78,7 +74,7 @@ impl<S: Store> Runs<S> {
         match self.commit(&write, prepared, Base::Any).await? {
             Outcome::Stored(described) => Ok(*described),
             Outcome::MadeBefore | Outcome::Overtaken => self
-                .made_before(&caller, &write.run_id, id)
+                .made_before(&caller, &write.run_id, write.request_id.as_ref())
                 .await?
                 .ok_or_else(conflict),
         }
@@ -124,7 +120,7 @@ impl<S: Store> Runs<S> {
             if draw.is_none() && n_cells > MAX_HELD_CELLS && spec.detector.can_stream() {
                 let share = self
                     .datasets
-                    .reader_share(tables.summary(), Admission::Refuse)
+                    .reader_share(tables.page_bytes(), Admission::Refuse)
                     .await?;
                 return Ok(LearningRows::Tables(Box::new(tables), share));
             }

@@ -3,14 +3,15 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::RwLock;
 
 use super::commit::Write;
 use super::{Caller, RunId, Runs};
 use crate::error::{Result, chain};
-use crate::store::{MAX_RECORD_BYTES, PointerSwap, Record, Store, Swap, key, settle};
+use crate::store::{MAX_RECORD_BYTES, PointerSwap, Record, Store, Swap, key, now_ms, settle};
 use anomaly_detection::envelope::Envelope;
 use anomaly_detection::features::UnknownFeature;
 use anomaly_detection::pipeline::{Model, Scored};
@@ -60,13 +61,19 @@ struct Remembered {
     sightings: Sightings,
 }
 
-/// What was gathered and not written yet, by the keys of the runs.
+/// What was gathered and not written yet.
 #[derive(Debug, Default)]
-pub(super) struct Gathered(Mutex<HashMap<Vec<u8>, Remembered>>);
+pub(super) struct Gathered {
+    /// By the keys of the runs.
+    runs: Mutex<HashMap<Vec<u8>, Remembered>>,
+    /// Locked while features of a run are moved from here into its record, and read-locked by those who read both places: in
+    /// between, the features are in neither, or a reader finds them twice.
+    moving: RwLock<()>,
+}
 
 impl Gathered {
     fn lock(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Remembered>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes what scoring a table has found, with a model of this generation of the run.
@@ -156,19 +163,13 @@ fn add(sightings: &mut Sightings, name: &str, sighting: &Sighting) {
     }
 }
 
-fn now_ms() -> i64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
-}
-
 impl<S: Store> Runs<S> {
     /// What is known about the features that a run's active model does not know, by name.
     pub async fn unknown_features(&self, caller: &Caller, run_id: &RunId) -> Result<Sightings> {
         let run_key = key::run_key(caller.owner, run_id.as_str());
         let generation = self.generation(&run_key).await?;
         let key = key::unknown_features_key(&run_key);
+        let _nothing_moves = self.gathered.moving.read().await;
         let mut remembered = match self.store.get_pointer(&key).await? {
             Some(pointer) => Remembered::decode(&pointer.value)?,
             None => Remembered::default(),
@@ -192,10 +193,12 @@ impl<S: Store> Runs<S> {
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(INTERVAL).await;
-                match runs.upgrade() {
-                    Some(runs) => runs.flush_unknown_features().await,
-                    None => return,
-                }
+                let Some(runs) = runs.upgrade() else {
+                    return;
+                };
+                // in a task of its own, whose panic is logged and does not end this one
+                let flush = tokio::spawn(async move { runs.flush_unknown_features().await });
+                flush.await.ok();
             }
         });
     }
@@ -203,8 +206,12 @@ impl<S: Store> Runs<S> {
     /// Writes what was gathered so far. What cannot be written is kept for the next time, with a
     /// warning.
     pub(super) async fn flush_unknown_features(&self) {
-        let gathered = std::mem::take(&mut *self.gathered.lock());
-        for (run_key, more) in gathered {
+        let run_keys: Vec<Vec<u8>> = self.gathered.lock().keys().cloned().collect();
+        for run_key in run_keys {
+            let _moving = self.gathered.moving.write().await;
+            let Some(more) = self.gathered.lock().remove(&run_key) else {
+                continue;
+            };
             if let Err(error) = self.write_sightings(&run_key, &more).await {
                 tracing::warn!(
                     error = chain(&error),
@@ -296,3 +303,6 @@ impl<S: Store> Runs<S> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,6 @@ use crate::compute::Admission;
 use crate::error::Result;
 use crate::store::{Store, StoreError, key};
 use anomaly_detection::pipeline::artifact;
-use anomaly_detection::table::Table;
 
 /// How often an update is tried that trainings keep overtaking.
 const ATTEMPTS: usize = 5;
@@ -26,11 +25,7 @@ impl<S: Store> Runs<S> {
         rows: Rows,
     ) -> Result<Described> {
         let read = rows.read(&self.datasets, caller, None, Admission::Refuse);
-        let ReadRows {
-            table,
-            share: _share,
-            ..
-        } = read.await.map_err(|error| error.within("records"))?;
+        let rows = Arc::new(read.await.map_err(|error| error.within("records"))?);
         let key = key::run_key(caller.owner, run_id.as_str());
         let generation = self.generation(&key).await?;
         let _turn = self.update_turns.wait(&key).await;
@@ -40,12 +35,16 @@ impl<S: Store> Runs<S> {
             run_id,
             request_id,
         });
-        for _ in 0..ATTEMPTS {
+        let made_before = || {
             let id = write.request_id.as_ref();
-            if let Some(described) = self.made_before(&caller, &write.run_id, id).await? {
-                return Ok(described);
-            }
-            let (prepared, base) = match self.prepare(&caller, &write, &table).await {
+            self.made_before(&caller, &write.run_id, id)
+        };
+        // the request whose turn came before may have been the same one
+        if let Some(described) = made_before().await? {
+            return Ok(described);
+        }
+        for _ in 0..ATTEMPTS {
+            let (prepared, base) = match self.prepare(&caller, &write, &rows).await {
                 Ok(Some(prepared)) => prepared,
                 Ok(None) => continue,
                 Err(error) => {
@@ -56,8 +55,10 @@ impl<S: Store> Runs<S> {
                     return Err(error);
                 }
             };
-            if let Outcome::Stored(described) = self.commit(&write, prepared, base).await? {
-                return Ok(*described);
+            match self.commit(&write, prepared, base).await? {
+                Outcome::Stored(described) => return Ok(*described),
+                Outcome::MadeBefore => return made_before().await?.ok_or_else(conflict),
+                Outcome::Overtaken => {}
             }
         }
         Err(conflict())
@@ -69,7 +70,7 @@ impl<S: Store> Runs<S> {
         &self,
         caller: &Caller,
         write: &Write,
-        table: &Table,
+        rows: &Arc<ReadRows>,
     ) -> Result<Option<(Prepared, Base)>> {
         let Loaded { version, model, .. } = self
             .load(caller, &write.run_id, VersionSelector::Active)
@@ -88,14 +89,14 @@ impl<S: Store> Runs<S> {
                 Err(error) => return Err(error.into()),
             },
         };
-        let table = table.clone();
+        let rows = Arc::clone(rows);
         let prepared = self
             .compute
             .run(Admission::Refuse, caller.deadline, move |context| {
                 let reservoir = reservoir
                     .map(|bytes| artifact::decode_reservoir(&bytes, model.features()))
                     .transpose()?;
-                Prepared::encode(model.update(reservoir, table, context)?)
+                Prepared::encode(model.update(reservoir, &rows.table, context)?)
             })
             .await?;
         Ok(Some((prepared, Base::Version(version.version))))
@@ -112,6 +113,7 @@ mod tests {
     use crate::store::faulty::{Fault, Faulty};
     use crate::store::{MemoryStore, TokenKey};
     use anomaly_detection::pipeline::TrainingSpec;
+    use anomaly_detection::table::Table;
 
     type MemoryRuns = Arc<Runs<Faulty<MemoryStore>>>;
 

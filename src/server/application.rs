@@ -4,6 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio::task::JoinError;
 use tonic::service::Routes;
 
 use super::{Bound, ServeError, Server, bytes};
@@ -31,6 +32,9 @@ pub enum ApplicationError {
     /// The application could not be set up.
     #[error("{}", chain(.0))]
     Domain(#[from] Error),
+    /// Closing the store panicked.
+    #[error("the store could not be closed: {0}")]
+    Close(#[source] JoinError),
 }
 
 /// An application that listens but does not serve yet.
@@ -107,7 +111,7 @@ impl<S: Store> Application<S> {
     /// Serves until `shutdown` completes or the store fails, then drains and closes the store.
     ///
     /// # Errors
-    /// When the server cannot serve, or the store has failed.
+    /// When the server cannot serve, or the store has failed or cannot be closed.
     pub async fn run_until_stopped(
         self,
         shutdown: impl Future<Output = ()>,
@@ -145,9 +149,43 @@ impl<S: Store> Application<S> {
         runs.close().await;
         datasets.close().await;
         // the last flush blocks
-        tokio::task::spawn_blocking(move || drop((runs, datasets, store)))
-            .await
-            .ok();
-        failure.map_or(Ok(()), |error| Err(error.into()))
+        let closed = tokio::task::spawn_blocking(move || drop((runs, datasets, store))).await;
+        match failure {
+            Some(error) => Err(error.into()),
+            None => closed.map_err(ApplicationError::Close),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Flags;
+    use crate::store::faulty::Faulty;
+    use crate::store::{MemoryStore, TokenKey};
+
+    #[tokio::test]
+    async fn a_store_that_cannot_be_closed_is_an_error() {
+        let flags = Flags {
+            listen: Some("127.0.0.1:0".to_owned()),
+            ..Flags::default()
+        };
+        for panics in [false, true] {
+            let store = Faulty::new(MemoryStore::new(&TokenKey::from_bytes([1; 32])));
+            if panics {
+                store.panic_at_close();
+            }
+            let config = Config::load(&flags).expect("valid");
+            let application = Application::with_store(config, store).await;
+            let application = application.expect("it listens");
+            let outcome = application.run_until_stopped(async {}).await;
+            match panics {
+                false => outcome.expect("it stops"),
+                true => assert!(
+                    matches!(outcome, Err(ApplicationError::Close(_))),
+                    "{outcome:?}"
+                ),
+            }
+        }
     }
 }

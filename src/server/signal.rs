@@ -4,9 +4,6 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What a shell reports for a process that SIGINT ended.
-const EXIT_CODE: i32 = 130;
-
 /// Waits for SIGTERM or SIGINT. The first one completes the future; a second one ends the process at
 /// once.
 ///
@@ -18,17 +15,19 @@ pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send> {
     Ok(async move {
         either(&mut terminate, &mut interrupt).await;
         tokio::spawn(async move {
-            either(&mut terminate, &mut interrupt).await;
+            let number = either(&mut terminate, &mut interrupt).await.as_raw_value();
             tracing::warn!("a second signal: exiting at once");
-            std::process::exit(EXIT_CODE);
+            // what a shell reports for a process that the signal ended
+            std::process::exit(128 + number);
         });
     })
 }
 
-async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
-    let name = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+async fn either(terminate: &mut Signal, interrupt: &mut Signal) -> SignalKind {
+    let (kind, name) = tokio::select! {
+        _ = terminate.recv() => (SignalKind::terminate(), "SIGTERM"),
+        _ = interrupt.recv() => (SignalKind::interrupt(), "SIGINT"),
     };
     tracing::info!(signal = name, "signal received");
+    kind
 }

@@ -6,7 +6,8 @@ use std::io;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{BlobName, StoreError};
+use super::{BlobName, Store, StoreError};
+use crate::error::chain;
 
 /// A reference to an immutable blob.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -40,4 +41,16 @@ pub trait BlobReader: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// The error of the read; also when the stored bytes are fewer than the blob's size.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+}
+
+/// Deletes blobs that nothing refers to. Failures are logged; a sweep finds what is left.
+pub async fn discard(store: &impl Store, blobs: impl IntoIterator<Item = BlobName>) {
+    for blob in blobs {
+        if let Err(error) = store.delete_blob(blob).await {
+            tracing::warn!(
+                error = chain(&error),
+                "a blob that is no longer needed cannot be deleted"
+            );
+        }
+    }
 }

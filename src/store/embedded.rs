@@ -169,12 +169,8 @@ impl EmbeddedStore {
     ) -> Result<T, StoreError> {
         self.thread.committer().check()?;
         let inner = self.inner.clone();
-        match spawn_blocking(move || work(&inner)).await {
-            Ok(result) => result,
-            Err(error) => Err(StoreError::Failed {
-                cause: error.to_string().into(),
-            }),
-        }
+        let worked = spawn_blocking(move || work(&inner)).await;
+        worked.map_err(StoreError::panicked)?
     }
 
     /// Runs blocking work on the logs, and waits until what it found or changed is durable. `LogNotFound` if there are no
@@ -192,9 +188,7 @@ impl EmbeddedStore {
             Some(logs) => work(logs),
             None => Err(StoreError::LogNotFound),
         });
-        let answer = worked.await.map_err(|error| StoreError::Unknown {
-            cause: error.to_string().into(),
-        })??;
+        let answer = worked.await.map_err(StoreError::panicked)??;
         match answer.found {
             // number 0: only durable data was read
             Ok(found) if answer.number == 0 => logs.committer().check().map(|()| found),
@@ -215,6 +209,14 @@ async fn durable(committer: &Committer, number: u64) -> Result<(), StoreError> {
     match committer.durable(number).await {
         Err(StoreError::Failed { cause }) => Err(StoreError::Unknown { cause }),
         result => result,
+    }
+}
+
+/// For `map_err`: a write that panicked may or may not have been applied.
+fn unknown_if_panicked(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Panicked { cause } => StoreError::Unknown { cause },
+        error => error,
     }
 }
 
@@ -301,13 +303,9 @@ impl Store for EmbeddedStore {
     }
 
     async fn swap_pointer(&self, swap: &PointerSwap) -> Result<Swap, StoreError> {
-        self.thread.committer().check()?;
-        let (inner, swap) = (Arc::clone(&self.inner), swap.clone());
-        let applied = spawn_blocking(move || inner.records.swap(&swap)).await;
-        let number = applied.map_err(|error| StoreError::Unknown {
-            cause: error.to_string().into(),
-        })??;
-        let Some(number) = number else {
+        let swap = swap.clone();
+        let swap = self.blocking(move |inner| inner.records.swap(&swap));
+        let Some(number) = swap.await.map_err(unknown_if_panicked)? else {
             return Ok(Swap::Lost);
         };
         durable(self.thread.committer(), number).await?;
@@ -339,7 +337,8 @@ impl Store for EmbeddedStore {
     }
 
     async fn append(&self, log: LogName, entries: Vec<Bytes>) -> Result<Vec<u64>, StoreError> {
-        self.on_logs(move |logs| logs.append(log, &entries)).await
+        let appended = self.on_logs(move |logs| logs.append(log, &entries));
+        appended.await.map_err(unknown_if_panicked)
     }
 
     async fn read_log(

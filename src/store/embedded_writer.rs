@@ -48,10 +48,8 @@ impl EmbeddedBlobWriter {
         let open = self.open.take().ok_or_else(|| {
             StoreError::io("write a blob")(io::Error::other("an earlier write of it failed"))
         })?;
-        match spawn_blocking(move || work(open)).await {
-            Ok(result) => result,
-            Err(error) => Err(StoreError::io("write a blob")(io::Error::other(error))),
-        }
+        let worked = spawn_blocking(move || work(open)).await;
+        worked.map_err(StoreError::panicked)?
     }
 
     async fn append(&mut self, bytes: impl AsRef<[u8]> + Send + 'static) -> Result<(), StoreError> {

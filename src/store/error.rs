@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use tokio::task::JoinError;
+
 use crate::error::{Error, reason};
 
 /// What went wrong in a store.
@@ -56,6 +58,12 @@ pub enum StoreError {
         /// Why it cannot be reached.
         cause: Arc<str>,
     },
+    /// The work panicked, which is a defect and is logged as a panic. The store is served as before.
+    #[error("the work of the store panicked: {cause}")]
+    Panicked {
+        /// What the runtime says about the panic.
+        cause: Arc<str>,
+    },
     /// The store has failed for good and serves no more requests.
     #[error("the store has failed: {cause}")]
     Failed {
@@ -68,6 +76,13 @@ impl StoreError {
     /// For `map_err`: turns an I/O error into one that says what was tried.
     pub(super) fn io(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { what, source }
+    }
+
+    /// For `map_err`: the error of work that panicked on its thread.
+    pub(super) fn panicked(error: JoinError) -> Self {
+        Self::Panicked {
+            cause: error.to_string().into(),
+        }
     }
 }
 
@@ -86,6 +101,7 @@ impl From<StoreError> for Error {
                 )
             }
             StoreError::Io { .. } => (reason::INTERNAL, "the store could not read or write"),
+            StoreError::Panicked { .. } => (reason::INTERNAL, "the work of the store panicked"),
             StoreError::TooLarge { .. } => (reason::INTERNAL, "a record does not fit the store"),
             StoreError::Damaged { .. } => (reason::DAMAGED_ARTIFACT, "what is stored is damaged"),
             StoreError::BlobNotFound | StoreError::LogNotFound => (

@@ -1,4 +1,4 @@
-//! A store for tests that can be held up, and whose swaps can lose their outcome.
+//! A store for tests that can be held up, whose swaps can lose their outcome, and that can panic.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     UnknownAndNotDone,
     /// The store is unavailable.
     Unavailable,
+    /// It panics.
+    Panic,
 }
 
 /// A store in front of another one.
@@ -29,6 +31,7 @@ pub(crate) struct Faulty<S> {
     /// The faults of the next swaps, in order.
     faults: Mutex<VecDeque<Fault>>,
     holds_reads: AtomicBool,
+    panics_at_close: AtomicBool,
     reached: Notify,
     go: Notify,
 }
@@ -39,6 +42,7 @@ impl<S: Store> Faulty<S> {
             inner,
             faults: Mutex::default(),
             holds_reads: AtomicBool::new(false),
+            panics_at_close: AtomicBool::new(false),
             reached: Notify::new(),
             go: Notify::new(),
         }
@@ -53,6 +57,11 @@ impl<S: Store> Faulty<S> {
     /// Holds up the reads of blobs from now on.
     pub(crate) fn hold_reads(&self) {
         self.holds_reads.store(true, Ordering::SeqCst);
+    }
+
+    /// Panics when it is dropped.
+    pub(crate) fn panic_at_close(&self) {
+        self.panics_at_close.store(true, Ordering::SeqCst);
     }
 
     /// Waits until a read is held up.
@@ -71,6 +80,12 @@ impl<S: Store> Faulty<S> {
     }
 }
 
+impl<S> Drop for Faulty<S> {
+    fn drop(&mut self) {
+        assert!(!self.panics_at_close.load(Ordering::SeqCst), "as asked");
+    }
+}
+
 impl<S: Store> Store for Faulty<S> {
     type BlobWriter = S::BlobWriter;
     type BlobReader = S::BlobReader;
@@ -85,6 +100,7 @@ impl<S: Store> Store for Faulty<S> {
             }
             Some(Fault::UnknownAndNotDone) => Err(StoreError::Unknown { cause }),
             Some(Fault::Unavailable) => Err(StoreError::Unavailable { cause }),
+            Some(Fault::Panic) => panic!("as asked"),
         }
     }
 

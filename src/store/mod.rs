@@ -34,7 +34,7 @@ mod token_key;
 
 use bytes::Bytes;
 
-pub use blob::{BlobReader, BlobRef, BlobWriter};
+pub use blob::{BlobReader, BlobRef, BlobWriter, discard};
 pub use embedded::{EmbeddedStore, StoreOptions};
 pub use embedded_reader::EmbeddedBlobReader;
 pub use embedded_writer::EmbeddedBlobWriter;
@@ -43,7 +43,7 @@ pub use log::{LogBounds, LogEntry, MAX_ENTRY_BYTES, Retain};
 pub use memory::{MemoryBlobReader, MemoryBlobWriter, MemoryStore};
 pub use name::{BlobName, LogName};
 pub use owner::{Owner, TokenHasher};
-pub use record::{Entry, Pointer, PointerSwap, Record, Revision, Swap};
+pub use record::{Entry, Pointer, PointerSwap, Record, Revision, Swap, now_ms};
 pub use settle::settle;
 pub use token_key::TokenKey;
 
@@ -56,8 +56,8 @@ pub const MAX_RECORD_BYTES: usize = 6 * 1024;
 
 /// Keyed records, immutable blobs and logs. The tests of `tests/store/contract` are what every implementation must pass.
 ///
-/// Any method may fail with [`StoreError::Unavailable`] while the store cannot be reached, which passes, and with
-/// [`StoreError::Failed`] once it has failed for good.
+/// Any method may fail with [`StoreError::Unavailable`] while the store cannot be reached, which passes, with
+/// [`StoreError::Panicked`] at a defect of the store, and with [`StoreError::Failed`] once it has failed for good.
 pub trait Store: Send + Sync + 'static {
     /// What a blob is streamed into.
     type BlobWriter: BlobWriter;

@@ -12,6 +12,8 @@
 //! | 16 each | their names, blobs first |
 //! | the rest | the value, which names its own kind and format |
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use super::name::NAME_BYTES;
 use super::{BlobName, LogName, MAX_KEY_BYTES, MAX_RECORD_BYTES, StoreError};
 
@@ -19,6 +21,14 @@ const FORMAT: u8 = 1;
 const CHECKSUM_AT: usize = 1;
 const SEQUENCE_AT: usize = CHECKSUM_AT + 4;
 const HEADER_BYTES: usize = SEQUENCE_AT + 8 + 16 + 2 + 2;
+
+/// The time now, as records hold times: in milliseconds since 1970.
+pub fn now_ms() -> i64 {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}
 
 /// The revision of a record. Never reused within a store, not even after a deletion or a restart; a later write has
 /// a greater one.

@@ -72,17 +72,19 @@ pub(super) fn find(
     configured: Option<TokenKey>,
     fingerprint: Option<&[u8]>,
 ) -> Result<TokenKey, StoreError> {
-    let (key, source) = match (configured, read(folder)?) {
-        (Some(key), _) => (key, "configured"),
-        (None, Some(key)) => (key, FILE),
-        (None, None) if fingerprint.is_some() => {
-            return Err(StoreError::Refused(format!(
-                "{} is missing, and without it nobody would find their runs: put it back from a backup, or configure \
-                 the key that this store was made with",
-                folder.join(FILE).display()
-            )));
-        }
-        (None, None) => (write_new(folder)?, FILE),
+    let (key, source) = match configured {
+        Some(key) => (key, "configured"),
+        None => match read(folder)? {
+            Some(key) => (key, FILE),
+            None if fingerprint.is_some() => {
+                return Err(StoreError::Refused(format!(
+                    "{} is missing, and without it nobody would find their runs: put it back from a backup, or \
+                     configure the key that this store was made with",
+                    folder.join(FILE).display()
+                )));
+            }
+            None => (write_new(folder)?, FILE),
+        },
     };
     let found = TokenHasher::new(&key).fingerprint();
     if fingerprint.is_some_and(|fingerprint| fingerprint != found) {

@@ -21,6 +21,11 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn spawn(folder: &Path) -> Self {
+        Self::spawn_with(folder, &[])
+    }
+
+    /// Spawns with more arguments.
+    pub(crate) fn spawn_with(folder: &Path, args: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_anomalyd"))
             .args([
                 "serve",
@@ -31,6 +36,7 @@ impl Process {
                 "--data-dir",
             ])
             .arg(folder)
+            .args(args)
             .env_remove("ANOMALYD_CONFIG")
             .stderr(Stdio::piped())
             .stdout(Stdio::null())
@@ -42,16 +48,22 @@ impl Process {
 
     /// Waits until the server listens.
     pub(crate) fn address(&mut self) -> SocketAddr {
+        let address = self.logged("listening on ");
+        let address = address.trim().trim_start_matches("http://");
+        address
+            .parse()
+            .unwrap_or_else(|_| panic!("no address in {address:?}"))
+    }
+
+    /// Waits until it logs a text, and returns what follows on the line.
+    pub(crate) fn logged(&mut self, text: &str) -> String {
         let mut log = String::new();
         loop {
             let mut line = String::new();
             let read = self.stderr.read_line(&mut line).expect("readable");
-            assert!(read > 0, "the server stopped before it listened:\n{log}");
-            if let Some((_, address)) = line.split_once("listening on ") {
-                let address = address.trim().trim_start_matches("http://");
-                return address
-                    .parse()
-                    .unwrap_or_else(|_| panic!("no address in {line:?}"));
+            assert!(read > 0, "the server stopped without {text:?}:\n{log}");
+            if let Some((_, rest)) = line.split_once(text) {
+                return rest.to_owned();
             }
             log += &line;
         }
@@ -65,15 +77,20 @@ impl Process {
 
     /// Sends SIGTERM, and returns the exit status.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
+        self.signal("-TERM");
+        self.exit()
+    }
+
+    /// Sends a signal, such as `-TERM`.
+    pub(crate) fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         assert!(
             Command::new("kill")
-                .args(["-TERM", &pid])
+                .args([signal, &pid])
                 .status()
                 .expect("kill runs")
                 .success()
         );
-        self.exit()
     }
 
     /// Waits until it ends by itself.

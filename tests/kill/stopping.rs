@@ -28,6 +28,20 @@ async fn a_termination_under_load_drains_and_loses_nothing() {
 }
 
 #[test]
+fn a_second_signal_ends_the_server_at_once_with_its_own_exit_code() {
+    for (signal, code) in [("-TERM", 143), ("-INT", 130)] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut server = Process::spawn_with(folder.path(), &["--drain-delay", "10m"]);
+        server.address();
+        server.signal("-TERM");
+        server.logged("signal received");
+        server.signal(signal);
+        let status = server.exit();
+        assert_eq!(status.code(), Some(code), "{}", server.rest_of_log());
+    }
+}
+
+#[test]
 fn a_second_server_on_the_same_folder_is_refused() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut first = Process::spawn(folder.path());

@@ -119,20 +119,23 @@ async fn unknown_methods_are_named() {
 #[tokio::test]
 async fn unsupported_compression_is_named() {
     let server = Running::start(&[]).await;
-    let answer = call(
-        server.addr,
-        PREDICT,
-        &[AUTH, ("grpc-encoding", "zstd")],
-        predict("x"),
-    )
-    .await;
-    assert_eq!(answer.status().code(), Code::Unimplemented);
-    assert!(
-        answer.status().message().contains("zstd"),
-        "{:?}",
-        answer.status()
-    );
-    answer.reason();
+    let mut compressed = predict("x").to_vec();
+    compressed[0] = 1;
+    for encoding in ["gzip", "deflate", "zstd"] {
+        let headers = [AUTH, ("grpc-encoding", encoding)];
+        for body in [predict("x"), Bytes::from(compressed.clone())] {
+            let answer = call(server.addr, PREDICT, &headers, body).await;
+            assert_eq!(answer.status().code(), Code::Unimplemented);
+            assert!(
+                answer.status().message().contains(encoding),
+                "{:?}",
+                answer.status()
+            );
+            assert_eq!(answer.reason(), "UNIMPLEMENTED");
+        }
+    }
+    let answer = call(server.addr, PREDICT, &[AUTH], compressed.into()).await;
+    assert_eq!(answer.reason(), "UNDECODABLE_MESSAGE");
 }
 
 #[tokio::test]

@@ -152,6 +152,18 @@ fn a_configured_key_must_stay_the_same() {
     assert!(refusal(folder.path(), None).contains("token.key is missing"));
 }
 
+#[test]
+fn a_damaged_key_file_does_not_matter_beside_a_configured_key() {
+    let folder = folder();
+    fs::write(folder.path().join("token.key"), "damaged").expect("writable");
+    assert!(refusal(folder.path(), None).contains("is damaged"));
+    let options = StoreOptions {
+        token_key: Some(key(1)),
+        ..StoreOptions::default()
+    };
+    EmbeddedStore::open(folder.path(), options).expect("it opens");
+}
+
 /// Otherwise a sweep would delete all blobs as unreferenced.
 #[tokio::test]
 async fn blobs_without_a_database_are_refused() {

@@ -71,7 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("the first is row {first}, the last row {last}");
     }
 
-    let updated = fitted.model.update(fitted.reservoir, later, &context)?;
+    let updated = fitted.model.update(fitted.reservoir, &later, &context)?;
     let bytes = artifact::encode_model(&updated.model)?;
     let model = artifact::decode_model(&bytes)?;
     println!(

@@ -118,7 +118,7 @@ fn update(model: &Model, reservoir: Reservoir) {
         return;
     };
     let context = Context::new().with_deadline(Some(Instant::now() + PATIENCE));
-    if let Ok(fitted) = model.update(Some(reservoir), table, &context) {
+    if let Ok(fitted) = model.update(Some(reservoir), &table, &context) {
         let stored = encode_model(&fitted.model).expect("an updated model can be encoded");
         decode_model(&stored).expect("and decoded again");
         if let Some(reservoir) = fitted.reservoir {

@@ -9,6 +9,7 @@ use crate::cli::connect::Client;
 use crate::cli::error::{Error, Result};
 use crate::cli::input::{self, Limits};
 use crate::cli::models;
+use crate::cli::render::chart::{self, Series};
 use crate::cli::render::plot::{self, Group};
 use crate::cli::render::{json as protojson, model, prediction};
 use crate::cli::train::answered;
@@ -295,11 +296,13 @@ impl<'a> Story<'a> {
             protojson::value("PredictionSummary", &summary)?,
         );
         prediction::write_summary(self.out, &summary)?;
-        let (line, marks) = plot::sparkline(&values, &answer.is_anomaly, PLOT_WIDTH);
-        writeln!(
-            self.out,
-            "\n{FLOW}, March to May; ^ is where hours were flagged\n{line}\n{marks}"
-        )?;
+        let flow = Series {
+            title: FLOW,
+            values: &values,
+            flagged: &answer.is_anomaly,
+            ends: ["March", "May"],
+        };
+        chart::write(self.out, &flow)?;
         self.flush()
     }
 

@@ -51,23 +51,13 @@ impl FileArgs {
         self.format.unwrap_or_default()
     }
 
-    /// The CSV options, if any were given.
+    /// The CSV options as a message, unless they are the default.
     pub(in crate::cli) fn csv(&self) -> Option<CsvOptions> {
-        let text = |character: Option<char>| character.map(String::from).unwrap_or_default();
-        let options = CsvOptions {
-            has_header: self.no_header.then_some(false),
-            delimiter: text(self.delimiter),
-            decimal: text(self.decimal),
-            encoding: self.encoding.clone().unwrap_or_default(),
-            na_values: self.na_value.clone(),
-            quote: text(self.quote),
-            comment: text(self.comment),
-            text_columns: self.text_column.clone(),
-        };
-        (options != CsvOptions::default()).then_some(options)
+        let options = self.options().csv;
+        (options != read::CsvOptions::default()).then(|| sent(&options))
     }
 
-    /// The same options for the reader.
+    /// The options for the reader.
     pub(super) fn options(&self) -> FileOptions {
         let byte = |character: Option<char>| character.and_then(|c| u8::try_from(c).ok());
         FileOptions {

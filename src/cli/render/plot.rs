@@ -1,4 +1,4 @@
-//! Small text plots: a histogram of scores by group, and a series as a line of bars.
+//! A histogram of scores by group, as text.
 
 use std::fmt::Write as _;
 
@@ -108,54 +108,6 @@ pub(in crate::cli) fn legend(groups: &[Group<'_>]) -> String {
     parts.join("   ")
 }
 
-/// A series in at most `width` columns: a line of bars, and below it a line with `^` where any point is flagged.
-///
-/// A column shows the point that is furthest from the median of the series, so that spikes stay visible. A column
-/// without finite values is blank.
-pub(in crate::cli) fn sparkline(
-    values: &[f64],
-    flagged: &[bool],
-    width: usize,
-) -> (String, String) {
-    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
-    sorted.sort_by(f64::total_cmp);
-    let median = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);
-    let (low, high) = match (sorted.first(), sorted.last()) {
-        (Some(low), Some(high)) => (*low, *high),
-        _ => (0.0, 0.0),
-    };
-    let columns = values.len().min(width);
-    let (mut line, mut marks) = (String::new(), String::new());
-    for column in 0..columns {
-        let range = column * values.len() / columns..(column + 1) * values.len() / columns;
-        let extreme = values[range.clone()]
-            .iter()
-            .copied()
-            .filter(|v| v.is_finite())
-            .max_by(|a, b| {
-                (a / 2.0 - median / 2.0)
-                    .abs()
-                    .total_cmp(&(b / 2.0 - median / 2.0).abs())
-            });
-        line.push(match extreme {
-            None => ' ',
-            Some(_) if low == high => BARS[3],
-            Some(v) => {
-                let part = (v / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0);
-                BARS[((part * 8.0) as usize).min(7)]
-            }
-        });
-        let hit = flagged
-            .iter()
-            .take(range.end)
-            .skip(range.start)
-            .any(|flag| *flag);
-        marks.push(if hit { '^' } else { ' ' });
-    }
-    (line, marks)
-}
-
 fn short(v: f64) -> String {
     if v != 0.0 && !(1e-3..1e6).contains(&v.abs()) {
         format!("{v:.2e}")
@@ -245,31 +197,5 @@ mod tests {
             lines(&histogram(&groups(vec![1.0], vec![]), 0, 40, None)).len(),
             1
         );
-    }
-
-    #[test]
-    fn a_sparkline_keeps_spikes_and_flags_in_their_columns() {
-        let mut values = vec![10.0; 100];
-        values[55] = 0.0;
-        let mut flagged = vec![false; 100];
-        flagged[55] = true;
-        let (line, marks) = sparkline(&values, &flagged, 10);
-        assert_eq!(line, "█████▁████");
-        assert_eq!(marks, "     ^    ");
-    }
-
-    #[test]
-    fn sparklines_of_unusual_values() {
-        assert_eq!(sparkline(&[], &[], 10), (String::new(), String::new()));
-        assert_eq!(
-            sparkline(&[1.0], &[true], 0),
-            (String::new(), String::new())
-        );
-        assert_eq!(
-            sparkline(&[1.0, f64::NAN, 1.0], &[], 10),
-            ("▄ ▄".into(), "   ".into())
-        );
-        assert_eq!(sparkline(&[f64::NAN], &[false], 3).0, " ");
-        assert_eq!(sparkline(&[f64::MIN, f64::MAX], &[], 5).0, "▁█");
     }
 }

@@ -85,6 +85,7 @@ fn columns_get_their_roles() {
     assert_eq!(spec.max_one_hot_categories, Some(4));
     let csv = CsvOptions {
         delimiter: ";".to_owned(),
+        decimal: ".".to_owned(),
         text_columns: vec!["zip".to_owned()],
         ..CsvOptions::default()
     };

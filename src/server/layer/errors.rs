@@ -235,9 +235,6 @@ impl Repair {
             Code::OutOfRange if message.contains("message length too large") => {
                 self.too_large(message)
             }
-            Code::ResourceExhausted if message.starts_with("Error decompressing") => {
-                self.too_large(message)
-            }
             Code::Internal if is_of_the_decoder(message) => status::of(Error::new(
                 reason::UNDECODABLE_MESSAGE,
                 format!(
@@ -283,7 +280,6 @@ fn is_of_the_decoder(message: &str) -> bool {
         "protocol error:",
         "Missing request message",
         "Unexpected EOF decoding stream",
-        "Error decompressing",
     ]
     .iter()
     .any(|start| message.starts_with(start))

@@ -1,5 +1,6 @@
 //! Which rows an answer lists, in what detail, and how large it may be.
 
+use super::unknown;
 use crate::error::{Error, Result};
 use crate::proto::v1;
 
@@ -55,11 +56,8 @@ impl TryFrom<Option<v1::AnswerOptions>> for AnswerOptions {
             Ok(v1::AnswerRows::Anomalies) => Some(ListedRows::Anomalies),
             Ok(v1::AnswerRows::None) => Some(ListedRows::None),
             Err(_) => {
-                let message = format!(
-                    "{} is not a choice of rows; give ANSWER_ROWS_ALL, ANSWER_ROWS_ANOMALIES or ANSWER_ROWS_NONE",
-                    options.rows
-                );
-                return Err(Error::field("rows", message));
+                let known = "ANSWER_ROWS_ALL, ANSWER_ROWS_ANOMALIES or ANSWER_ROWS_NONE";
+                return Err(unknown("rows", options.rows, known));
             }
         };
         let detail = match v1::Detail::try_from(options.detail) {
@@ -67,11 +65,8 @@ impl TryFrom<Option<v1::AnswerOptions>> for AnswerOptions {
             Ok(v1::Detail::Score) => Some(Detail::Score),
             Ok(v1::Detail::Full) => Some(Detail::Full),
             Err(_) => {
-                let message = format!(
-                    "{} is not a known detail; give DETAIL_SCORE or DETAIL_FULL",
-                    options.detail
-                );
-                return Err(Error::field("detail", message));
+                let known = "DETAIL_SCORE or DETAIL_FULL";
+                return Err(unknown("detail", options.detail, known));
             }
         };
         let max_bytes = options.max_bytes.unwrap_or(DEFAULT_BYTES);

@@ -30,11 +30,10 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// The error for the cell at this path below this row.
-    pub(super) fn at(self, row: usize, path: &str) -> Error {
-        let column = path.trim_start_matches(['.', '[']).trim_end_matches(']');
+    /// The error for the cell of this row and column, at this field.
+    pub(super) fn at(self, row: usize, column: &str, field: String) -> Error {
         let message = format!("row {row}, column {column:?}: {}", self.what);
-        Error::new(self.reason, message).at(format!("[{row}]{path}"))
+        Error::new(self.reason, message).at(field)
     }
 }
 

@@ -1,9 +1,8 @@
 //! Converts datasets for responses.
 
 use prost::Message as _;
-use prost_types::Timestamp;
 
-use super::model::MAX_DESCRIPTION_BYTES;
+use super::model::{MAX_DESCRIPTION_BYTES, timestamp};
 use crate::datasets::{ColumnStatistics, DatasetId, DatasetRecord, Described, Listed};
 use crate::proto::v1;
 use anomaly_detection::table::ColumnType;
@@ -43,7 +42,7 @@ fn basic(dataset_id: &DatasetId, record: &DatasetRecord) -> v1::Dataset {
         n_columns: record.n_columns,
         size_bytes: record.file.size,
         sha256: record.file.sha256.to_vec().into(),
-        create_time: Some(time(record.created_ms, 1000)),
+        create_time: Some(timestamp(record.created_ms, 1000)),
         columns: Vec::new(),
         columns_omitted: false,
     }
@@ -63,8 +62,8 @@ fn column(column: &ColumnSummary, statistics: &ColumnStatistics, n_rows: u64) ->
         min: numbers.map(|numbers| numbers.min),
         max: numbers.map(|numbers| numbers.max),
         n_distinct: statistics.n_distinct,
-        min_time: times.map(|times| time(times.min, 1_000_000_000)),
-        max_time: times.map(|times| time(times.max, 1_000_000_000)),
+        min_time: times.map(|times| timestamp(times.min, 1_000_000_000)),
+        max_time: times.map(|times| timestamp(times.max, 1_000_000_000)),
     }
 }
 
@@ -76,14 +75,5 @@ impl From<ColumnType> for v1::ColumnType {
             ColumnType::Text => Self::Text,
             ColumnType::Timestamp => Self::Timestamp,
         }
-    }
-}
-
-/// A time since 1970, counted in units of 1 / `units` seconds.
-fn time(since_1970: i64, units: i64) -> Timestamp {
-    let nanos = since_1970.rem_euclid(units) * (1_000_000_000 / units);
-    Timestamp {
-        seconds: since_1970.div_euclid(units),
-        nanos: i32::try_from(nanos).unwrap_or_default(),
     }
 }

@@ -1,7 +1,8 @@
 //! Converts the roles of columns, feature engineering, policies and encodings, both ways.
 
 use super::model::timestamp;
-use crate::error::{Error, Result, reason};
+use super::unknown;
+use crate::error::Result;
 use crate::proto::v1;
 use crate::runs::Sighting;
 use anomaly_detection::features::{
@@ -84,11 +85,6 @@ pub(super) fn imputation(imputation: i32) -> Result<Option<Imputation>> {
             "IMPUTATION_MEDIAN or IMPUTATION_ZERO",
         )),
     }
-}
-
-fn unknown(field: &str, number: i32, known: &str) -> Error {
-    let message = format!("{number} is not a known {field}; give {known}");
-    Error::new(reason::INVALID_FIELD, message).at(field)
 }
 
 impl From<FeaturePolicy> for v1::FeaturePolicy {
@@ -196,8 +192,8 @@ impl From<(String, Sighting)> for v1::UnknownFeature {
             name,
             n_rows: sighting.feature.n_rows,
             n_missing: Some(sighting.feature.n_missing),
-            first_seen_time: Some(timestamp(sighting.first_ms)),
-            last_seen_time: Some(timestamp(sighting.last_ms)),
+            first_seen_time: Some(timestamp(sighting.first_ms, 1000)),
+            last_seen_time: Some(timestamp(sighting.last_ms, 1000)),
             mean: moments.and_then(|moments| first(moments.mean())),
             std: moments.and_then(|moments| first(&moments.std())),
             min: moments.and_then(|moments| first(moments.min())),

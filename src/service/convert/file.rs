@@ -1,6 +1,7 @@
 //! Converts the format of a file and the options to read it with.
 
-use crate::error::{Error, Result, reason};
+use super::unknown;
+use crate::error::{Error, Result};
 use crate::proto::v1;
 use anomaly_detection::table::read::{CsvOptions, FileOptions, Format};
 
@@ -41,11 +42,9 @@ fn format(format: i32) -> Result<Option<Format>> {
         Ok(v1::FileFormat::Parquet) => Format::Parquet,
         Ok(v1::FileFormat::ArrowIpc) => Format::ArrowIpc,
         Err(_) => {
-            let message = format!(
-                "{format} is not a known file format; give FILE_FORMAT_CSV, FILE_FORMAT_JSON, FILE_FORMAT_JSON_LINES, \
-                 FILE_FORMAT_PARQUET or FILE_FORMAT_ARROW_IPC"
-            );
-            return Err(Error::new(reason::INVALID_RECORDS, message).at("format"));
+            let known = "FILE_FORMAT_CSV, FILE_FORMAT_JSON, FILE_FORMAT_JSON_LINES, FILE_FORMAT_PARQUET or \
+                         FILE_FORMAT_ARROW_IPC";
+            return Err(unknown("format", format, known));
         }
     }))
 }

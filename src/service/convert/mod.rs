@@ -15,3 +15,11 @@ mod rows;
 mod table;
 pub(super) mod training;
 pub(super) mod version;
+
+use crate::error::Error;
+
+/// The error for a number that is no value of an enum.
+fn unknown(field: &str, number: i32, known: &str) -> Error {
+    let message = format!("{number} is not a known value of {field}; give {known}");
+    Error::field(field, message)
+}

@@ -85,11 +85,12 @@ impl From<Described> for v1::GetModelResponse {
     }
 }
 
-/// A time, from milliseconds since 1970.
-pub(super) fn timestamp(milliseconds: i64) -> Timestamp {
+/// A time since 1970, counted in units of 1 / `units` seconds.
+pub(super) fn timestamp(since_1970: i64, units: i64) -> Timestamp {
+    let nanos = since_1970.rem_euclid(units) * (1_000_000_000 / units);
     Timestamp {
-        seconds: milliseconds.div_euclid(1000),
-        nanos: i32::try_from(milliseconds.rem_euclid(1000) * 1_000_000).unwrap_or_default(),
+        seconds: since_1970.div_euclid(units),
+        nanos: i32::try_from(nanos).unwrap_or_default(),
     }
 }
 
@@ -102,7 +103,7 @@ fn basic(run_id: &RunId, version: &VersionRecord) -> v1::Model {
         threshold: Some(version.threshold),
         n_features: version.n_features,
         n_rows: version.n_rows,
-        create_time: Some(timestamp(version.created_ms)),
+        create_time: Some(timestamp(version.created_ms, 1000)),
         size_bytes: version.model.size,
         ..v1::Model::default()
     }

@@ -50,9 +50,9 @@ fn read_arrays(rows: Vec<Value>) -> Result<Table> {
             .at(format!("[{index}]")));
         }
         for (column, cell) in cells.into_iter().enumerate() {
-            cells_so_far
-                .push(column, cell)
-                .map_err(|problem| problem.at(index, &format!("[{column}]")))?;
+            cells_so_far.push(column, cell).map_err(|problem| {
+                problem.at(index, &column.to_string(), format!("[{index}][{column}]"))
+            })?;
         }
     }
     match cells_of_rows {
@@ -86,7 +86,7 @@ fn read_objects(rows: Vec<Value>) -> Result<Table> {
             match fields.next_if(|(field, _)| field == name) {
                 Some((_, cell)) => cells
                     .push(column, cell)
-                    .map_err(|problem| problem.at(row, &format!(".{name}")))?,
+                    .map_err(|problem| problem.at(row, name, format!("[{row}].{name}")))?,
                 None => {
                     cells.push_missing(column);
                     if !std::mem::replace(&mut is_absent[column], true) {
@@ -214,6 +214,13 @@ mod tests {
                 "row 1, column \"shop\": \"12\" is text, and the rows before have numbers; a column holds one of them"
                     .to_owned(),
                 "[1].shop".to_owned()
+            )
+        );
+        assert_eq!(
+            refusal(serde_json::json!([{"[x]": 1}, {"[x]": []}])),
+            (
+                "row 1, column \"[x]\": an array is neither a number nor text".to_owned(),
+                "[1].[x]".to_owned()
             )
         );
         assert_eq!(refusal(serde_json::json!([[1], [[2]]])).1, "[1][0]");

@@ -39,9 +39,7 @@ pub(super) fn read(table: Struct) -> Result<Table> {
             let cell = column.next().unwrap_or(Value { kind: None });
             cells.push(place, cell).map_err(|problem| {
                 let name = &names[place];
-                problem
-                    .at(row, &format!(".{name}"))
-                    .at(format!("{name}[{row}]"))
+                problem.at(row, name, format!("{name}[{row}]"))
             })?;
         }
     }

@@ -2,6 +2,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::*;
+use crate::error::{Error, reason};
 use crate::store::Record;
 
 #[tokio::test]
@@ -76,4 +77,31 @@ async fn nothing_is_acknowledged_or_shown_before_it_is_durable() {
         "{outcome:?}"
     );
     read.await;
+}
+
+#[tokio::test]
+async fn work_that_panics_is_a_defect_and_the_store_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = EmbeddedStore::open(folder.path(), StoreOptions::default()).expect("it opens");
+    let log = store.create_log().await.expect("a log");
+    let panicked = [
+        store
+            .blocking(|_| -> Result<(), _> { panic!("a defect") })
+            .await,
+        store
+            .on_logs(|_| -> Result<Answer<()>, _> { panic!("a defect") })
+            .await,
+    ];
+    for outcome in panicked {
+        let error = outcome.expect_err("it panicked");
+        assert!(matches!(error, StoreError::Panicked { .. }), "{error}");
+        assert_eq!(Error::from(error).reason(), reason::INTERNAL);
+    }
+    let swap = PointerSwap::put(b"k", None, Record::new(vec![1]));
+    assert_eq!(
+        store.swap_pointer(&swap).await.expect("it works"),
+        Swap::Done
+    );
+    let appended = store.append(log, vec![Bytes::from_static(b"x")]).await;
+    assert_eq!(appended.expect("it works").len(), 1);
 }

@@ -1,5 +1,6 @@
 //! Matching the columns of a table to a schema.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use ndarray::Array2;
@@ -78,12 +79,12 @@ impl Matching<'_> {
 
 impl Schema {
     /// Matches the columns of a table to the schema: by name in any order or, if the table has no names, by position. Then it has
-    /// either the features alone or all columns of the training.
+    /// either the features alone or all columns of the training. The numbers of an owned table are moved if possible.
     ///
     /// # Errors
     /// Fails when a column is repeated or has another type than at training, or when it is missing or unknown and the policy does
     /// not allow that. The error names the columns and the nearest known ones.
-    pub fn align(&self, table: Table, how: Matching<'_>) -> Result<Aligned> {
+    pub fn align(&self, table: Cow<'_, Table>, how: Matching<'_>) -> Result<Aligned> {
         let mut order = match table.names() {
             None => {
                 let order = self.by_position(table.n_columns(), &how.needed())?;
@@ -194,7 +195,12 @@ impl Schema {
     }
 
     /// The values of the features.
-    fn values(&self, table: Table, order: &Order, vocabulary: &Vocabulary) -> Result<Array2<f64>> {
+    fn values(
+        &self,
+        table: Cow<'_, Table>,
+        order: &Order,
+        vocabulary: &Vocabulary,
+    ) -> Result<Array2<f64>> {
         let columns = match &order.features {
             Some(columns) => columns.clone(),
             None => (0..self.n_features()).map(Some).collect(),
@@ -210,7 +216,10 @@ impl Schema {
                     return Err(self.other_type(&table, column, place));
                 }
             }
-            return table.into_numbers(&columns);
+            return match table {
+                Cow::Owned(table) => table.into_numbers(&columns),
+                Cow::Borrowed(table) => table.numbers(&columns),
+            };
         }
         let mut values = Array2::from_elem((table.n_rows(), columns.len()), f64::NAN);
         for (place, (mut values, &column)) in

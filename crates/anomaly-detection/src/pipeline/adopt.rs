@@ -1,6 +1,7 @@
 //! Adopting features that a model does not know. An update that brings such features retrains on the rows of the reservoir,
 //! in which they are missing, and on the new rows.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use ndarray::{Axis, concatenate};
@@ -76,14 +77,14 @@ impl Model {
     pub(super) fn adopt(
         &self,
         reservoir: Reservoir,
-        table: Table,
+        table: &Table,
         new_features: &[String],
         context: &Context,
     ) -> Result<Fitted> {
         let known = &self.features.schema;
-        let schema = known.with_features(&table, new_features)?;
+        let schema = known.with_features(table, new_features)?;
         let mut vocabulary = reservoir.vocabulary().widened(&schema);
-        vocabulary.learn_what_fits(&schema, &table);
+        vocabulary.learn_what_fits(&schema, table);
         let n_known = known.n_features();
         let n_new = schema.n_features() - n_known;
         let mut reservoir = reservoir.widened(n_known, n_new, vocabulary);
@@ -96,7 +97,7 @@ impl Model {
             engineering: self.features.engineering.clone(),
             detector: &self.spec.detector,
         };
-        let new = LearningRows::read(reading, table, context)?;
+        let new = LearningRows::read(reading, Cow::Borrowed(table), context)?;
         let classes = match &new.classes {
             None => None,
             Some(new) => Some([classes(&reservoir)?.as_slice(), new].concat()),
@@ -185,7 +186,7 @@ mod tests {
         let new = table(vec![("x", vec![0.0; 1000]), ("z", z)]);
         let adopted = fitted
             .model
-            .update(fitted.reservoir, new, &context)
+            .update(fitted.reservoir, &new, &context)
             .expect("adopts")
             .model;
         let names = adopted.features().schema.features();
@@ -230,7 +231,7 @@ mod tests {
                 ("unlabelled", unlabelled.collect()),
                 ("z", even(20)),
             ]);
-            let updated = fitted.model.update(fitted.reservoir, new, &context);
+            let updated = fitted.model.update(fitted.reservoir, &new, &context);
             updated
                 .expect("updates")
                 .model
@@ -256,7 +257,7 @@ mod tests {
         ]);
         let adopted = fitted
             .model
-            .update(fitted.reservoir, new, &context)
+            .update(fitted.reservoir, &new, &context)
             .expect("adopts")
             .model;
         assert_eq!(adopted.features().schema.features(), ["x", "z"]);

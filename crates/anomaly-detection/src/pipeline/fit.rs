@@ -1,5 +1,6 @@
 //! Training a model on rows, either held in one table or read in several passes. Both ways give the same model.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use super::learn_features::LearnedFeatures;
@@ -77,7 +78,7 @@ impl TrainingSpec {
             engineering: columns.engineering.clone(),
             detector: &self.detector,
         };
-        let rows = LearningRows::read(reading, table, context)?;
+        let rows = LearningRows::read(reading, Cow::Owned(table), context)?;
         context.check()?;
         self.fit_and_validate(columns.schema, &rows, policy, context)
     }

@@ -1,5 +1,7 @@
 //! The rows that a model learns from, held in memory.
 
+use std::borrow::Cow;
+
 use ndarray::{Array2, Axis};
 
 use super::raw_source::{EachRawChunk, RawChunk, RawSource};
@@ -39,7 +41,7 @@ pub(super) struct Reading<'a> {
 impl LearningRows {
     /// Reads a table. If features are engineered, the rows are sorted by time. For a supervised detector, rows without a known
     /// label are left out.
-    pub(super) fn read(how: Reading<'_>, table: Table, context: &Context) -> Result<Self> {
+    pub(super) fn read(how: Reading<'_>, table: Cow<'_, Table>, context: &Context) -> Result<Self> {
         let Reading {
             schema,
             matching,

@@ -1,5 +1,7 @@
 //! Scoring the rows of a table with a model, in chunks that run in parallel and stop when their context does.
 
+use std::borrow::Cow;
+
 use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
 
@@ -63,7 +65,7 @@ impl Model {
         let mut aligned = self
             .features
             .schema
-            .align(table, self.features.matching(Purpose::Score))?;
+            .align(Cow::Owned(table), self.features.matching(Purpose::Score))?;
         let gaps = Gaps::count(&aligned.features).shown(&self.features.schema);
         let rows = match &self.features.engineering {
             Some(engineering) => {
@@ -118,7 +120,7 @@ impl Model {
         context: &Context,
     ) -> Result<()> {
         let matching = self.features.matching(Purpose::Score);
-        let aligned = self.features.schema.align(table, matching)?;
+        let aligned = self.features.schema.align(Cow::Owned(table), matching)?;
         match (&self.features.engineering, history) {
             (Some(engineering), Some(history)) => {
                 engineering.extend(&aligned, history, context).map(drop)

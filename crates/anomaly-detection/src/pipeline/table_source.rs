@@ -1,5 +1,6 @@
 //! Tables that do not fit in memory, and the rows to learn from in them.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use super::raw_source::{EachRawChunk, RawChunk, RawSource};
@@ -53,7 +54,7 @@ impl RawSource for PassedRows<'_> {
         let (mut n_rows, mut latest) = (0, i64::MIN);
         self.tables.visit(context, &mut |table| {
             context.check()?;
-            let mut aligned = self.schema.align(table, self.matching)?;
+            let mut aligned = self.schema.align(Cow::Owned(table), self.matching)?;
             let gaps = Gaps::count(&aligned.features);
             if gaps.n_infinite > 0 {
                 infinite_to_missing(&mut aligned.features);

@@ -1,6 +1,8 @@
 //! Updating a model with more rows, without the old ones. The schema, the imputation, the scale and all parameters stay as they
 //! were at training; the reservoir stands for the earlier rows.
 
+use std::borrow::Cow;
+
 use super::fit::Fitted;
 use super::learning_rows::{LearningRows, Reading};
 use super::model::{Model, Statistics};
@@ -24,7 +26,7 @@ impl Model {
     pub fn update(
         &self,
         reservoir: Option<Reservoir>,
-        table: Table,
+        table: &Table,
         context: &Context,
     ) -> Result<Fitted> {
         let Some(mut reservoir) = reservoir else {
@@ -33,12 +35,12 @@ impl Model {
                 "a model of given baselines does not learn; train it again with new baselines",
             ));
         };
-        let new_features = self.features_to_adopt(&reservoir, &table);
+        let new_features = self.features_to_adopt(&reservoir, table);
         if !new_features.is_empty() {
             return self.adopt(reservoir, table, &new_features, context);
         }
         let detector = self.detector.params();
-        reservoir.learn_vocabulary(&self.features.schema, &table);
+        reservoir.learn_vocabulary(&self.features.schema, table);
         let reading = Reading {
             schema: &self.features.schema,
             matching: Matching {
@@ -48,7 +50,7 @@ impl Model {
             engineering: self.features.engineering.clone(),
             detector: &detector,
         };
-        let rows = LearningRows::read(reading, table, context)?;
+        let rows = LearningRows::read(reading, Cow::Borrowed(table), context)?;
         context.check()?;
 
         let mut model = self.learn(&reservoir, &rows, context)?;

@@ -159,7 +159,7 @@ proptest! {
             let fit = |columns: &[Named]| spec.fit(Some(table(columns)), &context).expect("fits");
             let update = |fitted: &Fitted, columns: &[Named]| {
                 let reservoir = fitted.reservoir.clone();
-                fitted.model.update(reservoir, table(columns), &context).expect("updates")
+                fitted.model.update(reservoir, &table(columns), &context).expect("updates")
             };
             let given = fit(&rows);
             let other = fit(&permuted(&rows, &order));
@@ -194,7 +194,7 @@ fn adopted_columns_come_last_in_any_order() {
         let fitted = spec.fit(Some(table(&rows)), &context).expect("fits");
         let model = fitted
             .model
-            .update(fitted.reservoir, table(&more), &context);
+            .update(fitted.reservoir, &table(&more), &context);
         model.expect("adopts").model
     };
     let (one, other) = (

@@ -109,6 +109,7 @@ async fn a_file_arrives_in_chunks_with_its_checksum_and_options() {
         assert_eq!(seen.header.format(), FileFormat::Csv);
         let csv = CsvOptions {
             delimiter: ";".to_owned(),
+            decimal: ".".to_owned(),
             text_columns: vec!["zip".to_owned()],
             ..CsvOptions::default()
         };

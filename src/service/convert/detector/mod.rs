@@ -73,12 +73,10 @@ pub(in crate::service) fn scaling(scaler: i32) -> Result<Option<Scaling>> {
         Ok(v1::Scaler::None) => Ok(Some(Scaling::None)),
         Ok(v1::Scaler::Standard) => Ok(Some(Scaling::Standard)),
         Ok(v1::Scaler::Robust) => Ok(Some(Scaling::Robust)),
-        Err(_) => Err(Error::field(
-            "scaler",
-            format!(
-                "{scaler} is not a known scaler; give SCALER_NONE, SCALER_STANDARD or SCALER_ROBUST"
-            ),
-        )),
+        Err(_) => {
+            let known = "SCALER_NONE, SCALER_STANDARD or SCALER_ROBUST";
+            Err(super::unknown("scaler", scaler, known))
+        }
     }
 }
 
@@ -97,8 +95,8 @@ fn sent(count: usize) -> Option<u32> {
     Some(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-/// The error for a number that is no value of an enum.
+/// The error for a parameter whose number is no value of its enum.
 fn unknown(field: &str, number: i32, known: &str) -> Error {
-    let message = format!("{number} is not a known {field}; give {known}");
+    let message = format!("{number} is not a known value of {field}; give {known}");
     Error::new(crate::error::reason::INVALID_PARAMETER, message).at(field)
 }

@@ -19,7 +19,7 @@ fn align(schema: &Schema, table: Table, purpose: Purpose) -> Result<Aligned> {
         purpose,
         ..scoring(&none)
     };
-    schema.align(table, how)
+    schema.align(Cow::Owned(table), how)
 }
 
 #[test]
@@ -159,12 +159,12 @@ fn a_flexible_schema_fills_missing_columns_and_names_unknown_ones() {
         ..scoring(&none)
     };
     let aligned = schema
-        .align(table(&["new", "b"], &[9.0, 2.0]), how)
+        .align(Cow::Owned(table(&["new", "b"], &[9.0, 2.0])), how)
         .expect("aligned");
     assert!(aligned.features[[0, 0]].is_nan() && aligned.features[[0, 1]] == 2.0);
     assert_eq!(aligned.unknown, ["new"]);
     let error = schema
-        .align(table(&["x", "y"], &[9.0, 2.0]), how)
+        .align(Cow::Owned(table(&["x", "y"], &[9.0, 2.0])), how)
         .expect_err("nothing in common");
     assert!(
         error.message().contains("missing features \"a\", \"b\""),
@@ -181,13 +181,13 @@ fn errors_name_values_of_another_type() {
     let schema = Schema::learn(&trained, &Roles::default()).expect("a schema");
     let vocabulary = Vocabulary::learn(&schema, &trained).expect("few");
     let how = scoring(&vocabulary);
-    let aligned = schema.align(trained, how).expect("aligned");
+    let aligned = schema.align(Cow::Owned(trained), how).expect("aligned");
     assert_eq!(aligned.features.column(0).to_vec(), [1.0, 0.0]);
     let numbers = typed(&[
         ("shop", Column::Numbers(vec![f64::NAN, 5.0])),
         ("x", Column::Numbers(vec![1.0, 2.0])),
     ]);
-    let error = schema.align(numbers, how).expect_err("numbers");
+    let error = schema.align(Cow::Owned(numbers), how).expect_err("numbers");
     assert!(
         error
             .message()
@@ -195,7 +195,7 @@ fn errors_name_values_of_another_type() {
         "{error}"
     );
     let words = typed(&[("shop", texts(&["bar"])), ("x", texts(&["one"]))]);
-    let error = schema.align(words, how).expect_err("a word");
+    let error = schema.align(Cow::Owned(words), how).expect_err("a word");
     assert!(
         error
             .message()
@@ -222,7 +222,7 @@ fn rows_that_need_a_history_must_have_times_and_series() {
         ..scoring(&none)
     };
     let refused = |table: Table| {
-        let error = schema.align(table, how).expect_err("refused");
+        let error = schema.align(Cow::Owned(table), how).expect_err("refused");
         error.message().to_owned()
     };
     let unnamed = Table::from_row_major(None, 1, vec![1.0]).expect("a table");
@@ -232,7 +232,7 @@ fn rows_that_need_a_history_must_have_times_and_series() {
     // the series is needed even if only one row lacks it
     let absent = AbsentCell { row: 1, column: 2 };
     assert!(refused(trained.clone().with_absent(vec![absent])).starts_with("row 1 has no value"));
-    assert!(schema.align(trained, how).is_ok());
+    assert!(schema.align(Cow::Owned(trained), how).is_ok());
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn series_keep_the_type_that_they_had() {
             ..scoring(&none)
         };
         let aligned = schema
-            .align(table, how)
+            .align(Cow::Owned(table), how)
             .map_err(|error| error.message().to_owned())?;
         let series = aligned.series.expect("needed");
         let names = series
