@@ -78,7 +78,7 @@ impl Gathered {
 
     /// Notes what scoring a table has found, with a model of this generation of the run.
     pub(super) fn note(&self, run_key: &[u8], generation: u64, scored: &Scored) {
-        if scored.known_of_unknown.is_empty() {
+        if scored.unknown_statistics.is_empty() {
             return;
         }
         let now = now_ms();
@@ -90,7 +90,11 @@ impl Gathered {
         let Some(sightings) = remembered.of(generation) else {
             return;
         };
-        for (name, feature) in scored.unknown_features.iter().zip(&scored.known_of_unknown) {
+        for (name, feature) in scored
+            .unknown_features
+            .iter()
+            .zip(&scored.unknown_statistics)
+        {
             let sighting = Sighting {
                 feature: feature.clone(),
                 first_ms: now,

@@ -1,6 +1,8 @@
 //! Cancellation and deadline of a piece of work, checked from inside long computations.
 
 use std::sync::Arc;
+#[cfg(test)]
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -11,6 +13,9 @@ use crate::error::{Error, Result, reason};
 pub struct Context {
     cancelled: Arc<AtomicBool>,
     deadline: Option<Instant>,
+    /// How many checks come before the cancellation.
+    #[cfg(test)]
+    checks_left: Option<Arc<AtomicUsize>>,
 }
 
 impl Context {
@@ -36,6 +41,8 @@ impl Context {
     /// # Errors
     /// [`reason::CANCELLED`] or [`reason::DEADLINE_EXCEEDED`].
     pub fn check(&self) -> Result<()> {
+        #[cfg(test)]
+        self.count_check();
         if self.cancelled.load(Ordering::Relaxed) {
             return Err(Error::new(
                 reason::CANCELLED,
@@ -52,5 +59,32 @@ impl Context {
             ));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Context {
+    /// A context that is cancelled after this many checks.
+    pub(crate) fn cancelled_after(n_checks: usize) -> Self {
+        Self {
+            checks_left: Some(Arc::new(AtomicUsize::new(n_checks))),
+            ..Self::default()
+        }
+    }
+
+    /// How many checks are left before the cancellation.
+    pub(crate) fn checks_left(&self) -> Option<usize> {
+        let left = self.checks_left.as_ref()?;
+        Some(left.load(Ordering::Relaxed))
+    }
+
+    fn count_check(&self) {
+        let Some(left) = &self.checks_left else {
+            return;
+        };
+        let counted = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+        if counted.is_err() {
+            self.cancel();
+        }
     }
 }

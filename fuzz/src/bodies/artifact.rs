@@ -12,7 +12,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::rows::rows_of;
 
-const MAGIC: &[u8; 8] = b"ANOMALYD";
+const MODEL: &[u8; 8] = b"ANOMMODL";
+const RESERVOIR: &[u8; 8] = b"ANOMRSVR";
 const FORMAT: u32 = 1;
 /// Magic, format and SHA-256.
 const HEADER_BYTES: usize = 8 + 4 + 32;
@@ -27,14 +28,14 @@ pub fn run(data: &[u8]) -> bool {
     };
     let length = usize::from(u16::from_le_bytes(*length)).min(rest.len());
     let (model, reservoir) = rest.split_at(length);
-    let Ok(model) = decode_model(&framed(model)) else {
+    let Ok(model) = decode_model(&framed(MODEL, model)) else {
         return false;
     };
     score(&model);
     if reservoir.is_empty() {
         return true;
     }
-    let Ok(reservoir) = decode_reservoir(&framed(reservoir), model.features()) else {
+    let Ok(reservoir) = decode_reservoir(&framed(RESERVOIR, reservoir), model.features()) else {
         return false;
     };
     sample(&reservoir);
@@ -50,9 +51,9 @@ pub fn input(model: &[u8], reservoir: Option<&[u8]>) -> Vec<u8> {
     [&length.to_le_bytes(), body, reservoir].concat()
 }
 
-fn framed(body: &[u8]) -> Vec<u8> {
+fn framed(magic: &[u8; 8], body: &[u8]) -> Vec<u8> {
     let checksum = Sha256::digest(body);
-    [&MAGIC[..], &FORMAT.to_le_bytes(), &checksum, body].concat()
+    [&magic[..], &FORMAT.to_le_bytes(), &checksum, body].concat()
 }
 
 /// Does with a model what requests do.

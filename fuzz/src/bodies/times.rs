@@ -38,7 +38,7 @@ pub fn run(data: &[u8]) -> bool {
     }
     let mut search = FormatSearch::default();
     for line in text.lines() {
-        let is_left = search.see(line);
+        let is_left = search.add(line);
         assert_eq!(is_left, search.found().is_some(), "{line:?}");
         says_time(line);
     }
@@ -62,7 +62,7 @@ pub fn run(data: &[u8]) -> bool {
     }
     let mut search = EpochSearch::default();
     for &number in &numbers {
-        search.see(number);
+        search.add(number);
     }
     if let Some(unit) = search.found() {
         is_any = true;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result, reason};
+
 /// Scores and decisions compared with known labels.
 ///
 /// The counts are numbers of rows; the rates are weighted where the rows have weights.
@@ -93,6 +95,28 @@ impl LabelMetrics {
             true_negatives,
             false_negatives,
         })
+    }
+
+    /// Checks metrics that were read from outside.
+    ///
+    /// # Errors
+    /// [`reason::DAMAGED_ARTIFACT`] unless every rate is from 0 to 1, both classes have rows that can be counted.
+    pub fn validate(&self) -> Result<()> {
+        let rates = [
+            self.auroc,
+            self.average_precision,
+            self.precision,
+            self.recall,
+            self.f1,
+        ];
+        let n_anomalies = self.true_positives.checked_add(self.false_negatives);
+        let n_normal = self.true_negatives.checked_add(self.false_positives);
+        let counted = matches!((n_anomalies, n_normal), (Some(1..), Some(1..)));
+        if counted && rates.iter().all(|rate| (0.0..=1.0).contains(rate)) {
+            return Ok(());
+        }
+        let message = "the stored metrics against labels are not possible";
+        Err(Error::new(reason::DAMAGED_ARTIFACT, message))
     }
 }
 

@@ -16,9 +16,12 @@ use crate::context::Context;
 use crate::error::{Error, Result, reason};
 
 pub mod auto;
+#[cfg(test)]
+mod cancellation;
 pub mod class_weight;
 #[cfg(test)]
 mod contract;
+mod dot;
 pub mod ecod;
 pub mod gaussian;
 pub mod hbos;
@@ -156,6 +159,11 @@ macro_rules! detectors {
         }
 
         impl FittedDetector {
+            /// The name of the detector.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $variant::NAME,)* }
+            }
+
             /// The parameters that the detector was fitted with. [`ZScoreParams::multiplier`] is `None` if the threshold came
             /// from elsewhere.
             pub fn params(&self) -> DetectorParams {
@@ -222,11 +230,6 @@ impl Default for DetectorParams {
 }
 
 impl FittedDetector {
-    /// The name of the detector.
-    pub fn name(&self) -> &'static str {
-        self.params().name()
-    }
-
     /// Validates a deserialised detector. Must succeed before the detector scores.
     ///
     /// # Errors

@@ -1,4 +1,6 @@
-//! An order of rows that depends only on their values, so that sums in it do not depend on the original order.
+//! Orders of rows that depend only on their values, so that sums in them do not depend on the original order.
+
+use std::cmp::Ordering;
 
 use ndarray::{ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
@@ -14,6 +16,15 @@ const BUCKET_ROWS: usize = 16;
 
 /// The maximum number of hash bits that select a bucket.
 const MAX_BITS: u32 = 14;
+
+/// The lexicographic order of two rows of the same length.
+pub(super) fn lexicographic(
+    a: impl IntoIterator<Item = f64>,
+    b: impl IntoIterator<Item = f64>,
+) -> Ordering {
+    let mut columns = a.into_iter().zip(b).map(|(x, y)| x.total_cmp(&y));
+    columns.find(|it| it.is_ne()).unwrap_or(Ordering::Equal)
+}
 
 /// The indices of the rows, ordered by a hash of their values: first those outside the group, then those in it.
 ///

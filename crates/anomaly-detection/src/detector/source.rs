@@ -6,6 +6,7 @@ use super::Sample;
 use super::method::cannot_stream;
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
+use crate::statistics::rechunk::changed;
 
 /// A chunk of consecutive rows, of any size.
 #[derive(Debug, Clone, Copy)]
@@ -106,12 +107,6 @@ pub(super) fn pass(
         return Err(changed());
     }
     context.check()
-}
-
-/// The error for passes that do not give the same rows.
-pub(super) fn changed() -> Error {
-    let message = "the rows changed while they were being read; train again";
-    Error::new(reason::UNUSABLE_ROWS, message)
 }
 
 /// All rows, or some chosen ones; both are addressed by a row's index among all.

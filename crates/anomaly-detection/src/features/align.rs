@@ -29,7 +29,7 @@ pub struct Aligned {
     /// The names of the columns that the schema does not know.
     pub unknown: Vec<String>,
     /// Statistics of each of these columns; empty unless the policy is adaptive.
-    pub known_of_unknown: Vec<UnknownFeature>,
+    pub unknown_statistics: Vec<UnknownFeature>,
 }
 
 /// Which series each row belongs to.
@@ -115,7 +115,7 @@ impl Schema {
             }
         }
         let unknown = std::mem::take(&mut order.unknown);
-        let known_of_unknown = match (how.policy, table.names()) {
+        let unknown_statistics = match (how.policy, table.names()) {
             (FeaturePolicy::Adaptive, Some(names)) => {
                 let places: HashMap<&String, usize> = names.iter().zip(0..).collect();
                 let places = unknown.iter().filter_map(|name| places.get(name));
@@ -132,7 +132,7 @@ impl Schema {
             times,
             series,
             unknown,
-            known_of_unknown,
+            unknown_statistics,
         })
     }
 

@@ -6,7 +6,7 @@ use super::vocabulary::Vocabulary;
 
 /// Counts of the categories of each categorical feature.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CategoryCounts {
+pub(crate) struct CategoryCounts {
     /// For each feature the count of each category; empty for a numeric feature.
     of_features: Vec<Vec<u64>>,
     /// For each categorical feature the number of values present, including those of unknown categories.
@@ -14,15 +14,8 @@ pub struct CategoryCounts {
 }
 
 impl CategoryCounts {
-    /// The counts of rows, n x r, in which a categorical feature holds the numbers of its texts in the vocabulary.
-    pub fn of(rows: ArrayView2<'_, f64>, vocabulary: &Vocabulary) -> Self {
-        let mut counts = Self::default();
-        counts.add(rows, vocabulary);
-        counts
-    }
-
-    /// Adds the counts of more rows.
-    pub fn add(&mut self, rows: ArrayView2<'_, f64>, vocabulary: &Vocabulary) {
+    /// Adds the counts of rows, n x r, in which a categorical feature holds the numbers of its texts in the vocabulary.
+    pub(crate) fn add(&mut self, rows: ArrayView2<'_, f64>, vocabulary: &Vocabulary) {
         self.of_features.resize(rows.ncols(), Vec::new());
         self.n_present.resize(rows.ncols(), 0);
         let counts = self.of_features.iter_mut().zip(&mut self.n_present);

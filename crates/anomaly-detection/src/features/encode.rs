@@ -61,7 +61,7 @@ impl Encoder {
     ///
     /// # Errors
     /// [`reason::UNUSABLE_ROWS`] when there would be more columns than a detector can learn from.
-    pub fn learn(
+    pub(crate) fn learn(
         n_raw: usize,
         counts: &CategoryCounts,
         vocabulary: &Vocabulary,
@@ -223,7 +223,8 @@ mod tests {
             [1.0, f64::NAN],
             [2.0, 5.0]
         ];
-        let counts = CategoryCounts::of(rows.view(), &vocabulary);
+        let mut counts = CategoryCounts::default();
+        counts.add(rows.view(), &vocabulary);
         let encoder = Encoder::learn(2, &counts, &vocabulary, 2).expect("few");
         let names = encoder.names(&["amount".to_owned(), "shop".to_owned()], &vocabulary);
         assert_eq!(names, ["amount", "shop=a", "shop=b", "shop=<unknown>"]);
@@ -246,7 +247,8 @@ mod tests {
             [0.0, 1.0],
             [0.0, f64::NAN]
         ];
-        let counts = CategoryCounts::of(rows.view(), &vocabulary);
+        let mut counts = CategoryCounts::default();
+        counts.add(rows.view(), &vocabulary);
         let encoder = Encoder::learn(2, &counts, &vocabulary, 2).expect("few");
         let encoded = encoder.encode(CowArray::from(rows.view()));
         assert_eq!(encoded.column(1).to_vec()[..4], [0.5, 0.5, 0.25, 0.25]);

@@ -29,17 +29,17 @@ pub struct Imputer {
 
 /// The values of a row that an imputer is learned for.
 #[derive(Debug, Clone, Copy)]
-pub struct Imputed<'a> {
+pub(crate) struct Imputed<'a> {
     /// Their names.
-    pub names: &'a [String],
+    pub(crate) names: &'a [String],
     /// How many of them are features; those after are engineered features.
-    pub n_features: usize,
+    pub(crate) n_features: usize,
     /// Whether an engineered feature may have no value in any row; 0 is imputed for it then.
-    pub may_lack_engineered: bool,
+    pub(crate) may_lack_engineered: bool,
     /// The texts of the categorical ones.
-    pub vocabulary: &'a Vocabulary,
+    pub(crate) vocabulary: &'a Vocabulary,
     /// How numbers are imputed.
-    pub imputation: Imputation,
+    pub(crate) imputation: Imputation,
 }
 
 impl Imputer {
@@ -48,7 +48,7 @@ impl Imputer {
     ///
     /// # Errors
     /// [`reason::UNUSABLE_ROWS`], naming the feature, when one that must have a value has none.
-    pub fn learn(
+    pub(crate) fn learn(
         medians: &[Option<f64>],
         counts: &CategoryCounts,
         imputed: Imputed<'_>,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result, reason};
 
 pub mod align;
-pub mod category_counts;
+mod category_counts;
 mod column_order;
 pub mod encode;
 pub mod engineer;
@@ -26,7 +26,7 @@ pub mod unknown;
 pub mod vocabulary;
 
 pub use align::{Aligned, Matching, Purpose};
-pub use category_counts::CategoryCounts;
+pub(crate) use category_counts::CategoryCounts;
 pub use encode::{DEFAULT_MAX_ONE_HOT, Encoder, Encoding};
 pub use engineer::{Builder, EngineeringParams, TimeFeatures};
 pub use engineering::{Engineering, EngineeringSpec};
@@ -166,7 +166,7 @@ impl Features {
 }
 
 /// The names of a row's values in the order in which a detector sees them: its features and its engineered features.
-pub fn raw_names(schema: &Schema, engineering: Option<&Engineering>) -> Vec<String> {
+pub(crate) fn raw_names(schema: &Schema, engineering: Option<&Engineering>) -> Vec<String> {
     let mut names: Vec<String> = schema.ordered_features().cloned().collect();
     names.extend(
         engineering
@@ -177,6 +177,6 @@ pub fn raw_names(schema: &Schema, engineering: Option<&Engineering>) -> Vec<Stri
 }
 
 /// Turns infinite values into missing ones, in place.
-pub fn infinite_to_missing(rows: &mut Array2<f64>) {
+pub(crate) fn infinite_to_missing(rows: &mut Array2<f64>) {
     rows.mapv_inplace(|value| if value.is_infinite() { f64::NAN } else { value });
 }

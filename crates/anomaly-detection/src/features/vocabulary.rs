@@ -1,7 +1,9 @@
 //! The vocabulary: the texts of categorical features, each of which has a number.
 
-use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher as _;
 
+use hashbrown::DefaultHashBuilder;
+use hashbrown::hash_table::{Entry, HashTable};
 use serde::{Deserialize, Serialize};
 
 use super::schema::Schema;
@@ -22,21 +24,27 @@ const MAX_OF_ALL: Size = Size {
 };
 
 /// The texts of one categorical feature. The number of a text is its index and never changes.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<String>", into = "Vec<String>")]
 pub struct Categories {
     texts: Vec<String>,
     n_bytes: usize,
-    index: HashMap<String, u32>,
+    /// The numbers of the texts, by the hashes of these.
+    index: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+}
+
+impl PartialEq for Categories {
+    fn eq(&self, other: &Self) -> bool {
+        self.texts == other.texts
+    }
 }
 
 impl From<Vec<String>> for Categories {
     fn from(texts: Vec<String>) -> Self {
-        Self {
-            n_bytes: texts.iter().map(String::len).sum(),
-            index: texts.iter().cloned().zip(0..).collect(),
-            texts,
-        }
+        let mut categories = Self::default();
+        categories.add(texts);
+        categories
     }
 }
 
@@ -103,7 +111,7 @@ impl Categories {
         let mut new: Vec<String> = column
             .dictionary()
             .iter()
-            .filter(|text| !self.index.contains_key(*text))
+            .filter(|text| self.number(text).is_none())
             .map(str::to_owned)
             .collect();
         new.sort_unstable();
@@ -117,11 +125,31 @@ impl Categories {
             n_bytes: new.iter().map(String::len).sum(),
         };
         self.n_bytes += taken.n_bytes;
+        let Self {
+            texts,
+            index,
+            hasher,
+            ..
+        } = self;
         for text in new {
-            self.index.insert(text.clone(), self.texts.len() as u32);
-            self.texts.push(text);
+            let place = index.entry(
+                hasher.hash_one(text.as_str()),
+                |&number| texts[number as usize] == text,
+                |&number| hasher.hash_one(texts[number as usize].as_str()),
+            );
+            if let Entry::Vacant(place) = place {
+                place.insert(texts.len() as u32);
+            }
+            texts.push(text);
         }
         taken
+    }
+
+    /// The number of a text, if it is known.
+    fn number(&self, text: &str) -> Option<u32> {
+        let is_text = |&number: &u32| self.texts[number as usize] == text;
+        let found = self.index.find(self.hasher.hash_one(text), is_text);
+        found.copied()
     }
 
     /// The number of each row's text: NaN if it is missing, [`UNKNOWN`] if it is not known.
@@ -129,18 +157,15 @@ impl Categories {
         let of_code: Vec<f64> = column
             .dictionary()
             .iter()
-            .map(|text| {
-                self.index
-                    .get(text)
-                    .map_or(UNKNOWN, |&number| f64::from(number))
-            })
+            .map(|text| self.number(text).map_or(UNKNOWN, f64::from))
             .collect();
         let number = |&code: &u32| of_code.get(code as usize).copied().unwrap_or(f64::NAN);
         column.codes().iter().map(number).collect()
     }
 
     fn is_valid(&self) -> bool {
-        self.len() <= MAX_TEXTS && self.texts.iter().collect::<HashSet<_>>().len() == self.len()
+        // a text that is there twice is indexed once
+        self.len() <= MAX_TEXTS && self.index.len() == self.len()
     }
 }
 

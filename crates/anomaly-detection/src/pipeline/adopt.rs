@@ -134,7 +134,7 @@ impl Model {
         after.n_infinite_values = after
             .n_infinite_values
             .saturating_add(before.n_infinite_values);
-        reservoir.offer(new.raw.view(), new.labels.as_deref());
+        reservoir.offer(new.raw.view(), new.labels.as_deref())?;
         fitted.reservoir = Some(reservoir);
         Ok(fitted)
     }

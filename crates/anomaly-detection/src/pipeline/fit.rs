@@ -12,7 +12,7 @@ use super::reservoir::Reservoir;
 use super::score::score_rows;
 use super::spec::TrainingSpec;
 use super::table_source::{PassedRows, TableSource};
-use super::validation::{Split, measured};
+use super::validation::Split;
 use crate::calibration::{Calibration, LabelMetrics, Policy, Threshold};
 use crate::context::Context;
 use crate::detector::{FittedDetector, Given, Learned, Sample};
@@ -178,8 +178,8 @@ impl TrainingSpec {
             let fraction = self.validation_fraction();
             let split = Split::stratified(classes, fraction, self.detector.random_state());
             if let Some(split) = split {
-                let metrics = self.validate(&fitted.model, rows, &split, policy, context);
-                fitted.model.statistics.label_metrics = measured(metrics)?;
+                fitted.model.statistics.label_metrics =
+                    self.validate(&fitted.model, rows, &split, policy, context)?;
             }
         }
         Ok(fitted)
@@ -192,11 +192,23 @@ impl TrainingSpec {
         policy: Policy,
         context: &Context,
     ) -> Result<Fitted> {
+        let learned = self.learn_features(schema, rows, context)?;
+        self.fit_prepared(learned, rows, policy, context)
+    }
+
+    /// Fits a model on rows whose features have been learned.
+    fn fit_prepared(
+        &self,
+        learned: LearnedFeatures,
+        rows: &dyn RawSource,
+        policy: Policy,
+        context: &Context,
+    ) -> Result<Fitted> {
         let LearnedFeatures {
             mut features,
             gaps,
             moments,
-        } = self.learn_features(schema, rows, context)?;
+        } = learned;
         let empty = match self.detector.is_supervised() {
             true => Reservoir::by_class,
             false => Reservoir::new,
@@ -211,7 +223,7 @@ impl TrainingSpec {
         let (mut scores, mut labels) = (Vec::new(), None::<Vec<Label>>);
         let builder = rows.visit(context, &mut |chunk| {
             if held.is_none() {
-                reservoir.offer(chunk.raw, chunk.labels);
+                reservoir.offer(chunk.raw, chunk.labels)?;
             }
             if let Some(of_chunk) = chunk.labels {
                 labels.get_or_insert_default().extend(of_chunk);
@@ -273,13 +285,16 @@ impl TrainingSpec {
                 };
                 let fit = || self.detector.fit(&sample, context);
                 let draw = || reservoir.offer(held.raw.view(), held.labels.as_deref());
-                rayon::join(fit, draw).0
+                let (learned, drawn) = rayon::join(fit, draw);
+                drawn?;
+                learned
             }
         };
         learned.map_err(|error| name_column(error, &features.names()))
     }
 
-    /// Fits a model on one part of the rows and measures it on the other.
+    /// Fits a model on one part of the rows and measures it on the other. `None` if the features cannot be learned from the first
+    /// part alone, where one may lack values that the second has: that is no reason to refuse the rows as a whole.
     fn validate(
         &self,
         model: &Model,
@@ -288,9 +303,13 @@ impl TrainingSpec {
         policy: Policy,
         context: &Context,
     ) -> Result<Option<LabelMetrics>> {
+        let part = rows.select(&split.learned);
         let schema = model.features.schema.clone();
-        let learned = self.fit_rows(schema, &rows.select(&split.learned), policy, context)?;
-        learned
+        let learned = match self.learn_features(schema, &part, context) {
+            Err(error) if error.reason() == reason::UNUSABLE_ROWS => return Ok(None),
+            learned => learned?,
+        };
+        self.fit_prepared(learned, &part, policy, context)?
             .model
             .measure(&rows.select(&split.held_out), context)
     }

@@ -67,6 +67,24 @@ impl Statistics {
             ..self
         }
     }
+
+    /// Checks statistics that were decoded from an artifact.
+    fn validate(&self) -> Result<()> {
+        if self.n_anomalies > self.n_calibration_rows {
+            let message = format!(
+                "the stored model flags {} of {} rows",
+                self.n_anomalies, self.n_calibration_rows
+            );
+            return Err(Error::new(reason::DAMAGED_ARTIFACT, message));
+        }
+        if let Some(moments) = &self.features {
+            moments.validate()?;
+        }
+        match &self.label_metrics {
+            Some(metrics) => metrics.validate(),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Model {
@@ -132,9 +150,7 @@ impl Model {
         let n = self.features.n_features();
         self.detector.validate()?;
         self.threshold.validate()?;
-        if let Some(moments) = &self.statistics.features {
-            moments.validate()?;
-        }
+        self.statistics.validate()?;
         let moments_fit = self
             .statistics
             .features
@@ -199,6 +215,38 @@ impl Model {
             missing_features,
             z_scores: z_scores.map(|z| columns.iter().map(|&column| z[column]).collect()),
             gaussian,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn impossible_statistics_are_refused() {
+        let scores = [3.0, 2.0, 1.0, 0.0];
+        let labels = [Some(true), Some(false), Some(true), Some(false)];
+        let verdicts = [true, true, false, false];
+        let sound = Statistics {
+            n_rows: 4,
+            n_calibration_rows: 4,
+            n_anomalies: 2,
+            label_metrics: LabelMetrics::new(&scores, &verdicts, &labels, None),
+            ..Statistics::default()
+        };
+        sound.validate().expect("sound");
+        let more_than_all = Statistics {
+            n_anomalies: 5,
+            ..sound.clone()
+        };
+        let mut not_a_rate = sound.clone();
+        if let Some(metrics) = &mut not_a_rate.label_metrics {
+            metrics.auroc = f64::NAN;
+        }
+        for damaged in [more_than_all, not_a_rate] {
+            let error = damaged.validate().expect_err("impossible");
+            assert_eq!(error.reason(), reason::DAMAGED_ARTIFACT, "{damaged:?}");
         }
     }
 }

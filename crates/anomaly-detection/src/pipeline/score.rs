@@ -38,7 +38,7 @@ pub struct Scored {
     /// The columns that the model does not know.
     pub unknown_features: Vec<String>,
     /// Statistics of each of these columns, if the policy is adaptive; otherwise empty.
-    pub known_of_unknown: Vec<UnknownFeature>,
+    pub unknown_statistics: Vec<UnknownFeature>,
     /// The details of the rows that were to be described, in their order.
     pub details: Vec<RowDetail>,
 }
@@ -104,7 +104,7 @@ impl Model {
             scores,
             gaps,
             unknown_features: aligned.unknown,
-            known_of_unknown: aligned.known_of_unknown,
+            unknown_statistics: aligned.unknown_statistics,
             details,
         })
     }

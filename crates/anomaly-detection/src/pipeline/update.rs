@@ -8,7 +8,7 @@ use super::learning_rows::{LearningRows, Reading};
 use super::model::{Model, Statistics};
 use super::reservoir::Reservoir;
 use super::score::score_rows;
-use super::validation::{Split, measured};
+use super::validation::Split;
 use crate::calibration::Calibration;
 use crate::context::Context;
 use crate::detector::{PastRows, Sample};
@@ -57,12 +57,11 @@ impl Model {
         if let (Some(classes), Some(fraction)) = (&rows.classes, self.validation_fraction())
             && let Some(split) = Split::stratified(classes, fraction, detector.random_state())
         {
-            let metrics = self
-                .learn(&reservoir, &rows.select(&split.learned), context)
-                .and_then(|learned| learned.measure(&rows.select(&split.held_out), context));
-            model.statistics.label_metrics = measured(metrics)?;
+            let learned = self.learn(&reservoir, &rows.select(&split.learned), context)?;
+            model.statistics.label_metrics =
+                learned.measure(&rows.select(&split.held_out), context)?;
         }
-        reservoir.offer(rows.raw.view(), rows.labels.as_deref());
+        reservoir.offer(rows.raw.view(), rows.labels.as_deref())?;
         Ok(Fitted {
             model,
             reservoir: Some(reservoir),

@@ -8,7 +8,7 @@ use super::learning_rows::LearningRows;
 use super::model::Model;
 use crate::calibration::LabelMetrics;
 use crate::context::Context;
-use crate::error::{Result, reason};
+use crate::error::Result;
 
 /// A stratified split of rows into two parts, with the same share of anomalies in each as far as their numbers allow.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,14 +47,6 @@ impl Split {
         split.learned.sort_unstable();
         split.held_out.sort_unstable();
         Some(split)
-    }
-}
-
-/// The metrics; none if the part to learn from was not usable, which is no reason to refuse the rows as a whole.
-pub(super) fn measured(metrics: Result<Option<LabelMetrics>>) -> Result<Option<LabelMetrics>> {
-    match metrics {
-        Err(error) if error.reason() == reason::UNUSABLE_ROWS => Ok(None),
-        metrics => metrics,
     }
 }
 

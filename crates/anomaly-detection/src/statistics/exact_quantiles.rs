@@ -13,9 +13,9 @@ use rayon::prelude::*;
 
 use super::quantile::{between, place, quantile};
 use super::rank_summary::{ColumnStream, RankSummary};
-use super::rechunk::Visit;
+use super::rechunk::{Visit, changed};
 use crate::context::Context;
-use crate::error::{Error, Result, reason};
+use crate::error::{Error, Result};
 
 /// The most bytes of values that are kept in one pass, except that the brackets of one column are always in the same pass.
 const MAX_KEPT_BYTES: u64 = 48 << 20;
@@ -33,7 +33,7 @@ const CHUNK_ROWS: usize = 4096;
 ///
 /// # Errors
 /// Those of `visit`, [`reason::UNUSABLE_ROWS`] where the passes do not see the same rows, and those of [`Context::check`].
-pub fn exact_quantiles(
+pub(crate) fn exact_quantiles(
     shape: (usize, usize),
     visit: &Visit<'_>,
     qs: &[f64],
@@ -46,7 +46,7 @@ pub fn exact_quantiles(
 
 /// The search for [exact quantiles](exact_quantiles), for a caller that does other work in the first pass too.
 #[derive(Debug)]
-pub struct QuantileSearch {
+pub(crate) struct QuantileSearch {
     n_rows: usize,
     /// The summaries of the rows so far; empty if all rows came in one chunk.
     stream: ColumnStream<RankSummary>,
@@ -55,7 +55,7 @@ pub struct QuantileSearch {
 
 impl QuantileSearch {
     /// A search over rows of this shape, n x d, before the first pass.
-    pub fn new((n_rows, n_features): (usize, usize)) -> Self {
+    pub(crate) fn new((n_rows, n_features): (usize, usize)) -> Self {
         Self {
             n_rows,
             stream: ColumnStream::new(n_features),
@@ -70,7 +70,7 @@ impl QuantileSearch {
     ///
     /// # Panics
     /// If the rows have another number of columns.
-    pub fn push(&mut self, rows: ArrayView2<'_, f64>, context: &Context) -> Result<()> {
+    pub(crate) fn push(&mut self, rows: ArrayView2<'_, f64>, context: &Context) -> Result<()> {
         if rows.nrows() == self.n_rows {
             self.is_one_chunk = true;
             return context.check();
@@ -82,7 +82,7 @@ impl QuantileSearch {
     ///
     /// # Errors
     /// As [`exact_quantiles`].
-    pub fn finish(
+    pub(crate) fn finish(
         self,
         visit: &Visit<'_>,
         qs: &[f64],
@@ -336,11 +336,6 @@ fn exceeds_bounds(brackets: &[Vec<Option<Bracket>>], found: &[Vec<Found>]) -> bo
             .as_ref()
             .is_some_and(|bracket| found.between.len() as u64 > bracket.between)
     })
-}
-
-fn changed() -> Error {
-    let message = "the rows changed while they were being read; train again";
-    Error::new(reason::UNUSABLE_ROWS, message)
 }
 
 #[cfg(test)]

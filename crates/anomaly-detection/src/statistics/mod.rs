@@ -2,11 +2,14 @@
 
 pub mod column_error;
 pub mod draw;
-pub mod exact_quantiles;
+pub(crate) mod exact_quantiles;
 pub mod moments;
+pub(crate) mod power_of_two;
 pub mod quantile;
 pub mod rank_summary;
-pub mod rechunk;
-pub mod skewness;
+pub(crate) mod rechunk;
+pub(crate) mod skewness;
+#[cfg(test)]
+mod uniform;
 
 pub use column_error::{ColumnError, name_column};

@@ -20,7 +20,7 @@ use crate::error::{Error, reason};
 const CHUNK_ROWS: usize = 1024;
 
 /// The most rows that moments may count. Nobody can have counted more one by one, and a double would not hold the number exactly.
-const MAX_ROWS: u64 = 1 << 53;
+pub(super) const MAX_ROWS: u64 = 1 << 53;
 
 /// A mean as an unevaluated sum of two doubles.
 #[derive(Debug, Clone, Copy)]
@@ -30,12 +30,13 @@ struct Mean {
 }
 
 impl Mean {
-    /// `a + b` without rounding error (Knuth, The Art of Computer Programming 2, 4.2.2, theorem B).
+    /// `a + b` without rounding error.
     fn sum(a: f64, b: f64) -> Self {
         let high = a + b;
-        let b_rounded = high - a;
-        let low = (a - (high - b_rounded)) + (b - b_rounded);
-        Self { high, low }
+        Self {
+            high,
+            low: rounding_error(a, b, high),
+        }
     }
 
     fn minus(self, other: Self) -> f64 {
@@ -45,6 +46,12 @@ impl Mean {
     fn plus(self, step: f64) -> Self {
         Self::sum(self.high, self.low + step)
     }
+}
+
+/// By how much `a + b` exceeds its rounded value `sum` (Knuth, The Art of Computer Programming 2, 4.2.2, theorem B).
+pub(super) fn rounding_error(a: f64, b: f64, sum: f64) -> f64 {
+    let b_rounded = sum - a;
+    (a - (sum - b_rounded)) + (b - b_rounded)
 }
 
 /// A sum of squares less the correction for an inexact centre: never below 0, and NaN if it is NaN.

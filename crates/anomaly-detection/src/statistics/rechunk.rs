@@ -6,10 +6,16 @@ use ndarray::ArrayView2;
 use crate::error::{Error, Result, reason};
 
 /// A callback that takes a chunk of rows.
-pub type EachChunk<'a> = dyn FnMut(ArrayView2<'_, f64>) -> Result<()> + 'a;
+pub(crate) type EachChunk<'a> = dyn FnMut(ArrayView2<'_, f64>) -> Result<()> + 'a;
 
 /// A pass over all rows, which can be repeated: it calls the given callback with each chunk in turn.
-pub type Visit<'a> = dyn Fn(&mut EachChunk<'_>) -> Result<()> + 'a;
+pub(crate) type Visit<'a> = dyn Fn(&mut EachChunk<'_>) -> Result<()> + 'a;
+
+/// The error for passes that do not give the same rows.
+pub(crate) fn changed() -> Error {
+    let message = "the rows changed while they were being read; train again";
+    Error::new(reason::UNUSABLE_ROWS, message)
+}
 
 /// About how many values a long chunk holds: 32 MB.
 const CHUNK_VALUES: usize = 1 << 22;
@@ -20,13 +26,13 @@ const MAX_ROWS: usize = 1 << 17;
 
 /// How many rows of `n_features` columns a long chunk has, one that is sorted as a whole: 131,072, and fewer if there are more
 /// than 32 columns.
-pub fn long_chunk_rows(n_features: usize) -> usize {
+pub(crate) fn long_chunk_rows(n_features: usize) -> usize {
     (CHUNK_VALUES / n_features.max(1)).clamp(MIN_ROWS, MAX_ROWS)
 }
 
 /// Regroups rows into chunks of one size.
 #[derive(Debug)]
-pub struct Rechunk {
+pub(crate) struct Rechunk {
     n_features: usize,
     n_rows: usize,
     /// The rows that do not fill a chunk yet.
@@ -35,7 +41,7 @@ pub struct Rechunk {
 
 impl Rechunk {
     /// Makes chunks of `n_rows` rows, at least 1, of `n_features` columns.
-    pub fn new(n_features: usize, n_rows: usize) -> Self {
+    pub(crate) fn new(n_features: usize, n_rows: usize) -> Self {
         Self {
             n_features,
             n_rows: n_rows.max(1),
@@ -50,7 +56,11 @@ impl Rechunk {
     ///
     /// # Panics
     /// If the rows have another number of columns.
-    pub fn push(&mut self, rows: ArrayView2<'_, f64>, each: &mut EachChunk<'_>) -> Result<()> {
+    pub(crate) fn push(
+        &mut self,
+        rows: ArrayView2<'_, f64>,
+        each: &mut EachChunk<'_>,
+    ) -> Result<()> {
         assert_eq!(rows.ncols(), self.n_features, "number of columns");
         let rows = rows.as_standard_layout();
         let mut values = rows.as_slice().unwrap_or_default();
@@ -77,7 +87,7 @@ impl Rechunk {
     ///
     /// # Errors
     /// Those of `each`.
-    pub fn finish(self, each: &mut EachChunk<'_>) -> Result<()> {
+    pub(crate) fn finish(self, each: &mut EachChunk<'_>) -> Result<()> {
         if self.waiting.is_empty() {
             return Ok(());
         }

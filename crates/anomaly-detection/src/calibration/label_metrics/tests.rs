@@ -32,6 +32,28 @@ fn metrics(
     LabelMetrics::new(scores, &threshold.verdicts(scores), labels, weights)
 }
 
+#[test]
+fn impossible_metrics_are_refused() {
+    let good = metrics(&SCORES, &labels(), Some(&WEIGHTS), 0.55).expect("both classes");
+    good.validate().expect("possible");
+    let damages: [fn(&mut LabelMetrics); 8] = [
+        |m| m.auroc = f64::NAN,
+        |m| m.average_precision = 1.1,
+        |m| m.precision = -0.1,
+        |m| m.recall = f64::INFINITY,
+        |m| m.f1 = f64::NEG_INFINITY,
+        |m| (m.true_positives, m.false_negatives) = (0, 0),
+        |m| (m.false_positives, m.true_negatives) = (0, 0),
+        |m| (m.true_positives, m.false_negatives) = (u64::MAX, 1),
+    ];
+    for (i, damage) in damages.iter().enumerate() {
+        let mut bad = good;
+        damage(&mut bad);
+        let error = bad.validate().expect_err("impossible");
+        assert_eq!(error.reason(), reason::DAMAGED_ARTIFACT, "damage {i}");
+    }
+}
+
 fn close(a: f64, b: f64) -> bool {
     (a - b).abs() < 1e-12
 }

@@ -49,6 +49,23 @@ fn agrees_with_scipy() {
 }
 
 #[test]
+fn far_from_0_the_variance_keeps_its_digits() {
+    for offset in [1e8, 1e9] {
+        // 0 and 1, half each
+        let rows = Array2::from_shape_fn((1000, 1), |(i, _)| offset + (i % 2) as f64);
+        let model = fit_with(0.0, &rows).expect("a model");
+        let exact = 0.25 * 1000.0 / 999.0;
+        let variance = model.moments().covariance()[(0, 0)];
+        assert!((variance / exact - 1.0).abs() < 1e-6, "{variance}");
+        let distance = model.explain(&[offset + 3.5]).mahalanobis;
+        assert!(
+            (distance * exact.sqrt() / 3.0 - 1.0).abs() < 1e-6,
+            "{distance}"
+        );
+    }
+}
+
+#[test]
 fn parameters_are_checked() {
     for ridge in [-1e-9, 1.1, f64::NAN, f64::INFINITY] {
         let error = GaussianParams::new()

@@ -5,9 +5,10 @@ use rayon::prelude::*;
 
 use crate::context::Context;
 use crate::detector::RowSource;
-use crate::detector::source::{changed, pass};
+use crate::detector::source::pass;
 use crate::error::Result;
 use crate::statistics::rank_summary::count_leading;
+use crate::statistics::rechunk::changed;
 
 /// The maximum bytes of the counts of one pass; a column is never split.
 const MAX_BYTES: usize = 64 << 20;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::BLOCK;
 use super::population::Population;
 use crate::le_bytes;
+use crate::statistics::power_of_two::power_of_two;
 
 /// How many rows of each part of the population the frame is fitted to.
 const N_ROWS: usize = 256;
@@ -119,8 +120,8 @@ fn median(values: &mut [f64]) -> Option<f64> {
 
 /// The reciprocal of the power of two at or just below a number above 0, kept normal.
 fn reciprocal_power(x: f64) -> f64 {
-    let exponent = ((x.to_bits() >> 52) & 0x7ff).clamp(1, 2045);
-    f64::from_bits((2046 - exponent) << 52)
+    const LARGEST: f64 = f64::from_bits(2045 << 52);
+    1.0 / power_of_two(x).clamp(f64::MIN_POSITIVE, LARGEST)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ const FEATURES: usize = 256;
 const USUAL: usize = 4;
 
 /// The samples that a chunk of rows is compared with.
-pub(super) struct Kernel<'a> {
+pub(super) struct GroupedSamples<'a> {
     /// The members: n_groups x n_members x n_features vectors of one value per sample.
     pub(super) members: &'a [F32x8],
     pub(super) n_members: usize,
@@ -46,7 +46,7 @@ pub(super) struct Scratch {
     sums: Vec<[f64; LANES]>,
 }
 
-impl Kernel<'_> {
+impl GroupedSamples<'_> {
     /// Writes the mean distance of each row of a chunk, whose coordinates are in `scratch`.
     pub(super) fn score(&self, scratch: &mut Scratch, scores: &mut [f64]) {
         with_simd!(simd => self.score_with(simd, scratch, scores));

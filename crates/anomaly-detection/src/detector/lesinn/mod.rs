@@ -30,7 +30,7 @@ use super::{
 use crate::context::Context;
 use crate::error::{Error, Result, reason};
 use frame::{Form, Frame};
-use kernel::{Kernel, Scratch, TILE};
+use kernel::{GroupedSamples, Scratch, TILE};
 use references::References;
 use reservoirs::Reservoirs;
 
@@ -130,9 +130,9 @@ impl Lesinn {
             })
     }
 
-    fn kernel(&self) -> Kernel<'_> {
+    fn grouped_samples(&self) -> GroupedSamples<'_> {
         let n_members = self.reservoirs.n_members();
-        Kernel {
+        GroupedSamples {
             members: self.references.lanes(),
             n_members,
             n_features: self.n_features(),
@@ -173,13 +173,13 @@ impl Detector for Lesinn {
     fn score_chunk(&self, rows: ArrayView2<'_, f64>, scores: &mut [f64]) {
         let d = self.n_features();
         assert_eq!(rows.dim(), (scores.len(), d), "shape of the rows");
-        let kernel = self.kernel();
+        let samples = self.grouped_samples();
         let chunk = (CHUNK_VALUES / d).clamp(MIN_CHUNK, MAX_CHUNK);
         let mut scratch = Scratch::default();
         let chunks = rows.axis_chunks_iter(Axis(0), chunk);
         for (rows, scores) in chunks.zip(scores.chunks_mut(chunk)) {
             self.prepare(rows, &mut scratch.coordinates);
-            kernel.score(&mut scratch, scores);
+            samples.score(&mut scratch, scores);
         }
     }
 

@@ -309,7 +309,7 @@ proptest! {
         let mut scratch = Scratch::default();
         model.prepare(probes.view(), &mut scratch.coordinates);
         let mut portable = vec![0.0; probes.nrows()];
-        model.kernel().score_with(Portable, &mut scratch, &mut portable);
+        model.grouped_samples().score_with(Portable, &mut scratch, &mut portable);
         prop_assert_eq!(portable, together);
     }
 

@@ -12,6 +12,7 @@ use super::params::LogisticRegressionValidParams;
 use crate::context::Context;
 use crate::detector::row_order::content_order;
 use crate::error::{Error, Result, reason};
+use crate::statistics::power_of_two::power_of_two;
 
 /// Values are clamped to this magnitude, so that no sum of squares overflows.
 pub(super) const MAX_VALUE: f64 = 1e150;
@@ -306,10 +307,7 @@ fn standardize(
             deviation * deviation * share
         })
     })?;
-    let units: Vec<f64> = squares
-        .iter()
-        .map(|square| power_of_two(square.sqrt()))
-        .collect();
+    let units: Vec<f64> = squares.iter().map(|square| unit(square.sqrt())).collect();
     blocks.par_iter_mut().try_for_each(|block| {
         context.check()?;
         for (values, (center, unit)) in block
@@ -339,12 +337,10 @@ fn sum_of(values: &[f64], term: impl Fn(f64) -> f64) -> f64 {
     lanes.iter().sum::<f64>() + rest.iter().map(|&x| term(x)).sum::<f64>()
 }
 
-/// The largest power of two that is at most a standard deviation; 1 if that is 0.
-fn power_of_two(std: f64) -> f64 {
-    if std == 0.0 {
-        return 1.0;
+/// The unit of a column with this standard deviation: a power of two near it; 1 if that is 0.
+fn unit(std: f64) -> f64 {
+    match std {
+        0.0 => 1.0,
+        _ => power_of_two(std.max(MIN_UNIT)),
     }
-    let std = std.max(MIN_UNIT);
-    // clears the bits of the fraction
-    f64::from_bits(std.to_bits() & (0x7ff << 52))
 }

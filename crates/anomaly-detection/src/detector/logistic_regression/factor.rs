@@ -1,8 +1,8 @@
 //! The Cholesky factor of a matrix of second derivatives.
 
 use super::kernels::Sums;
-use super::newton::dot;
 use crate::context::Context;
+use crate::detector::dot::dot;
 use crate::error::Result;
 
 /// The Cholesky factor of a symmetric matrix, as a lower triangle by rows. `None` if there is none, when steps follow the

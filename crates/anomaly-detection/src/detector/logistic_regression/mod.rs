@@ -29,6 +29,7 @@ use super::{
 };
 use crate::calibration::Policy;
 use crate::context::Context;
+use crate::detector::dot::dot;
 use crate::error::{Error, Result, reason};
 
 /// The largest magnitude of a coefficient, so that no sum of products overflows.
@@ -67,7 +68,7 @@ impl LogisticRegression {
 
     /// The log-odds where every feature is 0.
     pub fn intercept(&self) -> f64 {
-        self.log_odds - newton::dot(&self.coefficients, &self.centers)
+        self.log_odds - dot(&self.coefficients, &self.centers)
     }
 
     /// Whether the last fit or update converged within its iterations.
@@ -96,7 +97,7 @@ impl LogisticRegression {
             let mut warm: Vec<f64> = coefficients.map(|(x, unit)| x * unit).collect();
             let centers = design.centers.iter().zip(&known.centers);
             let moved: Vec<f64> = centers.map(|(new, old)| new - old).collect();
-            warm.push(known.log_odds + newton::dot(&known.coefficients, &moved));
+            warm.push(known.log_odds + dot(&known.coefficients, &moved));
             starts.push(warm);
         }
         let stop = Stop {

@@ -10,6 +10,7 @@ use super::design::Problem;
 use super::factor::Factor;
 use super::kernels::{self, Scratch, Sums};
 use crate::context::Context;
+use crate::detector::dot::dot;
 use crate::error::Result;
 
 /// Up to this many features, the matrix of second derivatives is computed from the start.
@@ -423,18 +424,4 @@ fn product(a: &[f64], b: &[f64]) -> Vec<f64> {
 
 fn max_norm(x: &[f64]) -> f64 {
     x.iter().fold(0.0, |norm: f64, x| norm.max(x.abs()))
-}
-
-/// The dot product, summed in lanes in a fixed order.
-pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let (a, a_rest) = a.as_chunks::<8>();
-    let (b, b_rest) = b.as_chunks::<8>();
-    let mut lanes = [0.0; 8];
-    for (a, b) in a.iter().zip(b) {
-        for k in 0..8 {
-            lanes[k] += a[k] * b[k];
-        }
-    }
-    let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-    lanes.iter().sum::<f64>() + rest
 }

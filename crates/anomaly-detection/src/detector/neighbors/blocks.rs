@@ -6,9 +6,10 @@
 //! exact distance rejects the few others that pass. Because coordinates are relative to the centre, the margin is small for
 //! queries near the block, where it matters.
 
-use super::kernel::{Kernel, STRIP, squared_distance};
+use super::kernel::{Kernel, ROUNDOFF, STRIP, UNDERFLOW, clamped, squared_distance};
 use super::nearest::{Nearest, Neighbor};
 use super::points::Points;
+use super::search::Query;
 use crate::context::Context;
 use crate::error::Result;
 
@@ -19,12 +20,6 @@ const MAX_POINT: f64 = 1e15;
 /// The magnitude to which the coordinates of a query relative to a centre are clamped, which only brings it nearer to the
 /// points of the block.
 const MAX_QUERY: f64 = 1e16;
-
-/// Added to each margin for each feature: more than underflow in products of floats can lose.
-const UNDERFLOW: f64 = 1e-36;
-
-/// Four times the unit roundoff of floats.
-const ROUNDOFF: f64 = 4.0 / 16_777_216.0;
 
 /// The most points of a block: so few that they fit in the cache with a batch of queries and lie near their centre, and so many
 /// that queries are rarely centred again.
@@ -40,19 +35,6 @@ pub(super) struct Blocks {
     radii: Vec<f64>,
     lanes: Vec<f32>,
     halves: Vec<[f32; STRIP]>,
-}
-
-/// A row whose neighbours are searched.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Query<'a> {
-    /// Its index among the rows of the search.
-    pub(super) index: usize,
-    pub(super) row: &'a [f64],
-    /// The position of the row's own point, one copy of which is not counted as a neighbour; `None` for rows that are not
-    /// points.
-    pub(super) own: Option<usize>,
-    /// The block or the leaf to search first.
-    pub(super) home: usize,
 }
 
 /// A query relative to the centre of a block.
@@ -267,13 +249,13 @@ impl Blocks {
         let (centres, centre_rest) = centre.as_chunks::<4>();
         let (values, value_rest) = centred.values.as_chunks_mut::<4>();
         for ((value, row), centre) in values.iter_mut().zip(rows).zip(centres) {
-            let x: [f64; 4] = std::array::from_fn(|i| limit(row[i] - centre[i]));
+            let x: [f64; 4] = std::array::from_fn(|i| clamped(row[i] - centre[i], MAX_QUERY));
             squares = std::array::from_fn(|i| squares[i] + x[i] * x[i]);
             *value = x.map(|x| x as f32);
         }
         let rest = value_rest.iter_mut().zip(row_rest).zip(centre_rest);
         for (square, ((value, row), centre)) in squares.iter_mut().zip(rest) {
-            let x = limit(row - centre);
+            let x = clamped(row - centre, MAX_QUERY);
             *square += x * x;
             *value = x as f32;
         }
@@ -290,10 +272,4 @@ impl Blocks {
             + 4 * self.lanes.len()
             + size_of_val(self.halves.as_slice())
     }
-}
-
-#[inline(always)]
-fn limit(x: f64) -> f64 {
-    let x = if x < MAX_QUERY { x } else { MAX_QUERY };
-    if x > -MAX_QUERY { x } else { -MAX_QUERY }
 }

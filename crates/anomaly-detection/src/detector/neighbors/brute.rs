@@ -2,10 +2,11 @@
 //! with a batch of queries, the nearest block first, so that other blocks can be skipped or filtered.
 
 pub(super) use super::blocks::BLOCK;
-use super::blocks::{Blocks, Centred, Query};
+use super::blocks::{Blocks, Centred};
 use super::kernel::Kernel;
 use super::nearest::Nearest;
 use super::points::Points;
+use super::search::Query;
 use crate::context::Context;
 use crate::error::Result;
 

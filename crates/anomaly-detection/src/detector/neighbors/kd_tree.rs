@@ -2,9 +2,10 @@
 //! to eight children, whose distances from a query are bounded from below all at once.
 
 use super::kernel::{Boxes, Kernel, LANES};
-use super::leaves::{Centred, Leaves, Query};
+use super::leaves::{Centred, Leaves};
 use super::nearest::Nearest;
 use super::points::Points;
+use super::search::Query;
 use crate::context::Context;
 use crate::error::Result;
 
@@ -145,20 +146,19 @@ impl KdTree {
         index
     }
 
-    /// Finds the nearest points of the query, whose home is the leaf `home`.
+    /// Finds the nearest points of the query, whose home is a leaf.
     #[inline(always)]
     pub(super) fn search<K: Kernel>(
         &self,
         kernel: K,
         points: &Points,
         query: Query<'_>,
-        home: usize,
         scratch: &mut Scratch,
         best: &mut Nearest,
     ) {
         best.clear();
         self.leaves.centre(query.row, &mut scratch.centred);
-        let near = self.around(home, best.wanted());
+        let near = self.around(query.home, best.wanted());
         for leaf in near.clone() {
             let centred = &mut scratch.centred;
             let limit = centred.limit(best.bound());

@@ -5,6 +5,12 @@ use crate::detector::simd::Portable;
 /// The most points of a strip: enough sums to keep the arithmetic units busy, and one bit of a `u64` each.
 pub(super) const STRIP: usize = 64;
 
+/// Four times the unit roundoff of floats: for the rounding of a query and a point, and as much again.
+pub(super) const ROUNDOFF: f64 = 4.0 / 16_777_216.0;
+
+/// For each feature, more than underflow in squares and products of floats can lose.
+pub(super) const UNDERFLOW: f64 = 1e-36;
+
 /// How many boxes are compared with a query at once.
 pub(super) const LANES: usize = 8;
 
@@ -115,4 +121,11 @@ pub(super) fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
         *sum += rest;
     }
     (sums[0] + sums[1]) + (sums[2] + sums[3])
+}
+
+/// `x` within `most` of 0, in two comparisons.
+#[inline(always)]
+pub(super) fn clamped(x: f64, most: f64) -> f64 {
+    let x = if x < most { x } else { most };
+    if x > -most { x } else { -most }
 }

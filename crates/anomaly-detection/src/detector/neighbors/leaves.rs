@@ -5,9 +5,10 @@
 //! bounded ([`Centred::limit`]), so that no point that is near enough is lost; the exact distance rejects the few others that
 //! pass. The centre is about the median, so that a few far points do not cost the others any precision.
 
-use super::kernel::{Kernel, STRIP, squared_distance};
+use super::kernel::{Kernel, ROUNDOFF, STRIP, UNDERFLOW, clamped, squared_distance};
 use super::nearest::{Nearest, Neighbor};
 use super::points::Points;
+use super::search::Query;
 
 /// The most points of a leaf, one bit of a `u64` each. With smaller leaves fewer points are compared, but searches take longer.
 pub(super) const LEAF: usize = STRIP;
@@ -19,17 +20,11 @@ const MAX_AROUND: f64 = 1e15;
 /// The most points that the centre is computed from.
 const SAMPLE: usize = 255;
 
-/// Four times the unit roundoff of floats: for the rounding of a query and a point, and as much again.
-const ROUNDOFF: f64 = 4.0 / 16_777_216.0;
-
 /// How many points that may be near enough are collected before their exact distances are computed, so that their loads overlap.
 const BATCH: usize = 16;
 
 /// Room for these and for all points of one more leaf.
 const ROOM: usize = BATCH + LEAF;
-
-/// Added to each limit for each feature: more than underflow in squares of floats can lose.
-const UNDERFLOW: f64 = 1e-36;
 
 /// The points in leaves, derived from [`Points`].
 #[derive(Debug, Clone, PartialEq)]
@@ -38,15 +33,6 @@ pub(super) struct Leaves {
     centre: Vec<f64>,
     /// For each leaf and feature the coordinates of its points; the last leaf is padded with infinity.
     lanes: Vec<[f32; LEAF]>,
-}
-
-/// A row whose neighbours are searched in a tree.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Query<'a> {
-    pub(super) row: &'a [f64],
-    /// The position of the row's own point, one copy of which is not counted as a neighbour; `None` for rows that are not
-    /// points.
-    pub(super) own: Option<usize>,
 }
 
 /// A query relative to the centre, with buffers that all queries reuse.
@@ -90,7 +76,7 @@ impl Leaves {
             for i in 0..LEAF.min(points.len() - first) {
                 let values = points.point(first + i).iter().zip(&centre);
                 for (lanes, (x, c)) in lanes.iter_mut().zip(values) {
-                    lanes[i] = around(x - c) as f32;
+                    lanes[i] = clamped(x - c, MAX_AROUND) as f32;
                 }
             }
         }
@@ -145,7 +131,7 @@ impl Leaves {
         let mut squared = 0.0;
         let values = row.iter().zip(&self.centre);
         for (value, (x, c)) in centred.values.iter_mut().zip(values) {
-            let x = around(x - c);
+            let x = clamped(x - c, MAX_AROUND);
             squared += x * x;
             *value = x as f32;
         }
@@ -227,10 +213,4 @@ fn median(points: &Points) -> Vec<f64> {
         *values.select_nth_unstable_by(middle, f64::total_cmp).1
     };
     (0..points.n_features()).map(of_feature).collect()
-}
-
-#[inline(always)]
-fn around(x: f64) -> f64 {
-    let x = if x < MAX_AROUND { x } else { MAX_AROUND };
-    if x > -MAX_AROUND { x } else { -MAX_AROUND }
 }

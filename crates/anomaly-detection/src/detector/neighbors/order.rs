@@ -9,6 +9,7 @@
 use std::cmp::Ordering;
 
 use crate::context::Context;
+use crate::detector::row_order::lexicographic;
 use crate::error::Result;
 
 /// The children of nodes with more points than this are split in parallel.
@@ -58,8 +59,7 @@ pub(super) fn order<'a>(
 }
 
 fn compare(a: &[f64], b: &[f64]) -> Ordering {
-    let differing = a.iter().zip(b).map(|(x, y)| x.total_cmp(y));
-    differing.fold(Ordering::Equal, Ordering::then)
+    lexicographic(a.iter().copied(), b.iter().copied())
 }
 
 /// The feature with the largest variance, the first of several. Coordinates are rounded to integers, whose sums are exact; sums

@@ -1,16 +1,28 @@
 //! A search for the nearest points of rows, compiled for the processor that it runs on.
 
 use super::Layout;
-use super::blocks::{Centred, Query};
+use super::blocks::Centred;
 use super::brute::{self, Brute};
 use super::kd_tree::{self, KdTree};
 use super::kernel::Kernel;
-use super::leaves;
 use super::nearest::{Nearest, Neighbor};
 use super::points::Points;
 use crate::context::Context;
 use crate::detector::simd::with_simd;
 use crate::error::Result;
+
+/// A row whose neighbours are searched.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Query<'a> {
+    /// Its index among the rows of the search.
+    pub(super) index: usize,
+    pub(super) row: &'a [f64],
+    /// The position of the row's own point, one copy of which is not counted as a neighbour; `None` for rows that are not
+    /// points.
+    pub(super) own: Option<usize>,
+    /// The block or the leaf to search first.
+    pub(super) home: usize,
+}
 
 /// A search with its reusable buffers.
 pub(super) struct Search<'a> {
@@ -81,16 +93,9 @@ impl<'a> Search<'a> {
         match &mut self.layout {
             SearchLayout::Tree(tree, scratch) => {
                 let best = &mut self.best[0];
-                for Query {
-                    index,
-                    row,
-                    own,
-                    home,
-                } in queries
-                {
-                    let query = leaves::Query { row, own };
-                    tree.search(kernel, points, query, home, scratch, best);
-                    visit(index, best.finish());
+                for query in queries {
+                    tree.search(kernel, points, query, scratch, best);
+                    visit(query.index, best.finish());
                 }
             }
             SearchLayout::Brute(brute, centred) => {

@@ -4,12 +4,11 @@
 //! from the past rows and from a uniform sample of the new rows at the same rate. Together they are a uniform sample of all
 //! rows ever seen, which does not grow with every update.
 
-use std::cmp::Ordering;
-
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 
 use crate::context::Context;
+use crate::detector::row_order::lexicographic;
 use crate::detector::{Detector, Learned, PastRows, Sample, check_n_features};
 use crate::error::{Error, Result};
 use crate::statistics::draw::Draw;
@@ -108,15 +107,12 @@ impl<'a> Union<'a> {
 /// influence.
 fn draw(rows: ArrayView2<'_, f64>, n: usize, seed: u64) -> Vec<bool> {
     let mut order: Vec<usize> = (0..rows.nrows()).collect();
-    order.par_sort_unstable_by(|&a, &b| compare(rows.row(a), rows.row(b)));
+    order.par_sort_unstable_by(|&a, &b| {
+        lexicographic(rows.row(a).iter().copied(), rows.row(b).iter().copied())
+    });
     let mut marks = vec![false; rows.nrows()];
     for (row, is_drawn) in order.into_iter().zip(Draw { n, seed }.marks(rows.nrows())) {
         marks[row] = is_drawn;
     }
     marks
-}
-
-fn compare(a: ArrayView1<'_, f64>, b: ArrayView1<'_, f64>) -> Ordering {
-    let mut columns = a.iter().zip(b).map(|(x, y)| x.total_cmp(y));
-    columns.find(|it| it.is_ne()).unwrap_or(Ordering::Equal)
 }

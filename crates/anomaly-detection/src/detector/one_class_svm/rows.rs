@@ -4,6 +4,7 @@ use ndarray::{ArrayView2, CowArray, Ix2};
 use rayon::prelude::*;
 
 use crate::context::Context;
+use crate::detector::row_order::lexicographic;
 use crate::detector::{PastRows, Sample};
 use crate::error::{Error, Result, reason};
 
@@ -191,11 +192,8 @@ impl<'a> DistinctRows<'a> {
         context: &Context,
     ) -> Result<Vec<u32>> {
         let order = |&a: &u32, &b: &u32| {
-            let values = self.at(a).iter().zip(self.at(b));
-            let mut orders = values.map(|(&a, &b)| bounded(a).total_cmp(&bounded(b)));
-            orders
-                .find(|order| order.is_ne())
-                .unwrap_or_else(|| weight(a).total_cmp(&weight(b)))
+            let values = |row| self.at(row).iter().copied().map(bounded);
+            lexicographic(values(a), values(b)).then_with(|| weight(a).total_cmp(&weight(b)))
         };
         let mut run = (VALUES_PER_CHECK / 16 / self.d).max(16);
         places.par_chunks_mut(run).try_for_each(|places| {

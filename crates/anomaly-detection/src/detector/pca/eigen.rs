@@ -8,6 +8,7 @@ use ndarray::Array2;
 use rayon::prelude::*;
 
 use crate::context::Context;
+use crate::detector::dot::dot;
 use crate::error::{Error, Result, reason};
 
 /// How many rows of the matrix of eigenvectors are processed together.
@@ -198,19 +199,6 @@ fn reflection(x: &mut [f64]) -> (f64, f64) {
     }
     x[0] = 1.0;
     (-first / axis, axis)
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let mut sums = [0.0; LANES];
-    let (a_lanes, b_lanes) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest = a_lanes.remainder().iter().zip(b_lanes.remainder());
-    let rest: f64 = rest.map(|(a, b)| a * b).sum();
-    for (a, b) in a_lanes.zip(b_lanes) {
-        for lane in 0..LANES {
-            sums[lane] += a[lane] * b[lane];
-        }
-    }
-    sums.iter().sum::<f64>() + rest
 }
 
 /// The product of all reflections.

@@ -59,6 +59,27 @@ fn all_components_give_the_squared_mahalanobis_distance() {
 }
 
 #[test]
+fn constant_and_one_hot_columns_hide_no_outlier() {
+    let numbers = correlated(300, 2, 5.0, 6);
+    // a constant, two columns of which exactly one is 1, and two numbers
+    let mut rows = Array2::from_shape_fn((300, 5), |(i, j)| match j {
+        0 => 7.5,
+        1 => (i % 3 == 0) as u8 as f64,
+        2 => (i % 3 != 0) as u8 as f64,
+        j => numbers[[i, j - 3]],
+    });
+    rows[[17, 3]] += 40.0;
+    rows[[101, 4]] -= 40.0;
+    let scores = score(&fit(&rows), rows.view());
+    assert!(scores.iter().all(|score| score.is_finite()), "{scores:?}");
+    let mut order: Vec<usize> = (0..300).collect();
+    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+    order.truncate(2);
+    order.sort_unstable();
+    assert_eq!(order, [17, 101]);
+}
+
+#[test]
 fn parameters_are_checked() {
     let error = fit_with(Some(0), &correlated(10, 3, 0.0, 1)).expect_err("refused");
     assert_eq!(error.reason(), reason::INVALID_PARAMETER);

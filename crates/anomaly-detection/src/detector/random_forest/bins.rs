@@ -41,7 +41,7 @@ impl Bins {
         let n = rows.n_rows();
         let d = rows.n_features();
         let group = (MAX_GROUP_VALUES / n.max(1)).clamp(1, GROUP);
-        let binned: Vec<Vec<Column>> = (0..d.div_ceil(group))
+        let binned: Vec<Vec<BinnedFeature>> = (0..d.div_ceil(group))
             .into_par_iter()
             .map(|index| {
                 let first = index * group;
@@ -52,7 +52,7 @@ impl Bins {
                     .map(|(feature, column)| {
                         context.check()?;
                         let known = model.of_feature(feature as u32);
-                        Column::learn(feature as u32, &column, &rows.labels, known, context)
+                        BinnedFeature::learn(feature as u32, &column, &rows.labels, known, context)
                     })
                     .filter(|column| !matches!(column, Ok(column) if column.cuts.is_empty()))
                     .collect::<Result<Vec<_>>>()
@@ -90,13 +90,13 @@ fn gather(rows: &Rows<'_>, features: Range<usize>, context: &Context) -> Result<
 }
 
 /// One feature, binned.
-struct Column {
+struct BinnedFeature {
     feature: u32,
     cuts: Vec<f64>,
     codes: Vec<u8>,
 }
 
-impl Column {
+impl BinnedFeature {
     fn learn(
         feature: u32,
         column: &[f64],

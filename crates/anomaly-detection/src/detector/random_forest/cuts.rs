@@ -4,12 +4,12 @@
 //! value exceeds a threshold exactly when its code exceeds the threshold's index. Trees can therefore compare small integers
 //! without losing precision.
 
-use std::hint::select_unpredictable;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
 use crate::le_bytes;
+use crate::statistics::rank_summary::count_leading;
 
 /// The most thresholds of one feature, so that codes fit into 16 bits.
 pub(super) const MAX_CUTS: usize = u16::MAX as usize;
@@ -134,27 +134,10 @@ pub(super) fn encode(cuts: &[f64], values: impl Iterator<Item = f64>, mut put: i
             *lane = value;
             n += 1;
         }
-        search(cuts, &lanes)[..n].iter().for_each(|&code| put(code));
+        let codes = count_leading::<LANES>(cuts, |lane, cut| cut < lanes[lane]);
+        codes[..n].iter().for_each(|&code| put(code as u16));
         if n < LANES {
             return;
         }
     }
-}
-
-/// The codes of some values, by branch-free binary searches.
-#[inline]
-fn search(cuts: &[f64], values: &[f64; LANES]) -> [u16; LANES] {
-    let mut bases = [0; LANES];
-    let mut size = cuts.len();
-    while size > 1 {
-        let half = size / 2;
-        for (base, &value) in bases.iter_mut().zip(values) {
-            *base = select_unpredictable(cuts[*base + half - 1] < value, *base + half, *base);
-        }
-        size -= half;
-    }
-    std::array::from_fn(|lane| {
-        let is_below = cuts.get(bases[lane]).is_some_and(|&cut| cut < values[lane]);
-        bases[lane] as u16 + u16::from(is_below)
-    })
 }

@@ -26,7 +26,7 @@ mod series;
 
 pub use builder::Builder;
 pub use histories::Histories;
-pub use order::training_order;
+pub(crate) use order::training_order;
 pub use params::{EngineeringParams, TimeFeatures};
 pub use rows::{Rows, SeriesOfRows};
 

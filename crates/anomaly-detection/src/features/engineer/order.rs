@@ -4,7 +4,7 @@
 /// after all others.
 ///
 /// `times` are nanoseconds since 1970.
-pub fn training_order(times: &[Option<i64>]) -> Vec<usize> {
+pub(crate) fn training_order(times: &[Option<i64>]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..times.len()).collect();
     order.sort_by_key(|&row| (times[row].is_none(), times[row]));
     order

@@ -68,7 +68,7 @@ impl SchemaDraft {
     /// Fails, naming the row, when the time column of the roles holds something other than times.
     pub fn add(&mut self, table: &Table) -> Result<()> {
         for search in &mut self.times {
-            search.see(table)?;
+            search.add(table)?;
         }
         self.times.retain(|search| !search.is_refused());
         Ok(())

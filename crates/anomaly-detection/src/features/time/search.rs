@@ -72,7 +72,7 @@ impl TimeSearch {
     ///
     /// # Errors
     /// [`reason::INVALID_RECORDS`], naming the column and the first value that is not a time, if it is required to hold times.
-    pub(in crate::features) fn see(&mut self, table: &Table) -> Result<()> {
+    pub(in crate::features) fn add(&mut self, table: &Table) -> Result<()> {
         let refused = match (&mut self.forms, table.column(self.column)) {
             (Forms::Timestamps(has_any), ColumnView::Times(times)) => {
                 *has_any = *has_any || times.iter().any(|&time| time != MISSING_TIME);
@@ -81,11 +81,11 @@ impl TimeSearch {
             (Forms::Texts(search), ColumnView::Texts(texts)) => {
                 let mut distinct = texts.dictionary().iter().zip(0_u32..);
                 distinct
-                    .find(|(text, _)| !search.see(text))
+                    .find(|(text, _)| !search.add(text))
                     .map(|(text, code)| (row_of(texts, code), shortened(text)))
             }
             (Forms::Numbers(search), ColumnView::Numbers(numbers)) => {
-                let row = numbers.iter().position(|&number| !search.see(number));
+                let row = numbers.iter().position(|&number| !search.add(number));
                 row.map(|row| (row, numbers[row].to_string()))
             }
             // a type that holds no times, or a column that was refused before
@@ -145,7 +145,7 @@ impl TimeSearch {
 pub fn are_dates(texts: &TextColumn) -> bool {
     let mut search = FormatSearch::default();
     let mut texts = texts.dictionary().iter();
-    texts.all(|text| search.see(text)) && search.found().is_some()
+    texts.all(|text| search.add(text)) && search.found().is_some()
 }
 
 /// The first row with the text of a code.

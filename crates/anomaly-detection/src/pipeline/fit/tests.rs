@@ -169,3 +169,35 @@ fn feature_engineering_in_passes_needs_sorted_rows() {
         .expect_err("refused");
     assert!(error.message().starts_with("row 30 is earlier"), "{error}");
 }
+
+#[test]
+fn a_feature_whose_only_value_is_held_out_leaves_no_metrics() {
+    let n = 40;
+    let bad: Vec<f64> = (0..n).map(|i| f64::from(u8::from(i % 4 == 0))).collect();
+    let spec = TrainingSpec {
+        detector: DetectorParams::LogisticRegression(Default::default()),
+        roles: Roles {
+            label: Some("bad".to_owned()),
+            ..Roles::default()
+        },
+        ..TrainingSpec::default()
+    };
+    let mut n_without = 0;
+    for row in 0..n {
+        let mut rare = vec![f64::NAN; n];
+        rare[row] = 1.0;
+        let columns = vec![
+            Column::Numbers((0..n).map(|i| (i as f64 * 0.7).sin()).collect()),
+            Column::Numbers(rare),
+            Column::Booleans(bad.clone()),
+        ];
+        let names = ["x", "rare", "bad"].map(str::to_owned).to_vec();
+        let table = Table::from_columns(Some(names), columns).expect("a table");
+        let fitted = spec.fit(Some(table), &Context::new()).expect("fits");
+        n_without += usize::from(fitted.model.statistics().label_metrics.is_none());
+    }
+    let classes: Vec<bool> = bad.iter().map(|&bad| bad == 1.0).collect();
+    let fraction = spec.validation_fraction();
+    let split = Split::stratified(&classes, fraction, spec.detector.random_state());
+    assert_eq!(n_without, split.expect("both classes").held_out.len());
+}

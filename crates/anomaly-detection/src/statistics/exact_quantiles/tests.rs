@@ -3,7 +3,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::super::rechunk::EachChunk;
+use super::super::uniform::uniform;
 use super::*;
+use crate::error::reason;
 
 const QS: [f64; 5] = [0.0, 0.25, 0.5, 0.9, 1.0];
 
@@ -45,16 +47,6 @@ fn bits(quantiles: Vec<Vec<Option<f64>>>) -> Vec<Vec<Option<u64>>> {
 fn assert_exact(rows: &Array2<f64>, sizes: &[usize]) {
     let found = exact_quantiles(rows.dim(), &in_chunks(rows, sizes), &QS, &Context::new());
     assert_eq!(bits(found.expect("quantiles")), bits(by_sorting(rows)));
-}
-
-fn uniform(seed: u64) -> impl FnMut() -> f64 {
-    let mut state = seed;
-    move || {
-        state = state
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        (state >> 11) as f64 / (1u64 << 53) as f64
-    }
 }
 
 #[test]

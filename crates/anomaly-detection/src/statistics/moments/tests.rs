@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::context::Context;
+use crate::statistics::uniform::uniform;
 use crate::statistics::{ColumnError, name_column};
 
 fn learn(rows: &Array2<f64>) -> Moments {
@@ -54,13 +55,7 @@ fn assert_same_features(a: &FeatureMoments, b: &FeatureMoments) -> Result<(), Te
 fn tables() -> impl Strategy<Value = Array2<f64>> {
     let offset = prop_oneof![Just(0.0), Just(1e9), Just(-1e6)];
     (2..3000usize, 1..5usize, offset, any::<u64>()).prop_map(|(n, d, offset, seed)| {
-        let mut state = seed;
-        let mut uniform = move || {
-            state = state
-                .wrapping_mul(6364136223846793005)
-                .wrapping_add(1442695040888963407);
-            (state >> 11) as f64 / (1u64 << 53) as f64
-        };
+        let mut uniform = uniform(seed);
         Array2::from_shape_fn((n, d), |(i, j)| {
             let x = offset + uniform() * (j + 1) as f64;
             if i >= 2 && uniform() < 0.05 {
@@ -110,6 +105,32 @@ fn an_offset_costs_no_digits() {
     assert!((features(&rows).std()[0] / expected - 1.0).abs() < 1e-12);
     let variance = learn(&rows).covariance()[(0, 0)];
     assert!((variance / (expected * expected) - 1.0).abs() < 1e-12);
+}
+
+#[test]
+fn far_from_0_variances_keep_their_digits_in_chunks_too() {
+    for offset in [1e8, 1e9] {
+        // multiples of 1/1024, so that their exact variance is one of integers
+        let mut uniform = uniform(9);
+        let steps: Vec<i64> = (0..5000).map(|_| (uniform() * 2048.0) as i64).collect();
+        let (n, sum) = (steps.len() as i64, steps.iter().sum::<i64>());
+        let squares: i64 = steps.iter().map(|step| step * step).sum();
+        let exact = (n * squares - sum * sum) as f64 / (n * (n - 1)) as f64 / 1024.0 / 1024.0;
+        let rows =
+            Array2::from_shape_fn((steps.len(), 1), |(i, _)| offset + steps[i] as f64 / 1024.0);
+        let context = Context::new();
+        let mut features = FeatureMomentsStream::new(1);
+        let mut joint = MomentsStream::new(1);
+        for chunk in rows.axis_chunks_iter(Axis(0), 7) {
+            features.push(chunk, &context).expect("moments");
+            joint.push(chunk, &context).expect("moments");
+        }
+        let features = features.finish(&context).expect("moments");
+        let joint = joint.finish(&context).expect("moments");
+        for variance in [features.std()[0].powi(2), joint.covariance()[(0, 0)]] {
+            assert!((variance / exact - 1.0).abs() < 1e-6, "{variance} {exact}");
+        }
+    }
 }
 
 #[test]

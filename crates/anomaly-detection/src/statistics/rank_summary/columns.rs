@@ -20,14 +20,14 @@ const MAX_BYTES: usize = 1 << 30;
 
 /// The bytes that the summaries of a model have taken so far, at most 1 GiB.
 #[derive(Debug, Default)]
-pub struct Budget(AtomicUsize);
+pub(crate) struct Budget(AtomicUsize);
 
 impl Budget {
     /// Takes bytes out of the budget.
     ///
     /// # Errors
     /// [`reason::UNUSABLE_ROWS`] when fewer are left.
-    pub fn take(&self, bytes: usize) -> Result<()> {
+    pub(crate) fn take(&self, bytes: usize) -> Result<()> {
         let taken = self.0.fetch_add(bytes, Ordering::Relaxed);
         if taken.saturating_add(bytes) > MAX_BYTES {
             let message = "the ranks of the values of all columns take more than 1 GiB; give fewer rows or leave columns out";

@@ -19,9 +19,9 @@ mod sort;
 mod sorted;
 mod stream;
 
-pub use columns::Budget;
-pub use search::count_leading;
-pub use stream::{ColumnStream, SortedParts};
+pub(crate) use columns::Budget;
+pub(crate) use search::count_leading;
+pub(crate) use stream::ColumnStream;
 
 use std::ops::Range;
 
@@ -80,19 +80,9 @@ impl RankSummary {
         0.5 * (least as f64 + most as f64)
     }
 
-    /// How many values lie at or below `x`.
-    pub fn at_most(&self, x: f64) -> f64 {
-        self.leading(self.values.partition_point(|&value| value <= x))
-    }
-
     /// How many values lie below `x`.
     pub fn below(&self, x: f64) -> f64 {
         self.leading(self.values.partition_point(|&value| value < x))
-    }
-
-    /// How many values lie at or above `x`.
-    pub fn at_least(&self, x: f64) -> f64 {
-        self.n() as f64 - self.below(x)
     }
 
     /// Whether it has no error.

@@ -4,7 +4,7 @@ use std::hint::select_unpredictable;
 
 /// For each lane, the number of leading elements of `sorted` for which its condition holds; the condition must be monotone, as
 /// for `partition_point`. The lanes advance in lockstep and without branches, so that their loads overlap.
-pub fn count_leading<const N: usize>(
+pub(crate) fn count_leading<const N: usize>(
     sorted: &[f64],
     holds: impl Fn(usize, f64) -> bool,
 ) -> [usize; N] {

@@ -20,7 +20,7 @@ const MAX_VALUES: usize = 1 << 15;
 const MAX_VALUES_TOGETHER: usize = 1 << 19;
 
 /// A statistic of a column that is learned from its values part by part.
-pub trait SortedParts: Default + Send {
+pub(crate) trait SortedParts: Default + Send {
     /// Adds a part of the values, in ascending order. `most` is how many distinct values a summary may hold afterwards.
     ///
     /// # Errors
@@ -53,14 +53,14 @@ impl SortedParts for (RankSummary, ThirdMoment) {
 /// Holds up to 0.8 MB for each column if there are few, 0.2 MB for each if there are many, and one long chunk: 32 MB, or 256
 /// rows if that is more.
 #[derive(Debug)]
-pub struct ColumnStream<T> {
+pub(crate) struct ColumnStream<T> {
     columns: Vec<T>,
     rechunk: Rechunk,
 }
 
 impl<T: SortedParts> ColumnStream<T> {
     /// A stream of rows with `n_features` columns.
-    pub fn new(n_features: usize) -> Self {
+    pub(crate) fn new(n_features: usize) -> Self {
         Self {
             columns: (0..n_features).map(|_| T::default()).collect(),
             rechunk: Rechunk::new(n_features, long_chunk_rows(n_features)),
@@ -74,7 +74,7 @@ impl<T: SortedParts> ColumnStream<T> {
     ///
     /// # Panics
     /// If the rows have another number of columns.
-    pub fn push(&mut self, rows: ArrayView2<'_, f64>, context: &Context) -> Result<()> {
+    pub(crate) fn push(&mut self, rows: ArrayView2<'_, f64>, context: &Context) -> Result<()> {
         context.check()?;
         let Self { columns, rechunk } = self;
         rechunk.push(rows, &mut |chunk| learn(columns, chunk, context))
@@ -84,7 +84,7 @@ impl<T: SortedParts> ColumnStream<T> {
     ///
     /// # Errors
     /// As [`push`](Self::push).
-    pub fn finish(self, context: &Context) -> Result<Vec<T>> {
+    pub(crate) fn finish(self, context: &Context) -> Result<Vec<T>> {
         context.check()?;
         let Self {
             mut columns,

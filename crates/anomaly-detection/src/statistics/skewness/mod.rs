@@ -7,7 +7,10 @@
 
 mod moments;
 
-pub use moments::ThirdMoments;
+use super::moments::rounding_error;
+use super::power_of_two::power_of_two;
+
+pub(crate) use moments::ThirdMoments;
 
 /// A skewness up to this in absolute value counts as 0 with rounding errors.
 const ROUNDING: f64 = 1e-9;
@@ -20,7 +23,7 @@ const MAX_SCALE: f64 = f64::from_bits(2046 << 52);
 
 /// The number, the mean, and the second and third central moments of the values of one feature.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ThirdMoment {
+pub(crate) struct ThirdMoment {
     n: u64,
     mean: f64,
     /// The rounding error of the mean: the exact mean is the sum of both.
@@ -49,7 +52,7 @@ impl Default for ThirdMoment {
 
 impl ThirdMoment {
     /// The moments of finite values in ascending order.
-    pub fn of_sorted(sorted: &[f64]) -> Self {
+    pub(crate) fn of_sorted(sorted: &[f64]) -> Self {
         let n = sorted.len();
         let (Some(&low), Some(&high)) = (sorted.first(), sorted.last()) else {
             return Self::default();
@@ -89,7 +92,7 @@ impl ThirdMoment {
 
     /// The moments of the values of both.
     #[must_use]
-    pub fn merge(self, other: Self) -> Self {
+    pub(crate) fn merge(self, other: Self) -> Self {
         if self.n == 0 || other.n == 0 {
             return if self.n == 0 { other } else { self };
         }
@@ -117,7 +120,7 @@ impl ThirdMoment {
     }
 
     /// The third standardised moment without a correction for bias, as in `scipy.stats.skew`; 0 if all values are equal.
-    pub fn skewness(self) -> f64 {
+    pub(crate) fn skewness(self) -> f64 {
         let n = self.n as f64;
         let variance = self.m2 / n;
         if variance > 0.0 {
@@ -128,7 +131,7 @@ impl ThirdMoment {
     }
 
     /// Whether the skewness is 0 up to rounding errors.
-    pub fn is_symmetric(self) -> bool {
+    pub(crate) fn is_symmetric(self) -> bool {
         self.skewness().abs() <= ROUNDING
     }
 
@@ -140,8 +143,7 @@ impl ThirdMoment {
 
 /// The power of two at or below a spread, within the range of units.
 fn unit(spread: f64) -> f64 {
-    let exponent_only = f64::from_bits(spread.to_bits() & (0x7ff << 52));
-    exponent_only.clamp(MIN_SCALE, MAX_SCALE)
+    power_of_two(spread).clamp(MIN_SCALE, MAX_SCALE)
 }
 
 /// `a - b` in units of a scale, even if the difference overflows.
@@ -165,11 +167,10 @@ fn shifted((mean, mean_low): (f64, f64), shift: f64, scale: f64) -> (f64, f64) {
     ((4.0 * quarter).clamp(-f64::MAX, f64::MAX), 0.0)
 }
 
-/// `a + b` without rounding error, as a sum of two doubles (Knuth, The Art of Computer Programming 2, 4.2.2, theorem B).
+/// `a + b` without rounding error, as a sum of two doubles.
 fn sum_of_two(a: f64, b: f64) -> (f64, f64) {
     let high = (a + b).clamp(-f64::MAX, f64::MAX);
-    let b_rounded = high - a;
-    let low = (a - (high - b_rounded)) + (b - b_rounded);
+    let low = rounding_error(a, b, high);
     (high, if low.is_finite() { low } else { 0.0 })
 }
 

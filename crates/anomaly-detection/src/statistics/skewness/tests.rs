@@ -81,7 +81,7 @@ fn damaged_moments_are_refused() {
     good.push(moment(&[]));
     good.validate().expect("valid");
     assert_eq!(good.feature(0), moment(&[1.0, 2.0, 5.0]));
-    let damages: [fn(&mut ThirdMoments); 7] = [
+    let damages: [fn(&mut ThirdMoments); 10] = [
         |m| m.n.truncate(1),
         |m| m.mean[0] = f64::NAN,
         |m| m.scale[0] = 3.0,
@@ -89,6 +89,9 @@ fn damaged_moments_are_refused() {
         |m| m.scale[0] = -1.0,
         |m| m.m2[0] = -1.0,
         |m| m.m3[0] = f64::INFINITY,
+        |m| m.n[0] = (1 << 53) + 1,
+        |m| m.n[0] = 0,
+        |m| m.m3[1] = 1.0,
     ];
     for damage in damages {
         let mut bad = good.clone();

@@ -202,6 +202,30 @@ fn long_windows_agree_with_the_definition() {
 }
 
 #[test]
+fn far_from_0_rolling_variances_keep_their_digits() {
+    // multiples of 1/1024, so that their exact variance is one of integers
+    let steps: Vec<i64> = (0..3000).map(|i| i * 7919 % 2053).collect();
+    for offset in [1e8, 1e9] {
+        let values: Vec<f64> = steps
+            .iter()
+            .map(|&step| offset + step as f64 / 1024.0)
+            .collect();
+        let plan = engineer(&[], &[7, 1000], &["x"], false);
+        let made = one_column(&values, &plan);
+        for window in [7, 1000] {
+            let std = feature(&plan, &made, &format!("x_rolling_std_{window}"));
+            for row in 2..values.len() {
+                let past = &steps[row.saturating_sub(window)..row];
+                let (n, sum) = (past.len() as i64, past.iter().sum::<i64>());
+                let squares: i64 = past.iter().map(|step| step * step).sum();
+                let exact = (n * squares - sum * sum) as f64 / (n * (n - 1)) as f64;
+                assert_close(&[std[row].powi(2)], &[exact / 1024.0 / 1024.0], 1e-6);
+            }
+        }
+    }
+}
+
+#[test]
 fn undefined_features_are_missing_and_none_is_infinite() {
     let plan = engineer(&[1], &[2, 3], &["x"], true);
     let values = [

@@ -118,7 +118,7 @@ pub enum EpochSearch {
 
 impl EpochSearch {
     /// Adds the next number, ignoring NaN. Returns whether all numbers so far may be times.
-    pub fn see(&mut self, value: f64) -> bool {
+    pub fn add(&mut self, value: f64) -> bool {
         if !value.is_nan() {
             let unit = match *self {
                 Self::Unseen => EpochUnit::ALL
@@ -201,7 +201,7 @@ mod tests {
     fn detect(values: &[f64]) -> Option<EpochUnit> {
         let mut search = EpochSearch::default();
         for &value in values {
-            search.see(value);
+            search.add(value);
         }
         search.found()
     }

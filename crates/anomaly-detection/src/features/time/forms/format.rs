@@ -72,7 +72,7 @@ impl Default for FormatSearch {
 
 impl FormatSearch {
     /// Adds the next text, which must not be a missing one. Returns whether a format still fits all of them.
-    pub fn see(&mut self, text: &str) -> bool {
+    pub fn add(&mut self, text: &str) -> bool {
         self.has_seen = true;
         self.left.retain(|format| format.read(text).is_ok());
         !self.left.is_empty()

@@ -95,6 +95,25 @@ fn types_that_parquet_lacks_are_read_too() {
     }
 }
 
+#[test]
+fn decimals_of_more_than_128_bits_are_rounded_once() {
+    let wide = |digits: &str| arrow_buffer::i256::from_string(digits).expect("fits");
+    let ten_to_50 = format!("1{}", "0".repeat(50));
+    let values = [
+        wide(&ten_to_50),
+        wide(&format!("-{ten_to_50}")),
+        wide("123456789012345678901234567890"),
+    ];
+    let column = Decimal256Array::from(values.to_vec())
+        .with_precision_and_scale(76, 20)
+        .expect("valid");
+    let batch = batch(vec![("a", Arc::new(column))]);
+    let table = read(&stream(&[batch], None), Limits::default()).expect("valid");
+    assert!(
+        matches!(table.column(0), ColumnView::Numbers(v) if v.to_vec() == [1e30, -1e30, 1234567890.1234567890123456789])
+    );
+}
+
 fn half_of(value: f32) -> <types::Float16Type as ArrowPrimitiveType>::Native {
     <types::Float16Type as ArrowPrimitiveType>::Native::from_f32(value)
 }

@@ -29,7 +29,8 @@ pub(super) fn with_encoding(
     written_as(vec![("t", column)], properties)
 }
 
-fn written_as(columns: Vec<(&str, ArrayRef)>, properties: WriterProperties) -> Vec<u8> {
+/// A file with these columns, written as the properties say.
+pub(super) fn written_as(columns: Vec<(&str, ArrayRef)>, properties: WriterProperties) -> Vec<u8> {
     let columns = columns.into_iter().map(|(name, array)| (name, array, true));
     let batch = RecordBatch::try_from_iter_with_nullable(columns).expect("valid");
     let mut writer =

@@ -3,11 +3,13 @@ use std::sync::Arc;
 use ::parquet::arrow::ArrowWriter;
 use ::parquet::basic::{Compression, Encoding};
 use ::parquet::file::properties::{WriterProperties, WriterVersion};
+use ::parquet::file::reader::{FileReader as _, SerializedFileReader};
+use ::parquet::file::statistics::Statistics;
 use arrow_array::types::Int32Type;
 use arrow_array::*;
 use bytes::Bytes;
 
-use super::sample::{with_encoding, written};
+use super::sample::{with_encoding, written, written_as};
 use super::*;
 use crate::table::{ColumnView, MISSING_TIME};
 
@@ -112,6 +114,46 @@ fn every_type_has_its_column() {
         matches!(table.column(10), ColumnView::Times(t) if t == [1_500_000_000, MISSING_TIME, -1_000_000])
     );
     assert!(matches!(table.column(11), ColumnView::Numbers(v) if v.iter().all(|v| v.is_nan())));
+}
+
+#[test]
+fn a_nan_is_missing_whatever_the_statistics_say() {
+    let numbers: ArrayRef = Arc::new(Float64Array::from(vec![5.0, f64::NAN, 5.0]));
+    let rows: ArrayRef = Arc::new(Int32Array::from(vec![0, 1, 2]));
+    let columns = vec![("x", numbers), ("row", rows)];
+    let content = written(columns, Compression::SNAPPY);
+    let file = SerializedFileReader::new(Bytes::from(content.clone())).expect("valid");
+    let Some(Statistics::Double(of_x)) = file.metadata().row_group(0).column(0).statistics() else {
+        panic!("the column has no statistics");
+    };
+    assert_eq!((of_x.min_opt(), of_x.max_opt()), (Some(&5.0), Some(&5.0)));
+    let table = read_bytes(content, 1 << 20).expect("valid");
+    assert!(
+        matches!(table.column(0), ColumnView::Numbers(x) if x.len() == 3 && x[0] == 5.0 && x[1].is_nan() && x[2] == 5.0)
+    );
+    assert!(matches!(table.column(1), ColumnView::Numbers(row) if row.to_vec() == [0.0, 1.0, 2.0]));
+}
+
+#[test]
+fn a_page_with_a_single_missing_value_is_read() {
+    for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+        for codec in [Compression::UNCOMPRESSED, Compression::SNAPPY] {
+            let columns: Vec<(&str, ArrayRef)> = vec![
+                ("number", Arc::new(Float64Array::from(vec![None]))),
+                ("text", Arc::new(StringArray::from(vec![None::<&str>]))),
+                ("time", Arc::new(Date32Array::from(vec![None]))),
+            ];
+            let properties = WriterProperties::builder()
+                .set_writer_version(version)
+                .set_compression(codec)
+                .build();
+            let table = read_bytes(written_as(columns, properties), 1 << 20).expect("valid");
+            assert_eq!(table.n_rows(), 1);
+            assert!(matches!(table.column(0), ColumnView::Numbers(x) if x[0].is_nan()));
+            assert!(matches!(table.column(1), ColumnView::Texts(t) if t.get(0).is_none()));
+            assert!(matches!(table.column(2), ColumnView::Times(t) if t == [MISSING_TIME]));
+        }
+    }
 }
 
 #[test]

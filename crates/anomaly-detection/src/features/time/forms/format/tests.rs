@@ -5,7 +5,7 @@ use super::*;
 fn detect<'a>(texts: impl IntoIterator<Item = &'a str>) -> Option<TimeFormat> {
     let mut search = FormatSearch::default();
     for text in texts {
-        search.see(text);
+        search.add(text);
     }
     search.found()
 }
