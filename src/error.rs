@@ -1,6 +1,8 @@
 //! The error type of the library, and the reasons that the server adds to the library's.
 
-pub use anomaly_detection::error::{Error, Kind, Reason, Result, chain, panic_message};
+pub use anomaly_detection::error::{
+    Error, Kind, Place, PlacedColumn, Reason, Result, chain, panic_message,
+};
 
 /// All reasons that a client can see.
 pub mod reason {

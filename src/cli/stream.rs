@@ -152,7 +152,7 @@ impl Upload {
         total.ok_or_else(|| input::no_rows(&self.path))
     }
 
-    /// Leaves the types of columns that the model reads as texts to the server. Returns whether a row's score depends on the
+    /// Leaves the types of columns that the server reads as texts to it: those of the model, and the row ids. Returns whether a row's score depends on the
     /// rows before it.
     async fn read_model(&mut self, client: &mut Client) -> Result<bool> {
         let request = GetModelRequest {
@@ -172,7 +172,7 @@ impl Upload {
             .map(|column| column.name.as_str())
             .collect();
         if let Some(chunks) = &mut self.chunks {
-            chunks.leave_types_open(|name| texts.contains(name));
+            chunks.leave_types_open(|name| texts.contains(name) || name == self.row_id_column);
         }
         Ok(model
             .spec

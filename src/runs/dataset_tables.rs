@@ -34,14 +34,20 @@ impl TableSource for DatasetTables {
     }
 
     fn visit(&self, context: &Context, each: &mut EachTable<'_>) -> Result<()> {
+        let mut first_row = 0;
         for table in self.0.chunks(None)? {
             context.check()?;
             let mut table = table?;
             let ids = self.1.clone().take_from(&mut table);
-            ids.map_err(|error| error.within("records"))?;
-            if each(table)?.is_break() {
+            ids.map_err(|error| error.within("records").counted_from(first_row))?;
+            let n_rows = table.n_rows();
+            if each(table)
+                .map_err(|error| error.counted_from(first_row))?
+                .is_break()
+            {
                 break;
             }
+            first_row += n_rows;
         }
         Ok(())
     }

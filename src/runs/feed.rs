@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::rows::{DatasetSource, ReadRows, RowIds, RowSource, Rows, from_row, in_dataset};
-use super::{Caller, History, Runs, Scorer};
+use super::{Caller, Form, History, Runs, Scorer};
 use crate::compute::{Admission, Running};
 use crate::datasets::{Chunks, Datasets};
 use crate::error::{Error, Result};
@@ -47,19 +47,19 @@ struct InFlight {
 }
 
 /// Where the rows of a table come from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Origin {
     /// The index of the first row among all rows.
     first_row: u64,
-    of_dataset: bool,
+    form: Form,
 }
 
 impl Origin {
-    /// Adds to an error where its rows are among all.
-    fn locate(self, error: Error) -> Error {
-        match self.of_dataset {
-            true => in_dataset(error, self.first_row).within("records"),
-            false => from_row(error, self.first_row),
+    /// Adds to an error where it is in the request, and where its rows are among all.
+    fn locate(&self, error: Error) -> Error {
+        match self.form {
+            Form::Dataset => in_dataset(error, self.first_row).within("records"),
+            _ => from_row(self.form.locate(error), self.first_row),
         }
     }
 }
@@ -103,11 +103,12 @@ impl<S: Store, A: Sink> Feed<S, A> {
                 self.push_chunks(chunks, &rows.ids).await
             }
             _ => {
+                let form = rows.source.form();
                 let read = rows.read(&self.datasets, self.caller, None, admission);
                 let ReadRows { table, ids, .. } = read
                     .await
                     .map_err(|error| self.located(error.within("records")))?;
-                self.push_table(table, ids, false, admission).await
+                self.push_table(table, ids, form, admission).await
             }
         }
     }
@@ -117,21 +118,22 @@ impl<S: Store, A: Sink> Feed<S, A> {
         self.sink.check_room(n_rows, self.id_bytes)?;
         while let Some(mut table) = chunks.next().await? {
             let ids = ids.clone().take_from(&mut table);
-            let ids = ids.map_err(|error| self.origin(true).locate(error))?;
-            self.push_table(table, ids, true, Admission::Wait).await?;
+            let ids = ids.map_err(|error| self.origin(Form::Dataset).locate(error))?;
+            self.push_table(table, ids, Form::Dataset, Admission::Wait)
+                .await?;
         }
         Ok(())
     }
 
     /// Adds to an error of the next records where they are among all.
     pub fn located(&self, error: Error) -> Error {
-        self.origin(false).locate(error)
+        from_row(error, self.n_rows)
     }
 
-    fn origin(&self, of_dataset: bool) -> Origin {
+    fn origin(&self, form: Form) -> Origin {
         Origin {
             first_row: self.n_rows,
-            of_dataset,
+            form,
         }
     }
 
@@ -139,10 +141,10 @@ impl<S: Store, A: Sink> Feed<S, A> {
         &mut self,
         table: Table,
         ids: Option<Vec<String>>,
-        of_dataset: bool,
+        form: Form,
         admission: Admission,
     ) -> Result<()> {
-        let origin = self.origin(of_dataset);
+        let origin = self.origin(form);
         if *self.have_ids.get_or_insert(ids.is_some()) != ids.is_some() {
             let message =
                 "some records have row ids and others have none; give them to all or to none";

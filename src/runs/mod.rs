@@ -17,6 +17,7 @@ mod commit;
 mod dataset_tables;
 mod delete;
 mod feed;
+mod form;
 mod get;
 mod list;
 mod predict;
@@ -30,6 +31,7 @@ mod unknown_features;
 mod update;
 
 pub use feed::{Feed, Sink};
+pub use form::Form;
 pub use get::{Described, VersionSelector};
 pub use list::{Listed, Page};
 pub use predict::{History, Scorer};

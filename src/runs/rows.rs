@@ -5,14 +5,18 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::Form;
 use crate::caller::{Caller, check_id};
 use crate::compute::Admission;
 use crate::datasets::{DatasetId, Datasets, WholeTable};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Place, Result};
 use crate::store::Store;
 use anomaly_detection::pipeline::Draw;
 use anomaly_detection::table::read::{self, FileOptions, Limits};
 use anomaly_detection::table::{Column, Table};
+
+/// What is wrong with a row without an id.
+const NO_ID: &str = "there is no id; each row needs a text or a whole number";
 
 /// The field with the name of the id column.
 const ID_COLUMN: &str = "row_id_column";
@@ -27,8 +31,8 @@ pub struct Rows {
 
 /// Where rows come from.
 pub enum RowSource {
-    /// A table in memory.
-    Table(Table),
+    /// A table in memory, and the form that it came in.
+    Table(Table, Form),
     /// A file that is still to be read, which takes a while.
     File(Bytes, FileOptions),
     /// A dataset that is still to be read.
@@ -66,6 +70,17 @@ pub struct ReadRows {
     pub share: Option<OwnedSemaphorePermit>,
 }
 
+impl RowSource {
+    /// The form that the rows come in.
+    pub fn form(&self) -> Form {
+        match self {
+            Self::Table(_, form) => form.clone(),
+            Self::File(..) => Form::File,
+            Self::Dataset(_) => Form::Dataset,
+        }
+    }
+}
+
 impl Rows {
     /// Reads the rows into memory. A file or a dataset is read on the compute pool, behind a permit. If there is a draw, only
     /// its rows are kept of a dataset.
@@ -81,15 +96,19 @@ impl Rows {
         // given ids are compared already, and those of a dataset need not fit in memory at once
         let compares_ids = matches!(
             (&self.source, &self.ids),
-            (RowSource::Table(_) | RowSource::File(..), RowIds::Column(_))
+            (
+                RowSource::Table(..) | RowSource::File(..),
+                RowIds::Column(_)
+            )
         );
         let (mut table, share) = match self.source {
-            RowSource::Table(table) => (table, None),
+            RowSource::Table(table, _) => (table, None),
             RowSource::File(content, options) => {
                 let parse = move |_: &_| {
                     read::read(&content, &options, Limits::default()).map_err(|error| {
                         match error.field_path() {
-                            Some(_) => error.within("file"),
+                            // the reader names the options of CSV
+                            Some(_) => error.within("file.csv"),
                             None => error.at("file"),
                         }
                     })
@@ -132,6 +151,22 @@ impl RowIds {
         }
     }
 
+    /// The index of the id column among `n_columns` columns, by its name, or by `f0`, `f1`, … if they have no names; `None` if
+    /// there is none.
+    pub fn place_in(&self, names: Option<&[String]>, n_columns: usize) -> Option<usize> {
+        let Self::Column(column) = self else {
+            return None;
+        };
+        match names {
+            Some(names) => names.iter().position(|name| name == column),
+            None => {
+                let place = column.strip_prefix('f')?.parse().ok()?;
+                // only this way to write the number is its name
+                (place < n_columns && *column == format!("f{place}")).then_some(place)
+            }
+        }
+    }
+
     /// Takes the ids of the rows; an id column is removed from the table.
     ///
     /// Fails when the number of ids is not that of the rows, when there is no such column, and when a row has no
@@ -148,25 +183,24 @@ impl RowIds {
                 );
                 Err(Error::field("row_ids", message))
             }
-            Self::Column(name) => ids_from_column(table, &name).map(Some),
+            Self::Column(ref name) => {
+                let place = self.place_in(table.names(), table.n_columns());
+                ids_from_column(table, name, place).map(Some)
+            }
         }
     }
 }
 
-fn ids_from_column(table: &mut Table, name: &str) -> Result<Vec<String>> {
+fn ids_from_column(table: &mut Table, name: &str, place: Option<usize>) -> Result<Vec<String>> {
     let at_column = |message: String| Error::field(ID_COLUMN, message);
-    let names = table.names().unwrap_or_default();
-    let Some(place) = names.iter().position(|column| column == name) else {
+    let Some(place) = place else {
         let message = format!(
             "the records have no column {} to take row ids from",
             anomaly_detection::table::shortened(name)
         );
         return Err(at_column(message));
     };
-    let without = |row: usize| {
-        let message = format!("row {row} has no id in it; each row needs a text or a whole number");
-        at_column(message)
-    };
+    let refused = |row: usize, what: &str| at_column(what.to_owned()).in_table(Place::Row(row));
     let column = table.take_column(place);
     let ids: Vec<String> = match column.map_err(|error| error.at(ID_COLUMN))? {
         Column::Texts(texts) => (0..texts.len())
@@ -174,13 +208,13 @@ fn ids_from_column(table: &mut Table, name: &str) -> Result<Vec<String>> {
                 texts
                     .get(row)
                     .map(str::to_owned)
-                    .ok_or_else(|| without(row))
+                    .ok_or_else(|| refused(row, NO_ID))
             })
             .collect::<Result<_>>()?,
         Column::Numbers(numbers) => numbers
             .iter()
             .enumerate()
-            .map(|(row, number)| whole_number(*number).ok_or_else(|| without(row)))
+            .map(|(row, &number)| whole_number(number).map_err(|what| refused(row, what)))
             .collect::<Result<_>>()?,
         Column::Booleans(_) | Column::Times(_) => {
             return Err(at_column(
@@ -192,19 +226,25 @@ fn ids_from_column(table: &mut Table, name: &str) -> Result<Vec<String>> {
     Ok(ids)
 }
 
-/// A whole number as an id, if it is one that a double holds exactly.
-fn whole_number(number: f64) -> Option<String> {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    (number.fract() == 0.0 && number.abs() <= EXACT).then(|| (number as i64).to_string())
+/// A whole number as an id; the error says what is wrong with any other number.
+fn whole_number(number: f64) -> Result<String, &'static str> {
+    /// 2^53: from here on a double stands for several whole numbers.
+    const INEXACT: f64 = 9_007_199_254_740_992.0;
+    match number {
+        _ if number.is_nan() => Err(NO_ID),
+        _ if number.fract() != 0.0 => Err("the id is not a text or a whole number"),
+        _ if number.abs() >= INEXACT => Err(
+            "the id is a number of 2^53 or more, which is not exact as a number; give such ids as texts",
+        ),
+        _ => Ok((number as i64).to_string()),
+    }
 }
 
 /// Fails, at the field of the row, if an id is malformed.
 fn check_ids(ids: &[String], field: impl Fn(usize) -> String) -> Result<()> {
     for (row, id) in ids.iter().enumerate() {
-        check_id("the id of a row", id).map_err(|error| {
-            let message = format!("row {row}: {}", error.message());
-            Error::field(field(row), message)
-        })?;
+        check_id("the id of a row", id)
+            .map_err(|error| Error::field(field(row), error.message()).in_table(Place::Row(row)))?;
     }
     Ok(())
 }
@@ -215,16 +255,20 @@ fn check_unique(ids: &[String], field: impl Fn(usize) -> String) -> Result<()> {
     match ids.iter().position(|id| !seen.insert(id.as_str())) {
         None => Ok(()),
         Some(row) => {
-            let message = format!("row {row}: an earlier row has the id {:?}, too", ids[row]);
-            Err(Error::field(field(row), message))
+            let message = format!("an earlier row has the id {:?}, too", ids[row]);
+            Err(Error::field(field(row), message).in_table(Place::Row(row)))
         }
     }
 }
 
-/// Adds to an error, which counts rows from the first of its table, the index of that row among all.
+/// Counts the row of an error, which counts from the first of its table, from the first of all rows. If it has no row, it says
+/// where the table is among them.
 pub(super) fn from_row(error: Error, first_row: u64) -> Error {
-    match (error.kind(), first_row) {
-        (Kind::InvalidArgument, 1..) => {
+    match (error.kind(), error.place()) {
+        (Kind::InvalidArgument, Some(Place::Row(_) | Place::Cell { .. } | Place::Label(_))) => {
+            error.counted_from(usize::try_from(first_row).unwrap_or(usize::MAX))
+        }
+        (Kind::InvalidArgument, _) if first_row > 0 => {
             error.during(&format!("in the records from row {first_row} on"))
         }
         _ => error,
@@ -280,7 +324,9 @@ mod tests {
             texts(&[Some("a"), Some("")]),
             numbers(&[1.0, 1.5]),
             numbers(&[1.0, f64::NAN]),
-            numbers(&[1.0, 1e300]),
+            numbers(&[1.0, 9_007_199_254_740_992.0]),
+            numbers(&[1.0, -1e300]),
+            numbers(&[1.0, f64::INFINITY]),
             Column::Booleans(vec![1.0, 0.0]),
         ];
         for column in refused {

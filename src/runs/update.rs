@@ -109,7 +109,7 @@ mod tests {
     use crate::compute::Compute;
     use crate::datasets::Datasets;
     use crate::error::reason;
-    use crate::runs::{RowIds, RowSource, RunOptions};
+    use crate::runs::{Form, RowIds, RowSource, RunOptions};
     use crate::store::faulty::{Fault, Faulty};
     use crate::store::{MemoryStore, TokenKey};
     use anomaly_detection::pipeline::TrainingSpec;
@@ -144,7 +144,7 @@ mod tests {
     fn rows() -> Rows {
         let table = Table::from_row_major(None, 1, vec![1.0, 2.0, 4.0]).expect("valid");
         Rows {
-            source: RowSource::Table(table),
+            source: RowSource::Table(table, Form::Matrix),
             ids: RowIds::None,
         }
     }

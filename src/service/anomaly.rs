@@ -81,8 +81,12 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
                     let spec = request.spec.unwrap_or_default();
                     let spec = training::receive(spec, like.map(Model::spec));
                     let spec = spec.map_err(|error| error.within("spec"))?;
+                    let form = rows.as_ref().map(|rows| rows.source.form());
                     let trained = self.runs.train(caller, run_id, id, spec, rows).await;
-                    trained.map_err(in_spec)?
+                    trained.map_err(|error| match form {
+                        Some(form) => in_spec(form.locate(error)),
+                        None => in_spec(error),
+                    })?
                 }
             };
             Ok(TrainResponse {
@@ -166,7 +170,9 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
                         .scorer(caller, run_id.clone(), VersionSelector::Active);
                     let known_texts = active.await?.model.text_columns();
                     let rows = records::required(request.records, &known_texts)?;
-                    self.runs.update(caller, run_id, id, rows).await?
+                    let form = rows.source.form();
+                    let updated = self.runs.update(caller, run_id, id, rows).await;
+                    updated.map_err(|error| form.locate(error))?
                 }
             };
             Ok(UpdateResponse {

@@ -45,10 +45,7 @@ pub(super) async fn score<S: Store>(
                 let rows = records::required(Some(records), &known_texts);
                 let rows = rows.map_err(|error| feed.located(error))?;
                 let pushed = feed.push(rows, Admission::Wait).await;
-                pushed.map_err(|error| match error.reason() {
-                    reason::ANSWER_TOO_LARGE => error.within("header"),
-                    _ => error,
-                })?;
+                pushed.map_err(in_header)?;
             }
             Some(Part::End(end)) => break end,
             Some(Part::Header(_)) => {
@@ -62,7 +59,7 @@ pub(super) async fn score<S: Store>(
     if messages.message().await?.is_some() {
         return Err(out_of_order("nothing may follow the end message").into());
     }
-    let answer = feed.finish().await?;
+    let answer = feed.finish().await.map_err(in_header)?;
     match end.rows {
         Some(sent) if sent != answer.n_rows() => Err(out_of_order(&format!(
             "the end message says that {sent} rows were sent, but {} arrived",
@@ -87,6 +84,14 @@ async fn open<S: Store>(
     let scorer = scorer.map_err(in_header)?;
     let answer = Answer::new(scorer.clone(), options, ListedRows::Anomalies).with_scores();
     Ok(runs.feed(caller, scorer, answer))
+}
+
+/// The size of the answer is an option of the header.
+fn in_header(error: Error) -> Error {
+    match error.reason() {
+        reason::ANSWER_TOO_LARGE => error.within("header"),
+        _ => error,
+    }
 }
 
 fn out_of_order(message: &str) -> Error {

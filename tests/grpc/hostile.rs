@@ -250,14 +250,14 @@ async fn bad_training_records_are_refused_and_nothing_is_stored() {
             "duplicate names",
             matrix(&["x", "x"], vec![1.0; 4]),
             "INVALID_RECORDS",
-            "records",
+            "records.matrix.feature_names[1]",
             "columns 0 and 1 are both named \"x\"",
         ),
         (
             "empty name",
             matrix(&["x", ""], vec![1.0; 4]),
             "INVALID_RECORDS",
-            "records",
+            "records.matrix.feature_names[1]",
             "column 1 has an empty name",
         ),
         (
@@ -329,15 +329,19 @@ async fn rows_that_do_not_fit_the_schema_are_refused() {
         ),
         (
             matrix(&["x", "y", "z"], vec![1.0; 3]),
-            "records",
+            "records.matrix.feature_names[2]",
             "unknown feature \"z\"",
         ),
         (
             matrix(&["x", "Y"], vec![1.0; 2]),
-            "records",
+            "records.matrix.feature_names[1]",
             "missing feature \"y\" (given: \"Y\"); unknown feature \"Y\" (nearest known: \"y\")",
         ),
-        (matrix(&["x", "x"], vec![1.0; 2]), "records", "both named"),
+        (
+            matrix(&["x", "x"], vec![1.0; 2]),
+            "records.matrix.feature_names[1]",
+            "both named",
+        ),
         (
             raw(&[], 3, &[1.0; 3], b""),
             "records",
@@ -346,7 +350,7 @@ async fn rows_that_do_not_fit_the_schema_are_refused() {
         (
             rows(json!([{"x": 1, "y": 1}, {"x": 1}])),
             "records.rows[1]",
-            "row 1 has no value for \"y\"; give null",
+            "row 1: no value is given for \"y\"; give null",
         ),
     ] {
         let refused = refusal(predict(&mut client, "strict", records).await);

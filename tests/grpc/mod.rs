@@ -14,6 +14,7 @@ mod identity;
 mod lifecycle;
 mod metrics;
 mod parameters;
+mod places;
 mod row_ids;
 mod series;
 mod shared_store;

@@ -245,9 +245,14 @@ fn refused() -> Vec<(Records, &'static str, &'static str)> {
             "no column \"who\"",
         ),
         (
-            of_column(rows(json!([[1, 2], [3, 4]])), "f0"),
+            of_column(rows(json!([[1, 2], [3, 4]])), "f2"),
             "row_id_column",
-            "no column \"f0\"",
+            "no column \"f2\"",
+        ),
+        (
+            of_column(rows(json!([[1, 2], [3, 4]])), "f00"),
+            "row_id_column",
+            "no column \"f00\"",
         ),
         (
             of_column(matrix(&["who"], vec![1.0, 2.0, 3.0]), "who"),
@@ -267,7 +272,7 @@ fn refused() -> Vec<(Records, &'static str, &'static str)> {
         (
             column([json!("a"), json!(null), json!("c")]),
             "row_id_column",
-            "row 1 has no id",
+            "row 1: there is no id",
         ),
         (
             column([json!("a"), json!(""), json!("c")]),
@@ -277,12 +282,12 @@ fn refused() -> Vec<(Records, &'static str, &'static str)> {
         (
             column([json!(1), json!(2.5), json!(3)]),
             "row_id_column",
-            "row 1 has no id",
+            "row 1: the id is not a text or a whole number",
         ),
         (
-            column([json!(1), json!(2), json!(1e300)]),
+            column([json!(1), json!(2), json!(9_007_199_254_740_992_u64)]),
             "row_id_column",
-            "row 2 has no id",
+            "row 2: the id is a number of 2^53 or more",
         ),
         (
             csv("who,x,y\na,1,2\na,3,4\nb,1,2\n"),
@@ -292,7 +297,12 @@ fn refused() -> Vec<(Records, &'static str, &'static str)> {
         (
             csv("who,x,y\na,1,2\n,3,4\nb,1,2\n"),
             "row_id_column",
-            "row 1 has no id",
+            "row 1: there is no id",
+        ),
+        (
+            column([json!(1), json!(2), json!(true)]),
+            "rows[2].who",
+            "row 2, column \"who\": true is not an id",
         ),
     ]
 }
@@ -363,11 +373,6 @@ async fn in_a_stream_all_rows_have_ids_or_none() {
     ];
     let refused = refusal(streamed(&mut client, messages).await);
     assert_eq!(refused.field, "records.row_ids[1]");
-    assert!(
-        refused
-            .message
-            .starts_with("in the records from row 3 on: row 1"),
-        "{refused:?}"
-    );
+    assert!(refused.message.starts_with("row 4: "), "{refused:?}");
     server.stop().await;
 }

@@ -264,6 +264,26 @@ async fn like_version_trains_on_other_rows_with_the_same_spec() {
     assert_eq!(second.detector_features, first.detector_features);
     let configuration = |model: &Model| (spec(model), model.columns.clone());
     assert_eq!(configuration(&second), configuration(&first));
+    // only a part of each message is changed
+    let parts = TrainingSpec {
+        detector: Some(Detector::Gaussian(Gaussian { ridge: None })),
+        feature_engineering: Some(FeatureEngineering {
+            hour: Some(false),
+            ..FeatureEngineering::default()
+        }),
+        ..TrainingSpec::default()
+    };
+    let parts = spec(&trained(&mut client, alike(Some(parts))).await);
+    let engineering = parts.feature_engineering.expect("engineered");
+    let before = spec(&first).feature_engineering.expect("engineered");
+    assert_eq!(parts.detector, spec(&first).detector);
+    assert_eq!(
+        engineering,
+        FeatureEngineering {
+            hour: Some(false),
+            ..before
+        }
+    );
     let changed = TrainingSpec {
         policy: Some(Policy::Contamination(0.3)),
         ..by(Detector::Auto(Auto::default()))

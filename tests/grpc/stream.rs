@@ -115,11 +115,11 @@ async fn messages_out_of_order_are_refused() {
     let refused = refusal(client.predict_stream(tokio_stream::iter(messages)).await);
     assert_eq!(
         (refused.reason.as_str(), refused.field.as_str()),
-        ("TEXT_VALUE", "records")
+        ("TEXT_VALUE", "records.rows[0].y")
     );
     assert!(
         refused.message.starts_with(
-            "in the records from row 3 on: feature \"y\" held numbers at training, and row 0"
+            "row 3, column \"y\": feature \"y\" held numbers at training, and this is \"two\""
         ),
         "{refused:?}"
     );

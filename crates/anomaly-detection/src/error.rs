@@ -3,6 +3,11 @@
 use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
+use std::ops::Range;
+
+mod place;
+
+pub use place::{Place, PlacedColumn};
 
 /// The result of an operation that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -18,6 +23,9 @@ struct Inner {
     reason: Reason,
     message: String,
     field: Option<String>,
+    place: Option<Place>,
+    /// Where the message names the row of the place; empty if it names none.
+    place_text: Range<usize>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -125,6 +133,8 @@ impl Error {
             reason,
             message: message.into(),
             field: None,
+            place: None,
+            place_text: 0..0,
             source: None,
         }))
     }
@@ -154,7 +164,38 @@ impl Error {
     /// The same error with a message that starts with where it happened, as in `message 3 of the stream: …`.
     #[must_use]
     pub fn during(mut self, place: &str) -> Self {
-        self.0.message = format!("{place}: {}", self.0.message);
+        let before = format!("{place}: ");
+        self.0.place_text.start += before.len();
+        self.0.place_text.end += before.len();
+        self.0.message.insert_str(0, &before);
+        self
+    }
+
+    /// The same error about a place in the table of the records. If that is in a row, the message starts with it, as in
+    /// `row 3, column "amount": …`.
+    #[must_use]
+    pub fn in_table(mut self, place: Place) -> Self {
+        let text = place.to_string();
+        if !text.is_empty() {
+            self = self.during(&text);
+            self.0.place_text = 0..text.len();
+        }
+        self.0.place = Some(place);
+        self
+    }
+
+    /// The same error with its row counted from the start of a longer table, in which the first row of this one has an index.
+    /// Only the message changes.
+    #[must_use]
+    pub fn counted_from(mut self, first_row: usize) -> Self {
+        if let Some(place) = &self.0.place {
+            let text = place.clone().moved_down(first_row).to_string();
+            let start = self.0.place_text.start;
+            self.0
+                .message
+                .replace_range(self.0.place_text.clone(), &text);
+            self.0.place_text = start..start + text.len();
+        }
         self
     }
 
@@ -183,6 +224,12 @@ impl Error {
     /// The path of the field at fault, if there is one.
     pub fn field_path(&self) -> Option<&str> {
         self.0.field.as_deref()
+    }
+
+    /// The place in the table of the records that the error is about, if it is about one. Rows count from the start of that
+    /// table.
+    pub fn place(&self) -> Option<&Place> {
+        self.0.place.as_ref()
     }
 }
 
@@ -226,4 +273,36 @@ pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("a panic without a message")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_row_of_a_place_is_counted_from_the_start_and_its_place_stays() {
+        let column = PlacedColumn {
+            index: 1,
+            name: Some("row 3".to_owned()),
+        };
+        let place = Place::Cell { row: 3, column };
+        let error = Error::new(reason::TEXT_VALUE, "row 3 is text").in_table(place.clone());
+        assert_eq!(error.message(), "row 3, column \"row 3\": row 3 is text");
+        let error = error.during("message 2").counted_from(10);
+        assert_eq!(
+            error.message(),
+            "message 2: row 13, column \"row 3\": row 3 is text"
+        );
+        assert_eq!(error.place(), Some(&place));
+    }
+
+    #[test]
+    fn a_column_does_not_change_the_message() {
+        let column = PlacedColumn {
+            index: 1,
+            name: None,
+        };
+        let error = Error::new(reason::TEXT_VALUE, "no").in_table(Place::Column(column));
+        assert_eq!(error.counted_from(10).message(), "no");
+    }
 }

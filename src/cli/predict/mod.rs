@@ -8,7 +8,7 @@ use csv::ByteRecord;
 
 use super::connect::{Client, Connection};
 use super::error::{Error, Result};
-use super::input::{self, FileArgs, Limits, Whole};
+use super::input::{self, Chunks, FileArgs, Limits, Whole};
 use super::output::ScoredCsv;
 use super::render::{json, prediction};
 use super::{Format, descriptors, stream, version};
@@ -206,7 +206,7 @@ impl PredictArgs {
             return json::write(out, "PredictResponse", &response);
         }
         let answer = response.predictions.unwrap_or_default();
-        self.show(client, &answer, Some(whole), out).await
+        self.show(client, &answer, whole.rows()?, out).await
     }
 
     async fn plotted(
@@ -239,7 +239,21 @@ impl PredictArgs {
             return json::write(out, "PredictStreamResponse", &response);
         }
         let answer = response.predictions.unwrap_or_default();
-        self.show(client, &answer, None, out).await
+        self.show(client, &answer, self.read_again()?, out).await
+    }
+
+    /// The rows of a streamed file once more, of which none were kept; `None` for the standard input.
+    fn read_again(&self) -> Result<Option<Chunks>> {
+        let path = self.file()?;
+        if path == Path::new("-") {
+            return Ok(None);
+        }
+        let (source, _) = input::open(path)?;
+        let mut rows = Chunks::of_csv(source, path, &self.file_args, &[], true)?;
+        if let Some(rows) = &mut rows {
+            rows.leave_types_open(|_| true);
+        }
+        Ok(rows)
     }
 
     fn show_written(
@@ -291,18 +305,19 @@ impl PredictArgs {
         })
     }
 
+    /// Shows an answer, beside the rows of the input if they are there.
     async fn show(
         &self,
         client: &mut Client,
         answer: &Predictions,
-        whole: Option<&Whole>,
+        rows: Option<Chunks>,
         out: &mut dyn Write,
     ) -> Result<()> {
         let top = prediction::top(answer, 0, self.top);
         let summary = answer.summary.clone().unwrap_or_default();
         let names = self.z_score_names(client, &top, summary.version).await?;
         let is_cut = answer.truncated.unwrap_or(false);
-        self.show_top(&summary, &top, &names, is_cut, whole, out)
+        self.show_top(&summary, &top, &names, is_cut, rows, out)
     }
 
     fn show_top(
@@ -311,7 +326,7 @@ impl PredictArgs {
         top: &[RowPrediction],
         names: &[String],
         is_cut: bool,
-        whole: Option<&Whole>,
+        rows: Option<Chunks>,
         out: &mut dyn Write,
     ) -> Result<()> {
         prediction::write_summary(out, summary)?;
@@ -319,8 +334,8 @@ impl PredictArgs {
             return Ok(());
         }
         writeln!(out, "\nthe most anomalous rows, counted from 0:")?;
-        let (header, cells) = match whole {
-            Some(whole) => cells(whole, top)?,
+        let (header, cells) = match rows {
+            Some(rows) => cells(rows, top, self.row_id_column.as_deref())?,
             None => Default::default(),
         };
         prediction::write_rows(out, top, names, &header, |row| {
@@ -336,13 +351,21 @@ impl PredictArgs {
     }
 }
 
-/// The first columns of some rows of the input, if it is CSV.
-fn cells(whole: &Whole, rows: &[RowPrediction]) -> Result<(Vec<String>, CellsOfRow)> {
+/// The first columns of some rows of the input, without the column of their ids, which are shown already.
+fn cells(
+    mut chunks: Chunks,
+    rows: &[RowPrediction],
+    id_column: Option<&str>,
+) -> Result<(Vec<String>, CellsOfRow)> {
+    let names = chunks.header().iter();
+    let is_shown: Vec<bool> = names
+        .map(|name| id_column.map(str::as_bytes) != Some(name))
+        .collect();
     let text = |record: &ByteRecord| -> Vec<String> {
-        record
-            .iter()
+        let cells = record.iter().zip(&is_shown).filter(|(_, shown)| **shown);
+        cells
             .take(SHOWN_COLUMNS)
-            .map(|cell| String::from_utf8_lossy(cell).into_owned())
+            .map(|(cell, _)| String::from_utf8_lossy(cell).into_owned())
             .collect()
     };
     let mut cells: CellsOfRow = rows
@@ -350,9 +373,6 @@ fn cells(whole: &Whole, rows: &[RowPrediction]) -> Result<(Vec<String>, CellsOfR
         .filter_map(|row| row.row)
         .map(|row| (row, Vec::new()))
         .collect();
-    let Some(mut chunks) = whole.rows()? else {
-        return Ok(Default::default());
-    };
     let header = text(chunks.header());
     let mut index = 0;
     while let Some(chunk) = chunks.next(stream::CHUNK)? {

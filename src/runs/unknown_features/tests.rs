@@ -1,7 +1,7 @@
 use super::*;
 use crate::compute::Compute;
 use crate::datasets::Datasets;
-use crate::runs::{RowIds, RowSource, Rows, RunOptions};
+use crate::runs::{Form, RowIds, RowSource, Rows, RunOptions};
 use crate::store::faulty::{Fault, Faulty};
 use crate::store::{MemoryStore, TokenKey};
 use anomaly_detection::pipeline::TrainingSpec;
@@ -25,7 +25,7 @@ async fn trained() -> (Arc<Runs<Faulty<MemoryStore>>>, Caller, RunId) {
     let run_id = RunId::parse("run".to_owned()).expect("valid");
     let table = Table::from_row_major(None, 1, vec![1.0, 2.0, 4.0]).expect("valid");
     let rows = Rows {
-        source: RowSource::Table(table),
+        source: RowSource::Table(table, Form::Rows),
         ids: RowIds::None,
     };
     let spec = TrainingSpec::default();

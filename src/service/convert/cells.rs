@@ -4,7 +4,7 @@
 use prost_types::Value;
 use prost_types::value::Kind;
 
-use crate::error::{Error, Reason, Result, reason};
+use crate::error::{Error, Place, PlacedColumn, Reason, Result, reason};
 use anomaly_detection::table::{Column, Table, TextBuilder, shortened};
 
 /// Cells, pushed row by row, and in each row column by column.
@@ -13,6 +13,8 @@ pub(super) struct Cells {
     numbers: Vec<f64>,
     columns: Vec<Seen>,
     n_columns: usize,
+    /// The index of the column that holds the ids of the rows, if there is one.
+    id_column: Option<usize>,
 }
 
 /// What a column holds so far.
@@ -30,10 +32,13 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// The error for the cell of this row and column, at this field.
-    pub(super) fn at(self, row: usize, column: &str, field: String) -> Error {
-        let message = format!("row {row}, column {column:?}: {}", self.what);
-        Error::new(self.reason, message).at(field)
+    /// The error for the cell in this row and column; `name` is that of the column, if it has one.
+    pub(super) fn at(self, row: usize, index: usize, name: Option<&String>) -> Error {
+        let column = PlacedColumn {
+            index,
+            name: name.cloned(),
+        };
+        Error::new(self.reason, self.what).in_table(Place::Cell { row, column })
     }
 }
 
@@ -43,7 +48,14 @@ impl Cells {
             numbers: Vec::with_capacity(n_rows * n_columns),
             columns: (0..n_columns).map(|_| Seen::Nothing).collect(),
             n_columns,
+            id_column: None,
         }
+    }
+
+    /// The same cells with a column that holds ids: texts or whole numbers, and no booleans.
+    pub(super) fn with_ids(mut self, id_column: Option<usize>) -> Self {
+        self.id_column = id_column;
+        self
     }
 
     pub(super) fn n_columns(&self) -> usize {
@@ -54,6 +66,12 @@ impl Cells {
     pub(super) fn push(&mut self, column: usize, cell: Value) -> Result<(), Problem> {
         let (number, shown) = match cell.kind {
             Some(Kind::NumberValue(number)) => (number, None),
+            Some(Kind::BoolValue(value)) if self.id_column == Some(column) => {
+                return Err(Problem {
+                    reason: reason::INVALID_RECORDS,
+                    what: format!("{value} is not an id, which is a text or a whole number"),
+                });
+            }
             Some(Kind::BoolValue(value)) => (f64::from(u8::from(value)), Some(value)),
             None | Some(Kind::NullValue(_)) => {
                 self.push_missing(column);
@@ -107,6 +125,7 @@ impl Cells {
             numbers,
             columns,
             n_columns,
+            ..
         } = self;
         if !columns.iter().any(|seen| matches!(seen, Seen::Texts(_))) {
             return Table::from_row_major(names, n_columns, numbers);

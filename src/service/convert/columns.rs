@@ -2,7 +2,7 @@
 
 use prost_types::Timestamp;
 
-use crate::error::{Error, Result, reason};
+use crate::error::{Error, Place, Result, reason};
 use crate::proto::v1::typed_column::Values;
 use crate::proto::v1::{Columns, TypedColumn};
 use anomaly_detection::table::{Column, MISSING_TIME, Table, TextBuilder};
@@ -78,15 +78,26 @@ fn column(values: Option<Values>, missing_rows: &[u32]) -> Result<Column> {
                 true => Ok(MISSING_TIME),
                 false => nanoseconds(time).ok_or_else(|| {
                     let message = format!(
-                        "row {row}: {} seconds and {} nanoseconds since 1970 are out of range; times lie from 1677-09-21 to 2262-04-11",
+                        "{} seconds and {} nanoseconds since 1970 are out of range; times lie from 1677-09-21 to 2262-04-11",
                         time.seconds, time.nanos
                     );
-                    invalid(&format!("times.values[{row}]"), &message)
+                    invalid(&format!("times.values[{row}]"), &message).in_table(Place::Row(row))
                 }),
             })
             .collect::<Result<_>>()
             .map(Column::Times),
     }
+}
+
+/// The fields that hold the values of the columns.
+pub(super) fn value_fields(message: &Columns) -> Vec<&'static str> {
+    let field = |column: &TypedColumn| match &column.values {
+        Some(Values::Texts(_)) => "texts",
+        Some(Values::Times(_)) => "times",
+        // a column without values is refused
+        Some(Values::Numbers(_)) | None => "numbers",
+    };
+    message.columns.iter().map(field).collect()
 }
 
 /// Nanoseconds since 1970, if they are in range.

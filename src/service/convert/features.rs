@@ -30,16 +30,25 @@ pub(super) fn set_roles(roles: &mut Roles, given: Roles) {
     many(&mut roles.ignored, given.ignored);
 }
 
-/// The feature engineering in a request.
-pub(super) fn engineering(request: v1::FeatureEngineering) -> EngineeringSpec {
-    let default = EngineeringParams::default();
+/// The feature engineering in a request. What it leaves out is taken from `like`, if given, or else the default.
+pub(super) fn engineering(
+    request: v1::FeatureEngineering,
+    like: Option<EngineeringSpec>,
+) -> EngineeringSpec {
+    let (columns, default) = match like {
+        Some(like) => (like.columns, like.params),
+        None => (Vec::new(), EngineeringParams::default()),
+    };
     let rows = |given: Vec<u32>, default: Vec<u32>| match given.as_slice() {
         [] => default,
         [0] => Vec::new(),
         _ => given,
     };
     EngineeringSpec {
-        columns: request.columns,
+        columns: match request.columns.is_empty() {
+            true => columns,
+            false => request.columns,
+        },
         params: EngineeringParams {
             lags: rows(request.lags, default.lags),
             rolling_windows: rows(request.rolling_windows, default.rolling_windows),

@@ -145,13 +145,15 @@ impl Answer {
     }
 
     /// Lists the rows of a table as objects, as long as they fit.
+    ///
+    /// Fails when not even one fits.
     fn list_objects(
         &mut self,
         scores: &[f64],
         verdicts: &[bool],
         details: Vec<RowDetail>,
         ids: Option<Vec<String>>,
-    ) {
+    ) -> Result<()> {
         let scorer = self.scorer.clone();
         let mut ids = ids.map(Vec::into_iter);
         let mut details = details.into_iter();
@@ -165,7 +167,7 @@ impl Answer {
             let Some(detail) = details.next() else {
                 // there was no room to describe more rows
                 self.truncated = true;
-                return;
+                return Ok(());
             };
             let plain = v1::RowPrediction {
                 row: Some(row),
@@ -176,11 +178,26 @@ impl Answer {
             };
             let listed = described(plain, detail, &scorer.model);
             let n_bytes = listed.encoded_len();
-            if !self.take_room((1 + length_delimiter_len(n_bytes) + n_bytes) as u64) {
-                return;
+            let n_bytes = (1 + length_delimiter_len(n_bytes) + n_bytes) as u64;
+            if !self.take_room(n_bytes) {
+                return match self.lists.rows.is_empty() {
+                    true => Err(self.object_too_large(row, n_bytes)),
+                    false => Ok(()),
+                };
             }
             self.lists.rows.push(listed);
         }
+        Ok(())
+    }
+
+    fn object_too_large(&self, row: u64, n_bytes: u64) -> Error {
+        let message = format!(
+            "the object of row {row} makes an answer of up to {} bytes, and answer.max_bytes is {}; raise it, along with the limit \
+             of the client, or ask for DETAIL_SCORE",
+            FRAME_BYTES + n_bytes,
+            self.max_bytes
+        );
+        Error::new(reason::ANSWER_TOO_LARGE, message).at("answer.max_bytes")
     }
 
     /// Reserves bytes. Once they do not fit, nothing more is listed.
@@ -253,6 +270,8 @@ impl Sink for Answer {
     fn describe(&self) -> Describe {
         let room = self.max_bytes.saturating_sub(self.n_bytes);
         let most = usize::try_from(room / min_row_bytes(&self.scorer.model)).unwrap_or(usize::MAX);
+        // the first one says how many bytes are needed, if it does not fit
+        let most = most.max(usize::from(self.lists.rows.is_empty()));
         match self.rows {
             _ if !self.is_full() || self.truncated => Describe::Nothing,
             ListedRows::None => Describe::Nothing,
@@ -274,7 +293,7 @@ impl Sink for Answer {
         if self.truncated || self.rows == ListedRows::None {
             // after a cut nothing more is listed, so that there are no holes
         } else if self.is_full() {
-            self.list_objects(&scored.scores, &scored.is_anomaly, scored.details, ids);
+            self.list_objects(&scored.scores, &scored.is_anomaly, scored.details, ids)?;
         } else {
             self.list_packed(&scored.scores, &scored.is_anomaly, ids);
         }

@@ -3,9 +3,9 @@
 use super::{columns, file, rows, table};
 use crate::datasets::DatasetId;
 use crate::error::{Error, Result, reason};
-use crate::proto::v1::records::Form;
+use crate::proto::v1::records;
 use crate::proto::v1::{FileContent, Matrix, Records};
-use crate::runs::{DatasetSource, RowIds, RowSource, Rows};
+use crate::runs::{DatasetSource, Form, RowIds, RowSource, Rows};
 use anomaly_detection::le_bytes;
 use anomaly_detection::table::Table;
 
@@ -45,25 +45,25 @@ pub(in crate::service) fn optional(
         };
     };
     let source = match form {
-        Form::Rows(list) => in_form("records.rows", rows::read(list).map(RowSource::Table)),
-        Form::Table(fields) => in_form("records.table", table::read(fields).map(RowSource::Table)),
-        Form::Matrix(matrix) => {
-            in_form("records.matrix", read_matrix(matrix).map(RowSource::Table))
+        records::Form::Rows(list) => in_form("records.rows", Form::Rows, rows::read(list, &ids)),
+        records::Form::Table(fields) => {
+            in_form("records.table", Form::Table, table::read(fields, &ids))
         }
-        Form::Columns(message) => in_form(
-            "records.columns",
-            columns::read(message).map(RowSource::Table),
-        ),
-        Form::File(FileContent {
+        records::Form::Matrix(matrix) => {
+            in_form("records.matrix", Form::Matrix, read_matrix(matrix))
+        }
+        records::Form::Columns(message) => {
+            let form = Form::Columns(columns::value_fields(&message));
+            in_form("records.columns", form, columns::read(message))
+        }
+        records::Form::File(FileContent {
             content,
             format,
             csv,
-        }) => in_form(
-            "records.file",
-            file::options(format, csv, known_texts)
-                .map(|options| RowSource::File(content, options)),
-        ),
-        Form::DatasetId(id) => dataset("records.dataset_id", id, known_texts, &ids),
+        }) => file::options(format, csv, known_texts)
+            .map(|options| RowSource::File(content, options))
+            .map_err(|error| error.within("records.file")),
+        records::Form::DatasetId(id) => dataset("records.dataset_id", id, known_texts, &ids),
     }?;
     Ok(Some(Rows { source, ids }))
 }
@@ -91,11 +91,14 @@ fn dataset(field: &str, id: String, known_texts: &[String], ids: &RowIds) -> Res
     }))
 }
 
-fn in_form<T>(path: &str, outcome: Result<T>) -> Result<T> {
-    outcome.map_err(|error| match error.field_path() {
-        Some(_) => error.within(path),
-        None => error.at(path),
-    })
+/// The table that was read in a form, whose message is at this path. Errors have this path or one below it.
+fn in_form(path: &str, form: Form, read: Result<Table>) -> Result<RowSource> {
+    match read {
+        Ok(table) => Ok(RowSource::Table(table, form)),
+        Err(error) if error.field_path().is_some() => Err(error.within(path)),
+        Err(error) if error.place().is_some() => Err(form.locate(error)),
+        Err(error) => Err(error.at(path)),
+    }
 }
 
 fn read_matrix(matrix: Matrix) -> Result<Table> {

@@ -6,25 +6,24 @@ use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 
 use super::cells::Cells;
-use crate::error::{Error, Result, reason};
+use crate::error::{Error, Place, Result, reason};
+use crate::runs::RowIds;
 use anomaly_detection::table::{AbsentCell, Table, check_cells};
 
-/// Reads rows. The first one decides whether all are objects or arrays.
-///
-/// The paths of errors are relative to the list, as in `[3].amount`.
-pub(super) fn read(list: ListValue) -> Result<Table> {
+/// Reads rows, which may hold their ids. The first one decides whether all are objects or arrays.
+pub(super) fn read(list: ListValue, ids: &RowIds) -> Result<Table> {
     match list.values.first().and_then(|value| value.kind.as_ref()) {
         None if list.values.is_empty() => Err(Error::new(
             reason::INVALID_RECORDS,
             "the records have no rows",
         )),
-        Some(Kind::StructValue(_)) => read_objects(list.values),
-        Some(Kind::ListValue(_)) => read_arrays(list.values),
+        Some(Kind::StructValue(_)) => read_objects(list.values, ids),
+        Some(Kind::ListValue(_)) => read_arrays(list.values, ids),
         _ => Err(not_a_row(0, "an object or an array")),
     }
 }
 
-fn read_arrays(rows: Vec<Value>) -> Result<Table> {
+fn read_arrays(rows: Vec<Value>, ids: &RowIds) -> Result<Table> {
     let n_rows = rows.len();
     let mut cells_of_rows = None;
     for (index, row) in rows.into_iter().enumerate() {
@@ -35,7 +34,8 @@ fn read_arrays(rows: Vec<Value>) -> Result<Table> {
             Some(cells_so_far) => cells_so_far,
             None => {
                 check_cells(n_rows, cells.len())?;
-                cells_of_rows.insert(Cells::new(n_rows, cells.len()))
+                let id_column = ids.place_in(None, cells.len());
+                cells_of_rows.insert(Cells::new(n_rows, cells.len()).with_ids(id_column))
             }
         };
         let n_columns = cells_so_far.n_columns();
@@ -43,16 +43,16 @@ fn read_arrays(rows: Vec<Value>) -> Result<Table> {
             return Err(Error::new(
                 reason::INVALID_RECORDS,
                 format!(
-                    "row {index} has {} values, the first row has {n_columns}",
+                    "there are {} values, the first row has {n_columns}",
                     cells.len()
                 ),
             )
-            .at(format!("[{index}]")));
+            .in_table(Place::Row(index)));
         }
         for (column, cell) in cells.into_iter().enumerate() {
-            cells_so_far.push(column, cell).map_err(|problem| {
-                problem.at(index, &column.to_string(), format!("[{index}][{column}]"))
-            })?;
+            cells_so_far
+                .push(column, cell)
+                .map_err(|problem| problem.at(index, column, None))?;
         }
     }
     match cells_of_rows {
@@ -64,7 +64,7 @@ fn read_arrays(rows: Vec<Value>) -> Result<Table> {
     }
 }
 
-fn read_objects(rows: Vec<Value>) -> Result<Table> {
+fn read_objects(rows: Vec<Value>, ids: &RowIds) -> Result<Table> {
     let n_rows = rows.len();
     let mut objects = Vec::with_capacity(n_rows);
     for (index, row) in rows.into_iter().enumerate() {
@@ -76,7 +76,8 @@ fn read_objects(rows: Vec<Value>) -> Result<Table> {
     let names = union_of_names(&objects);
     check_cells(n_rows, names.len())?;
 
-    let mut cells = Cells::new(n_rows, names.len());
+    let id_column = ids.place_in(Some(&names), names.len());
+    let mut cells = Cells::new(n_rows, names.len()).with_ids(id_column);
     let mut absent = Vec::new();
     let mut is_absent = vec![false; names.len()];
     for (row, object) in objects.into_iter().enumerate() {
@@ -86,7 +87,7 @@ fn read_objects(rows: Vec<Value>) -> Result<Table> {
             match fields.next_if(|(field, _)| field == name) {
                 Some((_, cell)) => cells
                     .push(column, cell)
-                    .map_err(|problem| problem.at(row, name, format!("[{row}].{name}")))?,
+                    .map_err(|problem| problem.at(row, column, Some(name)))?,
                 None => {
                     cells.push_missing(column);
                     if !std::mem::replace(&mut is_absent[column], true) {
@@ -115,16 +116,14 @@ fn union_of_names(objects: &[BTreeMap<String, Value>]) -> Vec<String> {
 }
 
 fn not_a_row(index: usize, expected: &str) -> Error {
-    Error::new(
-        reason::INVALID_RECORDS,
-        format!("row {index} is not {expected}"),
-    )
-    .at(format!("[{index}]"))
+    Error::new(reason::INVALID_RECORDS, format!("this is not {expected}"))
+        .in_table(Place::Row(index))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runs::Form;
     use anomaly_detection::table::ColumnView;
 
     fn value(json: serde_json::Value) -> Value {
@@ -146,7 +145,9 @@ mod tests {
 
     fn read_json(json: serde_json::Value) -> Result<Table> {
         match value(json).kind {
-            Some(Kind::ListValue(list)) => read(list),
+            Some(Kind::ListValue(list)) => {
+                read(list, &RowIds::None).map_err(|error| Form::Rows.locate(error))
+            }
             _ => panic!("rows are a list"),
         }
     }
@@ -191,8 +192,8 @@ mod tests {
         assert_eq!(
             refusal(serde_json::json!([["kiosk"], [true]])),
             (
-                "row 1, column \"0\": true is a number, and the rows before have text; a column holds one of them".to_owned(),
-                "[1][0]".to_owned()
+                "row 1, column \"f0\": true is a number, and the rows before have text; a column holds one of them".to_owned(),
+                "records.rows[1][0]".to_owned()
             )
         );
     }
@@ -213,20 +214,29 @@ mod tests {
             (
                 "row 1, column \"shop\": \"12\" is text, and the rows before have numbers; a column holds one of them"
                     .to_owned(),
-                "[1].shop".to_owned()
+                "records.rows[1].shop".to_owned()
             )
         );
         assert_eq!(
             refusal(serde_json::json!([{"[x]": 1}, {"[x]": []}])),
             (
                 "row 1, column \"[x]\": an array is neither a number nor text".to_owned(),
-                "[1].[x]".to_owned()
+                "records.rows[1].[x]".to_owned()
             )
         );
-        assert_eq!(refusal(serde_json::json!([[1], [[2]]])).1, "[1][0]");
-        assert_eq!(refusal(serde_json::json!([[1, 2], [3]])).1, "[1]");
-        assert_eq!(refusal(serde_json::json!([{"a": 1}, [1]])).1, "[1]");
-        assert_eq!(refusal(serde_json::json!([5])).1, "[0]");
+        assert_eq!(
+            refusal(serde_json::json!([[1], [[2]]])).1,
+            "records.rows[1][0]"
+        );
+        assert_eq!(
+            refusal(serde_json::json!([[1, 2], [3]])).1,
+            "records.rows[1]"
+        );
+        assert_eq!(
+            refusal(serde_json::json!([{"a": 1}, [1]])).1,
+            "records.rows[1]"
+        );
+        assert_eq!(refusal(serde_json::json!([5])).1, "records.rows[0]");
         assert_eq!(refusal(serde_json::json!([])).0, "the records have no rows");
         assert_eq!(
             refusal(serde_json::json!([{}])).0,

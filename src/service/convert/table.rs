@@ -4,19 +4,18 @@ use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 
 use super::cells::Cells;
-use crate::error::{Error, Result, reason};
+use crate::error::{Error, Place, PlacedColumn, Result, reason};
+use crate::runs::RowIds;
 use anomaly_detection::table::{Table, check_cells};
 
-/// Reads columns; the table has them sorted by the bytes of their names.
-///
-/// The paths of errors are relative to the table, as in `amount[3]`.
-pub(super) fn read(table: Struct) -> Result<Table> {
+/// Reads columns, one of which may hold the ids of the rows; the table has them sorted by the bytes of their names.
+pub(super) fn read(table: Struct, ids: &RowIds) -> Result<Table> {
     let mut names = Vec::with_capacity(table.fields.len());
     let mut columns = Vec::with_capacity(table.fields.len());
     for (name, column) in table.fields {
         let Some(Kind::ListValue(ListValue { values })) = column.kind else {
             let message = format!("column {name:?} is not an array of values");
-            return Err(invalid(message).at(name));
+            return Err(invalid(message, names.len(), name));
         };
         names.push(name);
         columns.push(values);
@@ -29,25 +28,29 @@ pub(super) fn read(table: Struct) -> Result<Table> {
             columns[other].len(),
             names[0],
         );
-        return Err(invalid(message).at(&names[other]));
+        return Err(invalid(message, other, names[other].clone()));
     }
     check_cells(n_rows, names.len())?;
-    let mut cells = Cells::new(n_rows, names.len());
+    let id_column = ids.place_in(Some(&names), names.len());
+    let mut cells = Cells::new(n_rows, names.len()).with_ids(id_column);
     let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
     for row in 0..n_rows {
         for (place, column) in columns.iter_mut().enumerate() {
             let cell = column.next().unwrap_or(Value { kind: None });
-            cells.push(place, cell).map_err(|problem| {
-                let name = &names[place];
-                problem.at(row, name, format!("{name}[{row}]"))
-            })?;
+            cells
+                .push(place, cell)
+                .map_err(|problem| problem.at(row, place, Some(&names[place])))?;
         }
     }
     cells.into_table(Some(names))
 }
 
-fn invalid(message: String) -> Error {
-    Error::new(reason::INVALID_RECORDS, message)
+fn invalid(message: String, index: usize, name: String) -> Error {
+    let column = PlacedColumn {
+        index,
+        name: Some(name),
+    };
+    Error::new(reason::INVALID_RECORDS, message).in_table(Place::Column(column))
 }
 
 #[cfg(test)]
@@ -55,6 +58,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::runs::Form;
     use anomaly_detection::table::ColumnView;
 
     fn column(values: Vec<Kind>) -> Value {
@@ -69,9 +73,8 @@ mod tests {
 
     fn read_columns<const N: usize>(columns: [(&str, Value); N]) -> Result<Table> {
         let columns = columns.map(|(name, column)| (name.to_owned(), column));
-        read(Struct {
-            fields: BTreeMap::from(columns),
-        })
+        let fields = BTreeMap::from(columns);
+        read(Struct { fields }, &RowIds::None).map_err(|error| Form::Table.locate(error))
     }
 
     #[test]
@@ -100,14 +103,14 @@ mod tests {
             kind: Some(number()),
         };
         let refused = [
-            (read_columns([("a", scalar)]), Some("a")),
+            (read_columns([("a", scalar)]), Some("records.table.a")),
             (
                 read_columns([("a", column(vec![number()])), ("b", column(Vec::new()))]),
-                Some("b"),
+                Some("records.table.b"),
             ),
             (
                 read_columns([("a", column(vec![number(), text()]))]),
-                Some("a[1]"),
+                Some("records.table.a[1]"),
             ),
             (read_columns([("a", column(Vec::new()))]), None),
             (read_columns([]), None),

@@ -20,16 +20,17 @@ pub(in crate::service) fn receive(
         training_spec::Policy::Threshold(value) => Policy::Threshold(value),
     });
     let mut detector_sets_threshold = false;
-    if given.detector.is_some() {
-        let detector = detector::params(given.detector)?;
-        if detector.name() != spec.detector.name() {
+    if let Some(stated) = given.detector {
+        let filled_in = detector::like::filled_in(&stated, spec.detector.clone())?;
+        let stated = detector::params(Some(stated))?;
+        if stated.name() != spec.detector.name() {
             // these only make sense for the other detector
             spec.policy = None;
             spec.scaling = None;
             spec.validation_fraction = None;
         }
-        detector_sets_threshold = detector.stated_policy().is_some() || detector.given()?.is_some();
-        spec.detector = detector;
+        detector_sets_threshold = stated.stated_policy().is_some() || has_baselines(&stated);
+        spec.detector = detector::params(Some(filled_in))?;
     }
     // the threshold comes from the policy or the detector: the one that this request gives wins
     if policy.is_some() || detector_sets_threshold {
@@ -54,7 +55,7 @@ pub(in crate::service) fn receive(
     };
     features::set_roles(&mut spec.roles, roles);
     if let Some(engineering) = given.feature_engineering {
-        spec.engineering = Some(features::engineering(engineering));
+        spec.engineering = Some(features::engineering(engineering, spec.engineering.take()));
     }
     if let Some(policy) = features::policy(given.feature_policy)? {
         spec.feature_policy = policy;
@@ -72,6 +73,11 @@ pub(in crate::service) fn receive(
         spec.validation_fraction = given.validation_fraction;
     }
     Ok(spec)
+}
+
+/// Whether the statistics of the features are given.
+fn has_baselines(detector: &DetectorParams) -> bool {
+    matches!(detector, DetectorParams::ZScore(params) if !params.baselines().is_empty())
 }
 
 fn named(column: String) -> Option<String> {
@@ -102,8 +108,7 @@ pub(super) fn answer(model: &Model) -> v1::TrainingSpec {
         Policy::Threshold(value) => training_spec::Policy::Threshold(value),
     });
     // with baselines, the features are given by them
-    let is_given =
-        matches!(&params, DetectorParams::ZScore(params) if !params.baselines().is_empty());
+    let is_given = has_baselines(&params);
     let engineering = spec.engineering.clone().map(|mut spec| {
         if let Some(engineering) = &model.features().engineering {
             spec.columns = engineering.engineer().columns().to_vec();
@@ -193,5 +198,52 @@ mod tests {
             (multiplier(&kept), kept.policy),
             (None, Some(Policy::Contamination(0.05)))
         );
+        // the multiplier that is filled in is not one that the request gives
+        let replaced = receive_like(
+            &by_multiplier,
+            v1::TrainingSpec {
+                detector: z_score(None),
+                policy: Some(training_spec::Policy::Contamination(0.05)),
+                ..v1::TrainingSpec::default()
+            },
+        );
+        assert_eq!(
+            (multiplier(&replaced), replaced.policy),
+            (None, Some(Policy::Contamination(0.05)))
+        );
+    }
+
+    #[test]
+    fn feature_engineering_is_filled_in_field_by_field() {
+        let engineered = |like: &TrainingSpec, engineering: v1::FeatureEngineering| {
+            let spec = v1::TrainingSpec {
+                feature_engineering: Some(engineering),
+                ..v1::TrainingSpec::default()
+            };
+            receive_like(like, spec)
+        };
+        let first = engineered(
+            &TrainingSpec::default(),
+            v1::FeatureEngineering {
+                columns: vec!["value".to_owned()],
+                lags: vec![5],
+                hour: Some(false),
+                ..v1::FeatureEngineering::default()
+            },
+        );
+        let second = engineered(
+            &first,
+            v1::FeatureEngineering {
+                rolling_windows: vec![0],
+                ..v1::FeatureEngineering::default()
+            },
+        );
+        let spec = second.engineering.expect("engineered");
+        assert_eq!(spec.columns, ["value"]);
+        assert_eq!(
+            (spec.params.lags, spec.params.rolling_windows),
+            (vec![5], Vec::new())
+        );
+        assert!(!spec.params.time_features.hour && spec.params.time_features.month);
     }
 }

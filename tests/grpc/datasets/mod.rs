@@ -7,6 +7,7 @@ mod lifecycle;
 mod pages;
 mod upload;
 mod usage;
+mod wide_rows;
 
 use std::path::Path;
 
@@ -14,7 +15,7 @@ use anomalyd::proto::v1::dataset_service_client::DatasetServiceClient;
 use anomalyd::proto::v1::records::Form;
 use anomalyd::proto::v1::upload_dataset_request::Part;
 use anomalyd::proto::v1::{
-    CombineDatasetsRequest, Dataset, DeleteDatasetRequest, GetDatasetRequest,
+    CombineDatasetsRequest, CsvOptions, Dataset, DeleteDatasetRequest, GetDatasetRequest,
     PredictDatasetRequest, PredictDatasetResponse, Predictions, Records, UploadDatasetChunk,
     UploadDatasetEnd, UploadDatasetHeader, UploadDatasetRequest,
 };
@@ -99,6 +100,20 @@ pub(crate) async fn upload(
     content: &[u8],
 ) -> Result<Dataset, Status> {
     send(client, messages(header(dataset_id), content, 1 << 16)).await
+}
+
+/// Uploads a CSV file with options.
+pub(crate) async fn upload_with(
+    client: &mut Client,
+    dataset_id: &str,
+    content: &[u8],
+    csv: CsvOptions,
+) -> Result<Dataset, Status> {
+    let header = UploadDatasetHeader {
+        csv: Some(csv),
+        ..header(dataset_id)
+    };
+    send(client, messages(header, content, 1 << 16)).await
 }
 
 pub(crate) async fn get(client: &mut Client, dataset_id: &str) -> Result<Dataset, Status> {

@@ -350,13 +350,8 @@ async fn a_bad_row_is_named_wherever_the_pages_begin() {
     for first_row in [0, 14_999, 15_000, 15_001, 16_999, 19_000] {
         let refused = refusal(pages(&mut client, asked("strict", first_row)).await);
         assert_eq!(refused.field, "dataset_id", "{refused:?}");
-        let place = refused.message.strip_prefix("in the records from row ");
-        let place = place.and_then(|place| place.split_once(" on: row "));
-        let (start, row) = place.unwrap_or_else(|| panic!("{refused:?}"));
-        let (row, what) = row.split_once(' ').expect("a row");
-        let number = |text: &str| text.parse::<usize>().expect("a number");
-        assert_eq!(number(start) + number(row), 15_000, "{refused:?}");
-        assert!(what.starts_with("has no value for \"y\""), "{refused:?}");
+        let place = "row 15000: no value is given for \"y\"";
+        assert!(refused.message.starts_with(place), "{refused:?}");
     }
     // the rows before it are answered
     let mut stream = client

@@ -11,7 +11,7 @@ use super::roles::{FeatureKind, FeaturePolicy, Role};
 use super::schema::Schema;
 use super::unknown::UnknownFeature;
 use super::vocabulary::Vocabulary;
-use crate::error::{Error, Result, reason};
+use crate::error::{Error, Place, Result, reason};
 use crate::table::{ColumnView, Table, TextColumn, shortened};
 
 /// A table whose columns have been matched to a schema.
@@ -85,6 +85,9 @@ impl Schema {
     /// Fails when a column is repeated or has another type than at training, or when it is missing or unknown and the policy does
     /// not allow that. The error names the columns and the nearest known ones.
     pub fn align(&self, table: Cow<'_, Table>, how: Matching<'_>) -> Result<Aligned> {
+        if how.policy == FeaturePolicy::Strict {
+            self.check_taken(&table)?;
+        }
         let mut order = match table.names() {
             None => {
                 let order = self.by_position(table.n_columns(), &how.needed())?;
@@ -105,10 +108,7 @@ impl Schema {
         let (mut times, mut series) = (None, None);
         if how.needs_history {
             if let (Some(source), Some(index)) = (self.time(), order.place(self, Role::Time)) {
-                let name = &self
-                    .column_of(Role::Time)
-                    .map_or("", |column| column.name.as_str());
-                times = Some(source.read(&table, index, name)?);
+                times = Some(source.read(&table, index)?);
             }
             if let Some(index) = order.place(self, Role::Series) {
                 series = Some(self.series_of(&table, index)?);
@@ -136,6 +136,20 @@ impl Schema {
         })
     }
 
+    /// Fails when a feature was taken for the ids of the rows.
+    fn check_taken(&self, table: &Table) -> Result<()> {
+        match (table.names(), table.taken_name()) {
+            (Some(_), Some(taken)) if self.features().iter().any(|name| name == taken) => {
+                Err(mismatch(format!(
+                    "the feature {} is named as row_id_column, and row ids are not features; name another column",
+                    shortened(taken)
+                ))
+                .at("records.row_id_column"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn check_mentioned(&self, table: &Table, needs_history: bool) -> Result<()> {
         let Some(names) = table.names() else {
             return Ok(());
@@ -153,11 +167,10 @@ impl Schema {
         match absent.find(|cell| needed.contains(&names[cell.column])) {
             None => Ok(()),
             Some(cell) => Err(mismatch(format!(
-                "row {} has no value for {}; give null where a value is missing",
-                cell.row,
+                "no value is given for {}; give null where a value is missing",
                 shortened(&names[cell.column])
             ))
-            .at(format!("records.rows[{}]", cell.row))),
+            .in_table(Place::Row(cell.row))),
         }
     }
 
@@ -166,22 +179,23 @@ impl Schema {
         match (column, table.labels()) {
             (None, None) => Ok(None),
             (None, Some(labels)) => {
-                labels_of(labels.iter().copied(), "the list of labels").map(Some)
+                labels_of(labels.iter().copied(), Place::Label).map(Some)
             }
             (Some((index, name)), None) => {
-                let place = format!("the label column {name:?}");
                 match table.column(index) {
                     ColumnView::Numbers(values) | ColumnView::Booleans(values) => {
-                        labels_of(values.iter().copied(), &place).map(Some)
+                        labels_of(values.iter().copied(), |row| table.place(row, index)).map(Some)
                     }
                     _ => Err(Error::new(
                         reason::TEXT_VALUE,
                         format!(
-                            "{place} holds {} values; a label is 1 or true for an anomaly, 0 or false for a normal row",
+                            "the label column {} holds {} values; a label is 1 or true for an anomaly, 0 or false for a normal \
+                             row",
+                            shortened(name),
                             table.column_type(index)
                         ),
                     )
-                    .at("records")),
+                    .in_table(Place::Column(table.placed_column(index)))),
                 }
             }
             (Some((_, name)), Some(_)) => {
@@ -279,7 +293,8 @@ impl Schema {
             {
                 let names: Vec<Option<String>> = numbers
                     .iter()
-                    .map(|number| (!number.is_nan()).then(|| number.to_string()))
+                    // -0 + 0 is 0: both are one series
+                    .map(|number| (!number.is_nan()).then(|| (number + 0.0).to_string()))
                     .collect();
                 let texts = names.iter().map(Option::as_deref).collect();
                 Ok(SeriesOfTable::of_texts(&texts))
@@ -306,20 +321,31 @@ fn other_type(table: &Table, column: usize, what: &str, trained: Option<FeatureK
         ),
     };
     let found = match table.column(column) {
-        ColumnView::Texts(texts) => (0..texts.len())
-            .find_map(|row| Some(format!("row {row} has {}", shortened(texts.get(row)?)))),
-        ColumnView::Numbers(numbers) | ColumnView::Booleans(numbers) => numbers
-            .iter()
-            .position(|x| !x.is_nan())
-            .map(|row| format!("row {row} has {}", numbers[row])),
+        ColumnView::Texts(texts) => {
+            (0..texts.len()).find_map(|row| Some((row, shortened(texts.get(row)?))))
+        }
+        ColumnView::Numbers(numbers) | ColumnView::Booleans(numbers) => {
+            let row = numbers.iter().position(|x| !x.is_nan());
+            row.map(|row| (row, numbers[row].to_string()))
+        }
         ColumnView::Times(_) => None,
     };
-    let found = found.unwrap_or_else(|| format!("it holds {} values", table.column_type(column)));
+    let (place, found) = match found {
+        Some((row, value)) => (table.place(row, column), format!("this is {value}")),
+        None => (
+            Place::Column(table.placed_column(column)),
+            format!(
+                "column {} holds {} values",
+                table.placed_column(column),
+                table.column_type(column)
+            ),
+        ),
+    };
     Error::new(
         reason::TEXT_VALUE,
         format!("{what} held {trained} at training, and {found}; {hint}"),
     )
-    .at("records")
+    .in_table(place)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::error::{Error, Result, reason};
+use crate::error::{Error, Place, PlacedColumn, Result, reason};
 use crate::table::shortened;
 
 /// The most names that an error message lists.
@@ -30,7 +30,11 @@ pub(super) fn check_names(names: &[String]) -> Result<()> {
         } else {
             continue;
         };
-        return Err(Error::new(reason::INVALID_RECORDS, problem).at("records"));
+        let column = PlacedColumn {
+            index,
+            name: Some(name.clone()),
+        };
+        return Err(Error::new(reason::INVALID_RECORDS, problem).in_table(Place::Column(column)));
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::align::Matching;
 use super::names::{check_names, listed, nearest};
 use super::roles::{FeaturePolicy, Role};
 use super::schema::Schema;
-use crate::error::{Error, Result, reason};
+use crate::error::{Error, Place, PlacedColumn, Result, reason};
 use crate::table::{Table, shortened};
 
 /// The positions of a schema's columns in a table.
@@ -186,7 +186,14 @@ impl Schema {
                 .map(|(name, _)| name)
                 .collect();
             if !(missing.is_empty() && order.unknown.is_empty()) {
-                return Err(self.name_mismatch(&missing, &order.unknown));
+                let error = self.name_mismatch(&missing, &order.unknown);
+                return Err(match order.unknown.first() {
+                    None => error,
+                    Some(name) => error.in_table(Place::Column(PlacedColumn {
+                        index: find(name).unwrap_or_default(),
+                        name: Some(name.clone()),
+                    })),
+                });
             }
             return Ok(order);
         }

@@ -81,7 +81,7 @@ impl Schema {
     /// out.
     pub fn with_features(&self, table: &Table, names: &[String]) -> Result<Self> {
         let mut schema = self.clone();
-        let columns = column_names(table);
+        let columns = table.given_names();
         let places: HashMap<&String, usize> = columns.iter().zip(0..).collect();
         let mut kinds: Vec<FeatureKind> = (0..self.n_features()).map(|f| self.kind(f)).collect();
         for name in names {
@@ -219,16 +219,6 @@ impl Schema {
                 .all(|role| n_of(role) <= 1)
             && self.time.is_some() == (n_of(Role::Time) == 1)
             && self.series.is_some() == (n_of(Role::Series) == 1)
-    }
-}
-
-/// The names of a table's columns: their own, or `f0`, `f1`, ….
-pub(super) fn column_names(table: &Table) -> Vec<String> {
-    match table.names() {
-        Some(names) => names.to_vec(),
-        None => (0..table.n_columns())
-            .map(|column| format!("f{column}"))
-            .collect(),
     }
 }
 

@@ -4,7 +4,7 @@ use ndarray::parallel::prelude::*;
 use ndarray::{Array2, ArrayViewMut2, Axis};
 
 use super::{Column, Table, Values};
-use crate::error::{Error, Result, reason};
+use crate::error::{Error, Place, Result, reason};
 
 /// How many rows are gathered at a time, so few that they stay in the cache while every column is written.
 const CHUNK_ROWS: usize = 256;
@@ -83,10 +83,11 @@ impl Table {
             reason::TEXT_VALUE,
             format!(
                 "column {} holds {} values where numbers are needed",
-                self.display_name(column),
+                self.placed_column(column),
                 values.column_type()
             ),
         )
+        .in_table(Place::Column(self.placed_column(column)))
     }
 }
 

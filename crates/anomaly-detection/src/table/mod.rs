@@ -5,7 +5,7 @@ use std::ops::Range;
 use ndarray::{Array2, Axis, s};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result, reason};
+use crate::error::{Error, Place, PlacedColumn, Result, reason};
 
 mod column;
 mod matrix;
@@ -27,6 +27,15 @@ pub struct Table {
     values: Values,
     absent: Vec<AbsentCell>,
     labels: Option<Vec<f64>>,
+    /// The column that was taken out, if one was.
+    taken: Option<TakenColumn>,
+}
+
+/// A column that was taken out of a table.
+#[derive(Debug, Clone, PartialEq)]
+struct TakenColumn {
+    index: usize,
+    name: String,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -77,10 +86,15 @@ impl Table {
         let n_rows = columns.first().map_or(0, Column::len);
         check_shape(n_rows, columns.len())?;
         if let Some(other) = columns.iter().position(|column| column.len() != n_rows) {
+            let column = PlacedColumn {
+                index: other,
+                name: names.and_then(|names| names.get(other).cloned()),
+            };
             return Err(invalid(format!(
-                "column {other} has {} values, the first one has {n_rows}",
+                "column {column} has {} values, the first one has {n_rows}",
                 columns[other].len()
-            )));
+            ))
+            .in_table(Place::Column(column)));
         }
         check_cells(n_rows, columns.len())?;
         Self::new(names, Values::Columns(columns))
@@ -92,6 +106,7 @@ impl Table {
             values,
             absent: Vec::new(),
             labels: None,
+            taken: None,
         };
         match &table.names {
             Some(names) if names.len() != table.n_columns() => Err(invalid(format!(
@@ -176,11 +191,40 @@ impl Table {
         }
     }
 
-    /// The name of a column for messages: its own, or `f0`, `f1`, … if columns have none.
-    pub fn display_name(&self, column: usize) -> String {
+    /// The names of the columns: their own, or `f0`, `f1`, … if they have none, which also count a column that was taken out.
+    pub fn given_names(&self) -> Vec<String> {
         match &self.names {
-            Some(names) => shortened(&names[column]),
-            None => format!("f{column}"),
+            Some(names) => names.clone(),
+            None => (0..self.n_columns())
+                .map(|column| format!("f{}", self.given_index(column)))
+                .collect(),
+        }
+    }
+
+    /// The index that a column had before another was taken out.
+    fn given_index(&self, column: usize) -> usize {
+        let taken = self.taken.as_ref();
+        column + usize::from(taken.is_some_and(|taken| column >= taken.index))
+    }
+
+    /// The name of the column that was [taken out](Self::take_column), if one was.
+    pub fn taken_name(&self) -> Option<&str> {
+        self.taken.as_ref().map(|taken| taken.name.as_str())
+    }
+
+    /// The place of a column in the table as it was given. Panics when columns have names and there is no such column.
+    pub fn placed_column(&self, column: usize) -> PlacedColumn {
+        PlacedColumn {
+            index: self.given_index(column),
+            name: self.names.as_ref().map(|names| names[column].clone()),
+        }
+    }
+
+    /// The place of a cell in the table as it was given. Panics when columns have names and there is no such column.
+    pub fn place(&self, row: usize, column: usize) -> Place {
+        Place::Cell {
+            row,
+            column: self.placed_column(column),
         }
     }
 
@@ -199,6 +243,7 @@ impl Table {
             values,
             absent: Vec::new(),
             labels: self.labels.as_ref().map(|labels| labels[rows].to_vec()),
+            taken: self.taken.clone(),
         }
     }
 
@@ -217,16 +262,25 @@ impl Table {
             values,
             absent: Vec::new(),
             labels: self.labels.as_ref().map(chosen),
+            taken: self.taken.clone(),
         }
     }
 
-    /// Removes a column from the table and returns it. Panics when there is no such column.
+    /// Removes a column from the table and returns it. Errors and [`given_names`](Self::given_names) count the others as
+    /// before; only one column can be taken. Panics when there is no such column.
     ///
     /// Fails when it is the only one.
     pub fn take_column(&mut self, column: usize) -> Result<Column> {
         if self.n_columns() == 1 {
             return Err(invalid("the records have no column but this one"));
         }
+        self.taken = Some(TakenColumn {
+            index: column,
+            name: match &self.names {
+                Some(names) => names[column].clone(),
+                None => format!("f{column}"),
+            },
+        });
         let taken = match &mut self.values {
             Values::Matrix(values) => {
                 let taken = Column::Numbers(values.column(column).to_vec());

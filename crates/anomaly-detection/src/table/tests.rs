@@ -106,3 +106,30 @@ fn invalid_columns_are_refused() {
         "there are 0 names for 1 columns"
     );
 }
+
+#[test]
+fn places_count_the_column_that_was_taken_out() {
+    let mut table = Table::from_row_major(None, 3, vec![0.0; 6]).expect("valid");
+    assert_eq!(table.given_names(), ["f0", "f1", "f2"]);
+    table.take_column(1).expect("two are left");
+    assert_eq!(table.given_names(), ["f0", "f2"]);
+    assert_eq!(table.taken_name(), Some("f1"));
+    for table in [table.slice_rows(0..1), table.select_rows(&[1]), table] {
+        assert_eq!(table.place(5, 1).to_string(), "row 5, column \"f2\"");
+    }
+}
+
+#[test]
+fn a_column_of_another_length_is_named() {
+    let columns = [2, 3].map(|n| Column::Numbers(vec![0.0; n])).to_vec();
+    let names = ["a", "b"].map(str::to_owned).to_vec();
+    let error = Table::from_columns(Some(names), columns).expect_err("unequal");
+    assert!(
+        error.message().contains("column \"b\" has 3 values"),
+        "{error}"
+    );
+    let Some(crate::error::Place::Column(column)) = error.place() else {
+        panic!("a column: {error:?}");
+    };
+    assert_eq!(column.index, 1);
+}

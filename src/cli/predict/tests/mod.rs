@@ -249,6 +249,31 @@ async fn the_most_anomalous_rows_are_shown_beside_their_cells() {
     assert!(nine < seven && !shown.contains("one"), "{shown}");
 }
 
+#[tokio::test]
+async fn a_stream_shows_what_a_whole_file_shows() {
+    let case = Case::new("text,x\none,1\nnine,9\nseven,7\n");
+    // the fake service accepts no text column
+    let drop = ["--drop", "text", "--top", "1"];
+    let whole = case.whole("run", &drop).await.expect("scores");
+    assert!(whole.contains("nine"), "{whole}");
+    let streamed = [&drop[..], &["--stream"]].concat();
+    let streamed = case.streamed("run", &streamed, 2, 10).await;
+    assert_eq!(streamed.expect("scores"), whole);
+
+    // ids have a column of their own
+    let named = [&drop[..], &["--row-id-column", "text"]].concat();
+    let shown = case.whole("run", &named).await.expect("scores");
+    assert!(!shown.contains("text"), "{shown}");
+}
+
+#[tokio::test]
+async fn ids_may_be_numbers_in_one_chunk_and_texts_in_another() {
+    let case = Case::new("id,x\n1,5\n2,6\nlast,7\n");
+    let options = ["--stream", "--row-id-column", "id"];
+    case.streamed("run", &options, 1, 10).await.expect("scores");
+    assert_eq!(case.fake.id_columns(), ["id"]);
+}
+
 #[test]
 fn a_file_without_rows_is_refused_before_it_is_sent() {
     let case = Case::new("x,y\n");

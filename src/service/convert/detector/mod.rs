@@ -2,6 +2,7 @@
 
 mod class_weight;
 mod forests;
+pub(in crate::service) mod like;
 mod logistic_regression;
 mod neighbors;
 mod one_class_svm;

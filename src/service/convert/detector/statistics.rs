@@ -59,8 +59,11 @@ impl TryFrom<ZScore> for ZScoreParams {
 fn received(index: usize, baseline: v1::Baseline) -> Result<Baseline> {
     let needed = |value: Option<f64>, field: &str| {
         value.ok_or_else(|| {
-            let feature = shortened(&baseline.feature);
-            let message = format!("the baseline of {feature} has no {field}");
+            let baseline = match baseline.feature.as_str() {
+                "" => format!("baseline {index}"),
+                feature => format!("the baseline of {}", shortened(feature)),
+            };
+            let message = format!("{baseline} has no {field}");
             Error::new(reason::INVALID_PARAMETER, message).at(format!("baselines[{index}].{field}"))
         })
     };

@@ -96,7 +96,7 @@ fn an_absent_label_does_not_hide_an_absent_feature() {
     assert!(align(&schema, with(&[label]), Purpose::Score).is_ok());
     let error =
         align(&schema, with(&[label, feature]), Purpose::Score).expect_err("row 1 has no x");
-    assert_eq!(error.field_path(), Some("records.rows[1]"));
+    assert_eq!(error.place(), Some(&Place::Row(1)));
     assert!(align(&schema, with(&[label, feature]), Purpose::Learn).is_ok());
 }
 
@@ -189,17 +189,17 @@ fn errors_name_values_of_another_type() {
     ]);
     let error = schema.align(Cow::Owned(numbers), how).expect_err("numbers");
     assert!(
-        error
-            .message()
-            .contains("\"shop\" held texts at training, and row 1 has 5"),
+        error.message().contains(
+            "row 1, column \"shop\": feature \"shop\" held texts at training, and this is 5"
+        ),
         "{error}"
     );
     let words = typed(&[("shop", texts(&["bar"])), ("x", texts(&["one"]))]);
     let error = schema.align(Cow::Owned(words), how).expect_err("a word");
     assert!(
-        error
-            .message()
-            .contains("\"x\" held numbers at training, and row 0 has \"one\""),
+        error.message().contains(
+            "row 0, column \"x\": feature \"x\" held numbers at training, and this is \"one\""
+        ),
         "{error}"
     );
 }
@@ -231,7 +231,7 @@ fn rows_that_need_a_history_must_have_times_and_series() {
     assert!(refused(named).contains("missing features \"when\", \"sensor\""));
     // the series is needed even if only one row lacks it
     let absent = AbsentCell { row: 1, column: 2 };
-    assert!(refused(trained.clone().with_absent(vec![absent])).starts_with("row 1 has no value"));
+    assert!(refused(trained.clone().with_absent(vec![absent])).starts_with("row 1: no value"));
     assert!(schema.align(Cow::Owned(trained), how).is_ok());
 }
 
@@ -271,10 +271,15 @@ fn series_keep_the_type_that_they_had() {
     );
     let refused = series(&of_texts, Column::Numbers(vec![7.0])).expect_err("numbers");
     assert!(
-        refused.contains("\"sensor\" held texts at training, and row 0 has 7"),
+        refused.contains("\"sensor\" held texts at training, and this is 7"),
         "{refused}"
     );
     let of_numbers = schema_of(Column::Numbers(vec![7.0, 8.0])).expect("a schema");
+    // both zeros are one series
+    assert_eq!(
+        series(&of_numbers, Column::Numbers(vec![0.0])),
+        series(&of_numbers, Column::Numbers(vec![-0.0]))
+    );
     assert_eq!(
         series(&of_numbers, Column::Numbers(vec![8.0])),
         Ok(vec!["8".to_owned()])

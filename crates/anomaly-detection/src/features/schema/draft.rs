@@ -1,7 +1,7 @@
 //! Learning a schema.
 
 use super::given_roles::GivenRoles;
-use super::{MAX_COLUMNS, OtherColumn, Schema, column_names, kind_of};
+use super::{MAX_COLUMNS, OtherColumn, Schema, kind_of};
 use crate::error::{Error, Result, reason};
 use crate::features::column_order::ColumnOrder;
 use crate::features::names::check_names;
@@ -39,9 +39,9 @@ impl SchemaDraft {
             );
             return Err(Error::new(reason::INVALID_RECORDS, message).at("records"));
         }
-        let names = column_names(table);
+        let names = table.given_names();
         check_names(&names)?;
-        let given = GivenRoles::new(&names, roles)?;
+        let given = GivenRoles::new(&names, table.taken_name(), roles)?;
         let mut times = Vec::new();
         if let Some(name) = &roles.time {
             let column = given.find("time_column", name)?;
@@ -87,7 +87,7 @@ impl SchemaDraft {
     /// Fails when the time column of the roles has no value, when the target is not a numeric feature, when a feature holds
     /// times, and when there is no feature.
     pub fn finish(self) -> Result<Schema> {
-        let mut given = GivenRoles::new(&self.names, &self.roles)?;
+        let mut given = GivenRoles::new(&self.names, None, &self.roles)?;
         let mut time = None;
         for search in &self.times {
             let Some(found) = search.found()? else {

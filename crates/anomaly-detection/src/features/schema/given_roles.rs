@@ -11,20 +11,27 @@ use crate::table::shortened;
 pub(super) struct GivenRoles<'a> {
     names: &'a [String],
     places: HashMap<&'a str, usize>,
+    /// The column that holds the ids of the rows, which is not among the names.
+    id_column: Option<&'a str>,
     roles: Vec<Option<Role>>,
     /// Whether the request names the column as a feature or the target.
     is_feature: Vec<bool>,
 }
 
 impl<'a> GivenRoles<'a> {
-    /// The roles that a request gives.
+    /// The roles that a request gives. `id_column` holds the ids of the rows and is not among the names.
     ///
     /// # Errors
     /// Fails when a column that is given a role does not exist or is given two.
-    pub(super) fn new(names: &'a [String], roles: &Roles) -> Result<Self> {
+    pub(super) fn new(
+        names: &'a [String],
+        id_column: Option<&'a str>,
+        roles: &Roles,
+    ) -> Result<Self> {
         let mut given = Self {
             names,
             places: names.iter().map(String::as_str).zip(0..).collect(),
+            id_column,
             roles: vec![None; names.len()],
             is_feature: vec![false; names.len()],
         };
@@ -58,11 +65,17 @@ impl<'a> GivenRoles<'a> {
     /// [`reason::SCHEMA_MISMATCH`] at the field, naming the nearest column, when there is no column of this name.
     pub(super) fn find(&self, field: &str, name: &str) -> Result<usize> {
         self.places.get(name).copied().ok_or_else(|| {
-            let message = format!(
-                "there is no column {} for {field}{}",
-                shortened(name),
-                nearest_hint(name, self.names)
-            );
+            let message = match self.id_column == Some(name) {
+                true => format!(
+                    "the column {} holds the row ids, so it has no other role",
+                    shortened(name)
+                ),
+                false => format!(
+                    "there is no column {} for {field}{}",
+                    shortened(name),
+                    nearest_hint(name, self.names)
+                ),
+            };
             Error::new(reason::SCHEMA_MISMATCH, message).at(field)
         })
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::forms::{EpochUnit, TimeFormat};
-use crate::error::{Error, Result, reason};
+use crate::error::{Error, Place, Result, reason};
 use crate::table::{ColumnView, MISSING_TIME, Table};
 
 /// The form of a column of times.
@@ -40,14 +40,9 @@ impl TimeSource {
         self,
         table: &Table,
         column: usize,
-        name: &str,
     ) -> Result<Vec<Option<i64>>> {
         let placed = |row: usize, error: Error| {
-            Error::new(
-                reason::INVALID_RECORDS,
-                format!("row {row}, time column {name:?}: {}", error.message()),
-            )
-            .at("records")
+            Error::new(reason::INVALID_RECORDS, error.message()).in_table(table.place(row, column))
         };
         match table.column(column) {
             ColumnView::Times(times) => Ok(times
@@ -71,10 +66,11 @@ impl TimeSource {
             ColumnView::Booleans(_) => Err(Error::new(
                 reason::SCHEMA_MISMATCH,
                 format!(
-                    "the time column {name:?} holds true and false; a time is a timestamp, an ISO 8601 text or a number since 1970"
+                    "the time column {} holds true and false; a time is a timestamp, an ISO 8601 text or a number since 1970",
+                    table.placed_column(column)
                 ),
             )
-            .at("records")),
+            .in_table(Place::Column(table.placed_column(column)))),
         }
     }
 
@@ -125,7 +121,7 @@ mod tests {
     fn read(source: TimeSource, column: Column) -> Result<Vec<Option<i64>>> {
         let names = Some(vec!["when".to_owned()]);
         let table = Table::from_columns(names, vec![column]).expect("a table");
-        source.read(&table, 0, "when")
+        source.read(&table, 0)
     }
 
     fn texts(text: &str) -> Column {
