@@ -14,8 +14,8 @@ const FEWEST_CHECKS: usize = 5;
 
 /// The default parameters of a detector, some of them changed.
 fn params(name: &str, changes: &Value) -> DetectorParams {
-    let defaults = DetectorParams::defaults().into_iter();
-    let default = defaults.filter(|default| default.name() == name).next();
+    let mut defaults = DetectorParams::defaults().into_iter();
+    let default = defaults.find(|default| default.name() == name);
     let mut value = serde_json::to_value(default.expect("a detector")).expect("encodable");
     for (key, change) in changes.as_object().expect("an object") {
         value[name][key] = change.clone();

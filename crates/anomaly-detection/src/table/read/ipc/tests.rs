@@ -110,7 +110,7 @@ fn decimals_of_more_than_128_bits_are_rounded_once() {
     let batch = batch(vec![("a", Arc::new(column))]);
     let table = read(&stream(&[batch], None), Limits::default()).expect("valid");
     assert!(
-        matches!(table.column(0), ColumnView::Numbers(v) if v.to_vec() == [1e30, -1e30, 1234567890.1234567890123456789])
+        matches!(table.column(0), ColumnView::Numbers(v) if v.to_vec() == [1e30, -1e30, 1_234_567_890.123_456_7])
     );
 }
 
