@@ -278,9 +278,10 @@ pub(super) fn from_row(error: Error, first_row: u64) -> Error {
 /// The same for rows of a dataset. The request has no field for such rows but `dataset_id`.
 pub(super) fn in_dataset(error: Error, first_row: u64) -> Error {
     let error = from_row(error, first_row);
-    match error.kind() == Kind::InvalidArgument && error.field_path() != Some(ID_COLUMN) {
-        true => error.at("dataset_id"),
-        false => error,
+    match (error.kind(), error.field_path()) {
+        (Kind::InvalidArgument, Some(ID_COLUMN | "records.row_id_column")) => error.at(ID_COLUMN),
+        (Kind::InvalidArgument, _) => error.at("dataset_id"),
+        _ => error,
     }
 }
 

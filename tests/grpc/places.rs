@@ -54,7 +54,7 @@ async fn refused(client: &mut Client, records: Records) -> Refusal {
 async fn a_cell_is_named_in_every_form() {
     let (server, mut client, _folder) = server().await;
     train(&mut client, "run").await;
-    let json = "[{\"x\": 1, \"y\": 2}, {\"x\": \"far\", \"y\": 2}]";
+    let json = "[{\"x\": null, \"y\": 2}, {\"x\": \"far\", \"y\": 2}]";
     let by_name = "row 1, column \"x\": ";
     for (records, field, message) in [
         (
@@ -80,7 +80,7 @@ async fn a_cell_is_named_in_every_form() {
             "columns.columns[1].texts.values[0]",
             "row 0, column \"x\": ",
         ),
-        (file(json, CsvOptions::default()), "file", "row 1"),
+        (file(json, CsvOptions::default()), "file", by_name),
     ] {
         let refused = refused(&mut client, records).await;
         assert_eq!(refused.field, format!("records.{field}"), "{refused:?}");
@@ -103,6 +103,20 @@ async fn a_column_is_named_in_every_form() {
         (xy("z"), "columns.columns[2]", "unknown feature \"z\""),
         (xy("x"), "columns.columns[2]", "both named \"x\""),
         (xy(""), "columns.columns[2]", "empty name"),
+        (
+            // the column of ids counts, too
+            Records {
+                row_id_column: "id".to_owned(),
+                ..columns(vec![
+                    ("id", numbers(&[1.0])),
+                    ("x", numbers(&[1.0])),
+                    ("y", numbers(&[1.0])),
+                    ("z", numbers(&[1.0])),
+                ])
+            },
+            "columns.columns[3]",
+            "unknown feature \"z\"",
+        ),
         (unequal, "columns.columns[1]", "column \"y\" has 2 values"),
         (
             table(json!({"x": [1], "y": [1], "z": [1]})),

@@ -96,7 +96,7 @@ impl Schema {
                 }
                 order
             }
-            Some(names) => self.by_name(names, &how)?,
+            Some(names) => self.by_name(&table, names, &how)?,
         };
         if how.purpose == Purpose::Score && how.policy == FeaturePolicy::Strict {
             self.check_mentioned(&table, how.needs_history)?;

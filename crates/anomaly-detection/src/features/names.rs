@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::error::{Error, Place, PlacedColumn, Result, reason};
-use crate::table::shortened;
+use crate::table::{Table, shortened};
 
 /// The most names that an error message lists.
 const MAX_NAMED: usize = 5;
@@ -11,10 +11,21 @@ const MAX_NAMED: usize = 5;
 /// The longest name of a column, in bytes. Answers may repeat names row by row.
 const MAX_NAME_BYTES: usize = 256;
 
+/// Fails when a name of a table's columns is empty, too long or repeated.
+pub(super) fn check_names_of(table: &Table, names: &[String]) -> Result<()> {
+    check(names, |index| table.given_index(index))
+}
+
 /// Fails when a name is empty, too long or repeated.
 pub(super) fn check_names(names: &[String]) -> Result<()> {
+    check(names, |index| index)
+}
+
+/// Checks names; errors count the columns as `given_index` does.
+fn check(names: &[String], given_index: impl Fn(usize) -> usize) -> Result<()> {
     let mut seen = HashMap::with_capacity(names.len());
     for (index, name) in names.iter().enumerate() {
+        let index = given_index(index);
         let problem = if name.is_empty() {
             format!("column {index} has an empty name; name every column or none")
         } else if name.len() > MAX_NAME_BYTES {

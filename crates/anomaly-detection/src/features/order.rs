@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::align::Matching;
-use super::names::{check_names, listed, nearest};
+use super::names::{check_names_of, listed, nearest};
 use super::roles::{FeaturePolicy, Role};
 use super::schema::Schema;
-use crate::error::{Error, Place, PlacedColumn, Result, reason};
+use crate::error::{Error, Place, Result, reason};
 use crate::table::{Table, shortened};
 
 /// The positions of a schema's columns in a table.
@@ -154,12 +154,17 @@ impl Schema {
         }
     }
 
-    pub(super) fn by_name(&self, names: &[String], how: &Matching<'_>) -> Result<Order> {
+    pub(super) fn by_name(
+        &self,
+        table: &Table,
+        names: &[String],
+        how: &Matching<'_>,
+    ) -> Result<Order> {
         let needs = |role: Role| how.needs_history && matches!(role, Role::Time | Role::Series);
         if names == self.features() && !self.others().iter().any(|column| needs(column.role)) {
             return Ok(Order::identity());
         }
-        check_names(names)?;
+        check_names_of(table, names)?;
         let columns: HashMap<&str, usize> = names
             .iter()
             .enumerate()
@@ -187,12 +192,9 @@ impl Schema {
                 .collect();
             if !(missing.is_empty() && order.unknown.is_empty()) {
                 let error = self.name_mismatch(&missing, &order.unknown);
-                return Err(match order.unknown.first() {
+                return Err(match order.unknown.first().and_then(find) {
                     None => error,
-                    Some(name) => error.in_table(Place::Column(PlacedColumn {
-                        index: find(name).unwrap_or_default(),
-                        name: Some(name.clone()),
-                    })),
+                    Some(column) => error.in_table(Place::Column(table.placed_column(column))),
                 });
             }
             return Ok(order);
@@ -245,7 +247,7 @@ impl Schema {
 }
 
 pub(super) fn mismatch(message: String) -> Error {
-    Error::new(reason::SCHEMA_MISMATCH, message).at("records")
+    Error::new(reason::SCHEMA_MISMATCH, message)
 }
 
 #[cfg(test)]

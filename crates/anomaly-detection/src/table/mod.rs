@@ -202,7 +202,7 @@ impl Table {
     }
 
     /// The index that a column had before another was taken out.
-    fn given_index(&self, column: usize) -> usize {
+    pub fn given_index(&self, column: usize) -> usize {
         let taken = self.taken.as_ref();
         column + usize::from(taken.is_some_and(|taken| column >= taken.index))
     }

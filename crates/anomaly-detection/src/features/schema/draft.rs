@@ -4,7 +4,7 @@ use super::given_roles::GivenRoles;
 use super::{MAX_COLUMNS, OtherColumn, Schema, kind_of};
 use crate::error::{Error, Result, reason};
 use crate::features::column_order::ColumnOrder;
-use crate::features::names::check_names;
+use crate::features::names::check_names_of;
 use crate::features::roles::{FeatureKind, Role, Roles};
 use crate::features::time::TimeSearch;
 use crate::table::{ColumnType, Table, shortened};
@@ -40,7 +40,7 @@ impl SchemaDraft {
             return Err(Error::new(reason::INVALID_RECORDS, message).at("records"));
         }
         let names = table.given_names();
-        check_names(&names)?;
+        check_names_of(table, &names)?;
         let given = GivenRoles::new(&names, table.taken_name(), roles)?;
         let mut times = Vec::new();
         if let Some(name) = &roles.time {
