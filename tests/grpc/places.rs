@@ -281,7 +281,10 @@ async fn a_column_of_ids_is_told_from_one_that_is_missing() {
     };
     let refused_name = refusal(client.train(with(nope)).await);
     assert_eq!(refused_name.field, "spec.feature_columns");
-    assert_eq!(refused_name.message, "there is no column \"nope\"");
+    assert_eq!(
+        refused_name.message,
+        "there is no column \"nope\" for feature_columns"
+    );
 
     train(&mut client, "run").await;
     let feature = Records {

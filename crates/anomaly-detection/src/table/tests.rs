@@ -99,7 +99,7 @@ fn invalid_columns_are_refused() {
             None,
             vec![Column::Numbers(vec![1.0]), Column::Times(vec![])]
         ),
-        "column 1 has 0 values, the first one has 1"
+        "column \"f1\" has 0 values, the first one has 1"
     );
     assert_eq!(
         refusal(Some(vec![]), vec![Column::Numbers(vec![1.0])]),

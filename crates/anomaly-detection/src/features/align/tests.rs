@@ -33,7 +33,12 @@ fn matches_named_columns_in_any_order_and_drops_the_label_when_scoring() {
     assert_eq!(scored.features.row(0).to_vec(), [1.0, 2.0]);
     assert!(scored.labels.is_none());
     let refused = align(&schema, shuffled, Purpose::Learn).expect_err("7 is not a label");
-    assert!(refused.message().contains("\"bad\" holds 7"), "{refused}");
+    assert!(
+        refused
+            .message()
+            .contains("column \"bad\": 7 is not a label"),
+        "{refused}"
+    );
     let unlabelled = align(&schema, table(&["a", "b"], &[1.0, 2.0]), Purpose::Learn)
         .expect("labels are optional");
     assert!(unlabelled.labels.is_none());
