@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::filter::Targets;
 
 use super::value::Value;
 use super::{Config, ConfigError};
@@ -64,7 +64,7 @@ impl Config {
         if !self.max_connection_age.is_zero() {
             at_least_a_second("max_connection_age", self.max_connection_age)?;
         }
-        self.log_level.parse().map(|_: Targets| ()).map_err(|error: ParseError| {
+        self.log_level.parse::<Targets>().map_err(|error| {
             ConfigError::value(
                 "log_level",
                 format!(

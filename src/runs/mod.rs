@@ -176,3 +176,18 @@ struct Loaded {
     version: VersionRecord,
     model: Arc<Model>,
 }
+
+#[cfg(test)]
+impl<S: Store> Runs<S> {
+    /// The runs in a store, with small limits.
+    fn in_store(store: S) -> Arc<Self> {
+        let compute = Compute::new(1, 4).expect("threads");
+        let store = Arc::new(store);
+        let datasets = Datasets::new(Arc::clone(&store), compute.clone(), 1 << 20);
+        let options = RunOptions {
+            model_cache_bytes: 1 << 20,
+            reservoir_size: 10,
+        };
+        Self::new(store, datasets, compute, options)
+    }
+}

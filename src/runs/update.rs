@@ -106,10 +106,8 @@ impl<S: Store> Runs<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compute::Compute;
-    use crate::datasets::Datasets;
     use crate::error::reason;
-    use crate::runs::{Form, RowIds, RowSource, RunOptions};
+    use crate::runs::{Form, RowIds, RowSource};
     use crate::store::faulty::{Fault, Faulty};
     use crate::store::{MemoryStore, TokenKey};
     use anomaly_detection::pipeline::TrainingSpec;
@@ -124,16 +122,7 @@ mod tests {
             owner: store.token_hasher().anonymous(),
             deadline: None,
         };
-        let runs = |store| {
-            let compute = Compute::new(1, 4).expect("threads");
-            let store = Arc::new(Faulty::new(store));
-            let datasets = Datasets::new(Arc::clone(&store), compute.clone(), 1 << 20);
-            let options = RunOptions {
-                model_cache_bytes: 1 << 20,
-                reservoir_size: 10,
-            };
-            Runs::new(store, datasets, compute, options)
-        };
+        let runs = |store| Runs::in_store(Faulty::new(store));
         (runs(store.share()), runs(store), caller)
     }
 

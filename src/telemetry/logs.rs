@@ -56,7 +56,7 @@ where
             .with_span_list(false)
             .boxed(),
     };
-    Ok(tracing_subscriber::registry().with(lines.with_filter(filter)))
+    Ok(tracing_subscriber::registry().with(filter).with(lines))
 }
 
 #[cfg(test)]

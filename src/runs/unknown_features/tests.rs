@@ -1,7 +1,5 @@
 use super::*;
-use crate::compute::Compute;
-use crate::datasets::Datasets;
-use crate::runs::{Form, RowIds, RowSource, Rows, RunOptions};
+use crate::runs::{Form, RowIds, RowSource, Rows};
 use crate::store::faulty::{Fault, Faulty};
 use crate::store::{MemoryStore, TokenKey};
 use anomaly_detection::pipeline::TrainingSpec;
@@ -14,14 +12,7 @@ async fn trained() -> (Arc<Runs<Faulty<MemoryStore>>>, Caller, RunId) {
         owner: store.token_hasher().anonymous(),
         deadline: None,
     };
-    let compute = Compute::new(1, 4).expect("threads");
-    let store = Arc::new(Faulty::new(store));
-    let datasets = Datasets::new(Arc::clone(&store), compute.clone(), 1 << 20);
-    let options = RunOptions {
-        model_cache_bytes: 1 << 20,
-        reservoir_size: 10,
-    };
-    let runs = Runs::new(store, datasets, compute, options);
+    let runs = Runs::in_store(Faulty::new(store));
     let run_id = RunId::parse("run".to_owned()).expect("valid");
     let table = Table::from_row_major(None, 1, vec![1.0, 2.0, 4.0]).expect("valid");
     let rows = Rows {

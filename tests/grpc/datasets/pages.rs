@@ -57,8 +57,8 @@ fn file(csv: &str) -> Records {
     }
 }
 
-/// Trains two runs on the readings: with and without engineered features.
-async fn train_both(client: &mut Client) {
+/// Trains two runs on readings, with and without engineered features, and uploads a file of readings to score.
+async fn train_and_upload(client: &mut Client, datasets: &mut super::Client, csv: &str) {
     let plain = TrainingSpec {
         time_column: "when".to_owned(),
         ignore_columns: vec!["sensor".to_owned()],
@@ -74,6 +74,9 @@ async fn train_both(client: &mut Client) {
         let request = train_as(run_id, file(&readings(2000, 1)), spec);
         trained(client, request).await;
     }
+    upload(datasets, "readings", csv.as_bytes())
+        .await
+        .expect("uploads");
 }
 
 fn options(rows: AnswerRows, detail: Detail, max_bytes: u64) -> AnswerOptions {
@@ -117,11 +120,8 @@ async fn at_once(
 async fn pages_together_are_the_predictions_of_all_rows() {
     let (server, mut datasets, _folder) = server().await;
     let mut client = server.client("alice").await;
-    train_both(&mut client).await;
     let csv = readings(ROWS, 2);
-    upload(&mut datasets, "readings", csv.as_bytes())
-        .await
-        .expect("uploads");
+    train_and_upload(&mut client, &mut datasets, &csv).await;
     for run_id in ["plain", "engineered"] {
         for (rows, detail) in [
             (AnswerRows::All, Detail::Score),
@@ -167,11 +167,8 @@ async fn pages_together_are_the_predictions_of_all_rows() {
 async fn an_answer_can_be_continued_from_any_row() {
     let (server, mut datasets, _folder) = server().await;
     let mut client = server.client("alice").await;
-    train_both(&mut client).await;
     let csv = readings(ROWS, 2);
-    upload(&mut datasets, "readings", csv.as_bytes())
-        .await
-        .expect("uploads");
+    train_and_upload(&mut client, &mut datasets, &csv).await;
     for run_id in ["plain", "engineered"] {
         let (rows, detail) = (AnswerRows::All, Detail::Full);
         let expected = at_once(&mut client, run_id, &csv, rows, detail).await.rows;
@@ -181,7 +178,7 @@ async fn an_answer_can_be_continued_from_any_row() {
         let boundary = whole[0].next_row.expect("said");
         let mut starts = vec![1, boundary - 1, boundary, boundary + 1, ROWS as u64 - 1];
         starts.extend(
-            normal_rows(1, 3)
+            normal_rows(5, 3)
                 .iter()
                 .map(|x| (x.abs() * 1e4) as u64 % ROWS as u64),
         );
@@ -195,10 +192,6 @@ async fn an_answer_can_be_continued_from_any_row() {
             assert_eq!(all.row_ids, scores.row_ids[after..]);
             assert_eq!(n_rows, (ROWS - after) as u64);
 
-            // objects take long to compare
-            if after < ROWS / 2 && first_row != boundary {
-                continue;
-            }
             let asked = request(run_id, first_row, options(rows, detail, 4 << 20));
             let resumed = pages(&mut client, asked).await.expect("answers");
             assert!(
@@ -214,10 +207,7 @@ async fn an_answer_can_be_continued_from_any_row() {
 async fn after_the_last_row_there_is_one_page_without_rows() {
     let (server, mut datasets, _folder) = server().await;
     let mut client = server.client("alice").await;
-    train_both(&mut client).await;
-    upload(&mut datasets, "readings", readings(100, 2).as_bytes())
-        .await
-        .expect("uploads");
+    train_and_upload(&mut client, &mut datasets, &readings(100, 2)).await;
     for run_id in ["plain", "engineered"] {
         for detail in [Detail::Score, Detail::Full] {
             let asked = request(run_id, 100, options(AnswerRows::All, detail, FEW));
@@ -243,10 +233,7 @@ async fn after_the_last_row_there_is_one_page_without_rows() {
 async fn bad_requests_are_refused_with_their_field() {
     let (server, mut datasets, _folder) = server().await;
     let mut client = server.client("alice").await;
-    train_both(&mut client).await;
-    upload(&mut datasets, "readings", readings(100, 2).as_bytes())
-        .await
-        .expect("uploads");
+    train_and_upload(&mut client, &mut datasets, &readings(100, 2)).await;
     let options = options(AnswerRows::All, Detail::Score, FEW);
     let asked = |change: fn(&mut PredictDatasetRequest)| {
         let mut request = request("plain", 0, options);
@@ -374,10 +361,7 @@ async fn a_bad_row_is_named_wherever_the_pages_begin() {
 async fn deleting_a_dataset_does_not_disturb_its_pages() {
     let (server, mut datasets, _folder) = server().await;
     let mut client = server.client("alice").await;
-    train_both(&mut client).await;
-    upload(&mut datasets, "readings", readings(ROWS, 2).as_bytes())
-        .await
-        .expect("uploads");
+    train_and_upload(&mut client, &mut datasets, &readings(ROWS, 2)).await;
     let asked = || request("plain", 0, options(AnswerRows::All, Detail::Score, FEW));
     let stream = client.predict_dataset(asked()).await.expect("begins");
     delete(&mut datasets, "readings").await.expect("deletes");

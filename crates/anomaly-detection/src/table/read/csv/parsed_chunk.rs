@@ -153,8 +153,7 @@ fn parse_cell(
         Kind::Unknown | Kind::Text => cells.push_text(text).map_err(problem)?,
         Kind::Number | Kind::Boolean => {
             let message = format!(
-                "{} is not a number, as the values before it are; correct it, or list it in na_values if it means a missing \
-                 value; to learn from the column as texts, list the column in text_columns",
+                "{} is not a number, as the values before it are; correct it, list it in na_values if it is missing, or read texts by text_columns",
                 shown(text.as_bytes())
             );
             return Err(problem(Error::new(reason::TEXT_VALUE, message)));
