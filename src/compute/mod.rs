@@ -1,11 +1,11 @@
 //! The thread pool for detectors: a rayon pool behind a bounded number of permits. Work stops when its caller leaves or its
-//! deadline passes.
+//! deadline passes. Work of a few microseconds is done where it arises, which takes less than to wake another thread.
 
-use std::future::Future;
+use std::future::{Future, Ready, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Poll, ready};
+use std::task::Poll;
 use std::time::Instant;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -78,20 +78,30 @@ impl Compute {
         let (sender, receiver) = oneshot::channel();
         let span = Span::current();
         self.pool.spawn(move || {
-            let outcome = span.in_scope(|| {
-                // the caller may have left while the work was queued
-                context.check()?;
-                catch_unwind(AssertUnwindSafe(|| work(&context)))
-                    .unwrap_or_else(|panic| Err(panicked(&*panic)))
-            });
+            let outcome = span.in_scope(|| outcome(work, &context));
             drop(permit);
             // a caller who left does not need the outcome
             let _ = sender.send(outcome);
         });
-        Ok(Running {
+        Ok(Running::OnPool {
             receiver,
             _guard: guard,
         })
+    }
+
+    /// Does work on the calling thread once there is a permit. It must be so little that others on this thread can wait for it.
+    pub async fn do_here<T, W>(
+        &self,
+        admission: Admission,
+        deadline: Option<Instant>,
+        work: W,
+    ) -> Result<Running<T>>
+    where
+        W: FnOnce(&Context) -> Result<T>,
+    {
+        let _permit = self.permit(admission).await?;
+        let context = Context::new().with_deadline(deadline);
+        Ok(Running::Done(ready(outcome(work, &context))))
     }
 
     async fn permit(&self, admission: Admission) -> Result<OwnedSemaphorePermit> {
@@ -109,27 +119,47 @@ impl Compute {
     }
 }
 
+/// The outcome of work; a panic is an error.
+fn outcome<T>(work: impl FnOnce(&Context) -> Result<T>, context: &Context) -> Result<T> {
+    // the caller may have left while the work was queued
+    context.check()?;
+    catch_unwind(AssertUnwindSafe(|| work(context))).unwrap_or_else(|panic| Err(panicked(&*panic)))
+}
+
 /// Work that was started. Dropping it cancels the work.
 #[derive(Debug)]
 #[must_use = "dropping it cancels the work"]
-pub struct Running<T> {
-    receiver: oneshot::Receiver<Result<T>>,
-    _guard: CancelOnDrop,
+pub enum Running<T> {
+    /// On the pool, perhaps.
+    OnPool {
+        /// Receives the outcome.
+        receiver: oneshot::Receiver<Result<T>>,
+        /// Cancels the work.
+        _guard: CancelOnDrop,
+    },
+    /// It is done.
+    Done(Ready<Result<T>>),
 }
 
 impl<T> Future for Running<T> {
     type Output = Result<T>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
-        let outcome = ready!(Pin::new(&mut self.receiver).poll(cx));
-        Poll::Ready(outcome.unwrap_or_else(|error| {
-            Err(Error::new(reason::INTERNAL, "work was lost").because(error))
-        }))
+    fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::Done(outcome) => Pin::new(outcome).poll(cx),
+            Self::OnPool { receiver, .. } => {
+                let outcome = std::task::ready!(Pin::new(receiver).poll(cx));
+                Poll::Ready(outcome.unwrap_or_else(|error| {
+                    Err(Error::new(reason::INTERNAL, "work was lost").because(error))
+                }))
+            }
+        }
     }
 }
 
+/// Cancels work when it is dropped.
 #[derive(Debug)]
-struct CancelOnDrop(Context);
+pub struct CancelOnDrop(Context);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
@@ -172,6 +202,47 @@ mod tests {
         release.send(()).expect("first is waiting");
         assert_eq!(first.await.expect("done"), 1);
         assert_eq!(waiting.await.expect("joined").expect("done"), 3);
+    }
+
+    #[tokio::test]
+    async fn little_work_needs_a_permit_but_no_thread_of_the_pool() {
+        let compute = Compute::new(1, 2).expect("pool");
+        let (release, held) = mpsc::channel::<()>();
+        let running = compute
+            .submit(Admission::Refuse, None, move |_| {
+                held.recv().ok();
+                Ok(())
+            })
+            .await
+            .expect("there is a permit");
+        let here =
+            |work: fn(&Context) -> Result<u8>| compute.do_here(Admission::Refuse, None, work);
+        assert_eq!(
+            here(|_| Ok(1))
+                .await
+                .expect("a permit")
+                .await
+                .expect("done"),
+            1
+        );
+        let panicked = here(|_| panic!("on purpose"))
+            .await
+            .expect("a permit")
+            .await;
+        assert_eq!(
+            panicked.expect_err("it panicked").reason(),
+            reason::INTERNAL
+        );
+
+        let second = compute.submit(Admission::Refuse, None, |_| Ok(()));
+        let second = second.await.expect("the other permit");
+        assert_eq!(
+            here(|_| Ok(1)).await.expect_err("no permit").reason(),
+            reason::OVERLOADED
+        );
+        release.send(()).expect("first is waiting");
+        running.await.expect("done");
+        second.await.expect("done");
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::rows::{DatasetSource, ReadRows, RowIds, RowSource, Rows, from_row, in_dataset};
 use super::{Caller, Form, History, Runs, Scorer};
 use crate::compute::{Admission, Running};
-use crate::datasets::{Chunks, Datasets};
+use crate::datasets::Datasets;
 use crate::error::{Error, Result};
 use crate::store::Store;
 use anomaly_detection::pipeline::{Describe, Scored};
@@ -93,14 +93,9 @@ impl<S: Store, A: Sink> Feed<S, A> {
     /// when only some rows have ids.
     pub async fn push(&mut self, rows: Rows, admission: Admission) -> Result<()> {
         match rows.source {
-            RowSource::Dataset(DatasetSource { id, known_texts }) => {
-                let chunks = self
-                    .datasets
-                    .chunks(&self.caller, &id, &known_texts, admission, None);
-                let chunks = chunks
-                    .await
-                    .map_err(|error| error.at("records.dataset_id"))?;
-                self.push_chunks(chunks, &rows.ids).await
+            RowSource::Dataset(dataset) => {
+                // boxed, since a request with rows of its own needs no room for it
+                Box::pin(self.push_dataset(dataset, &rows.ids, admission)).await
             }
             _ => {
                 let form = rows.source.form();
@@ -113,7 +108,18 @@ impl<S: Store, A: Sink> Feed<S, A> {
         }
     }
 
-    async fn push_chunks(&mut self, mut chunks: Chunks, ids: &RowIds) -> Result<()> {
+    async fn push_dataset(
+        &mut self,
+        DatasetSource { id, known_texts }: DatasetSource,
+        ids: &RowIds,
+        admission: Admission,
+    ) -> Result<()> {
+        let chunks = self
+            .datasets
+            .chunks(&self.caller, &id, &known_texts, admission, None);
+        let mut chunks = chunks
+            .await
+            .map_err(|error| error.at("records.dataset_id"))?;
         let n_rows = self.n_rows + chunks.n_rows();
         self.sink.check_room(n_rows, self.id_bytes)?;
         while let Some(mut table) = chunks.next().await? {

@@ -7,6 +7,7 @@ use super::{Caller, Loaded, RunId, Runs, VersionSelector};
 use crate::compute::{Admission, Compute, Running};
 use crate::error::Result;
 use crate::store::{Store, key};
+use anomaly_detection::context::Context;
 use anomaly_detection::features::{Builder, FeaturePolicy};
 use anomaly_detection::pipeline::{Describe, Model, Scored};
 use anomaly_detection::table::Table;
@@ -69,7 +70,8 @@ impl Scorer {
         Some(History(Arc::new(Mutex::new(history))))
     }
 
-    /// Starts to score a table on the compute pool, with the history of a stream or else the one that training left.
+    /// Starts to score a table, with the history of a stream or else the one that training left; on the compute pool, unless
+    /// that would take longer than to score it.
     pub async fn submit(
         &self,
         admission: Admission,
@@ -79,25 +81,30 @@ impl Scorer {
     ) -> Result<Running<Scored>> {
         let model = Arc::clone(&self.model);
         let memory = self.memory.clone();
-        self.compute
-            .submit(admission, self.caller.deadline, move |context| {
-                let score =
-                    |history: Option<&mut Builder>| model.score(table, history, describe, context);
-                let scored = match history {
-                    None => score(model.history().as_mut()),
-                    // a stream whose table failed never uses its history again
-                    Some(History(shared)) => score(Some(
-                        &mut shared.lock().unwrap_or_else(PoisonError::into_inner),
-                    )),
-                }?;
-                if let Some(memory) = memory {
-                    memory
-                        .gathered
-                        .note(&memory.run_key, memory.generation, &scored);
-                }
-                Ok(scored)
-            })
-            .await
+        let deadline = self.caller.deadline;
+        let is_brief = model.is_brief(&table);
+        let work = move |context: &Context| {
+            let score =
+                |history: Option<&mut Builder>| model.score(table, history, describe, context);
+            let scored = match history {
+                None => score(model.history().as_mut()),
+                // a stream whose table failed never uses its history again
+                Some(History(shared)) => score(Some(
+                    &mut shared.lock().unwrap_or_else(PoisonError::into_inner),
+                )),
+            }?;
+            if let Some(memory) = memory {
+                memory
+                    .gathered
+                    .note(&memory.run_key, memory.generation, &scored);
+            }
+            Ok(scored)
+        };
+        if is_brief {
+            self.compute.do_here(admission, deadline, work).await
+        } else {
+            self.compute.submit(admission, deadline, work).await
+        }
     }
 
     /// Adds the rows of a table to the history without scoring them. Fails where scoring them would.

@@ -117,7 +117,8 @@ impl Rows {
                 (table.await?, None)
             }
             RowSource::Dataset(DatasetSource { id, known_texts }) => {
-                let whole = datasets.table(&caller, &id, &known_texts, draw, admission);
+                // boxed, since a request with rows of its own needs no room for it
+                let whole = Box::pin(datasets.table(&caller, &id, &known_texts, draw, admission));
                 let WholeTable { table, share } =
                     whole.await.map_err(|error| error.at("dataset_id"))?;
                 (table, Some(share))

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tonic::{Code, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -41,15 +42,16 @@ impl From<Status> for Failure {
 }
 
 /// The response of an RPC, or the status of its failure.
-pub(super) async fn answer<T>(
+///
+/// An `async fn` would hold the work twice, as its argument and as what it awaits.
+pub(super) fn answer<T>(
     work: impl Future<Output = Result<T, Failure>>,
-) -> Result<Response<T>, Status> {
-    work.await
-        .map(Response::new)
-        .map_err(|failure| match failure {
-            Failure::Domain(error) => of(error),
-            Failure::Transport(status) => *status,
-        })
+) -> impl Future<Output = Result<Response<T>, Status>> {
+    work.map(|done| match done {
+        Ok(answer) => Ok(Response::new(answer)),
+        Err(Failure::Domain(error)) => Err(of(error)),
+        Err(Failure::Transport(status)) => Err(*status),
+    })
 }
 
 /// The status of an error, without the request id, which the server adds later. Defects and damage are logged here,
