@@ -4,6 +4,8 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::telemetry::logs;
+
 /// Waits for SIGTERM or SIGINT. The first one completes the future; a second one ends the process at
 /// once.
 ///
@@ -17,6 +19,7 @@ pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send> {
         tokio::spawn(async move {
             let number = either(&mut terminate, &mut interrupt).await.as_raw_value();
             tracing::warn!("a second signal: exiting at once");
+            logs::flush();
             // what a shell reports for a process that the signal ended
             std::process::exit(128 + number);
         });

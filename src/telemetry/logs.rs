@@ -1,6 +1,9 @@
 //! Log lines on standard error, as text or JSON. No token is ever logged.
 
+use std::fs::File;
 use std::io::IsTerminal as _;
+use std::os::fd::AsFd as _;
+use std::sync::OnceLock;
 
 use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::fmt;
@@ -8,22 +11,35 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use super::log_writer::LogWriter;
 use crate::config::{Config, LogFormat};
+
+/// What writes the log of this process.
+static WRITER: OnceLock<LogWriter> = OnceLock::new();
 
 /// Why logs could not be set up.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot set up logs: {0}")]
 pub struct LogsError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
-/// Logs to standard error, as configured, panics included.
+/// Logs to standard error, as configured, panics included. A log that cannot be written, or that nobody reads, is lost in part.
 ///
 /// # Errors
 /// When the filter cannot be read, or logs were set up before.
 pub fn init(config: &Config) -> Result<(), LogsError> {
-    let ansi = std::io::stderr().is_terminal();
-    subscriber(config.log_format, &config.log_level, ansi, std::io::stderr)?
-        .try_init()
-        .map_err(|error| LogsError(error.into()))?;
+    let stderr = std::io::stderr();
+    let ansi = stderr.is_terminal();
+    // a file of its own: a write that blocks does not hold the lock of the standard error
+    let output = stderr.as_fd().try_clone_to_owned().map(File::from);
+    let writer = output.and_then(LogWriter::start);
+    let writer = writer.map_err(|error| LogsError(error.into()))?;
+    let lines = writer.clone();
+    subscriber(config.log_format, &config.log_level, ansi, move || {
+        lines.clone()
+    })?
+    .try_init()
+    .map_err(|error| LogsError(error.into()))?;
+    WRITER.get_or_init(|| writer);
     std::panic::set_hook(Box::new(|panic| {
         tracing::error!(
             location = panic.location().map(tracing::field::display),
@@ -32,6 +48,13 @@ pub fn init(config: &Config) -> Result<(), LogsError> {
         );
     }));
     Ok(())
+}
+
+/// Waits until what was logged is written; not for long, if nobody reads it. To be called before the process ends.
+pub fn flush() {
+    if let Some(writer) = WRITER.get() {
+        writer.flush();
+    }
 }
 
 fn subscriber<W>(

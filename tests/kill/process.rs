@@ -16,7 +16,7 @@ use tonic::transport::Channel;
 /// A server that has been spawned. It is killed when this is dropped.
 pub(crate) struct Process {
     child: Child,
-    stderr: BufReader<ChildStderr>,
+    stderr: Option<BufReader<ChildStderr>>,
 }
 
 impl Process {
@@ -42,7 +42,7 @@ impl Process {
             .stdout(Stdio::null())
             .spawn()
             .expect("the program starts");
-        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let stderr = child.stderr.take().map(BufReader::new);
         Self { child, stderr }
     }
 
@@ -60,13 +60,22 @@ impl Process {
         let mut log = String::new();
         loop {
             let mut line = String::new();
-            let read = self.stderr.read_line(&mut line).expect("readable");
+            let read = self.log().read_line(&mut line).expect("readable");
             assert!(read > 0, "the server stopped without {text:?}:\n{log}");
             if let Some((_, rest)) = line.split_once(text) {
                 return rest.to_owned();
             }
             log += &line;
         }
+    }
+
+    /// Closes the pipe that it logs to.
+    pub(crate) fn close_log(&mut self) {
+        self.stderr = None;
+    }
+
+    fn log(&mut self) -> &mut BufReader<ChildStderr> {
+        self.stderr.as_mut().expect("the log is open")
     }
 
     /// Sends SIGKILL.
@@ -109,7 +118,7 @@ impl Process {
     /// The unread rest of its log, once it has ended.
     pub(crate) fn rest_of_log(&mut self) -> String {
         let mut rest = String::new();
-        self.stderr.read_to_string(&mut rest).expect("readable");
+        self.log().read_to_string(&mut rest).expect("readable");
         rest
     }
 }

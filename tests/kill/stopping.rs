@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use anomalyd::proto::v1::ListModelsRequest;
+
 use crate::kill::load::{self, Known};
 use crate::kill::process::{self, Process};
 
@@ -38,6 +40,24 @@ fn a_second_signal_ends_the_server_at_once_with_its_own_exit_code() {
         server.signal(signal);
         let status = server.exit();
         assert_eq!(status.code(), Some(code), "{}", server.rest_of_log());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_closed_or_not_read_holds_up_nothing() {
+    for is_closed in [true, false] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut server = Process::spawn_with(folder.path(), &["--log-level", "trace"]);
+        let mut client = process::client(server.address(), "alice").await;
+        if is_closed {
+            server.close_log();
+        }
+        // more lines than a pipe and the queue before it hold
+        for _ in 0..1000 {
+            let answer = client.list_models(ListModelsRequest::default()).await;
+            answer.expect("it is served");
+        }
+        assert!(server.terminate().success());
     }
 }
 
