@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use crate::compute::{Admission, Compute};
 use crate::error::Error;
@@ -53,9 +53,21 @@ impl ModelCache {
         let items = usize::try_from(bytes / TYPICAL_MODEL_BYTES)
             .unwrap_or(usize::MAX)
             .clamp(16, 1 << 16);
-        Self {
-            models: Cache::with_weighter(items, bytes, BySize),
-        }
+        // no shards, and nothing set aside for new models, so that a model may be as large as all the memory
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(items)
+            .weight_capacity(bytes)
+            .shards(1)
+            .hot_allocation(1.0)
+            .build()
+            .expect("both capacities are set");
+        let models = Cache::with_options(
+            options,
+            BySize,
+            DefaultHashBuilder::default(),
+            DefaultLifecycle::default(),
+        );
+        Self { models }
     }
 
     /// The model in a blob, from memory or else from the store. Concurrent callers share one load.
@@ -100,5 +112,40 @@ impl ModelCache {
     /// Removes a model whose blob is deleted.
     pub(super) fn remove(&self, blob: BlobName) {
         self.models.remove(&blob);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anomaly_detection::context::Context;
+    use anomaly_detection::pipeline::TrainingSpec;
+    use anomaly_detection::table::Table;
+
+    #[test]
+    fn a_model_may_be_as_large_as_all_the_memory() {
+        const BYTES: u64 = 100 << 20;
+        let table = Table::from_row_major(None, 1, vec![1.0, 2.0, 4.0]).expect("valid");
+        let spec = TrainingSpec::default();
+        let fitted = spec.fit(Some(table), &Context::new());
+        let model = Arc::new(fitted.expect("fits").model);
+        let cache = ModelCache::new(BYTES);
+        let insert = |size| {
+            let blob = BlobRef {
+                name: BlobName::random(),
+                sha256: [0; 32],
+                size,
+            };
+            cache.insert(&blob, Arc::clone(&model));
+            blob.name
+        };
+        let is_held = |name: &BlobName| cache.models.get(name).is_some();
+        let halves = [insert(BYTES / 2), insert(BYTES / 2)];
+        assert!(halves.iter().all(is_held));
+        let whole = insert(BYTES);
+        assert!(is_held(&whole) && !halves.iter().any(is_held));
+        assert!(!is_held(&insert(BYTES + 1)));
+        assert!(is_held(&insert(BYTES / 3)));
+        assert!(cache.models.weight() <= BYTES);
     }
 }
