@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
-use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{Error, Result, reason};
 use crate::store::Owner;
 
 /// The longest id in bytes.
@@ -21,24 +24,104 @@ pub struct Caller {
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline(pub Instant);
 
-/// A checked request id: 1 to 128 bytes without control characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestId(String);
+/// The id of a request that may be sent again, checked by [`check_name`], and a fingerprint of what the request asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestId {
+    id: String,
+    /// A SHA-256.
+    #[serde(with = "serde_bytes")]
+    fingerprint: [u8; 32],
+}
 
 impl RequestId {
-    /// Checks a request id; `None` if it is empty.
-    pub fn parse(id: String) -> Result<Option<Self>> {
+    /// Checks a request id; `None` if it is empty. `content` is what the request asks of the method, always encoded alike.
+    pub fn parse(
+        id: &str,
+        method: &str,
+        content: impl FnOnce() -> Vec<u8>,
+    ) -> Result<Option<Self>> {
         if id.is_empty() {
             return Ok(None);
         }
-        check_id("request_id", &id)?;
-        Ok(Some(Self(id)))
+        check_name("request_id", id)?;
+        let fingerprint = Sha256::new()
+            .chain_update(method)
+            .chain_update(b"\0")
+            .chain_update(content())
+            .finalize()
+            .into();
+        Ok(Some(Self {
+            id: id.to_owned(),
+            fingerprint,
+        }))
     }
 
     /// The id.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.id
     }
+
+    /// Whether this is a request that came before, sent again. Fails if only its id is the same.
+    pub fn repeats(&self, earlier: &Self) -> Result<bool> {
+        if self.id != earlier.id {
+            return Ok(false);
+        }
+        if self.fingerprint == earlier.fingerprint {
+            return Ok(true);
+        }
+        let message = format!(
+            "the request_id {:?} was used for another request; nothing was done, send this one with an id of its own",
+            self.id
+        );
+        Err(Error::new(reason::REQUEST_ID_REUSED, message).at("request_id"))
+    }
+}
+
+/// Fails at the field unless the id is a name that people can tell from others: 1 to 128 bytes without control or invisible
+/// characters or those that change the direction of writing, and without white space at its ends.
+pub fn check_name(field: &str, id: &str) -> Result<()> {
+    check_id(field, id)?;
+    let problem = if id.trim() != id {
+        "begins or ends with white space".to_owned()
+    } else if let Some(invisible) = id.chars().find(|c| is_invisible(*c)) {
+        format!("has the invisible character U+{:04X}", u32::from(invisible))
+    } else {
+        return Ok(());
+    };
+    let message = format!("{field} {problem}, so that it may look like another; leave it out");
+    Err(Error::field(field, message))
+}
+
+/// Whether a character is not shown, or only changes how others are: the format characters and separators of lines in Unicode,
+/// and the letters that stand for none.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{600}'..='\u{605}'
+            | '\u{61c}'
+            | '\u{6dd}'
+            | '\u{70f}'
+            | '\u{890}'..='\u{891}'
+            | '\u{8e2}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{110bd}'
+            | '\u{110cd}'
+            | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 /// Fails at the field unless the id has 1 to 128 bytes and no control characters.
@@ -70,6 +153,66 @@ mod tests {
         for id in ["a\nb", "\0", "a\u{7f}", "\u{85}"] {
             assert!(check_id("run_id", id).is_err(), "{id:?}");
         }
-        assert_eq!(RequestId::parse(String::new()).expect("none"), None);
+    }
+
+    #[test]
+    fn a_name_has_nothing_that_people_cannot_see() {
+        for name in [
+            "run",
+            "a b",
+            "mesure de température",
+            "पंप ३",
+            "泵",
+            "a-b_c.d/e",
+            "❤️",
+        ] {
+            assert!(check_name("run_id", name).is_ok(), "{name:?}");
+        }
+        let hidden = [
+            " a",
+            "a ",
+            "a\u{3000}",
+            "a\u{200b}",
+            "a\u{202e}b",
+            "\u{feff}a",
+            "a\u{ad}b",
+            "\u{3164}",
+            "a\u{2066}b",
+            "a\u{e0041}",
+            "a\u{2028}b",
+        ];
+        for name in hidden {
+            let error = check_name("run_id", name).expect_err("hidden");
+            assert_eq!(error.field_path(), Some("run_id"), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_repeats_one_of_the_same_id_method_and_content() {
+        let request = |id: &str, method: &str, content: &[u8]| {
+            let id = RequestId::parse(id, method, || content.to_vec());
+            id.expect("valid").expect("some")
+        };
+        let first = request("a", "Train", b"rows");
+        assert!(
+            request("a", "Train", b"rows")
+                .repeats(&first)
+                .expect("the same")
+        );
+        assert!(
+            !request("b", "Train", b"rows")
+                .repeats(&first)
+                .expect("another")
+        );
+        for other in [
+            request("a", "Train", b"row"),
+            request("a", "Update", b"rows"),
+        ] {
+            let error = other.repeats(&first).expect_err("the id was used before");
+            assert_eq!(error.reason(), reason::REQUEST_ID_REUSED);
+            assert_eq!(error.field_path(), Some("request_id"));
+        }
+        assert_eq!(RequestId::parse("", "Train", Vec::new).expect("none"), None);
+        assert!(RequestId::parse("a\n", "Train", Vec::new).is_err());
     }
 }

@@ -29,6 +29,8 @@ pub mod reason {
         CHECKSUM_MISMATCH, InvalidArgument;
         /// The run was deleted while the write was under way.
         RUN_DELETED, Aborted;
+        /// The id of the request was used for another request.
+        REQUEST_ID_REUSED, FailedPrecondition;
         /// Other writes to the run kept winning.
         WRITE_CONFLICT, Aborted;
         /// The message is larger than the server accepts.

@@ -79,7 +79,7 @@ impl<S: Store> Datasets<S> {
     /// The dataset, if an earlier request with the same id made it; an error if another request did.
     pub(super) async fn made_before(&self, write: &Write) -> Result<Option<Described>> {
         match self.record(&write.caller, &write.dataset_id).await {
-            Ok(record) if record.made_by(write.request_id.as_ref()) => self
+            Ok(record) if record.made_by(write.request_id.as_ref())? => self
                 .describe(write.caller, write.dataset_id.clone())
                 .await
                 .map(Some),
@@ -136,7 +136,7 @@ impl<S: Store> Datasets<S> {
             n_columns: u32::try_from(columns.len()).unwrap_or(u32::MAX),
             has_texts: columns.iter().any(|c| c.column_type == ColumnType::Text),
             created_ms: now_ms(),
-            request_id: write.request_id.as_ref().map(|id| id.as_str().to_owned()),
+            request_id: write.request_id.clone(),
         };
         let key = key::dataset_key(write.caller.owner, write.dataset_id.as_str());
         let swap = PointerSwap::put(&key, None, record.encode()?);

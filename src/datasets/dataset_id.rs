@@ -4,10 +4,10 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::caller::{RequestId, check_id};
+use crate::caller::{RequestId, check_name};
 use crate::error::{Error, Result, reason};
 
-/// A checked dataset id: 1 to 128 bytes without control characters.
+/// A dataset id, checked by [`check_name`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DatasetId(String);
 
@@ -15,7 +15,7 @@ impl DatasetId {
     /// Checks the dataset id in a field of a request.
     pub fn parse(field: &str, id: impl Into<String>) -> Result<Self> {
         let id = id.into();
-        check_id(field, &id)?;
+        check_name(field, &id)?;
         Ok(Self(id))
     }
 
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn generated_ids_are_valid_and_follow_the_request_id() {
-        let request_id = |id: &str| RequestId::parse(id.to_owned()).expect("valid");
+        let request_id = |id: &str| RequestId::parse(id, "", Vec::new).expect("valid");
         let of = |id: &str| DatasetId::generated(request_id(id).as_ref());
         assert_eq!(of("a"), of("a"));
         assert_ne!(of("a"), of("b"));

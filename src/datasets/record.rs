@@ -32,7 +32,7 @@ pub struct DatasetRecord {
     /// When the dataset was stored, in milliseconds since the Unix epoch.
     pub created_ms: i64,
     /// The id of the request that made it.
-    pub request_id: Option<String>,
+    pub request_id: Option<RequestId>,
 }
 
 impl DatasetRecord {
@@ -53,8 +53,11 @@ impl DatasetRecord {
         [self.file.name, self.description.name]
     }
 
-    /// Whether a request of this id made the dataset.
-    pub(super) fn made_by(&self, request_id: Option<&RequestId>) -> bool {
-        request_id.is_some_and(|id| self.request_id.as_deref() == Some(id.as_str()))
+    /// Whether this request has made the dataset before. Fails if another request with its id did.
+    pub(super) fn made_by(&self, request_id: Option<&RequestId>) -> Result<bool> {
+        match (request_id, &self.request_id) {
+            (Some(request_id), Some(earlier)) => request_id.repeats(earlier),
+            _ => Ok(false),
+        }
     }
 }

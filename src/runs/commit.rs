@@ -101,7 +101,7 @@ impl<S: Store> Runs<S> {
             &prepared.model,
             model_blob,
             reservoir_blob,
-            write.request_id.as_ref(),
+            write.request_id.clone(),
         );
         let blobs: Vec<BlobName> = version.blobs().collect();
         let outcome = self.swap_in(write, version, &prepared.model, base).await;
@@ -129,7 +129,7 @@ impl<S: Store> Runs<S> {
                 None => (RunRecord::default(), None),
             };
             record.check_generation(write.generation)?;
-            if record.made_by(write.request_id.as_ref()).is_some() {
+            if record.made_by(write.request_id.as_ref())?.is_some() {
                 return Ok(Outcome::MadeBefore);
             }
             if matches!(base, Base::Version(base) if base != record.active) {
@@ -227,7 +227,7 @@ fn describe(
     model: &Model,
     model_blob: BlobRef,
     reservoir_blob: Option<BlobRef>,
-    request_id: Option<&RequestId>,
+    request_id: Option<RequestId>,
 ) -> VersionRecord {
     VersionRecord {
         version: 0,
@@ -242,6 +242,6 @@ fn describe(
         n_features: u32::try_from(model.features().n_features()).unwrap_or(u32::MAX),
         n_rows: model.statistics().n_rows,
         created_ms: now_ms(),
-        request_id: request_id.map(|id| id.as_str().to_owned()),
+        request_id,
     }
 }

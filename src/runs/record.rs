@@ -54,7 +54,7 @@ pub struct VersionRecord {
     /// When the version was stored, in milliseconds since the Unix epoch.
     pub created_ms: i64,
     /// The id of the request that made it.
-    pub request_id: Option<String>,
+    pub request_id: Option<RequestId>,
 }
 
 impl RunRecord {
@@ -154,12 +154,19 @@ impl RunRecord {
         })
     }
 
-    /// The version that an earlier request with this id made.
-    pub(super) fn made_by(&self, request_id: Option<&RequestId>) -> Option<&VersionRecord> {
-        let id = request_id?.as_str();
-        self.versions
-            .iter()
-            .find(|version| version.request_id.as_deref() == Some(id))
+    /// The version that this request has made before. Fails if another request with its id made one.
+    pub(super) fn made_by(&self, request_id: Option<&RequestId>) -> Result<Option<&VersionRecord>> {
+        let Some(request_id) = request_id else {
+            return Ok(None);
+        };
+        for version in &self.versions {
+            if let Some(earlier) = &version.request_id
+                && request_id.repeats(earlier)?
+            {
+                return Ok(Some(version));
+            }
+        }
+        Ok(None)
     }
 
     /// The blobs of all kept versions.
@@ -201,7 +208,7 @@ mod tests {
             n_features: u32::MAX,
             n_rows: u64::MAX,
             created_ms: i64::MAX,
-            request_id: Some("x".repeat(128)),
+            request_id: RequestId::parse(&"x".repeat(128), "Train", Vec::new).expect("valid"),
         }
     }
 

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use crate::caller::check_id;
+use crate::caller::check_name;
 use crate::error::{Error, Result, reason};
 
-/// A checked run id: 1 to 128 bytes without control characters.
+/// A run id, checked by [`check_name`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(String);
 
@@ -13,7 +13,7 @@ impl RunId {
     /// Checks a run id.
     pub fn parse(id: impl Into<String>) -> Result<Self> {
         let id = id.into();
-        check_id("run_id", &id)?;
+        check_name("run_id", &id)?;
         Ok(Self(id))
     }
 

@@ -173,7 +173,7 @@ impl<S: Store> Runs<S> {
             return Ok(None);
         }
         let made = match self.record(caller, run_id).await {
-            Ok(record) => record.made_by(request_id).map(|version| version.version),
+            Ok(record) => record.made_by(request_id)?.map(|version| version.version),
             Err(error) if error.reason() == reason::RUN_NOT_FOUND => None,
             Err(error) => return Err(error),
         };
@@ -184,8 +184,7 @@ impl<S: Store> Runs<S> {
         match self.describe(*caller, run_id.clone(), selector).await {
             // the run may have been deleted and trained again since the record was read
             Ok(described) => {
-                let made_it =
-                    described.version.request_id.as_deref() == request_id.map(RequestId::as_str);
+                let made_it = described.version.request_id.as_ref() == request_id;
                 Ok(made_it.then_some(described))
             }
             Err(error) if error.kind() == Kind::NotFound => Ok(None),

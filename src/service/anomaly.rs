@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use prost::Message as _;
 use tonic::{Extensions, Request, Response, Status, Streaming};
 
 use super::convert::answer_options::{AnswerOptions, ListedRows};
@@ -68,8 +69,8 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         answer(async {
             let caller = caller(request.extensions())?;
             let request = request.into_inner();
+            let id = RequestId::parse(&request.request_id, "Train", || request.encode_to_vec())?;
             let run_id = RunId::parse(request.run_id)?;
-            let id = RequestId::parse(request.request_id)?;
             let made_before = self.runs.made_before(&caller, &run_id, id.as_ref()).await?;
             let described = match made_before {
                 Some(described) => described,
@@ -159,8 +160,8 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         answer(async {
             let caller = caller(request.extensions())?;
             let request = request.into_inner();
+            let id = RequestId::parse(&request.request_id, "Update", || request.encode_to_vec())?;
             let run_id = RunId::parse(request.run_id)?;
-            let id = RequestId::parse(request.request_id)?;
             let made_before = self.runs.made_before(&caller, &run_id, id.as_ref()).await?;
             let described = match made_before {
                 Some(described) => described,

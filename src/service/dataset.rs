@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use prost::Message as _;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::anomaly::caller;
@@ -34,8 +35,15 @@ impl<S: Store> DatasetGrpc<S> {
 
     async fn begin(&self, caller: Caller, header: UploadDatasetHeader) -> Result<Started<S>> {
         let checked = (|| {
+            // the file is not compared: a retry is answered before it is sent
+            let request_id = RequestId::parse(&header.request_id, "UploadDataset", || {
+                UploadDatasetHeader {
+                    dataset_id: String::new(),
+                    ..header.clone()
+                }
+                .encode_to_vec()
+            })?;
             let dataset_id = new_id(header.dataset_id)?;
-            let request_id = RequestId::parse(header.request_id)?;
             let options = file::options(header.format, header.csv, &[])?;
             Ok((dataset_id, request_id, options))
         })();
@@ -132,6 +140,13 @@ impl<S: Store> DatasetService for DatasetGrpc<S> {
         answer(async {
             let caller = caller(request.extensions())?;
             let request = request.into_inner();
+            let request_id = RequestId::parse(&request.request_id, "CombineDatasets", || {
+                CombineDatasetsRequest {
+                    dataset_id: String::new(),
+                    ..request.clone()
+                }
+                .encode_to_vec()
+            })?;
             let n = request.dataset_ids.len();
             if !(1..=MAX_COMBINED).contains(&n) {
                 let message = format!("there are {n} dataset_ids; give 1 to {MAX_COMBINED}");
@@ -142,7 +157,6 @@ impl<S: Store> DatasetService for DatasetGrpc<S> {
                 .map(|(index, id)| DatasetId::parse(&format!("dataset_ids[{index}]"), id))
                 .collect::<Result<Vec<_>>>()?;
             let dataset_id = new_id(request.dataset_id)?;
-            let request_id = RequestId::parse(request.request_id)?;
             let described = self
                 .datasets
                 .combine(caller, &dataset_ids, dataset_id, request_id)

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use tonic::metadata::MetadataValue;
 use tonic::{Code, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -78,7 +79,15 @@ pub fn of(error: Error) -> Status {
     if reason == reason::OVERLOADED {
         details.set_retry_info(Some(RETRY_DELAY));
     }
-    Status::with_error_details(code(error.kind()), message, details)
+    let mut status = Status::with_error_details(code(error.kind()), message, details);
+    if reason == reason::OVERLOADED {
+        // some clients read this instead
+        let delay = MetadataValue::from(RETRY_DELAY.as_millis() as u64);
+        status
+            .metadata_mut()
+            .insert("grpc-retry-pushback-ms", delay);
+    }
+    status
 }
 
 /// The field for a reason whose error names none: the code that checks rows does not always know their field.

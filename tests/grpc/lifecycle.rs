@@ -280,6 +280,47 @@ async fn a_request_id_makes_retries_safe() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn a_request_id_that_another_request_has_used_is_refused() {
+    let (server, mut client, _folder) = server().await;
+    let train = TrainRequest {
+        request_id: "once".to_owned(),
+        ..train_request("reused", xy(normal_rows(50, 1)))
+    };
+    let first = trained(&mut client, train.clone()).await;
+    let other_rows = TrainRequest {
+        records: Some(xy(normal_rows(50, 2))),
+        ..train.clone()
+    };
+    let update = UpdateRequest {
+        run_id: "reused".to_owned(),
+        records: train.records.clone(),
+        request_id: "once".to_owned(),
+    };
+    let refused = [
+        refusal(client.train(other_rows).await),
+        refusal(client.update(update.clone()).await),
+    ];
+    for refused in refused {
+        assert_eq!(
+            (
+                refused.code,
+                refused.reason.as_str(),
+                refused.field.as_str()
+            ),
+            (Code::FailedPrecondition, "REQUEST_ID_REUSED", "request_id")
+        );
+    }
+    assert_eq!(trained(&mut client, train).await, first, "a retry");
+    // an id belongs to a run
+    let elsewhere = TrainRequest {
+        request_id: "once".to_owned(),
+        ..train_request("elsewhere", xy(normal_rows(50, 2)))
+    };
+    trained(&mut client, elsewhere).await;
+    server.stop().await;
+}
+
 fn version_request(run_id: &str, version: u64) -> GetModelRequest {
     GetModelRequest {
         version: number(version),

@@ -210,6 +210,9 @@ async fn requests_over_the_memory_budget_are_refused_with_a_retry_delay() {
     assert_eq!(answer.status().code(), Code::ResourceExhausted);
     assert_eq!(answer.reason(), "OVERLOADED");
     assert!(answer.status().get_error_details().retry_info().is_some());
+    let status = answer.status();
+    let pushback = status.metadata().get("grpc-retry-pushback-ms");
+    assert_eq!(pushback.expect("there is a delay"), "1000");
 
     // once it is gone there is room again
     sleeper.abort();

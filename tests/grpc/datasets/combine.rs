@@ -1,9 +1,11 @@
 //! CombineDatasets: appends rows and matches columns by name.
 
-use anomalyd::proto::v1::{ColumnType, CombineDatasetsRequest, FileFormat};
+use anomalyd::proto::v1::{ColumnType, CombineDatasetsRequest, FileFormat, UploadDatasetHeader};
 use tonic::Code;
 
-use super::{combine, files, get, n_files, of_dataset, server, until_files, upload};
+use super::{
+    combine, files, get, header, messages, n_files, of_dataset, send, server, until_files, upload,
+};
 use crate::grpc::harness::{refusal, rows, scores, train_request};
 
 #[tokio::test]
@@ -167,11 +169,26 @@ async fn bad_requests_say_what_is_wrong_and_a_retry_gets_the_same_answer() {
         .expect("combines")
         .into_inner();
     let again = client
-        .combine_datasets(request)
+        .combine_datasets(request.clone())
         .await
         .expect("answers")
         .into_inner();
     assert_eq!(first, again);
     assert_eq!(n_files(folder.path()), n + 2);
+    let of_others = CombineDatasetsRequest {
+        dataset_ids: vec!["one".to_owned()],
+        ..request.clone()
+    };
+    let upload = UploadDatasetHeader {
+        request_id: request.request_id,
+        ..header("")
+    };
+    let refused = [
+        refusal(client.combine_datasets(of_others).await),
+        refusal(send(&mut client, messages(upload, b"a\n1\n", 10)).await),
+    ];
+    for refused in refused {
+        assert_eq!(refused.reason, "REQUEST_ID_REUSED");
+    }
     server.stop().await;
 }
