@@ -93,7 +93,7 @@ pub fn check_name(field: &str, id: &str) -> Result<()> {
 }
 
 /// Whether a character is not shown, or only changes how others are: the format characters and separators of lines in Unicode,
-/// and the letters that stand for none.
+/// and the letters that stand for none. Variation selectors, which emoji have, and accents are no such characters.
 fn is_invisible(c: char) -> bool {
     matches!(
         c,

@@ -83,10 +83,10 @@ impl Compute {
             // a caller who left does not need the outcome
             let _ = sender.send(outcome);
         });
-        Ok(Running::OnPool {
+        Ok(Running(Work::OnPool {
             receiver,
             _guard: guard,
-        })
+        }))
     }
 
     /// Does work on the calling thread once there is a permit. It must be so little that others on this thread can wait for it.
@@ -101,7 +101,7 @@ impl Compute {
     {
         let _permit = self.permit(admission).await?;
         let context = Context::new().with_deadline(deadline);
-        Ok(Running::Done(ready(outcome(work, &context))))
+        Ok(Running(Work::Done(ready(outcome(work, &context)))))
     }
 
     async fn permit(&self, admission: Admission) -> Result<OwnedSemaphorePermit> {
@@ -129,15 +129,14 @@ fn outcome<T>(work: impl FnOnce(&Context) -> Result<T>, context: &Context) -> Re
 /// Work that was started. Dropping it cancels the work.
 #[derive(Debug)]
 #[must_use = "dropping it cancels the work"]
-pub enum Running<T> {
-    /// On the pool, perhaps.
+pub struct Running<T>(Work<T>);
+
+#[derive(Debug)]
+enum Work<T> {
     OnPool {
-        /// Receives the outcome.
         receiver: oneshot::Receiver<Result<T>>,
-        /// Cancels the work.
         _guard: CancelOnDrop,
     },
-    /// It is done.
     Done(Ready<Result<T>>),
 }
 
@@ -145,9 +144,9 @@ impl<T> Future for Running<T> {
     type Output = Result<T>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
-        match self.get_mut() {
-            Self::Done(outcome) => Pin::new(outcome).poll(cx),
-            Self::OnPool { receiver, .. } => {
+        match &mut self.get_mut().0 {
+            Work::Done(outcome) => Pin::new(outcome).poll(cx),
+            Work::OnPool { receiver, .. } => {
                 let outcome = std::task::ready!(Pin::new(receiver).poll(cx));
                 Poll::Ready(outcome.unwrap_or_else(|error| {
                     Err(Error::new(reason::INTERNAL, "work was lost").because(error))
@@ -157,9 +156,8 @@ impl<T> Future for Running<T> {
     }
 }
 
-/// Cancels work when it is dropped.
 #[derive(Debug)]
-pub struct CancelOnDrop(Context);
+struct CancelOnDrop(Context);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
@@ -179,17 +177,21 @@ mod tests {
 
     use super::*;
 
+    /// Work that holds a permit and a thread until it is told to end.
+    async fn held(compute: &Compute) -> (mpsc::Sender<()>, Running<()>) {
+        let (release, held) = mpsc::channel();
+        let work = move |_: &Context| {
+            held.recv().ok();
+            Ok(())
+        };
+        let running = compute.submit(Admission::Refuse, None, work).await;
+        (release, running.expect("there is a permit"))
+    }
+
     #[tokio::test]
     async fn refuses_or_waits_when_all_permits_are_taken() {
         let compute = Compute::new(1, 1).expect("pool");
-        let (release, held) = mpsc::channel::<()>();
-        let first = compute
-            .submit(Admission::Refuse, None, move |_| {
-                held.recv().ok();
-                Ok(1)
-            })
-            .await
-            .expect("there is a permit");
+        let (release, first) = held(&compute).await;
         let refused = compute
             .run(Admission::Refuse, None, |_| Ok(2))
             .await
@@ -200,21 +202,14 @@ mod tests {
             async move { compute.run(Admission::Wait, None, |_| Ok(3)).await }
         });
         release.send(()).expect("first is waiting");
-        assert_eq!(first.await.expect("done"), 1);
+        first.await.expect("done");
         assert_eq!(waiting.await.expect("joined").expect("done"), 3);
     }
 
     #[tokio::test]
     async fn little_work_needs_a_permit_but_no_thread_of_the_pool() {
         let compute = Compute::new(1, 2).expect("pool");
-        let (release, held) = mpsc::channel::<()>();
-        let running = compute
-            .submit(Admission::Refuse, None, move |_| {
-                held.recv().ok();
-                Ok(())
-            })
-            .await
-            .expect("there is a permit");
+        let (release, running) = held(&compute).await;
         let here =
             |work: fn(&Context) -> Result<u8>| compute.do_here(Admission::Refuse, None, work);
         assert_eq!(

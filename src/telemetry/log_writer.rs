@@ -112,12 +112,17 @@ mod tests {
         }
     }
 
-    #[test]
-    fn lines_are_lost_when_the_output_fails_or_is_slow_and_nobody_waits() {
+    /// A writer to such an output, the lines that it hands over, and where to send their outcomes.
+    fn slow() -> (LogWriter, Receiver<Vec<u8>>, Sender<io::Result<()>>) {
         let (lines, written) = mpsc::channel();
         let (outcome, outcomes) = mpsc::channel();
-        let output = Slow { lines, outcomes };
-        let mut writer = LogWriter::start(output).expect("a thread");
+        let writer = LogWriter::start(Slow { lines, outcomes });
+        (writer.expect("a thread"), written, outcome)
+    }
+
+    #[test]
+    fn lines_are_lost_when_the_output_fails_or_is_slow_and_nobody_waits() {
+        let (mut writer, written, outcome) = slow();
         writer.write_all(b"first").expect("never fails");
         assert_eq!(written.recv().expect("written"), b"first");
         // the output holds the first line, and takes no other
@@ -139,10 +144,7 @@ mod tests {
 
     #[test]
     fn a_flush_waits_for_the_lines_before_it() {
-        let (lines, written) = mpsc::channel();
-        let (outcome, outcomes) = mpsc::channel();
-        let output = Slow { lines, outcomes };
-        let mut writer = LogWriter::start(output).expect("a thread");
+        let (mut writer, written, outcome) = slow();
         for _ in 0..3 {
             outcome.send(Ok(())).expect("it will wait");
             writer.write_all(b"line").expect("never fails");

@@ -55,8 +55,8 @@ impl Model {
         self.features.engineering.as_ref().map(Engineering::builder)
     }
 
-    /// Whether scoring a table takes some microseconds, of the largest forests 0.2 ms: mostly less than handing it to another
-    /// thread.
+    /// Whether scoring a table takes so little that it may be done on a thread that others wait for: one short row, for a detector
+    /// whose chunks have many rows.
     pub fn is_brief(&self, table: &Table) -> bool {
         let detector = self.detector.as_detector();
         table.n_rows() == 1
