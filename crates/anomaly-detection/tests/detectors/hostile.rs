@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::any::{all, changed, normal_rows, try_fit};
 use crate::fixtures::scores;
+use crate::properties::{decoded, encoded};
 
 fn tables() -> Vec<(&'static str, Array2<f64>)> {
     let normal = normal_rows(40, 3, 1);
@@ -108,8 +109,7 @@ fn assert_finite(name: &str, learned: &Learned<FittedDetector>, rows: &Array2<f6
             row.iter().take(5).collect::<Vec<_>>()
         );
     }
-    let bytes = rmp_serde::to_vec_named(detector).expect("encodes");
-    let loaded: FittedDetector = rmp_serde::from_slice(&bytes).expect("decodes");
+    let loaded = decoded(&encoded(detector));
     assert!(
         loaded.validate().is_ok() && &loaded == detector,
         "{name}: save and load"

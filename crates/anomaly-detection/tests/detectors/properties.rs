@@ -2,6 +2,7 @@
 
 use anomaly_detection::context::Context;
 use anomaly_detection::detector::{DetectorParams, FittedDetector};
+use anomaly_detection::envelope::Envelope;
 use ndarray::{Array2, ArrayView2, Axis};
 use proptest::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -56,8 +57,20 @@ fn bits(values: &[f64]) -> Vec<u64> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 
-fn encoded(detector: &FittedDetector) -> Vec<u8> {
-    rmp_serde::to_vec_named(detector).expect("encodes")
+const DETECTOR: Envelope = Envelope {
+    what: "detector",
+    magic: *b"DETECTOR",
+    format: 1,
+};
+
+/// A detector as it is stored in a model.
+pub(crate) fn encoded(detector: &FittedDetector) -> Vec<u8> {
+    DETECTOR.encode_bare(detector).expect("encodes")
+}
+
+/// A stored detector.
+pub(crate) fn decoded(bytes: &[u8]) -> FittedDetector {
+    DETECTOR.decode_bare(bytes).expect("decodes")
 }
 
 fn pools() -> [ThreadPool; 2] {
@@ -96,7 +109,7 @@ fn check_scores(name: &str, detector: &FittedDetector, rows: &Array2<f64>) {
 
 fn check_round_trip(name: &str, detector: &FittedDetector, rows: &Array2<f64>) {
     let bytes = encoded(detector);
-    let loaded: FittedDetector = rmp_serde::from_slice(&bytes).expect("decodes");
+    let loaded = decoded(&bytes);
     loaded
         .validate()
         .unwrap_or_else(|error| panic!("{name}: {error}"));

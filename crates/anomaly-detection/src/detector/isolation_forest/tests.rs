@@ -25,11 +25,11 @@ fn scores(forest: &IsolationForest, rows: ArrayView2<'_, f64>) -> Vec<f64> {
 }
 
 fn encode(forest: &IsolationForest) -> Vec<u8> {
-    rmp_serde::to_vec_named(forest).expect("a forest that can be written")
+    crate::envelope::to_messagepack(forest).expect("a forest that can be written")
 }
 
-fn decode(bytes: &[u8]) -> Result<IsolationForest, rmp_serde::decode::Error> {
-    rmp_serde::from_slice(bytes)
+fn decode(bytes: &[u8]) -> Result<IsolationForest, erased_serde::Error> {
+    crate::envelope::from_messagepack(bytes)
 }
 
 /// Rows around the origin.

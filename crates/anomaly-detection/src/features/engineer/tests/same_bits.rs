@@ -83,9 +83,12 @@ fn given(most: usize, n_series: u32) -> impl Strategy<Value = Given> {
 }
 
 fn stored(histories: &Histories, engineer: &Engineer) -> Histories {
-    let bytes = rmp_serde::to_vec_named(histories).expect("written");
-    let read: Histories = rmp_serde::from_slice(&bytes).expect("read");
-    assert_eq!(rmp_serde::to_vec_named(&read).expect("written"), bytes);
+    let bytes = crate::envelope::to_messagepack(histories).expect("written");
+    let read: Histories = crate::envelope::from_messagepack(&bytes).expect("read");
+    assert_eq!(
+        crate::envelope::to_messagepack(&read).expect("written"),
+        bytes
+    );
     assert!(read == *histories);
     read.validate(engineer).expect("valid");
     read

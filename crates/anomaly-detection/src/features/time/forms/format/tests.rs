@@ -188,9 +188,9 @@ fn texts_that_are_no_times_are_refused() {
 #[test]
 fn formats_are_stored_by_name() {
     for format in TimeFormat::BY_PRECEDENCE {
-        let bytes = rmp_serde::to_vec_named(&format).expect("written");
+        let bytes = crate::envelope::to_messagepack(&format).expect("written");
         assert_eq!(
-            rmp_serde::from_slice::<TimeFormat>(&bytes).expect("read"),
+            crate::envelope::from_messagepack::<TimeFormat>(&bytes).expect("read"),
             format
         );
         assert!(format.parse(format.example()).is_ok(), "{format}");
