@@ -12,18 +12,33 @@ type Rules = &'static [(&'static str, &'static [&'static str])];
 const LIBRARY: Rules = &[
     ("error", &[]),
     ("context", &["error"]),
-    ("envelope", &["error"]),
+    ("messagepack", &[]),
+    ("envelope", &["error", "messagepack"]),
     ("le_bytes", &[]),
     ("table", &["context", "error"]),
     ("statistics", &["context", "error", "le_bytes"]),
-    ("calibration", &["error", "statistics"]),
+    ("calibration", &["error", "messagepack", "statistics"]),
     (
         "detector",
-        &["calibration", "context", "error", "le_bytes", "statistics"],
+        &[
+            "calibration",
+            "context",
+            "error",
+            "le_bytes",
+            "messagepack",
+            "statistics",
+        ],
     ),
     (
         "features",
-        &["context", "error", "le_bytes", "statistics", "table"],
+        &[
+            "context",
+            "error",
+            "le_bytes",
+            "messagepack",
+            "statistics",
+            "table",
+        ],
     ),
     (
         "pipeline",

@@ -4,11 +4,12 @@
 //! small value inside something that has a checksum of its own, such as a record of a database, can do without one
 //! ([`Envelope::encode_bare`]).
 
-use erased_serde::{Deserializer, Serialize, Serializer};
+use erased_serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result, reason};
+use crate::messagepack;
 
 const MAGIC_BYTES: usize = 8;
 const FORMAT_BYTES: usize = size_of::<u32>();
@@ -77,7 +78,7 @@ impl Envelope {
         let mut bytes = vec![0; header_bytes];
         bytes[..MAGIC_BYTES].copy_from_slice(&self.magic);
         bytes[MAGIC_BYTES..BARE_BYTES].copy_from_slice(&self.format.to_le_bytes());
-        write_named(&mut bytes, value).map_err(|error| {
+        messagepack::write(&mut bytes, value).map_err(|error| {
             let message = format!("{} cannot be encoded", self.what);
             Error::new(reason::INTERNAL, message).because(error)
         })?;
@@ -106,7 +107,7 @@ impl Envelope {
     }
 
     fn decode_body<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T> {
-        from_messagepack(body).map_err(|error| self.damaged("cannot be decoded").because(error))
+        messagepack::read(body).map_err(|error| self.damaged("cannot be decoded").because(error))
     }
 
     /// The error for stored bytes, or a value decoded from them, that are damaged. `how` continues "the stored x".
@@ -116,31 +117,6 @@ impl Envelope {
             format!("the stored {} {how}", self.what),
         )
     }
-}
-
-// Values are written and read through trait objects. Otherwise the codec would be compiled anew for every type that is stored,
-// which took an eighth of the time to compile this library.
-
-/// Appends a value as MessagePack with named fields.
-fn write_named(bytes: &mut Vec<u8>, value: &dyn Serialize) -> Result<(), erased_serde::Error> {
-    let mut serializer = rmp_serde::Serializer::new(bytes).with_struct_map();
-    value.erased_serialize(&mut <dyn Serializer>::erase(&mut serializer))
-}
-
-/// Reads a value that was written as MessagePack with named fields.
-pub(crate) fn from_messagepack<T: DeserializeOwned>(
-    bytes: &[u8],
-) -> Result<T, erased_serde::Error> {
-    let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
-    erased_serde::deserialize(&mut <dyn Deserializer<'_>>::erase(&mut deserializer))
-}
-
-/// A value as MessagePack with named fields.
-#[cfg(test)]
-pub(crate) fn to_messagepack(value: &dyn Serialize) -> Result<Vec<u8>, erased_serde::Error> {
-    let mut bytes = Vec::new();
-    write_named(&mut bytes, value)?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -60,6 +60,7 @@ pub mod envelope;
 pub mod error;
 pub mod features;
 pub mod le_bytes;
+mod messagepack;
 pub mod pipeline;
 pub mod statistics;
 pub mod table;

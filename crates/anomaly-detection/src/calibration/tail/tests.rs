@@ -195,9 +195,9 @@ proptest! {
 #[test]
 fn a_distribution_survives_its_round_trip() {
     let tail = fit(&quantiles(5000, |p| (p * 5.0).exp()));
-    let bytes = crate::envelope::to_messagepack(&tail).expect("bytes");
+    let bytes = crate::messagepack::written(&tail).expect("bytes");
     assert_eq!(
-        crate::envelope::from_messagepack::<TailRank>(&bytes).expect("read"),
+        crate::messagepack::read::<TailRank>(&bytes).expect("read"),
         tail
     );
 }

@@ -67,7 +67,7 @@ pub(super) fn score<D: Detector>(model: &D, rows: ArrayView2<'_, f64>) -> Vec<f6
 }
 
 pub(super) fn bytes<D: Serialize>(model: &D) -> Vec<u8> {
-    crate::envelope::to_messagepack(model).expect("bytes")
+    crate::messagepack::written(model).expect("bytes")
 }
 
 /// Checks each number against its expected value, up to the error.
@@ -127,7 +127,7 @@ pub(super) fn other_rows_change_nothing<D: Detector>(
 
 /// A model survives its round trip and is valid.
 pub(super) fn storing_changes_nothing<D: Tested>(model: &D) {
-    let read: D = crate::envelope::from_messagepack(&bytes(model)).expect("a model");
+    let read: D = crate::messagepack::read(&bytes(model)).expect("a model");
     read.validate().expect("valid");
     assert_eq!(&read, model);
 }

@@ -25,11 +25,11 @@ fn scores(forest: &IsolationForest, rows: ArrayView2<'_, f64>) -> Vec<f64> {
 }
 
 fn encode(forest: &IsolationForest) -> Vec<u8> {
-    crate::envelope::to_messagepack(forest).expect("a forest that can be written")
+    crate::messagepack::written(forest).expect("a forest that can be written")
 }
 
 fn decode(bytes: &[u8]) -> Result<IsolationForest, erased_serde::Error> {
-    crate::envelope::from_messagepack(bytes)
+    crate::messagepack::read(bytes)
 }
 
 /// Rows around the origin.

@@ -132,8 +132,8 @@ proptest! {
     #[test]
     fn an_index_survives_its_round_trip(seed: u64, n in 2..500usize, d in 1..20usize) {
         let (index, _) = learn(&grid(n, d, seed));
-        let bytes = crate::envelope::to_messagepack(&index).expect("bytes");
-        let read: Index = crate::envelope::from_messagepack(&bytes).expect("an index");
+        let bytes = crate::messagepack::written(&index).expect("bytes");
+        let read: Index = crate::messagepack::read(&bytes).expect("an index");
         read.validate().expect("valid");
         prop_assert_eq!(read, index);
     }

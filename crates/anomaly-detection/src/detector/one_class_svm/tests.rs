@@ -232,8 +232,8 @@ fn damaged_models_are_refused() {
     );
     for (n, d, n_values) in [(usize::MAX, 3, 24), (30, usize::MAX, 96), (30, 3, 95)] {
         let bytes = serde_bytes::ByteBuf::from(vec![0; 4 * n_values]);
-        let hostile = crate::envelope::to_messagepack(&(n, d, bytes)).expect("bytes");
-        let hostile: Points = crate::envelope::from_messagepack(&hostile).expect("points");
+        let hostile = crate::messagepack::written(&(n, d, bytes)).expect("bytes");
+        let hostile: Points = crate::messagepack::read(&hostile).expect("points");
         let mut bad = good.clone();
         bad.support = hostile;
         let error = bad.validate().expect_err("damaged");

@@ -28,8 +28,8 @@ fn stored_parameters_are_maps_of_their_fields_and_unchecked() {
     assert_eq!(read, params);
     assert!(serde_json::from_str::<KnnParams>("{}").is_err());
     for params in DetectorParams::defaults() {
-        let stored = crate::envelope::to_messagepack(&params).expect("bytes");
-        let read: DetectorParams = crate::envelope::from_messagepack(&stored).expect("parameters");
+        let stored = crate::messagepack::written(&params).expect("bytes");
+        let read: DetectorParams = crate::messagepack::read(&stored).expect("parameters");
         assert_eq!(read, params);
         assert!(read.check().is_ok(), "{read:?}");
     }

@@ -234,7 +234,7 @@ fn threads_change_nothing_and_seeds_do() {
         let learned = pool
             .expect("threads")
             .install(|| learn(&params, &rows, &labels).expect("a forest"));
-        let model = crate::envelope::to_messagepack(&learned.detector).expect("bytes");
+        let model = crate::messagepack::written(&learned.detector).expect("bytes");
         (model, learned.calibration_scores)
     };
     assert_eq!(bytes(1, 0), bytes(3, 0));

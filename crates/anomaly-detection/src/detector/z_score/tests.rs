@@ -218,8 +218,8 @@ proptest! {
         let Ok(mut model) = try_fit(&Array2::from(rows)) else { return Ok(()) };
         model.params = model.params.clone().with_multiplier(Some(2.5));
         model.params = model.params.clone().with_baselines(names.iter().map(|name| baseline(name, 0.5, 2.0)).collect());
-        let bytes = crate::envelope::to_messagepack(&model).expect("bytes");
-        let read: ZScore = crate::envelope::from_messagepack(&bytes).expect("a model");
+        let bytes = crate::messagepack::written(&model).expect("bytes");
+        let read: ZScore = crate::messagepack::read(&bytes).expect("a model");
         prop_assert_eq!(read, model);
     }
 }

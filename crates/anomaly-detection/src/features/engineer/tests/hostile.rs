@@ -25,14 +25,14 @@ fn forged(keys: &[&str], lengths: &[u32], values: &[f64]) -> Vec<u8> {
             .collect::<Vec<u8>>()
             .into(),
     };
-    crate::envelope::to_messagepack(&forged).expect("written")
+    crate::messagepack::written(&forged).expect("written")
 }
 
 #[test]
 fn forged_histories_are_refused() {
     let plan = engineer(&[1], &[2], &["a", "b"], false);
     let accepted = |bytes: Vec<u8>| {
-        crate::envelope::from_messagepack::<Histories>(&bytes)
+        crate::messagepack::read::<Histories>(&bytes)
             .is_ok_and(|histories| histories.validate(&plan).is_ok())
     };
     let values = [1.0, 2.0, 3.0, f64::NAN];
@@ -61,8 +61,7 @@ fn forged_histories_are_refused() {
     assert!(accepted(forged(&keys[1..], &vec![0; keys.len() - 1], &[])));
 
     let timeless = engineer(&[1], &[2], &[], true);
-    let histories: Histories =
-        crate::envelope::from_messagepack(&forged(&["x"], &[0], &[])).expect("read");
+    let histories: Histories = crate::messagepack::read(&forged(&["x"], &[0], &[])).expect("read");
     assert!(histories.validate(&timeless).is_err());
 }
 

@@ -83,12 +83,9 @@ fn given(most: usize, n_series: u32) -> impl Strategy<Value = Given> {
 }
 
 fn stored(histories: &Histories, engineer: &Engineer) -> Histories {
-    let bytes = crate::envelope::to_messagepack(histories).expect("written");
-    let read: Histories = crate::envelope::from_messagepack(&bytes).expect("read");
-    assert_eq!(
-        crate::envelope::to_messagepack(&read).expect("written"),
-        bytes
-    );
+    let bytes = crate::messagepack::written(histories).expect("written");
+    let read: Histories = crate::messagepack::read(&bytes).expect("read");
+    assert_eq!(crate::messagepack::written(&read).expect("written"), bytes);
     assert!(read == *histories);
     read.validate(engineer).expect("valid");
     read

@@ -188,9 +188,9 @@ fn texts_that_are_no_times_are_refused() {
 #[test]
 fn formats_are_stored_by_name() {
     for format in TimeFormat::BY_PRECEDENCE {
-        let bytes = crate::envelope::to_messagepack(&format).expect("written");
+        let bytes = crate::messagepack::written(&format).expect("written");
         assert_eq!(
-            crate::envelope::from_messagepack::<TimeFormat>(&bytes).expect("read"),
+            crate::messagepack::read::<TimeFormat>(&bytes).expect("read"),
             format
         );
         assert!(format.parse(format.example()).is_ok(), "{format}");
