@@ -17,9 +17,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = protox::compile(&files, [PROTO_ROOT])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
-    // byte fields share the buffer that the message arrived in
+    // byte fields share the buffer that the message arrived in, and messages of many values are packed
     tonic_prost_build::configure()
         .bytes(".")
+        .codec_path("crate::proto::codec::MessageCodec")
+        .extern_path(".google.protobuf.ListValue", "crate::proto::JsonRows")
+        .extern_path(".google.protobuf.Struct", "crate::proto::JsonTable")
+        .extern_path(".anomaly.v1.TextValues", "crate::proto::TextValues")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -1,9 +1,12 @@
 //! The caller of a request: who it is, how long it waits, and the ids it gives.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result, reason};
 use crate::store::Owner;
@@ -24,6 +27,36 @@ pub struct Caller {
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline(pub Instant);
 
+/// Whether the caller of a request still waits for its response, and whether the work ends when they leave. The server adds it to the
+/// extensions of requests whose work can outlive their callers. The default is a caller who never leaves. Clones share both.
+#[derive(Debug, Clone, Default)]
+pub struct Presence {
+    left: CancellationToken,
+    outlived: Arc<AtomicBool>,
+}
+
+impl Presence {
+    /// Says that the caller has left.
+    pub fn leave(&self) {
+        self.left.cancel();
+    }
+
+    /// Waits until the caller has left.
+    pub async fn left(&self) {
+        self.left.cancelled().await;
+    }
+
+    /// Lets the work go on when the caller leaves.
+    pub fn outlive(&self) {
+        self.outlived.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the work goes on when the caller leaves.
+    pub fn is_outlived(&self) -> bool {
+        self.outlived.load(Ordering::Relaxed)
+    }
+}
+
 /// The id of a request that may be sent again, checked by [`check_name`], and a fingerprint of what the request asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestId {
@@ -33,26 +66,37 @@ pub struct RequestId {
     fingerprint: [u8; 32],
 }
 
+/// A fingerprint of a request that is being made, part by part.
+#[derive(Debug)]
+pub struct Fingerprint(Sha256);
+
+impl Fingerprint {
+    /// Adds a part. Requests have the same fingerprint only if all their parts are the same.
+    pub fn add(&mut self, part: &[u8]) {
+        self.0.update((part.len() as u64).to_le_bytes());
+        self.0.update(part);
+    }
+}
+
 impl RequestId {
-    /// Checks a request id; `None` if it is empty. `content` is what the request asks of the method, always encoded alike.
+    /// Checks a request id; `None` if it is empty. `content` adds what the request asks of the method, always in the same way.
+    ///
+    /// Fails also when `content` does.
     pub fn parse(
         id: &str,
         method: &str,
-        content: impl FnOnce() -> Vec<u8>,
+        content: impl FnOnce(&mut Fingerprint) -> Result<()>,
     ) -> Result<Option<Self>> {
         if id.is_empty() {
             return Ok(None);
         }
         check_name("request_id", id)?;
-        let fingerprint = Sha256::new()
-            .chain_update(method)
-            .chain_update(b"\0")
-            .chain_update(content())
-            .finalize()
-            .into();
+        let mut fingerprint = Fingerprint(Sha256::new());
+        fingerprint.add(method.as_bytes());
+        content(&mut fingerprint)?;
         Ok(Some(Self {
             id: id.to_owned(),
-            fingerprint,
+            fingerprint: fingerprint.0.finalize().into(),
         }))
     }
 
@@ -189,30 +233,38 @@ mod tests {
 
     #[test]
     fn a_request_repeats_one_of_the_same_id_method_and_content() {
-        let request = |id: &str, method: &str, content: &[u8]| {
-            let id = RequestId::parse(id, method, || content.to_vec());
+        let request = |id: &str, method: &str, content: &[&str]| {
+            let id = RequestId::parse(id, method, |fingerprint| {
+                for part in content {
+                    fingerprint.add(part.as_bytes());
+                }
+                Ok(())
+            });
             id.expect("valid").expect("some")
         };
-        let first = request("a", "Train", b"rows");
+        let first = request("a", "Train", &["rows", "x"]);
         assert!(
-            request("a", "Train", b"rows")
+            request("a", "Train", &["rows", "x"])
                 .repeats(&first)
                 .expect("the same")
         );
         assert!(
-            !request("b", "Train", b"rows")
+            !request("b", "Train", &["rows", "x"])
                 .repeats(&first)
                 .expect("another")
         );
         for other in [
-            request("a", "Train", b"row"),
-            request("a", "Update", b"rows"),
+            request("a", "Train", &["row", "sx"]),
+            request("a", "Train", &["rowsx"]),
+            request("a", "Train", &["rows", "x", ""]),
+            request("a", "Update", &["rows", "x"]),
         ] {
             let error = other.repeats(&first).expect_err("the id was used before");
             assert_eq!(error.reason(), reason::REQUEST_ID_REUSED);
             assert_eq!(error.field_path(), Some("request_id"));
         }
-        assert_eq!(RequestId::parse("", "Train", Vec::new).expect("none"), None);
-        assert!(RequestId::parse("a\n", "Train", Vec::new).is_err());
+        let unasked = RequestId::parse("", "Train", |_| panic!("there is no id"));
+        assert_eq!(unasked.expect("none"), None);
+        assert!(RequestId::parse("a\n", "Train", |_| Ok(())).is_err());
     }
 }

@@ -21,8 +21,14 @@ pub mod reason {
         VERSION_NOT_FOUND, NotFound;
         /// The dataset does not exist for this token.
         DATASET_NOT_FOUND, NotFound;
+        /// The operation does not exist for this token, or ended too long ago.
+        OPERATION_NOT_FOUND, NotFound;
+        /// The operation was cancelled, or nobody has waited for it for too long.
+        OPERATION_CANCELLED, Cancelled;
         /// A dataset of this id exists already.
         DATASET_EXISTS, AlreadyExists;
+        /// The stored bytes of the dataset are not those that were uploaded.
+        DATASET_DAMAGED, DataLoss;
         /// The datasets to combine have a column of the same name but of different types.
         COLUMN_TYPE_CLASH, InvalidArgument;
         /// The bytes that arrived are not those that were sent.
@@ -35,12 +41,16 @@ pub mod reason {
         WRITE_CONFLICT, Aborted;
         /// The message is larger than the server accepts.
         MESSAGE_TOO_LARGE, ResourceExhausted;
+        /// The metadata of the request is larger than the server accepts.
+        METADATA_TOO_LARGE, ResourceExhausted;
         /// The answer would be larger than the server sends.
         ANSWER_TOO_LARGE, ResourceExhausted;
         /// The disk of the server is full.
         STORAGE_FULL, ResourceExhausted;
         /// All permits for work are taken.
         OVERLOADED, ResourceExhausted;
+        /// The request did not arrive.
+        REQUEST_TIMEOUT, DeadlineExceeded;
         /// The server is stopping, or its store has failed.
         UNAVAILABLE, Unavailable;
     }

@@ -1,8 +1,9 @@
 //! anomalyd: an anomaly-detection service over gRPC.
 //!
 //! [`anomaly_detection`] is the library that detects. [`runs`] and [`datasets`] are the use cases that join it with the
-//! [`compute`] pool and the [`store`]. [`service`] converts protobuf, [`server`] serves HTTP/2, and [`cli`] is the command
-//! line. [`huge_pages`] is the allocator of the program.
+//! [`compute`] pool and the [`store`]; what takes long in them is one of the [`operations`]. [`service`] converts protobuf,
+//! [`server`] serves HTTP/2, and [`cli`] is the command line. [`huge_pages`] is the allocator of the program, and [`memory`] has
+//! the budgets that bound what it allocates.
 //!
 //! Dependencies point one way, from [`cli`] down; `tests/architecture.rs` checks that. Two promises hold throughout:
 //!
@@ -17,6 +18,8 @@ pub mod config;
 pub mod datasets;
 pub mod error;
 pub mod huge_pages;
+pub mod memory;
+pub mod operations;
 pub mod proto;
 pub mod runs;
 pub mod server;

@@ -11,6 +11,9 @@ use anomalyd::proto::v1::{
     IsolationForest, ListModelsRequest, Matrix, Model, Records, TrainRequest, TrainingSpec,
 };
 use anomalyd::server::Application;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
@@ -25,13 +28,23 @@ pub const N_FEATURES: usize = 10;
 /// How many rows it is trained on.
 const TRAINING_ROWS: usize = 10_000;
 
+/// A connection that sends a token.
+pub type Connection = InterceptedService<Channel, Token>;
+
 /// A client that sends a token.
-pub type Client = AnomalyServiceClient<
-    tonic::service::interceptor::InterceptedService<
-        Channel,
-        fn(Request<()>) -> Result<Request<()>, Status>,
-    >,
->;
+pub type Client = AnomalyServiceClient<Connection>;
+
+/// Adds a token to every request.
+#[derive(Clone)]
+pub struct Token(MetadataValue<Ascii>);
+
+impl Interceptor for Token {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let token = self.0.clone();
+        request.metadata_mut().insert("authorization", token);
+        Ok(request)
+    }
+}
 
 /// Starts the real server on a free port of the current runtime, with its store in `folder`.
 pub async fn start(folder: &Path) -> SocketAddr {
@@ -50,6 +63,12 @@ pub async fn start(folder: &Path) -> SocketAddr {
 
 /// A client with a connection of its own.
 pub async fn client(address: SocketAddr) -> Client {
+    let connection = connection(address, "bench").await;
+    AnomalyServiceClient::new(connection).max_decoding_message_size(64 << 20)
+}
+
+/// A connection that sends a token.
+pub async fn connection(address: SocketAddr, token: &str) -> Connection {
     let channel = Channel::from_shared(format!("http://{address}"))
         .expect("an address")
         .tcp_nodelay(true)
@@ -58,14 +77,8 @@ pub async fn client(address: SocketAddr) -> Client {
         .connect()
         .await
         .expect("connects");
-    let with_token: fn(Request<()>) -> Result<Request<()>, Status> = |mut request| {
-        request.metadata_mut().insert(
-            "authorization",
-            tonic::metadata::MetadataValue::from_static("Bearer bench"),
-        );
-        Ok(request)
-    };
-    AnomalyServiceClient::with_interceptor(channel, with_token).max_decoding_message_size(64 << 20)
+    let token = format!("Bearer {token}").parse().expect("ascii");
+    InterceptedService::new(channel, Token(token))
 }
 
 /// The features' names.

@@ -12,6 +12,7 @@ use tower::{BoxError, Service};
 use super::error::{Error, Result};
 use crate::proto::v1::anomaly_service_client::AnomalyServiceClient;
 use crate::proto::v1::dataset_service_client::DatasetServiceClient;
+use crate::proto::v1::operation_service_client::OperationServiceClient;
 
 const TOKEN_VARIABLE: &str = "ANOMALYD_TOKEN";
 /// The timeout of connecting.
@@ -26,6 +27,9 @@ pub(super) type Client = AnomalyServiceClient<Transport>;
 
 /// The client of datasets.
 pub(super) type DatasetClient = DatasetServiceClient<Transport>;
+
+/// The client of operations.
+pub(super) type OperationClient = OperationServiceClient<Transport>;
 
 /// The connection options of a command.
 #[derive(Debug, clap::Args)]
@@ -58,7 +62,18 @@ impl Connection {
         self.transport().await.map(dataset_client)
     }
 
-    async fn transport(&self) -> Result<Transport> {
+    /// The same for operations.
+    pub(super) async fn operations(&self) -> Result<OperationClient> {
+        self.transport().await.map(operation_client)
+    }
+
+    /// Whether there is a limit to how long an answer is waited for.
+    pub(super) fn has_timeout(&self) -> bool {
+        self.timeout.is_some()
+    }
+
+    /// Connects, for clients of more than one kind.
+    pub(super) async fn transport(&self) -> Result<Transport> {
         let token = self.token()?;
         let channel = connect(&self.addr, CONNECT_TIMEOUT).await?;
         let headers = call_headers(token.as_deref(), self.timeout)?;
@@ -95,6 +110,11 @@ pub(super) fn client(transport: Transport) -> Client {
 /// The same for datasets.
 pub(super) fn dataset_client(transport: Transport) -> DatasetClient {
     DatasetServiceClient::new(transport).max_decoding_message_size(usize::MAX)
+}
+
+/// The same for operations.
+pub(super) fn operation_client(transport: Transport) -> OperationClient {
+    OperationServiceClient::new(transport).max_decoding_message_size(usize::MAX)
 }
 
 /// Opens a channel to an address as users type it.

@@ -10,6 +10,9 @@ use crate::service::status::code_name;
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// The exit code that shells report for an interrupted program.
+pub(crate) const INTERRUPTED: u8 = 130;
+
 /// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Error {
@@ -24,6 +27,8 @@ pub(crate) enum Error {
     Status(Box<Status>),
     /// An error status after a part of the work was done, and how to do the rest.
     BrokenOff { status: Box<Status>, rest: String },
+    /// The command was interrupted; the text says what became of its work.
+    Interrupted(String),
     /// The standard output cannot be written to.
     Output(io::Error),
 }
@@ -55,6 +60,7 @@ impl Error {
     pub(crate) fn exit_code(&self) -> Option<u8> {
         match self {
             Self::Usage(_) => Some(2),
+            Self::Interrupted(_) => Some(INTERRUPTED),
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
             _ => Some(1),
         }
@@ -107,6 +113,7 @@ impl Error {
                 report_status(status, to)?;
                 writeln!(to, "  {rest}")
             }
+            Self::Interrupted(text) => writeln!(to, "{text}"),
             Self::Output(error) => writeln!(to, "error: cannot write the output: {error}"),
         }
     }

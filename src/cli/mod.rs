@@ -16,7 +16,9 @@ mod descriptors;
 mod error;
 mod health;
 mod input;
+mod long_call;
 mod models;
+mod operation;
 mod output;
 mod pages;
 mod params;
@@ -24,6 +26,7 @@ mod predict;
 mod progress;
 mod render;
 mod serve;
+mod store;
 mod stream;
 mod suggest;
 mod summary;
@@ -66,6 +69,12 @@ enum Command {
     /// Keep tables on the server, to learn from and score any number of times
     #[command(subcommand)]
     Dataset(dataset::DatasetCommand),
+    /// See and cancel the trainings, updates and uploads that the server is at work on
+    #[command(subcommand)]
+    Operation(operation::OperationCommand),
+    /// Check, back up and restore the data folder of a server
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Ask whether the server is serving; for probes
     Healthcheck(health::HealthcheckArgs),
     /// Start a server of its own in a temporary folder, show what it can do, and clean up
@@ -121,6 +130,8 @@ impl Command {
             Self::Show(args) => args.run(out).await,
             Self::Delete(args) => args.run(out).await,
             Self::Dataset(command) => command.run(out).await,
+            Self::Operation(command) => command.run(out).await,
+            Self::Store(command) => command.run(out).await,
             Self::Healthcheck(args) => args.run(out).await,
             Self::Demo(args) => return args.run(out).await,
         }

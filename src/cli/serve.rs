@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use super::error::{Error, Result};
 use crate::config::{Config, Flags};
-use crate::server::{Application, signal};
+use crate::server::{Application, descriptors, signal};
 use crate::telemetry::logs;
 
 /// The arguments of `serve`.
@@ -29,6 +29,7 @@ async fn serve(config: Config) -> Result<()> {
     for option in config.to_string().lines() {
         tracing::debug!("{option}");
     }
+    descriptors::raise_limit();
     let stop = signal::stop_signal().map_err(failed)?;
     let application = Application::build(config).await.map_err(failed)?;
     application.run_until_stopped(stop).await.map_err(failed)

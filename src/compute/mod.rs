@@ -1,121 +1,169 @@
-//! The thread pool for detectors: a rayon pool behind a bounded number of permits. Work stops when its caller leaves or its
-//! deadline passes. Work of a few microseconds is done where it arises, which takes less than to wake another thread.
+//! The threads for detectors, behind permits that are fair between owners. There are two classes of work: small work comes
+//! before large work, however much of that there is. Work stops when its caller leaves or its deadline passes. Work of a few
+//! microseconds is done where it arises, which takes less than to wake another thread.
 
 use std::future::{Future, Ready, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::Duration;
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tracing::Span;
 
+use crate::caller::Caller;
 use crate::error::{Error, Result, panic_message, reason};
 use anomaly_detection::context::Context;
+
+mod queue;
+mod threads;
+
+use queue::{Capacity, Queue};
+use threads::Threads;
+
+/// How many owners can have large work under way at once.
+const LARGE_OWNERS: usize = 4;
+
+/// How many large works of owners that have one already can be under way at once, at least.
+const LARGE_FURTHER: usize = 2;
+
+/// How many cores there are to each of these. More of such works use the cores of a large machine, where a single one leaves
+/// many idle, but each takes memory.
+const CORES_PER_FURTHER: usize = 8;
 
 /// What to do when all permits are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// Refuse at once: for requests that hold their rows in memory.
+    /// Wait while there is a place to wait, and refuse when there is none: for requests that hold their rows in memory.
     Refuse,
     /// Wait: for streams, so that flow control reaches the client.
     Wait,
 }
 
-/// The pool and its permits. Cheap to clone; clones share both.
+/// How much work is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// At most some milliseconds for one thread, such as scoring a few rows.
+    Small,
+    /// Anything else. It has a lower priority.
+    Large,
+}
+
+impl Class {
+    /// Small if this is so, otherwise large.
+    pub fn small_if(is_small: bool) -> Self {
+        match is_small {
+            true => Self::Small,
+            false => Self::Large,
+        }
+    }
+}
+
+/// The threads and their permits. Cheap to clone; clones share both.
 #[derive(Debug, Clone)]
 pub struct Compute {
-    pool: Arc<ThreadPool>,
-    permits: Arc<Semaphore>,
+    threads: Arc<Threads>,
+    small: Arc<Queue>,
+    large: Arc<Queue>,
 }
 
 impl Compute {
-    /// A pool of `threads` threads (0 for one per core), in which at most `permits` tasks run or wait.
-    pub fn new(threads: usize, permits: usize) -> Result<Self> {
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|index| format!("compute-{index}"))
-            .build()
-            .map_err(|error| {
-                Error::new(reason::INTERNAL, "the compute threads cannot be started").because(error)
-            })?;
+    /// Pools of `threads` threads (0 for one per core). In each class, at most `places` requests wait for a permit, and each of
+    /// them no longer than `longest_wait`; streams are not counted.
+    ///
+    /// # Errors
+    /// When the threads for small work cannot be started. Those for large work start when they are needed.
+    pub fn new(threads: usize, places: usize, longest_wait: Duration) -> Result<Self> {
+        let threads = Threads::start(threads)?;
+        let n = threads.n();
+        // more than threads: one that becomes free finds work in its pool
+        let small = Capacity {
+            first: n,
+            further: n,
+            places,
+        };
+        let large = Capacity {
+            first: LARGE_OWNERS,
+            further: LARGE_FURTHER.max(n / CORES_PER_FURTHER),
+            places,
+        };
         Ok(Self {
-            pool: Arc::new(pool),
-            permits: Arc::new(Semaphore::new(permits.max(1))),
+            threads,
+            small: Queue::new(small, longest_wait),
+            large: Queue::new(large, longest_wait),
         })
     }
 
-    /// Runs work on the pool and waits for it.
+    /// Runs work on the threads of its class and waits for it.
     pub async fn run<T, W>(
         &self,
+        caller: Caller,
+        class: Class,
         admission: Admission,
-        deadline: Option<Instant>,
         work: W,
     ) -> Result<T>
     where
         T: Send + 'static,
         W: FnOnce(&Context) -> Result<T> + Send + 'static,
     {
-        self.submit(admission, deadline, work).await?.await
+        self.submit(caller, class, admission, work).await?.await
     }
 
-    /// Starts work on the pool once there is a permit, and returns a future for its result. Dropping that cancels the work.
+    /// Starts work on the threads of its class once there is a permit, and returns a future for its result. Dropping that
+    /// cancels the work.
+    ///
+    /// # Errors
+    /// [`reason::OVERLOADED`] when there is no permit and, with [`Admission::Refuse`], no place to wait for one; the error of
+    /// threads that cannot be started.
     pub async fn submit<T, W>(
         &self,
+        caller: Caller,
+        class: Class,
         admission: Admission,
-        deadline: Option<Instant>,
         work: W,
     ) -> Result<Running<T>>
     where
         T: Send + 'static,
         W: FnOnce(&Context) -> Result<T> + Send + 'static,
     {
-        let permit = self.permit(admission).await?;
-        let context = Context::new().with_deadline(deadline);
+        let context = Context::new().with_deadline(caller.deadline);
         let guard = CancelOnDrop(context.clone());
         let (sender, receiver) = oneshot::channel();
         let span = Span::current();
-        self.pool.spawn(move || {
-            let outcome = span.in_scope(|| outcome(work, &context));
-            drop(permit);
-            // a caller who left does not need the outcome
-            let _ = sender.send(outcome);
-        });
+        let job = move || span.in_scope(|| outcome(work, &context));
+        // a caller who left does not need the outcome
+        match class {
+            Class::Small => {
+                let permit = self.small.permit(caller.owner, admission).await?;
+                self.threads.small().spawn(move || {
+                    let outcome = job();
+                    drop(permit);
+                    let _ = sender.send(outcome);
+                });
+            }
+            Class::Large => {
+                let permit = self.large.permit(caller.owner, admission).await?;
+                let lease = self.threads.large(permit.rank())?;
+                lease.pool().spawn(move || {
+                    let outcome = job();
+                    // who gets the permit next is to find the pool
+                    drop(lease);
+                    drop(permit);
+                    let _ = sender.send(outcome);
+                });
+            }
+        }
         Ok(Running(Work::OnPool {
             receiver,
             _guard: guard,
         }))
     }
 
-    /// Does work on the calling thread once there is a permit. It must be so little that others on this thread can wait for it.
-    pub async fn do_here<T, W>(
-        &self,
-        admission: Admission,
-        deadline: Option<Instant>,
-        work: W,
-    ) -> Result<Running<T>>
-    where
-        W: FnOnce(&Context) -> Result<T>,
-    {
-        let _permit = self.permit(admission).await?;
-        let context = Context::new().with_deadline(deadline);
-        Ok(Running(Work::Done(ready(outcome(work, &context)))))
-    }
-
-    async fn permit(&self, admission: Admission) -> Result<OwnedSemaphorePermit> {
-        let permits = Arc::clone(&self.permits);
-        let permit = match admission {
-            Admission::Refuse => permits.try_acquire_owned().ok(),
-            Admission::Wait => permits.acquire_owned().await.ok(),
-        };
-        permit.ok_or_else(|| {
-            Error::new(
-                reason::OVERLOADED,
-                "the server is working on as many requests as it can; try again later",
-            )
-        })
+    /// Does work on the calling thread. It must be so little that others on this thread can wait for it.
+    pub fn do_here<T>(caller: Caller, work: impl FnOnce(&Context) -> Result<T>) -> Running<T> {
+        let context = Context::new().with_deadline(caller.deadline);
+        Running(Work::Done(ready(outcome(work, &context))))
     }
 }
 
@@ -171,121 +219,4 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-    use std::time::Duration;
-
-    use super::*;
-
-    /// Work that holds a permit and a thread until it is told to end.
-    async fn held(compute: &Compute) -> (mpsc::Sender<()>, Running<()>) {
-        let (release, held) = mpsc::channel();
-        let work = move |_: &Context| {
-            held.recv().ok();
-            Ok(())
-        };
-        let running = compute.submit(Admission::Refuse, None, work).await;
-        (release, running.expect("there is a permit"))
-    }
-
-    #[tokio::test]
-    async fn refuses_or_waits_when_all_permits_are_taken() {
-        let compute = Compute::new(1, 1).expect("pool");
-        let (release, first) = held(&compute).await;
-        let refused = compute
-            .run(Admission::Refuse, None, |_| Ok(2))
-            .await
-            .expect_err("no permit");
-        assert_eq!(refused.reason(), reason::OVERLOADED);
-        let waiting = tokio::spawn({
-            let compute = compute.clone();
-            async move { compute.run(Admission::Wait, None, |_| Ok(3)).await }
-        });
-        release.send(()).expect("first is waiting");
-        first.await.expect("done");
-        assert_eq!(waiting.await.expect("joined").expect("done"), 3);
-    }
-
-    #[tokio::test]
-    async fn little_work_needs_a_permit_but_no_thread_of_the_pool() {
-        let compute = Compute::new(1, 2).expect("pool");
-        let (release, running) = held(&compute).await;
-        let here =
-            |work: fn(&Context) -> Result<u8>| compute.do_here(Admission::Refuse, None, work);
-        assert_eq!(
-            here(|_| Ok(1))
-                .await
-                .expect("a permit")
-                .await
-                .expect("done"),
-            1
-        );
-        let panicked = here(|_| panic!("on purpose"))
-            .await
-            .expect("a permit")
-            .await;
-        assert_eq!(
-            panicked.expect_err("it panicked").reason(),
-            reason::INTERNAL
-        );
-
-        let second = compute.submit(Admission::Refuse, None, |_| Ok(()));
-        let second = second.await.expect("the other permit");
-        assert_eq!(
-            here(|_| Ok(1)).await.expect_err("no permit").reason(),
-            reason::OVERLOADED
-        );
-        release.send(()).expect("first is waiting");
-        running.await.expect("done");
-        second.await.expect("done");
-    }
-
-    #[tokio::test]
-    async fn work_stops_when_its_caller_leaves_or_its_deadline_passes() {
-        let compute = Compute::new(1, 4).expect("pool");
-        let (start, started) = mpsc::channel();
-        let (report, reported) = mpsc::channel();
-        let running = compute
-            .submit(Admission::Refuse, None, move |context| {
-                start.send(()).ok();
-                while context.check().is_ok() {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-                report
-                    .send(context.check().expect_err("ended").reason())
-                    .ok();
-                Ok(())
-            })
-            .await
-            .expect("there is a permit");
-        started.recv().expect("starts");
-        drop(running);
-        assert_eq!(reported.recv().expect("stopped"), reason::CANCELLED);
-
-        let passed = Some(Instant::now());
-        let late = compute
-            .run(Admission::Refuse, passed, |_| Ok(()))
-            .await
-            .expect_err("too late");
-        assert_eq!(late.reason(), reason::DEADLINE_EXCEEDED);
-    }
-
-    #[tokio::test]
-    async fn a_panic_is_an_error_and_gives_its_permit_back() {
-        let compute = Compute::new(1, 1).expect("pool");
-        for _ in 0..3 {
-            let error = compute
-                .run::<(), _>(Admission::Refuse, None, |_| panic!("boom"))
-                .await
-                .expect_err("panics");
-            assert_eq!(error.reason(), reason::INTERNAL);
-        }
-        assert_eq!(
-            compute
-                .run(Admission::Refuse, None, |_| Ok(7))
-                .await
-                .expect("works"),
-            7
-        );
-    }
-}
+mod tests;

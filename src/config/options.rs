@@ -105,6 +105,8 @@ options! {
     metrics_listen: Option<SocketAddr> = "", "ADDRESS", "ANOMALYD_METRICS_LISTEN";
     /// Folder for all stored data. Default: ./anomalyd-data
     data_dir: PathBuf = "./anomalyd-data", "FOLDER", "ANOMALYD_DATA_DIR";
+    /// Days for which stored files that nothing refers to any more are kept before they are deleted. At most 3650. Default: 7
+    quarantine_days: u32 = "7", "DAYS", "ANOMALYD_QUARANTINE_DAYS";
     /// Also serve requests without a token, which all share one owner. Default: false
     allow_anonymous: bool = "false", "BOOL", "ANOMALYD_ALLOW_ANONYMOUS";
     /// Secret key that tokens are hashed with: 32 bytes in hexadecimal digits. Other users may see flags: prefer the
@@ -114,14 +116,33 @@ options! {
     token_key_file: Option<PathBuf> = "", "FILE", "ANOMALYD_TOKEN_KEY_FILE";
     /// Largest message that is received. Range 64KiB to 2GiB. Default: 64MiB
     max_message_bytes: ByteSize = "64MiB", "SIZE", "ANOMALYD_MAX_MESSAGE_BYTES";
-    /// Bytes of request messages held at once, over all requests; more are refused until some are done. At least
-    /// `max_message_bytes`. Default: 1GiB
+    /// Memory for requests, over all of them: their messages, what these are decoded to, and the tables made of them. More are
+    /// refused until some are done. At least `max_message_bytes`; a message of rows takes two to four times its bytes.
+    /// Default: 1GiB
     request_memory_bytes: ByteSize = "1GiB", "SIZE", "ANOMALYD_REQUEST_MEMORY_BYTES";
+    /// Memory for answers, over all of them, until they are sent. More are refused until some are read; the pages of
+    /// PredictDataset wait. Range 64MiB to 1TiB. Default: 256MiB
+    answer_memory_bytes: ByteSize = "256MiB", "SIZE", "ANOMALYD_ANSWER_MEMORY_BYTES";
+    /// How long a client may read nothing of an answer that waits for it before the stream is reset. At least 1s. Default: 60s
+    answer_stall_timeout: Duration = "60s", "DURATION", "ANOMALYD_ANSWER_STALL_TIMEOUT";
+    /// Memory for datasets that are being read, over all of them. Range 64MiB to 1TiB. Default: 2GiB
+    dataset_memory_bytes: ByteSize = "2GiB", "SIZE", "ANOMALYD_DATASET_MEMORY_BYTES";
+    /// Connections that are served at once, but no more than half of the files that the process may have open. One more takes
+    /// the place of an idle one; if none is idle, it is refused. At least 1. Default: 10000
+    max_connections: usize = "10000", "COUNT", "ANOMALYD_MAX_CONNECTIONS";
     /// Requests in progress at once on one connection. At least 1. Default: 1000
     max_concurrent_streams: u32 = "1000", "COUNT", "ANOMALYD_MAX_CONCURRENT_STREAMS";
+    /// Requests in progress at once over all connections; more are refused. Requests for health and reflection are counted
+    /// apart, and may be half as many. At least 1. Default: 10000
+    max_total_streams: usize = "10000", "COUNT", "ANOMALYD_MAX_TOTAL_STREAMS";
     /// Bytes that a client may send on one stream ahead of being read; a connection gets 16 times as much. Range 64KiB to
     /// 64MiB. Default: 1MiB
     stream_window_bytes: ByteSize = "1MiB", "SIZE", "ANOMALYD_STREAM_WINDOW_BYTES";
+    /// How long a new connection may be silent before its first request, and a request before its first message is whole. At
+    /// least 1s. Default: 30s
+    arrival_timeout: Duration = "30s", "DURATION", "ANOMALYD_ARRIVAL_TIMEOUT";
+    /// How long a connection may be without a request in progress before it is asked to close. 0s for ever. Default: 10m
+    max_connection_idle: Duration = "10m", "DURATION", "ANOMALYD_MAX_CONNECTION_IDLE";
     /// Age at which a connection is asked to close, varied by up to a tenth, so that reconnecting clients spread
     /// over replicas. 0s for never. Default: 0s
     max_connection_age: Duration = "0s", "DURATION", "ANOMALYD_MAX_CONNECTION_AGE";
@@ -129,11 +150,13 @@ options! {
     keepalive_interval: Duration = "60s", "DURATION", "ANOMALYD_KEEPALIVE_INTERVAL";
     /// How long a pinged connection has to answer before it is closed. At least 1s. Default: 20s
     keepalive_timeout: Duration = "20s", "DURATION", "ANOMALYD_KEEPALIVE_TIMEOUT";
-    /// Threads that detectors run on. 0 for one per core. At most 1024. Default: 0
+    /// Threads that one request runs on at most. 0 for one per core. At most 1024. Default: 0
     compute_threads: usize = "0", "COUNT", "ANOMALYD_COMPUTE_THREADS";
-    /// Requests that may wait for or use the compute threads at once; more are refused, and streams wait. At least 1.
-    /// Default: 64
+    /// Requests that may wait at once for their turn on these threads, small predictions and all other work each; more are
+    /// refused, first those of who has most waiting, and streams wait. At least 1. Default: 64
     compute_queue: usize = "64", "COUNT", "ANOMALYD_COMPUTE_QUEUE";
+    /// How long a request may wait for its turn before it is refused. Default: 60s
+    compute_wait: Duration = "60s", "DURATION", "ANOMALYD_COMPUTE_WAIT";
     /// Memory for cached models. Default: 256MiB
     model_cache_bytes: ByteSize = "256MiB", "SIZE", "ANOMALYD_MODEL_CACHE_BYTES";
     /// Largest dataset, both as uploaded and decompressed. Range 64KiB to 1TiB. Default: 4GiB
@@ -141,6 +164,9 @@ options! {
     /// Rows that each model keeps as a sample of its training data, for updates. Range 2 to 10000000. Default:
     /// 10000
     reservoir_size: usize = "10000", "ROWS", "ANOMALYD_RESERVOIR_SIZE";
+    /// How long a training, an update or the storing of a dataset that has a request_id goes on after its last caller has left.
+    /// Default: 10m
+    orphan_timeout: Duration = "10m", "DURATION", "ANOMALYD_ORPHAN_TIMEOUT";
     /// How long to keep accepting requests after a stop signal, while health says NOT_SERVING, so that load balancers
     /// notice. Default: 0s
     drain_delay: Duration = "0s", "DURATION", "ANOMALYD_DRAIN_DELAY";

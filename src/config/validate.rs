@@ -9,6 +9,7 @@ use super::value::Value;
 use super::{Config, ConfigError};
 
 const MAX_COMPUTE_THREADS: usize = 1024;
+const MAX_QUARANTINE_DAYS: usize = 3650;
 const MAX_RESERVOIR_SIZE: usize = 10_000_000;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -50,19 +51,45 @@ impl Config {
                 ),
             ));
         }
+        within(
+            "answer_memory_bytes",
+            self.answer_memory_bytes.as_u64(),
+            64 * MIB,
+            1024 * GIB,
+        )?;
+        within(
+            "dataset_memory_bytes",
+            self.dataset_memory_bytes.as_u64(),
+            64 * MIB,
+            1024 * GIB,
+        )?;
+        at_least_a_second("answer_stall_timeout", self.answer_stall_timeout)?;
         at_least(
             "max_concurrent_streams",
             self.max_concurrent_streams as usize,
             1,
         )?;
+        at_least("max_connections", self.max_connections, 1)?;
+        at_least("max_total_streams", self.max_total_streams, 1)?;
         at_least("compute_queue", self.compute_queue, 1)?;
         at_least("reservoir_size", self.reservoir_size, 2)?;
         at_most("reservoir_size", self.reservoir_size, MAX_RESERVOIR_SIZE)?;
+        at_most(
+            "quarantine_days",
+            self.quarantine_days as usize,
+            MAX_QUARANTINE_DAYS,
+        )?;
         at_most("compute_threads", self.compute_threads, MAX_COMPUTE_THREADS)?;
+        at_least_a_second("arrival_timeout", self.arrival_timeout)?;
         at_least_a_second("keepalive_interval", self.keepalive_interval)?;
         at_least_a_second("keepalive_timeout", self.keepalive_timeout)?;
-        if !self.max_connection_age.is_zero() {
-            at_least_a_second("max_connection_age", self.max_connection_age)?;
+        for (option, duration) in [
+            ("max_connection_age", self.max_connection_age),
+            ("max_connection_idle", self.max_connection_idle),
+        ] {
+            if !duration.is_zero() {
+                at_least_a_second(option, duration)?;
+            }
         }
         self.log_level.parse::<Targets>().map_err(|error| {
             ConfigError::value(

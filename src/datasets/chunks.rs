@@ -1,13 +1,10 @@
 //! Reads datasets chunk by chunk: a few megabytes at a time, whatever their size.
 
-use std::time::Instant;
-
-use tokio::sync::OwnedSemaphorePermit;
-
 use super::{DatasetId, Datasets};
 use crate::caller::Caller;
-use crate::compute::{Admission, Compute};
+use crate::compute::{Admission, Class, Compute};
 use crate::error::Result;
+use crate::memory::Share;
 use crate::store::Store;
 use anomaly_detection::table::read;
 use anomaly_detection::table::{AbsentCell, Table};
@@ -15,8 +12,13 @@ use anomaly_detection::table::{AbsentCell, Table};
 /// The approximate number of values in a chunk.
 const CHUNK_CELLS: usize = 1 << 19;
 
-/// The memory of one reader: its chunks and its buffers, without the pages of a Parquet file.
+/// The memory of one reader in bytes: its chunks and its buffers, without the pages of a Parquet file.
 const READER_BYTES: u64 = 64 << 20;
+
+/// The memory of a reader in chunks, for a file whose pages take so many bytes.
+pub(super) fn reader_bytes(page_bytes: u64) -> u64 {
+    READER_BYTES + page_bytes
+}
 
 /// How many rows of a file to read at a time.
 pub(super) fn chunk_rows(n_columns: usize) -> usize {
@@ -26,14 +28,14 @@ pub(super) fn chunk_rows(n_columns: usize) -> usize {
 /// A dataset that is being read. Holds its share of the memory for datasets until it is dropped.
 pub struct Chunks {
     /// The reader and its share of the memory; `None` after the last chunk or an error.
-    reader: Option<(read::Chunks, OwnedSemaphorePermit)>,
+    reader: Option<(read::Chunks, Share)>,
     n_rows: u64,
     /// The first absent cell of each column, in the rows still to be read.
     absent: Vec<AbsentCell>,
     /// How many rows were read.
     n_read: usize,
     compute: Compute,
-    deadline: Option<Instant>,
+    caller: Caller,
 }
 
 impl<S: Store> Datasets<S> {
@@ -57,24 +59,21 @@ impl<S: Store> Datasets<S> {
             .await?;
         let (n_rows, absent) = (open.summary.n_rows(), open.summary.absent().to_vec());
         let start = move |_: &_| Ok((open.chunks(max_rows)?, share));
-        let reader = self.compute.run(admission, caller.deadline, start).await?;
+        let reader = self.compute.run(*caller, Class::Large, admission, start);
+        let reader = reader.await?;
         Ok(Chunks {
             reader: Some(reader),
             n_rows,
             absent,
             n_read: 0,
             compute: self.compute.clone(),
-            deadline: caller.deadline,
+            caller: *caller,
         })
     }
 
     /// The share of the memory for datasets that a reader in chunks takes, for a file whose pages take so many bytes.
-    pub async fn reader_share(
-        &self,
-        page_bytes: u64,
-        admission: Admission,
-    ) -> Result<OwnedSemaphorePermit> {
-        self.share(READER_BYTES + page_bytes, admission).await
+    pub async fn reader_share(&self, page_bytes: u64, admission: Admission) -> Result<Share> {
+        self.share(reader_bytes(page_bytes), admission).await
     }
 }
 
@@ -94,7 +93,9 @@ impl Chunks {
         };
         // the share moves along: a reader whose caller has left still reads to the end of the chunk
         let read = move |_: &_| Ok((chunks.next().transpose()?, (chunks, share)));
-        let read = self.compute.run(Admission::Wait, self.deadline, read);
+        let read = self
+            .compute
+            .run(self.caller, Class::Large, Admission::Wait, read);
         let (Some(table), reader) = read.await? else {
             return Ok(None);
         };

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::chunks::chunk_rows;
+use super::chunks::{chunk_rows, reader_bytes};
 use super::commit::{Unreferenced, Write};
 use super::union::Union;
 use super::{DatasetId, Datasets, Described, OpenDataset};
 use crate::caller::{Caller, RequestId};
-use crate::compute::Admission;
+use crate::compute::{Admission, Class};
 use crate::error::{Error, Result, reason};
+use crate::operations::{Operation, stage};
 use crate::store::{BlobWriter as _, Store};
-use anomaly_detection::context::Context;
+use anomaly_detection::context::{Context, Unit};
 use anomaly_detection::table::read::{FileOptions, Format};
 use anomaly_detection::table::write::ArrowWriter;
 
@@ -24,17 +25,21 @@ const CHUNK_BYTES: usize = 1 << 20;
 impl<S: Store> Datasets<S> {
     /// Stores the rows of datasets, in their order, as a new dataset: an Arrow IPC stream, which keeps their types. It has the
     /// columns of all of them, matched by name; where a dataset lacks a column, its cells are missing.
+    ///
+    /// A retry stores nothing, but is found out only at the end: ask [`Self::made_before`] first.
     pub async fn combine(
         self: &Arc<Self>,
         caller: Caller,
         dataset_ids: &[DatasetId],
-        dataset_id: Option<DatasetId>,
+        dataset_id: DatasetId,
         request_id: Option<RequestId>,
+        operation: Arc<Operation>,
     ) -> Result<Described> {
-        let write = Write::new(caller, dataset_id, request_id);
-        if let Some(described) = self.made_before(&write).await? {
-            return Ok(described);
-        }
+        let write = Write {
+            caller,
+            dataset_id,
+            request_id,
+        };
         let mut datasets = Vec::with_capacity(dataset_ids.len());
         for (index, id) in dataset_ids.iter().enumerate() {
             let open = self.open(&caller, id).await;
@@ -45,19 +50,22 @@ impl<S: Store> Datasets<S> {
 
         let mut writer = self.store.begin_blob().await?;
         let file = {
-            let _turn = self.scan_turn().await;
             // they are read one after the other
             let page_bytes = datasets.iter().map(|(_, open)| open.summary.page_bytes());
             let page_bytes = page_bytes.max().unwrap_or(0);
-            let share = self.reader_share(page_bytes, Admission::Refuse).await?;
             let (sender, mut chunks) = mpsc::channel(1);
+            let mut share = self.reading.share();
+            let progress = operation.progress().clone();
             let work = move |context: &Context| {
-                let _share = share;
-                join(&union, &datasets, ChunkSink::new(sender), context)
+                // who waits for a turn holds no memory
+                let n_bytes = usize::try_from(reader_bytes(page_bytes)).unwrap_or(usize::MAX);
+                share.grow(n_bytes)?;
+                let context = context.reporting(Some(&progress));
+                join(&union, &datasets, ChunkSink::new(sender), &context)
             };
             let running = self
                 .compute
-                .submit(Admission::Wait, caller.deadline, work)
+                .submit(caller, Class::Large, Admission::Wait, work)
                 .await?;
             let mut n_bytes = 0;
             while let Some(chunk) = chunks.recv().await {
@@ -74,7 +82,8 @@ impl<S: Store> Datasets<S> {
             format: Some(Format::ArrowIpc),
             ..FileOptions::default()
         };
-        match self.inspect(&caller, &file, options).await {
+        let inspected = self.inspect(&write, &file, options, &operation).await;
+        match inspected.and_then(|description| operation.commit().map(|()| description)) {
             Ok(description) => self.commit(write, file, unreferenced, description).await,
             Err(error) => {
                 unreferenced.discard().await;
@@ -92,6 +101,10 @@ fn join(
     context: &Context,
 ) -> Result<()> {
     let mut writer = ArrowWriter::new(chunks, union.columns())?;
+    context.enter(stage::COMBINING);
+    let n_rows = datasets.iter().map(|(_, dataset)| dataset.summary.n_rows());
+    let n_rows = usize::try_from(n_rows.sum::<u64>()).unwrap_or(usize::MAX);
+    let step = context.step(Unit::Rows, n_rows);
     for (index, (_, dataset)) in datasets.iter().enumerate() {
         let sources = union.sources(index);
         for table in dataset.chunks(Some(chunk_rows(sources.len())))? {
@@ -102,6 +115,7 @@ fn join(
                 .map(|source| source.map(|column| table.column(column)))
                 .collect();
             writer.write(table.n_rows(), &columns)?;
+            step.advance(table.n_rows());
         }
     }
     writer.finish()

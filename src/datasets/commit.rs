@@ -21,20 +21,6 @@ pub(super) struct Write {
     pub(super) request_id: Option<RequestId>,
 }
 
-impl Write {
-    pub(super) fn new(
-        caller: Caller,
-        dataset_id: Option<DatasetId>,
-        request_id: Option<RequestId>,
-    ) -> Self {
-        Self {
-            caller,
-            dataset_id: dataset_id.unwrap_or_else(|| DatasetId::generated(request_id.as_ref())),
-            request_id,
-        }
-    }
-}
-
 /// Blobs that no record refers to yet. Dropping this deletes them.
 pub(super) struct Unreferenced<S: Store> {
     datasets: Arc<Datasets<S>>,
@@ -77,13 +63,17 @@ impl<S: Store> Drop for Unreferenced<S> {
 
 impl<S: Store> Datasets<S> {
     /// The dataset, if an earlier request with the same id made it; an error if another request did.
-    pub(super) async fn made_before(&self, write: &Write) -> Result<Option<Described>> {
-        match self.record(&write.caller, &write.dataset_id).await {
-            Ok(record) if record.made_by(write.request_id.as_ref())? => self
-                .describe(write.caller, write.dataset_id.clone())
-                .await
-                .map(Some),
-            Ok(_) => Err(write.dataset_id.exists()),
+    pub async fn made_before(
+        &self,
+        caller: &Caller,
+        dataset_id: &DatasetId,
+        request_id: Option<&RequestId>,
+    ) -> Result<Option<Described>> {
+        match self.record(caller, dataset_id).await {
+            Ok(record) if record.made_by(request_id)? => {
+                self.describe(*caller, dataset_id.clone()).await.map(Some)
+            }
+            Ok(_) => Err(dataset_id.exists()),
             Err(error) if error.reason() == reason::DATASET_NOT_FOUND => Ok(None),
             Err(error) => Err(error),
         }
@@ -100,15 +90,21 @@ impl<S: Store> Datasets<S> {
         let datasets = Arc::clone(self);
         let task = self.commits.spawn(async move {
             let stored = datasets.store_dataset(&write, file, unreferenced, description);
-            match stored.await? {
-                Some(described) => Ok(described),
-                None => datasets.made_before(&write).await?.ok_or_else(|| {
-                    Error::new(
-                        reason::WRITE_CONFLICT,
-                        "the dataset was stored by a request of the same id and deleted at the same time; try again",
-                    )
-                }),
+            if let Some(described) = stored.await? {
+                return Ok(described);
             }
+            let Write {
+                caller,
+                dataset_id,
+                request_id,
+            } = &write;
+            let made_before = datasets.made_before(caller, dataset_id, request_id.as_ref());
+            made_before.await?.ok_or_else(|| {
+                Error::new(
+                    reason::WRITE_CONFLICT,
+                    "the dataset was stored by a request of the same id and deleted at the same time; try again",
+                )
+            })
         });
         task.await.unwrap_or_else(|error| {
             Err(Error::new(reason::INTERNAL, "a write was lost").because(error))

@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::caller::{RequestId, check_name};
 use crate::error::{Error, Result, reason};
+use crate::store::StoreError;
 
 /// A dataset id, checked by [`check_name`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,7 +22,7 @@ impl DatasetId {
 
     /// A new id for a request without one. The same request id gives the same id, so that a retry finds what
     /// was stored.
-    pub(super) fn generated(request_id: Option<&RequestId>) -> Self {
+    pub fn generated(request_id: Option<&RequestId>) -> Self {
         let bytes: [u8; 16] = match request_id {
             None => uuid::Uuid::new_v4().into_bytes(),
             Some(id) => {
@@ -52,6 +53,22 @@ impl DatasetId {
         )
     }
 
+    /// The error for a blob of this dataset that cannot be read.
+    pub(super) fn unreadable(&self, error: StoreError) -> Error {
+        match error {
+            StoreError::Damaged { .. } | StoreError::BlobNotFound { .. } => Error::new(
+                reason::DATASET_DAMAGED,
+                format!(
+                    "the dataset {:?} is damaged: what the server has stored of it is not what was uploaded; delete it, and \
+                     upload it again",
+                    self.0
+                ),
+            )
+            .because(error),
+            error => error.into(),
+        }
+    }
+
     /// The error for an id that is taken.
     pub(super) fn exists(&self) -> Error {
         Error::new(
@@ -76,7 +93,7 @@ mod tests {
 
     #[test]
     fn generated_ids_are_valid_and_follow_the_request_id() {
-        let request_id = |id: &str| RequestId::parse(id, "", Vec::new).expect("valid");
+        let request_id = |id: &str| RequestId::parse(id, "", |_| Ok(())).expect("valid");
         let of = |id: &str| DatasetId::generated(request_id(id).as_ref());
         assert_eq!(of("a"), of("a"));
         assert_ne!(of("a"), of("b"));

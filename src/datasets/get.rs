@@ -61,7 +61,7 @@ impl<S: Store> Datasets<S> {
     /// Decides what to do about a blob that could not be read: returns if the dataset was replaced, so that the new one
     /// can be tried.
     ///
-    /// Fails if the dataset is unchanged or deleted, and on any other error.
+    /// Fails if the dataset is unchanged, which makes it damaged, or deleted, and on any other error.
     pub(super) async fn check_replaced(
         &self,
         caller: &Caller,
@@ -69,10 +69,10 @@ impl<S: Store> Datasets<S> {
         record: &DatasetRecord,
         error: StoreError,
     ) -> Result<()> {
-        if !matches!(error, StoreError::BlobNotFound)
+        if !matches!(error, StoreError::BlobNotFound { .. })
             || self.record(caller, dataset_id).await? == *record
         {
-            return Err(error.into());
+            return Err(dataset_id.unreadable(error));
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::chunks::chunk_rows;
 use super::description::Description;
 use super::statistics::Gathering;
 use crate::error::Result;
-use anomaly_detection::context::Context;
+use anomaly_detection::context::{Context, Unit};
 use anomaly_detection::table::read::{self, FileOptions, Limits, Source};
 
 /// Reads a file in bounded memory. To be called on the compute pool.
@@ -19,6 +19,8 @@ pub(super) fn inspect(
     let summary = read::scan(source, &options, limits, context)?;
     summary.check_names()?;
     let mut gathering = Gathering::new(&summary);
+    let n_rows = usize::try_from(summary.n_rows()).unwrap_or(usize::MAX);
+    let step = context.step(Unit::Rows, n_rows);
     for table in read::chunks(
         source,
         &options,
@@ -27,7 +29,9 @@ pub(super) fn inspect(
         chunk_rows(summary.columns().len()),
     )? {
         context.check()?;
-        gathering.add(&table?)?;
+        let table = table?;
+        gathering.add(&table)?;
+        step.advance(table.n_rows());
     }
     Ok(Description {
         statistics: gathering.finish(),

@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::compute::Compute;
+use crate::memory::Budget;
 use crate::store::Store;
 use anomaly_detection::table::read::Limits;
 
@@ -35,13 +35,10 @@ pub use list::{Listed, Page};
 pub use open::{OpenDataset, WholeTable};
 pub use record::DatasetRecord;
 pub use statistics::{ColumnStatistics, MAX_DISTINCT, NumberStatistics, TimeStatistics};
-pub use upload::{Started, Upload};
+pub use upload::Upload;
 
 /// The most datasets that are combined at once.
 pub const MAX_COMBINED: usize = 100;
-
-/// How many files are scanned or combined at once. Each of them keeps all compute threads busy.
-const SCANS: usize = 2;
 
 /// All datasets of all owners.
 #[derive(Debug)]
@@ -50,22 +47,20 @@ pub struct Datasets<S> {
     compute: Compute,
     /// The most bytes of a dataset, both as uploaded and decompressed.
     max_bytes: u64,
-    scans: Arc<Semaphore>,
     /// The memory for datasets that are being read.
-    reading: Arc<Semaphore>,
+    reading: Arc<Budget>,
     /// Writes and deletions, which continue when their caller leaves.
     commits: TaskTracker,
 }
 
 impl<S: Store> Datasets<S> {
-    /// The datasets in a store, each of at most `max_bytes`.
-    pub fn new(store: Arc<S>, compute: Compute, max_bytes: u64) -> Arc<Self> {
+    /// The datasets in a store, each of at most `max_bytes`; all that are being read share a budget of memory.
+    pub fn new(store: Arc<S>, compute: Compute, max_bytes: u64, reading: Arc<Budget>) -> Arc<Self> {
         Arc::new(Self {
             store,
             compute,
             max_bytes,
-            scans: Arc::new(Semaphore::new(SCANS)),
-            reading: Arc::new(Semaphore::new(open::READ_UNITS)),
+            reading,
             commits: TaskTracker::new(),
         })
     }

@@ -2,28 +2,21 @@
 
 use std::io;
 use std::sync::Arc;
-
-use tokio::sync::OwnedSemaphorePermit;
+use std::time::Duration;
 
 use super::chunks::chunk_rows;
 use super::{DatasetId, DatasetRecord, Datasets};
 use crate::caller::Caller;
-use crate::compute::Admission;
-use crate::error::{Error, Result, reason};
+use crate::compute::{Admission, Class};
+use crate::error::Result;
+use crate::memory::Share;
 use crate::store::{BlobReader, BlobRef, Store, StoreError};
-use anomaly_detection::context::Context;
+use anomaly_detection::context::{Context, Progress};
 use anomaly_detection::statistics::draw::Draw;
 use anomaly_detection::table::read::{
     self, Chunks, FileOptions, FileSummary, Limits, MAX_TEXT_BYTES, ReadAt, Source,
 };
 use anomaly_detection::table::{Table, check_cells};
-
-/// The unit in which the memory of datasets that are being read is counted.
-const UNIT_BYTES: u64 = 1 << 16;
-
-/// The memory that all datasets being read may take together, 2 GiB. The size of a request does not bound it: a dataset is
-/// named in a few bytes.
-pub(super) const READ_UNITS: usize = 1 << 15;
 
 /// A dataset that is open for reading. It stays readable when it is deleted.
 #[derive(Debug, Clone)]
@@ -44,7 +37,7 @@ pub struct WholeTable {
     /// The table.
     pub table: Table,
     /// Must be kept as long as the table.
-    pub share: OwnedSemaphorePermit,
+    pub share: Share,
 }
 
 impl OpenDataset {
@@ -84,7 +77,7 @@ impl<S: Store> Datasets<S> {
     }
 
     /// Reads a dataset as a whole, or the rows of a draw. `known_texts` are the columns of a CSV file that are always read
-    /// as texts.
+    /// as texts. Reading is reported to `progress`.
     ///
     /// Fails when there are more values than a table may have, and, with [`Admission::Refuse`], when other datasets that are
     /// being read take too much memory at the moment.
@@ -95,6 +88,7 @@ impl<S: Store> Datasets<S> {
         known_texts: &[String],
         draw: Option<Draw>,
         admission: Admission,
+        progress: Option<&Progress>,
     ) -> Result<WholeTable> {
         let (mut open, record) = self.open_recorded(caller, dataset_id).await?;
         let n_all = usize::try_from(record.n_rows).unwrap_or(usize::MAX);
@@ -111,33 +105,29 @@ impl<S: Store> Datasets<S> {
         }
         n_bytes += open.summary.page_bytes();
         let share = self.share(n_bytes, admission).await?;
-        let work = move |context: &_| {
+        let progress = progress.cloned();
+        let work = move |context: &Context| {
+            let context = &context.reporting(progress.as_ref());
             let rows = draw.map(|draw| draw.rows(n_all, context)).transpose()?;
             let table = open.table(rows.as_deref(), context)?;
             // the share stays with the table, even if the caller has left
             Ok(WholeTable { table, share })
         };
-        self.compute.run(admission, caller.deadline, work).await
+        self.compute
+            .run(*caller, Class::Large, admission, work)
+            .await
     }
 
-    /// Takes a share of the memory for datasets; all of it if more is asked for.
-    pub(super) async fn share(
-        &self,
-        n_bytes: u64,
-        admission: Admission,
-    ) -> Result<OwnedSemaphorePermit> {
-        let units = n_bytes.div_ceil(UNIT_BYTES).min(READ_UNITS as u64) as u32;
-        let whole = Arc::clone(&self.reading);
-        let share = match admission {
-            Admission::Refuse => whole.try_acquire_many_owned(units).ok(),
-            Admission::Wait => whole.acquire_many_owned(units).await.ok(),
-        };
-        share.ok_or_else(|| {
-            Error::new(
-                reason::OVERLOADED,
-                "other datasets that are being read take up the memory for them; try again later",
-            )
-        })
+    /// Takes a share of the memory for datasets that are being read. The size of a request does not bound it: a dataset is named
+    /// in a few bytes.
+    pub(super) async fn share(&self, n_bytes: u64, admission: Admission) -> Result<Share> {
+        let n_bytes = usize::try_from(n_bytes).unwrap_or(usize::MAX);
+        let mut share = self.reading.share();
+        match admission {
+            Admission::Refuse => share.grow(n_bytes)?,
+            Admission::Wait => share.grow_in_turn(n_bytes, Duration::MAX).await?,
+        }
+        Ok(share)
     }
 
     async fn open_recorded(
@@ -147,7 +137,7 @@ impl<S: Store> Datasets<S> {
     ) -> Result<(OpenDataset, DatasetRecord)> {
         loop {
             let (record, description) = self.load(caller, dataset_id).await?;
-            match source(&*self.store, &record.file).await {
+            match source(&*self.store, dataset_id, &record.file).await {
                 Ok(source) => {
                     let open = OpenDataset {
                         source,
@@ -166,30 +156,45 @@ impl<S: Store> Datasets<S> {
     }
 }
 
-/// Opens a blob as a source of tables.
-pub(super) async fn source<S: Store>(store: &S, blob: &BlobRef) -> Result<Source, StoreError> {
-    let reader = store.open_blob(blob).await?;
-    Ok(Source::from_reader(Arc::new(OpenBlob(reader)), blob.size))
+/// Opens the file of a dataset as a source of tables.
+pub(super) async fn source<S: Store>(
+    store: &S,
+    dataset_id: &DatasetId,
+    file: &BlobRef,
+) -> Result<Source, StoreError> {
+    let open = OpenFile {
+        reader: store.open_blob(file).await?,
+        dataset_id: dataset_id.clone(),
+    };
+    Ok(Source::from_reader(Arc::new(open), file.size))
 }
 
-/// The bytes of an open blob.
+/// The open file of a dataset.
 #[derive(Debug)]
-struct OpenBlob<R>(R);
+struct OpenFile<R> {
+    reader: R,
+    dataset_id: DatasetId,
+}
 
-impl<R: BlobReader> ReadAt for OpenBlob<R> {
+impl<R: BlobReader> ReadAt for OpenFile<R> {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(buffer, offset)
+        let read = self.reader.read_at(buffer, offset);
+        read.map_err(|error| io::Error::other(self.dataset_id.unreadable(error)))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use bytes::Bytes;
     use sha2::{Digest as _, Sha256};
 
     use super::*;
     use crate::compute::Compute;
-    use crate::datasets::Started;
+    use crate::error::reason;
+    use crate::memory::{Budget, Holders};
+    use crate::operations::Operation;
     use crate::store::{EmbeddedStore, StoreOptions};
     use anomaly_detection::table::ColumnView;
 
@@ -201,37 +206,42 @@ mod tests {
             owner: store.token_hasher().anonymous(),
             deadline: None,
         };
-        let compute = Compute::new(1, 4).expect("threads");
-        let datasets = Datasets::new(Arc::new(store), compute, 1 << 20);
+        let compute = Compute::new(1, 4, Duration::from_secs(60)).expect("threads");
+        let memory = Budget::new(Holders::Datasets, 256 << 20);
+        let datasets = Datasets::new(Arc::new(store), compute, 1 << 20, Arc::clone(&memory));
         let id = DatasetId::parse("dataset_id", "one").expect("valid");
-        let started = datasets.upload(caller, Some(id.clone()), None, FileOptions::default());
-        let Ok(Started::Upload(mut upload)) = started.await else {
-            panic!("it is new");
-        };
+        let operation = || Operation::alone(caller.owner);
+        let options = FileOptions::default();
+        let upload = datasets.upload(caller, id.clone(), None, options, operation());
+        let mut upload = upload.await.expect("begins");
         let content = b"a,s\n1,x\n2,y\n";
         let pushed = upload.push(0, Bytes::from_static(content));
         pushed.await.expect("fits");
         let sha256 = Sha256::digest(content).into();
         upload.finish(sha256, None).await.expect("stores");
 
-        let read = |admission| datasets.table(&caller, &id, &[], None, admission);
+        let read = |admission| datasets.table(&caller, &id, &[], None, admission, None);
         let first = read(Admission::Refuse).await.expect("there is room");
         let ColumnView::Numbers(a) = first.table.column(0) else {
             panic!("numbers");
         };
         assert_eq!(a.to_vec(), [1.0, 2.0]);
-        let rest = u32::try_from(READ_UNITS - 1).expect("small");
-        let rest = Arc::clone(&datasets.reading).try_acquire_many_owned(rest);
-        let rest = rest.expect("the first takes one unit");
+        let mut rest = memory.share();
+        rest.grow(memory.limit() - first.share.bytes())
+            .expect("nobody else holds any");
         let refused = read(Admission::Refuse).await.expect_err("there is none");
         assert_eq!(refused.reason(), reason::OVERLOADED);
-        let combine = || datasets.combine(caller, std::slice::from_ref(&id), None, None);
+        let combine = || {
+            let new = DatasetId::generated(None);
+            datasets.combine(caller, std::slice::from_ref(&id), new, None, operation())
+        };
         let refused = combine().await.expect_err("there is none");
         assert_eq!(refused.reason(), reason::OVERLOADED);
         let (waited, ()) = tokio::join!(read(Admission::Wait), async { drop(first) });
         drop((waited.expect("there is room again"), rest));
         let combined = combine().await.expect("there is room again");
         assert_eq!(combined.record.n_rows, 2);
+        assert_eq!(memory.held(), 0, "everybody is done");
 
         let open = datasets.open(&caller, &id).await.expect("opens");
         let deleted = datasets.delete(caller, id.clone()).await;

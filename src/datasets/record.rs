@@ -44,7 +44,7 @@ impl DatasetRecord {
     pub(super) fn encode(&self) -> Result<Record> {
         Ok(Record::with_blobs(
             DATASET.encode_bare(self)?,
-            self.blobs().to_vec(),
+            vec![self.file.id(), self.description.id()],
         ))
     }
 

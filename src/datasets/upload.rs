@@ -9,18 +9,12 @@ use super::inspect::inspect;
 use super::open::source;
 use super::{DatasetId, Datasets, Described};
 use crate::caller::{Caller, RequestId};
-use crate::compute::Admission;
+use crate::compute::{Admission, Class};
 use crate::error::{Error, Kind, Result, reason};
+use crate::operations::{Operation, stage};
 use crate::store::{BlobRef, BlobWriter as _, Store};
+use anomaly_detection::context::{Context, Step, Unit};
 use anomaly_detection::table::read::FileOptions;
-
-/// The start of an upload.
-pub enum Started<S: Store> {
-    /// Its bytes may be sent.
-    Upload(Box<Upload<S>>),
-    /// A retry of an upload that was stored before.
-    MadeBefore(Box<Described>),
-}
 
 /// An upload that is under way. Dropping it leaves nothing behind.
 pub struct Upload<S: Store> {
@@ -29,50 +23,59 @@ pub struct Upload<S: Store> {
     options: FileOptions,
     writer: S::BlobWriter,
     n_bytes: u64,
+    operation: Arc<Operation>,
+    /// Counts the bytes that have arrived.
+    received: Step,
 }
 
 impl<S: Store> Datasets<S> {
-    /// Begins an upload. Fails if another request has made a dataset of this id.
+    /// Begins an upload. A retry stores nothing, but is found out only at the end: ask [`Self::made_before`] first.
     pub async fn upload(
         self: &Arc<Self>,
         caller: Caller,
-        dataset_id: Option<DatasetId>,
+        dataset_id: DatasetId,
         request_id: Option<RequestId>,
         options: FileOptions,
-    ) -> Result<Started<S>> {
-        let write = Write::new(caller, dataset_id, request_id);
-        if let Some(described) = self.made_before(&write).await? {
-            return Ok(Started::MadeBefore(Box::new(described)));
-        }
-        Ok(Started::Upload(Box::new(Upload {
+        operation: Arc<Operation>,
+    ) -> Result<Upload<S>> {
+        let write = Write {
+            caller,
+            dataset_id,
+            request_id,
+        };
+        let writer = self.store.begin_blob().await?;
+        operation.progress().enter(stage::RECEIVING);
+        Ok(Upload {
             datasets: Arc::clone(self),
             write,
             options,
-            writer: self.store.begin_blob().await?,
+            writer,
             n_bytes: 0,
-        })))
+            received: operation.progress().step(Unit::Bytes, None),
+            operation,
+        })
     }
 
-    /// Inspects a blob that was just written.
+    /// Inspects a file that was just written.
     pub(super) async fn inspect(
         &self,
-        caller: &Caller,
-        blob: &BlobRef,
+        write: &Write,
+        file: &BlobRef,
         options: FileOptions,
+        operation: &Operation,
     ) -> Result<super::Description> {
-        let source = source(&*self.store, blob).await?;
+        let source = source(&*self.store, &write.dataset_id, file).await;
+        let source = source.map_err(|error| write.dataset_id.unreadable(error))?;
         let limits = self.limits();
-        let _turn = self.scan_turn().await;
-        let work = move |context: &_| inspect(&source, options, limits, context);
+        let progress = operation.progress().clone();
+        progress.enter(stage::WAITING);
+        let work = move |context: &Context| {
+            let context = context.reporting(Some(&progress));
+            inspect(&source, options, limits, &context)
+        };
         self.compute
-            .run(Admission::Wait, caller.deadline, work)
+            .run(write.caller, Class::Large, Admission::Wait, work)
             .await
-    }
-
-    /// Waits for a turn to scan a file.
-    pub(super) async fn scan_turn(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
-        // the semaphore is never closed
-        Arc::clone(&self.scans).acquire_owned().await.ok()
     }
 
     /// Fails if a dataset may not have so many bytes.
@@ -111,7 +114,9 @@ impl<S: Store> Upload<S> {
         }
         self.n_bytes = self.n_bytes.saturating_add(bytes.len() as u64);
         self.datasets.check_size(self.n_bytes)?;
+        let n_bytes = bytes.len();
         self.writer.write(bytes).await?;
+        self.received.advance(n_bytes);
         Ok(())
     }
 
@@ -123,6 +128,8 @@ impl<S: Store> Upload<S> {
             options,
             writer,
             n_bytes,
+            operation,
+            received: _,
         } = self;
         if let Some(size) = size.filter(|size| *size != n_bytes) {
             return Err(Error::new(
@@ -134,7 +141,8 @@ impl<S: Store> Upload<S> {
         let file = writer.finish().await?;
         let unreferenced = Unreferenced::new(&datasets, &file);
         let outcome = if file.sha256 == sha256 {
-            datasets.inspect(&write.caller, &file, options).await
+            let inspected = datasets.inspect(&write, &file, options, &operation).await;
+            inspected.and_then(|description| operation.commit().map(|()| description))
         } else {
             Err(Error::new(
                 reason::CHECKSUM_MISMATCH,

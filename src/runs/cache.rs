@@ -5,10 +5,14 @@ use std::sync::Arc;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
-use crate::compute::{Admission, Compute};
+use crate::caller::Caller;
+use crate::compute::{Admission, Class, Compute};
 use crate::error::Error;
-use crate::store::{BlobName, BlobRef, Store, StoreError};
+use crate::store::{BlobName, BlobRef, Owner, Store, StoreError};
 use anomaly_detection::pipeline::{Model, artifact};
+
+/// The largest model that is decoded in a few milliseconds.
+const SMALL_MODEL_BYTES: u64 = 4 << 20;
 
 #[derive(Debug)]
 pub(super) struct ModelCache {
@@ -70,11 +74,12 @@ impl ModelCache {
         Self { models }
     }
 
-    /// The model in a blob, from memory or else from the store. Concurrent callers share one load.
+    /// The model in a blob of an owner, from memory or else from the store. Concurrent callers share one load.
     pub(super) async fn get(
         &self,
         store: &impl Store,
         compute: &Compute,
+        owner: Owner,
         blob: &BlobRef,
     ) -> Result<Arc<Model>, LoadError> {
         if let Some(entry) = self.models.get(&blob.name) {
@@ -82,13 +87,19 @@ impl ModelCache {
         }
         let load = async {
             let bytes = store.get_blob(blob).await.map_err(|error| match error {
-                StoreError::BlobNotFound => LoadError::Gone(error),
+                StoreError::BlobNotFound { .. } => LoadError::Gone(error),
                 error => LoadError::Failed(error.into()),
             })?;
             let size = bytes.len() as u64;
+            let class = Class::small_if(size <= SMALL_MODEL_BYTES);
             let decode = move |_: &_| artifact::decode_model(&bytes);
+            // the others who wait for it have deadlines of their own
+            let caller = Caller {
+                owner,
+                deadline: None,
+            };
             let model = compute
-                .run(Admission::Wait, None, decode)
+                .run(caller, class, Admission::Wait, decode)
                 .await
                 .map_err(LoadError::Failed)?;
             Ok(Entry {

@@ -7,9 +7,9 @@ use super::{Caller, Form, History, Runs, Scorer};
 use crate::compute::{Admission, Running};
 use crate::datasets::Datasets;
 use crate::error::{Error, Result};
+use crate::memory::Share;
 use crate::store::Store;
 use anomaly_detection::pipeline::{Describe, Scored};
-use anomaly_detection::table::Table;
 
 /// Receives scored rows, in their order.
 pub trait Sink: Send {
@@ -99,11 +99,10 @@ impl<S: Store, A: Sink> Feed<S, A> {
             }
             _ => {
                 let form = rows.source.form();
-                let read = rows.read(&self.datasets, self.caller, None, admission);
-                let ReadRows { table, ids, .. } = read
-                    .await
-                    .map_err(|error| self.located(error.within("records")))?;
-                self.push_table(table, ids, form, admission).await
+                let read = rows.read(&self.datasets, self.caller, None, admission, None);
+                let rows = read.await;
+                let rows = rows.map_err(|error| self.located(error.within("records")))?;
+                self.push_table(rows, form, admission).await
             }
         }
     }
@@ -125,7 +124,10 @@ impl<S: Store, A: Sink> Feed<S, A> {
         while let Some(mut table) = chunks.next().await? {
             let ids = ids.clone().take_from(&mut table);
             let ids = ids.map_err(|error| self.origin(Form::Dataset).locate(error))?;
-            self.push_table(table, ids, Form::Dataset, Admission::Wait)
+            // the reader has the share of the table
+            let share = Share::uncounted();
+            let rows = ReadRows { table, ids, share };
+            self.push_table(rows, Form::Dataset, Admission::Wait)
                 .await?;
         }
         Ok(())
@@ -143,13 +145,8 @@ impl<S: Store, A: Sink> Feed<S, A> {
         }
     }
 
-    async fn push_table(
-        &mut self,
-        table: Table,
-        ids: Option<Vec<String>>,
-        form: Form,
-        admission: Admission,
-    ) -> Result<()> {
+    async fn push_table(&mut self, rows: ReadRows, form: Form, admission: Admission) -> Result<()> {
+        let ReadRows { table, ids, share } = rows;
         let origin = self.origin(form);
         if *self.have_ids.get_or_insert(ids.is_some()) != ids.is_some() {
             let message =
@@ -167,7 +164,7 @@ impl<S: Store, A: Sink> Feed<S, A> {
         let describe = self.sink.describe();
         let running = self
             .scorer
-            .submit(admission, table, self.history.clone(), describe)
+            .submit(admission, table, share, self.history.clone(), describe)
             .await?;
         let next = InFlight {
             origin,

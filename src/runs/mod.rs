@@ -35,7 +35,7 @@ pub use form::Form;
 pub use get::{Described, VersionSelector};
 pub use list::{Listed, Page};
 pub use predict::{History, Scorer};
-pub use record::VersionRecord;
+pub use record::{VersionRecord, n_kept_versions};
 pub use rows::{DatasetSource, ReadRows, RowIds, RowSource, Rows};
 pub use run_id::RunId;
 pub use scan::{Scan, ScannedChunk};
@@ -147,7 +147,7 @@ impl<S: Store> Runs<S> {
             let version = record.select(run_id, selector)?.clone();
             let model = self
                 .models
-                .get(&*self.store, &self.compute, &version.model)
+                .get(&*self.store, &self.compute, caller.owner, &version.model)
                 .await;
             match model {
                 Ok(model) => {
@@ -181,9 +181,14 @@ struct Loaded {
 impl<S: Store> Runs<S> {
     /// The runs in a store, with small limits.
     fn in_store(store: S) -> Arc<Self> {
-        let compute = Compute::new(1, 4).expect("threads");
+        use std::time::Duration;
+
+        use crate::memory::{Budget, Holders};
+
+        let compute = Compute::new(1, 4, Duration::from_secs(60)).expect("threads");
         let store = Arc::new(store);
-        let datasets = Datasets::new(Arc::clone(&store), compute.clone(), 1 << 20);
+        let memory = Budget::new(Holders::Datasets, 256 << 20);
+        let datasets = Datasets::new(Arc::clone(&store), compute.clone(), 1 << 20, memory);
         let options = RunOptions {
             model_cache_bytes: 1 << 20,
             reservoir_size: 10,

@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::unknown_features::Gathered;
 use super::{Caller, Loaded, RunId, Runs, VersionSelector};
-use crate::compute::{Admission, Compute, Running};
+use crate::compute::{Admission, Class, Compute, Running};
 use crate::error::Result;
+use crate::memory::Share;
 use crate::store::{Store, key};
 use anomaly_detection::context::Context;
 use anomaly_detection::features::{Builder, FeaturePolicy};
@@ -71,19 +72,23 @@ impl Scorer {
     }
 
     /// Starts to score a table, with the history of a stream or else the one that training left; on the compute pool, unless
-    /// that would take longer than to score it.
+    /// that would take longer than to score it. The share of the table grows by what scoring takes, and is given back when the
+    /// table is scored.
     pub async fn submit(
         &self,
         admission: Admission,
         table: Table,
+        mut share: Share,
         history: Option<History>,
         describe: Describe,
     ) -> Result<Running<Scored>> {
         let model = Arc::clone(&self.model);
         let memory = self.memory.clone();
-        let deadline = self.caller.deadline;
         let is_brief = model.is_brief(&table);
+        let class = Class::small_if(model.is_small(&table));
+        share.grow(model.scoring_bytes(&table))?;
         let work = move |context: &Context| {
+            let _share = share;
             let score =
                 |history: Option<&mut Builder>| model.score(table, history, describe, context);
             let scored = match history {
@@ -101,27 +106,26 @@ impl Scorer {
             Ok(scored)
         };
         if is_brief {
-            self.compute.do_here(admission, deadline, work).await
+            Ok(Compute::do_here(self.caller, work))
         } else {
-            self.compute.submit(admission, deadline, work).await
+            let running = self.compute.submit(self.caller, class, admission, work);
+            running.await
         }
     }
 
     /// Adds the rows of a table to the history without scoring them. Fails where scoring them would.
     pub async fn remember(&self, table: Table, history: Option<History>) -> Result<()> {
         let model = Arc::clone(&self.model);
+        let class = Class::small_if(model.is_small(&table));
+        let work = move |context: &Context| match history {
+            None => model.remember(table, None, context),
+            Some(History(shared)) => {
+                let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                model.remember(table, Some(&mut shared), context)
+            }
+        };
         self.compute
-            .run(
-                Admission::Wait,
-                self.caller.deadline,
-                move |context| match history {
-                    None => model.remember(table, None, context),
-                    Some(History(shared)) => {
-                        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                        model.remember(table, Some(&mut shared), context)
-                    }
-                },
-            )
+            .run(self.caller, class, Admission::Wait, work)
             .await
     }
 }

@@ -80,9 +80,10 @@ impl RunRecord {
 
     /// The record as it is stored, with the blobs that it refers to.
     pub(super) fn encode(&self) -> Result<Record> {
+        let blobs = self.versions.iter().flat_map(VersionRecord::blob_refs);
         Ok(Record::with_blobs(
             RUN.encode_bare(self)?,
-            self.blobs().collect(),
+            blobs.map(BlobRef::id).collect(),
         ))
     }
 
@@ -182,10 +183,20 @@ impl RunRecord {
 impl VersionRecord {
     /// The blobs of this version.
     pub(super) fn blobs(&self) -> impl Iterator<Item = BlobName> + '_ {
-        std::iter::once(&self.model)
-            .chain(&self.reservoir)
-            .map(|blob| blob.name)
+        self.blob_refs().map(|blob| blob.name)
     }
+
+    fn blob_refs(&self) -> impl Iterator<Item = &BlobRef> + '_ {
+        std::iter::once(&self.model).chain(&self.reservoir)
+    }
+}
+
+/// How many versions of a run its record keeps, for those who only count; none if the run is deleted.
+///
+/// # Errors
+/// When the value is not a record of a run.
+pub fn n_kept_versions(value: &[u8]) -> Result<usize> {
+    RunRecord::decode(value).map(|record| record.versions.len())
 }
 
 #[cfg(test)]
@@ -208,7 +219,7 @@ mod tests {
             n_features: u32::MAX,
             n_rows: u64::MAX,
             created_ms: i64::MAX,
-            request_id: RequestId::parse(&"x".repeat(128), "Train", Vec::new).expect("valid"),
+            request_id: RequestId::parse(&"x".repeat(128), "Train", |_| Ok(())).expect("valid"),
         }
     }
 
@@ -221,7 +232,7 @@ mod tests {
         let stored = record.encode().expect("encodable");
         assert_eq!(RunRecord::decode(&stored.value).expect("whole"), record);
         assert_eq!(stored.blobs.len(), 2 * KEPT_VERSIONS);
-        let n_bytes = stored.value.len() + 16 * stored.blobs.len();
+        let n_bytes = stored.value.len() + 32 * stored.blobs.len();
         assert!(n_bytes <= crate::store::MAX_RECORD_BYTES, "{n_bytes}");
 
         let deleted = record.deleted();

@@ -3,14 +3,15 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::Form;
 use crate::caller::{Caller, check_id};
-use crate::compute::Admission;
-use crate::datasets::{DatasetId, Datasets, WholeTable};
+use crate::compute::{Admission, Class};
+use crate::datasets::{DatasetId, Datasets};
 use crate::error::{Error, Kind, Place, Result};
+use crate::memory::Share;
 use crate::store::Store;
+use anomaly_detection::context::{Context, Progress, stage};
 use anomaly_detection::pipeline::Draw;
 use anomaly_detection::table::read::{self, FileOptions, Limits};
 use anomaly_detection::table::{Column, Table};
@@ -18,8 +19,14 @@ use anomaly_detection::table::{Column, Table};
 /// What is wrong with a row without an id.
 const NO_ID: &str = "there is no id; each row needs a text or a whole number";
 
+/// The largest file that is read in a few milliseconds, if it is not compressed.
+const SMALL_FILE_BYTES: usize = 64 * 1024;
+
 /// The field with the name of the id column.
 const ID_COLUMN: &str = "row_id_column";
+
+/// The bytes of memory of an id of usual length, with its place in the set that finds repeated ones.
+const ID_MEMORY: usize = 96;
 
 /// Rows that a request contains or names.
 pub struct Rows {
@@ -27,6 +34,8 @@ pub struct Rows {
     pub source: RowSource,
     /// Their ids.
     pub ids: RowIds,
+    /// The memory of the request that they take.
+    pub share: Share,
 }
 
 /// Where rows come from.
@@ -66,8 +75,8 @@ pub struct ReadRows {
     pub table: Table,
     /// The id of each row, if they have ids.
     pub ids: Option<Vec<String>>,
-    /// Their share of the memory for datasets, to be held as long as the rows are.
-    pub share: Option<OwnedSemaphorePermit>,
+    /// Their share of the memory of requests or of datasets, to be held as long as the rows are.
+    pub share: Share,
 }
 
 impl RowSource {
@@ -83,7 +92,7 @@ impl RowSource {
 
 impl Rows {
     /// Reads the rows into memory. A file or a dataset is read on the compute pool, behind a permit. If there is a draw, only
-    /// its rows are kept of a dataset.
+    /// its rows are kept of a dataset. Reading is reported to `progress`.
     ///
     /// Fails, with the field below the records, when they cannot be read, and as [`RowIds::take_from`].
     pub async fn read<S: Store>(
@@ -92,6 +101,7 @@ impl Rows {
         caller: Caller,
         draw: Option<Draw>,
         admission: Admission,
+        progress: Option<&Progress>,
     ) -> Result<ReadRows> {
         // given ids are compared already, and those of a dataset need not fit in memory at once
         let compares_ids = matches!(
@@ -101,35 +111,57 @@ impl Rows {
                 RowIds::Column(_)
             )
         );
-        let (mut table, share) = match self.source {
-            RowSource::Table(table, _) => (table, None),
+        let mut share = self.share;
+        let mut table = match self.source {
+            RowSource::Table(table, _) => table,
             RowSource::File(content, options) => {
-                let parse = move |_: &_| {
-                    read::read(&content, &options, Limits::default()).map_err(|error| {
-                        match error.field_path() {
-                            // the reader names the options of CSV
-                            Some(_) => error.within("file.csv"),
-                            None => error.at("file"),
-                        }
-                    })
+                let class = Class::small_if(content.len() <= SMALL_FILE_BYTES);
+                let progress = progress.cloned();
+                let parse = move |context: &Context| {
+                    context.reporting(progress.as_ref()).enter(stage::READING);
+                    let table = parse(content, &options, &mut share)?;
+                    Ok((table, share))
                 };
-                let table = datasets.compute().run(admission, caller.deadline, parse);
-                (table.await?, None)
+                let parsed = datasets.compute().run(caller, class, admission, parse);
+                let (table, taken) = parsed.await?;
+                share = taken;
+                table
             }
             RowSource::Dataset(DatasetSource { id, known_texts }) => {
                 // boxed, since a request with rows of its own needs no room for it
-                let whole = Box::pin(datasets.table(&caller, &id, &known_texts, draw, admission));
-                let WholeTable { table, share } =
-                    whole.await.map_err(|error| error.at("dataset_id"))?;
-                (table, Some(share))
+                let whole = datasets.table(&caller, &id, &known_texts, draw, admission, progress);
+                let whole = Box::pin(whole);
+                let whole = whole.await.map_err(|error| error.at("dataset_id"))?;
+                share = whole.share;
+                whole.table
             }
         };
+        if compares_ids {
+            share.grow(table.n_rows() * ID_MEMORY)?;
+        }
         let ids = self.ids.take_from(&mut table)?;
         if let (true, Some(ids)) = (compares_ids, &ids) {
             check_unique(ids, |_| ID_COLUMN.to_owned())?;
         }
         Ok(ReadRows { table, ids, share })
     }
+}
+
+/// Reads a file into a table, which has the share from then on. Fails at the field below the records.
+fn parse(content: Bytes, options: &FileOptions, share: &mut Share) -> Result<Table> {
+    let table = read::read_counted(&content, options, Limits::default(), &mut |bytes| {
+        share.grow(bytes)
+    });
+    let table = table.map_err(|error| match (error.kind(), error.field_path()) {
+        // not the fault of the file
+        (Kind::ResourceExhausted, _) => error,
+        // the reader names the options of CSV
+        (_, Some(_)) => error.within("file.csv"),
+        (_, None) => error.at("file"),
+    })?;
+    drop(content);
+    share.resize(table.n_bytes())?;
+    Ok(table)
 }
 
 impl RowIds {

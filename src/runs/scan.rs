@@ -7,6 +7,7 @@ use super::{Caller, History, Runs, Scorer};
 use crate::compute::Admission;
 use crate::datasets::Chunks;
 use crate::error::{Error, Result};
+use crate::memory::Share;
 use crate::store::Store;
 use anomaly_detection::pipeline::{Describe, Scored};
 use anomaly_detection::table::{AbsentCell, Table};
@@ -103,9 +104,13 @@ impl Scan {
             };
             let first_row = first_row + n_before as u64;
             let history = self.history.clone();
-            let running = self
-                .scorer
-                .submit(Admission::Wait, table, history, describe);
+            let running = self.scorer.submit(
+                Admission::Wait,
+                table,
+                Share::uncounted(),
+                history,
+                describe,
+            );
             let scored = running.await?.await;
             return Ok(Some(ScannedChunk {
                 first_row,

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use super::commit::{Base, Outcome, Prepared, Write};
 use super::dataset_tables::DatasetTables;
 use super::get::VersionSelector;
 use super::{Caller, DatasetSource, Described, ReadRows, RequestId, RowSource, Rows, RunId, Runs};
-use crate::compute::Admission;
+use crate::compute::{Admission, Class};
 use crate::error::{Error, Kind, Result, reason};
+use crate::memory::Share;
+use crate::operations::Operation;
 use crate::store::{Store, key};
-use anomaly_detection::context::Context;
+use anomaly_detection::context::{Context, Progress};
 use anomaly_detection::pipeline::{TableSource, TrainingSpec};
 use anomaly_detection::table::{MAX_CELLS, Table};
 
@@ -19,14 +19,14 @@ use anomaly_detection::table::{MAX_CELLS, Table};
 /// ones in passes, which gives the same model.
 const MAX_HELD_CELLS: u64 = 1 << 21;
 
-/// The rows to learn from, with their share of the memory for datasets, held until the training is done.
+/// The rows to learn from, with their share of memory, held until the training is done.
 enum LearningRows {
     /// None: the request gives baselines.
     None,
-    /// All in memory; rows of a dataset have a share.
-    Table(Table, Option<OwnedSemaphorePermit>),
+    /// All in memory.
+    Table(Table, Share),
     /// Too many to hold: read in passes.
-    Tables(Box<dyn TableSource + Send>, OwnedSemaphorePermit),
+    Tables(Box<dyn TableSource + Send>, Share),
 }
 
 impl<S: Store> Runs<S> {
@@ -41,7 +41,9 @@ impl<S: Store> Runs<S> {
         request_id: Option<RequestId>,
         mut spec: TrainingSpec,
         rows: Option<Rows>,
+        operation: &Operation,
     ) -> Result<Described> {
+        let progress = operation.progress();
         spec.reservoir_size = self.reservoir_size;
         // before a dataset is read in vain
         spec.check_request(rows.is_some())?;
@@ -57,20 +59,23 @@ impl<S: Store> Runs<S> {
             Some(Rows {
                 source: RowSource::Dataset(dataset),
                 ids,
+                ..
             }) => Some(Rows {
                 source: RowSource::Dataset(dataset.clone()),
                 ids: ids.clone(),
+                share: Share::uncounted(),
             }),
             _ => None,
         };
-        let rows = self.rows_to_learn(caller, &spec, rows).await?;
-        let prepared = match (self.fit(caller, &spec, rows).await, dataset) {
+        let rows = self.rows_to_learn(caller, &spec, rows, progress).await?;
+        let prepared = match (self.fit(caller, &spec, rows, progress).await, dataset) {
             (Err(unsorted), Some(dataset)) if unsorted.reason() == reason::UNSORTED_ROWS => {
-                let rows = self.held_rows(caller, dataset, unsorted).await?;
-                self.fit(caller, &spec, rows).await?
+                let rows = self.held_rows(caller, dataset, unsorted, progress).await?;
+                self.fit(caller, &spec, rows, progress).await?
             }
             (outcome, _) => outcome?,
         };
+        operation.commit()?;
         match self.commit(&write, prepared, Base::Any).await? {
             Outcome::Stored(described) => Ok(*described),
             Outcome::MadeBefore | Outcome::Overtaken => self
@@ -85,9 +90,12 @@ impl<S: Store> Runs<S> {
         caller: Caller,
         spec: &TrainingSpec,
         rows: LearningRows,
+        progress: &Progress,
     ) -> Result<Prepared> {
         let spec = spec.clone();
+        let progress = progress.clone();
         let fit = move |context: &Context| {
+            let context = &context.reporting(Some(&progress));
             let fitted = match rows {
                 LearningRows::None => spec.fit(None, context),
                 LearningRows::Table(table, _share) => spec.fit(Some(table), context),
@@ -96,7 +104,7 @@ impl<S: Store> Runs<S> {
             Prepared::encode(fitted?)
         };
         self.compute
-            .run(Admission::Refuse, caller.deadline, fit)
+            .run(caller, Class::Large, Admission::Refuse, fit)
             .await
     }
 
@@ -105,6 +113,7 @@ impl<S: Store> Runs<S> {
         caller: Caller,
         spec: &TrainingSpec,
         rows: Option<Rows>,
+        progress: &Progress,
     ) -> Result<LearningRows> {
         let Some(rows) = rows else {
             return Ok(LearningRows::None);
@@ -142,7 +151,8 @@ impl<S: Store> Runs<S> {
                 });
             }
         }
-        let read = rows.read(&self.datasets, caller, draw, Admission::Refuse);
+        let progress = Some(progress);
+        let read = rows.read(&self.datasets, caller, draw, Admission::Refuse, progress);
         let ReadRows { table, share, .. } = read.await.map_err(|error| error.within("records"))?;
         Ok(LearningRows::Table(table, share))
     }
@@ -153,8 +163,10 @@ impl<S: Store> Runs<S> {
         caller: Caller,
         dataset: Rows,
         unsorted: Error,
+        progress: &Progress,
     ) -> Result<LearningRows> {
-        let read = dataset.read(&self.datasets, caller, None, Admission::Refuse);
+        let progress = Some(progress);
+        let read = dataset.read(&self.datasets, caller, None, Admission::Refuse, progress);
         match read.await {
             Ok(ReadRows { table, share, .. }) => Ok(LearningRows::Table(table, share)),
             Err(too_large) if too_large.kind() == Kind::InvalidArgument => Err(unsorted),

@@ -6,9 +6,11 @@ use super::commit::{Base, Outcome, Prepared, Write};
 use super::get::VersionSelector;
 use super::train::conflict;
 use super::{Caller, Described, Loaded, ReadRows, RequestId, Rows, RunId, Runs};
-use crate::compute::Admission;
+use crate::compute::{Admission, Class};
 use crate::error::Result;
+use crate::operations::{Operation, stage};
 use crate::store::{Store, StoreError, key};
+use anomaly_detection::context::Progress;
 use anomaly_detection::pipeline::artifact;
 
 /// How often an update is tried that trainings keep overtaking.
@@ -23,11 +25,15 @@ impl<S: Store> Runs<S> {
         run_id: RunId,
         request_id: Option<RequestId>,
         rows: Rows,
+        operation: &Operation,
     ) -> Result<Described> {
-        let read = rows.read(&self.datasets, caller, None, Admission::Refuse);
+        let progress = operation.progress();
+        let refuse = Admission::Refuse;
+        let read = rows.read(&self.datasets, caller, None, refuse, Some(progress));
         let rows = Arc::new(read.await.map_err(|error| error.within("records"))?);
         let key = key::run_key(caller.owner, run_id.as_str());
         let generation = self.generation(&key).await?;
+        progress.enter(stage::WAITING);
         let _turn = self.update_turns.wait(&key).await;
         let write = Arc::new(Write {
             key,
@@ -35,16 +41,9 @@ impl<S: Store> Runs<S> {
             run_id,
             request_id,
         });
-        let made_before = || {
-            let id = write.request_id.as_ref();
-            self.made_before(&caller, &write.run_id, id)
-        };
-        // the request whose turn came before may have been the same one
-        if let Some(described) = made_before().await? {
-            return Ok(described);
-        }
         for _ in 0..ATTEMPTS {
-            let (prepared, base) = match self.prepare(&caller, &write, &rows).await {
+            let prepared = self.prepare(&caller, &write, &rows, progress).await;
+            let (prepared, base) = match prepared {
                 Ok(Some(prepared)) => prepared,
                 Ok(None) => continue,
                 Err(error) => {
@@ -55,10 +54,15 @@ impl<S: Store> Runs<S> {
                     return Err(error);
                 }
             };
+            operation.commit()?;
             match self.commit(&write, prepared, base).await? {
                 Outcome::Stored(described) => return Ok(*described),
-                Outcome::MadeBefore => return made_before().await?.ok_or_else(conflict),
-                Outcome::Overtaken => {}
+                Outcome::MadeBefore => {
+                    let id = write.request_id.as_ref();
+                    let made = self.made_before(&caller, &write.run_id, id).await?;
+                    return made.ok_or_else(conflict);
+                }
+                Outcome::Overtaken => operation.resume(),
             }
         }
         Err(conflict())
@@ -71,6 +75,7 @@ impl<S: Store> Runs<S> {
         caller: &Caller,
         write: &Write,
         rows: &Arc<ReadRows>,
+        progress: &Progress,
     ) -> Result<Option<(Prepared, Base)>> {
         let Loaded { version, model, .. } = self
             .load(caller, &write.run_id, VersionSelector::Active)
@@ -79,7 +84,7 @@ impl<S: Store> Runs<S> {
             None => None,
             Some(blob) => match self.store.get_blob(blob).await {
                 Ok(bytes) => Some(bytes),
-                Err(error @ StoreError::BlobNotFound) => {
+                Err(error @ StoreError::BlobNotFound { .. }) => {
                     let active = self.record(caller, &write.run_id).await?.active;
                     return match active == version.version {
                         true => Err(error.into()),
@@ -89,10 +94,11 @@ impl<S: Store> Runs<S> {
                 Err(error) => return Err(error.into()),
             },
         };
-        let rows = Arc::clone(rows);
+        let (rows, progress) = (Arc::clone(rows), progress.clone());
         let prepared = self
             .compute
-            .run(Admission::Refuse, caller.deadline, move |context| {
+            .run(*caller, Class::Large, Admission::Refuse, move |context| {
+                let context = &context.reporting(Some(&progress));
                 let reservoir = reservoir
                     .map(|bytes| artifact::decode_reservoir(&bytes, model.features()))
                     .transpose()?;
@@ -107,6 +113,7 @@ impl<S: Store> Runs<S> {
 mod tests {
     use super::*;
     use crate::error::reason;
+    use crate::memory::Share;
     use crate::runs::{Form, RowIds, RowSource};
     use crate::store::faulty::{Fault, Faulty};
     use crate::store::{MemoryStore, TokenKey};
@@ -135,12 +142,22 @@ mod tests {
         Rows {
             source: RowSource::Table(table, Form::Matrix),
             ids: RowIds::None,
+            share: Share::uncounted(),
         }
     }
 
     async fn train(runs: &MemoryRuns, caller: Caller) -> Result<Described> {
         let spec = TrainingSpec::default();
-        runs.train(caller, run_id(), None, spec, Some(rows())).await
+        let operation = Operation::alone(caller.owner);
+        let rows = Some(rows());
+        runs.train(caller, run_id(), None, spec, rows, &operation)
+            .await
+    }
+
+    async fn update(runs: &MemoryRuns, caller: Caller) -> Result<Described> {
+        let operation = Operation::alone(caller.owner);
+        runs.update(caller, run_id(), None, rows(), &operation)
+            .await
     }
 
     #[tokio::test]
@@ -148,21 +165,20 @@ mod tests {
         let (runs, other, caller) = two_processes();
         train(&runs, caller).await.expect("trains");
         runs.store.hold_reads();
-        let update = tokio::spawn({
+        let updating = tokio::spawn({
             let runs = Arc::clone(&runs);
-            async move { runs.update(caller, run_id(), None, rows()).await }
+            async move { update(&runs, caller).await }
         });
         runs.store.reached().await;
         other.delete(caller, run_id()).await.expect("is there");
         runs.store.go();
-        let error = update.await.expect("joined").expect_err("was deleted");
+        let error = updating.await.expect("joined").expect_err("was deleted");
         assert_eq!(error.reason(), reason::RUN_DELETED);
 
         // the update does not bring the run back, and its version number is not reused
         let page = runs.list(caller, None, 10).await.expect("lists");
         assert!(page.runs.is_empty() && !page.more);
-        let again = runs.update(caller, run_id(), None, rows()).await;
-        let error = again.expect_err("is deleted");
+        let error = update(&runs, caller).await.expect_err("is deleted");
         assert_eq!(error.reason(), reason::RUN_NOT_FOUND);
         let described = train(&other, caller).await.expect("trains");
         assert_eq!(described.version.version, 2);
@@ -191,10 +207,7 @@ mod tests {
             {
                 tokio::task::yield_now().await;
             }
-            other
-                .update(caller, run_id(), None, rows())
-                .await
-                .expect("updates");
+            update(&other, caller).await.expect("updates");
         });
         let first = first.expect("its version is there");
         assert_eq!(first.version.version, 3);

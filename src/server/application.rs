@@ -3,21 +3,31 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinError;
 use tonic::service::Routes;
 
+use super::control::Control;
 use super::{Bound, ServeError, Server, bytes};
 use crate::compute::Compute;
 use crate::config::Config;
 use crate::datasets::Datasets;
 use crate::error::{Error, chain};
+use crate::memory::{Budget, Holders};
+use crate::operations::Operations;
 use crate::proto::v1::anomaly_service_server::AnomalyServiceServer;
 use crate::proto::v1::dataset_service_server::DatasetServiceServer;
+use crate::proto::v1::operation_service_server::OperationServiceServer;
 use crate::runs::{RunOptions, Runs};
-use crate::service::{AnomalyGrpc, DatasetGrpc};
+use crate::service::{AnomalyGrpc, DatasetGrpc, OperationGrpc};
 use crate::store::{EmbeddedStore, Store, StoreError, StoreOptions};
 use crate::telemetry::Metrics;
+
+/// How often the store is swept, so that what lies in its quarantine leaves it.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60 * 60);
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why the application could not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +51,8 @@ pub enum ApplicationError {
 pub struct Application<S = EmbeddedStore> {
     bound: Bound,
     store: Arc<S>,
+    /// The same store, if it can be checked and copied while it is in use.
+    embedded: Option<Arc<EmbeddedStore>>,
     runs: Arc<Runs<S>>,
     datasets: Arc<Datasets<S>>,
     config: Config,
@@ -56,13 +68,15 @@ impl Application {
         let bound = Server::bind(&config).await?;
         let options = StoreOptions {
             token_key: config.token_key.clone(),
+            quarantine: DAY * config.quarantine_days,
             ..StoreOptions::default()
         };
         let folder = config.data_dir.clone();
         let store = tokio::task::spawn_blocking(move || EmbeddedStore::open(&folder, options))
             .await
             .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
-        Self::join(bound, store, config).await
+        let store = Arc::new(store);
+        Self::join(bound, Arc::clone(&store), Some(store), config).await
     }
 }
 
@@ -72,18 +86,36 @@ impl<S: Store> Application<S> {
     /// # Errors
     /// When the store cannot be reached or is damaged, or an address cannot be listened on.
     pub async fn with_store(config: Config, store: S) -> Result<Self, ApplicationError> {
-        Self::join(Server::bind(&config).await?, store, config).await
+        let bound = Server::bind(&config).await?;
+        Self::join(bound, Arc::new(store), None, config).await
     }
 
-    async fn join(bound: Bound, store: S, config: Config) -> Result<Self, ApplicationError> {
-        let compute = Compute::new(config.compute_threads, config.compute_queue)?;
+    async fn join(
+        bound: Bound,
+        store: Arc<S>,
+        embedded: Option<Arc<EmbeddedStore>>,
+        config: Config,
+    ) -> Result<Self, ApplicationError> {
+        let compute = Compute::new(
+            config.compute_threads,
+            config.compute_queue,
+            config.compute_wait,
+        )?;
         let n_swept = store.sweep().await?;
         if n_swept > 0 {
-            tracing::info!(n_swept, "deleted what unfinished writes left behind");
+            tracing::info!(
+                n_swept,
+                "took out of the store what no record refers to; blobs stay in the quarantine for `quarantine_days`"
+            );
         }
-        let store = Arc::new(store);
         let max_dataset_bytes = config.max_dataset_bytes.as_u64();
-        let datasets = Datasets::new(Arc::clone(&store), compute.clone(), max_dataset_bytes);
+        let reading = Budget::new(Holders::Datasets, bytes(config.dataset_memory_bytes));
+        let datasets = Datasets::new(
+            Arc::clone(&store),
+            compute.clone(),
+            max_dataset_bytes,
+            reading,
+        );
         let options = RunOptions {
             model_cache_bytes: config.model_cache_bytes.as_u64(),
             reservoir_size: config.reservoir_size,
@@ -92,6 +124,7 @@ impl<S: Store> Application<S> {
         Ok(Self {
             bound,
             store,
+            embedded,
             runs,
             datasets,
             config,
@@ -119,19 +152,30 @@ impl<S: Store> Application<S> {
         let Self {
             bound,
             store,
+            embedded,
             runs,
             datasets,
             config,
         } = self;
+        let control = embedded.and_then(listen_for_control);
+        let sweeps = tokio::spawn(sweep_for_ever(Arc::clone(&store)));
         let max_message_bytes = bytes(config.max_message_bytes);
         let metrics = Arc::new(Metrics::new());
-        let anomaly = AnomalyGrpc::new(Arc::clone(&runs), Arc::clone(&metrics));
+        let operations = Operations::new(config.orphan_timeout);
+        let anomaly = AnomalyGrpc::new(
+            Arc::clone(&runs),
+            Arc::clone(&operations),
+            Arc::clone(&metrics),
+        );
         let anomaly = AnomalyServiceServer::new(anomaly)
             .max_decoding_message_size(max_message_bytes)
             .max_encoding_message_size(usize::MAX);
-        let dataset = DatasetServiceServer::new(DatasetGrpc::new(Arc::clone(&datasets)))
+        let dataset = DatasetGrpc::new(Arc::clone(&datasets), Arc::clone(&operations));
+        let dataset = DatasetServiceServer::new(dataset)
             .max_decoding_message_size(max_message_bytes)
             .max_encoding_message_size(usize::MAX);
+        let operation = OperationServiceServer::new(OperationGrpc::new(operations))
+            .max_decoding_message_size(max_message_bytes);
         let hasher = Arc::new(store.token_hasher().clone());
 
         let mut failure = None;
@@ -144,8 +188,17 @@ impl<S: Store> Application<S> {
                 }
             }
         };
-        let routes = Routes::new(anomaly).add_service(dataset);
-        bound.run(routes, hasher, metrics, stop).await?;
+        let routes = Routes::new(anomaly)
+            .add_service(dataset)
+            .add_service(operation);
+        let served = bound.run(routes, hasher, metrics, stop).await;
+        sweeps.abort();
+        // ends with an error, which says that it was aborted
+        let _ = sweeps.await;
+        if let Some(control) = control {
+            control.stop().await;
+        }
+        served?;
         runs.close().await;
         datasets.close().await;
         // the last flush blocks
@@ -153,6 +206,28 @@ impl<S: Store> Application<S> {
         match failure {
             Some(error) => Err(error.into()),
             None => closed.map_err(ApplicationError::Close),
+        }
+    }
+}
+
+/// Opens the control socket. A server without one serves all the same.
+fn listen_for_control(store: Arc<EmbeddedStore>) -> Option<Control> {
+    Control::listen(store)
+        .inspect_err(|error| {
+            tracing::warn!(
+                %error,
+                "no control socket can be opened in the data folder, so `anomalyd store` cannot check or copy the store of this \
+                 server while it runs"
+            );
+        })
+        .ok()
+}
+
+async fn sweep_for_ever(store: Arc<impl Store>) {
+    loop {
+        tokio::time::sleep(SWEEP_INTERVAL).await;
+        if let Err(error) = store.sweep().await {
+            tracing::warn!(error = chain(&error), "the store could not be swept");
         }
     }
 }

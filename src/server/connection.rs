@@ -4,24 +4,32 @@ use std::collections::hash_map::RandomState;
 use std::future::{Future, pending};
 use std::hash::BuildHasher as _;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
+use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
 
 use crate::config::Config;
 
-use super::layer::Stack;
-use super::preface::Prefaced;
+use super::layer::{Stack, is_public};
+use super::open_connections::{OpenConnection, OpenConnections, Slot};
+use super::preface::{self, Opened, Rewound};
+use super::stall::Watched;
+use super::{descriptors, http1};
 
-/// The most bytes of the metadata of a request; the largest token fits easily.
-const MAX_HEADER_LIST_BYTES: u32 = 16 * 1024;
+/// The most bytes of metadata that h2 reads. It is far over our own limit, because h2 answers what is longer with a bare HTTP
+/// status, and ends the connection of a client that sends four times as much.
+const MAX_HEADER_LIST_BYTES: u32 = 256 * 1024;
 
 /// The largest frame that clients may send. Large frames cost less per byte, but delay other streams of the
 /// connection.
@@ -34,18 +42,47 @@ const MAX_SEND_BUFFER_BYTES: usize = 1024 * 1024;
 /// frames cost half of this window, at up to 256 bytes each; a single stream must run out of its own window first.
 const STREAMS_A_WINDOW: u32 = 16;
 
-/// A client that connects without sending its preface is disconnected after this.
-const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection that makes room for another must have been without a request.
+const EVICTED_IDLE: Duration = Duration::from_millis(10);
+
+/// How long its client has to answer if it had used it: a request of it may be under way.
+const EVICTED_ANSWER: Duration = Duration::from_millis(100);
 
 /// Serves connections. Clones share everything.
 #[derive(Clone)]
 pub(super) struct Connections {
     stack: Stack,
     http2: http2::Builder<Tracked>,
-    max_age: Option<Duration>,
+    open: Arc<OpenConnections>,
+    lifetimes: Lifetimes,
     tasks: TaskTracker,
     draining: CancellationToken,
     cancelled: CancellationToken,
+}
+
+/// How long connections may last.
+#[derive(Clone, Copy)]
+struct Lifetimes {
+    /// Without their first request.
+    arrival: Duration,
+    /// Without a request in progress, after the first.
+    idle: Duration,
+    /// In all.
+    age: Option<Duration>,
+    /// After they were asked to close, without a request in progress.
+    close: Duration,
+}
+
+impl Lifetimes {
+    fn new(config: &Config) -> Self {
+        let max_idle = Some(config.max_connection_idle).filter(|idle| !idle.is_zero());
+        Self {
+            arrival: config.arrival_timeout,
+            idle: max_idle.unwrap_or(Duration::MAX),
+            age: Some(config.max_connection_age).filter(|age| !age.is_zero()),
+            close: config.keepalive_timeout,
+        }
+    }
 }
 
 impl Connections {
@@ -60,7 +97,10 @@ impl Connections {
     ) -> Self {
         let window = u32::try_from(config.stream_window_bytes.as_u64())
             .unwrap_or(u32::MAX / STREAMS_A_WINDOW);
-        let mut http2 = http2::Builder::new(Tracked(tasks.clone()));
+        let mut http2 = http2::Builder::new(Tracked {
+            tasks: tasks.clone(),
+            patience: config.answer_stall_timeout,
+        });
         http2
             .timer(TokioTimer::new())
             .initial_stream_window_size(window)
@@ -74,58 +114,98 @@ impl Connections {
             .max_send_buf_size(MAX_SEND_BUFFER_BYTES)
             .keep_alive_interval(config.keepalive_interval)
             .keep_alive_timeout(config.keepalive_timeout);
-        let max_age = Some(config.max_connection_age).filter(|age| !age.is_zero());
+        let max_connections = descriptors::connections(config.max_connections);
         Self {
             stack,
             http2,
-            max_age,
+            open: OpenConnections::new(max_connections, config.max_total_streams),
+            lifetimes: Lifetimes::new(config),
             tasks,
             draining,
             cancelled,
         }
     }
 
-    /// Serves one connection in a task of its own.
-    pub(super) fn serve<IO>(&self, io: IO)
+    /// Serves one connection in a task of its own, or closes it if there are too many.
+    pub(super) async fn serve<IO>(&self, io: IO)
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let Some(slot) = self.open.admit().await else {
+            return;
+        };
         let this = self.clone();
         self.tasks.spawn(async move {
             tokio::select! {
                 () = this.cancelled.cancelled() => {}
-                () = this.drive(io) => {}
+                () = this.drive(io, slot) => {}
             }
         });
     }
 
-    async fn drive<IO>(&self, io: IO)
+    async fn drive<IO>(&self, io: IO, slot: Slot)
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (io, preface) = Prefaced::new(io);
-        let service = TowerToHyperService::new(self.stack.clone());
+        let usage = slot.connection();
+        let opening = timeout(self.lifetimes.arrival, open(io));
+        let opened = tokio::select! {
+            opened = opening => opened.unwrap_or_default(),
+            () = self.draining.cancelled() => None,
+            () = usage.evicted() => None,
+        };
+        if let Some(io) = opened {
+            self.serve_http2(io, usage).await;
+        }
+    }
+
+    async fn serve_http2<IO>(&self, io: Rewound<IO>, usage: &Arc<OpenConnection>)
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Lifetimes {
+            arrival,
+            idle,
+            close,
+            ..
+        } = self.lifetimes;
+        let service = service_fn(|mut request: Request<Incoming>| {
+            let in_progress = usage.begin(is_public(&request));
+            request.extensions_mut().insert(Arc::new(in_progress));
+            self.stack.clone().oneshot(request)
+        });
         let mut connection = pin!(self.http2.serve_connection(TokioIo::new(io), service));
         tokio::select! {
-            biased;
             result = connection.as_mut() => return log_end(result),
-            _ = preface => {}
-            () = self.draining.cancelled() => return,
-            () = sleep(PREFACE_TIMEOUT) => return,
+            () = self.age_or_drain() => {}
+            () = usage.idle_for(arrival, idle) => {}
+            () = usage.evicted() => {}
         }
-        tokio::select! {
-            result = connection.as_mut() => log_end(result),
-            () = self.age_or_drain() => {
-                // no new requests; those in progress finish
-                connection.as_mut().graceful_shutdown();
-                log_end(connection.await);
+        // no new requests; those in progress finish
+        connection.as_mut().graceful_shutdown();
+        let unanswered = async {
+            sleep(close).await;
+            usage.idle_for(close, close).await;
+        };
+        let evicted = async {
+            usage.evicted().await;
+            if usage.was_used() {
+                sleep(EVICTED_ANSWER).await;
             }
+            usage.idle_for(EVICTED_IDLE, EVICTED_IDLE).await;
+        };
+        tokio::select! {
+            // first, so that the client is told
+            biased;
+            result = connection => log_end(result),
+            () = unanswered => tracing::debug!("connection ended: its client was told to close it and did not"),
+            () = evicted => tracing::debug!("connection ended: it made room for another"),
         }
     }
 
     async fn age_or_drain(&self) {
         let old = async {
-            match self.max_age {
+            match self.lifetimes.age {
                 Some(age) => sleep(jittered(age)).await,
                 None => pending().await,
             }
@@ -135,6 +215,20 @@ impl Connections {
             () = self.draining.cancelled() => {}
         }
     }
+}
+
+/// Reads what tells the protocol of a connection. `None` once it is over: other protocols than HTTP/2 are answered and refused
+/// here.
+async fn open<IO>(io: IO) -> Option<Rewound<IO>>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    match preface::read(io).await {
+        Ok(Opened::Http2(io)) => return Some(io),
+        Ok(Opened::Other(io)) => http1::refuse(io).await,
+        Err(error) => tracing::debug!("connection ended: {error}"),
+    }
+    None
 }
 
 /// The age, varied by up to a tenth, so that clients that connected together do not reconnect
@@ -150,9 +244,13 @@ fn log_end(result: hyper::Result<()>) {
     }
 }
 
-/// Runs the work of connections as tasks that the drain waits for.
+/// Runs the work for streams as tasks that the drain waits for, and that end when nobody reads the answer.
 #[derive(Clone)]
-struct Tracked(TaskTracker);
+struct Tracked {
+    tasks: TaskTracker,
+    /// How long a part of an answer may wait to be read.
+    patience: Duration,
+}
 
 impl<F> Executor<F> for Tracked
 where
@@ -160,7 +258,7 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, future: F) {
-        self.0.spawn(future);
+        self.tasks.spawn(Watched::new(future, self.patience));
     }
 }
 

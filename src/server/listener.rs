@@ -147,11 +147,11 @@ impl Listener {
                 {
                     tracing::debug!("cannot set the options of a connection: {error}");
                 }
-                connections.serve(stream);
+                connections.serve(stream).await;
             }
             Self::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
-                connections.serve(stream);
+                connections.serve(stream).await;
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The methods in the descriptors: whether each is public, and whether it may be called again.
+//! The methods in the descriptors: whether each is public, whether it may be called again, and whether its request is a stream.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -18,27 +18,33 @@ pub(crate) enum Method {
     Owned(IdempotencyLevel),
 }
 
-static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
+/// Each method, and whether its request is a stream.
+static METHODS: LazyLock<HashMap<String, (Method, bool)>> = LazyLock::new(|| {
     let public = [
         tonic_health::pb::FILE_DESCRIPTOR_SET,
         tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
         tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
     ];
     let public = public.into_iter().flat_map(methods);
-    let public = public.map(|(path, _)| (path, Method::Public));
+    let public = public.map(|(path, _, streams)| (path, (Method::Public, streams)));
     let owned = methods(DESCRIPTORS);
-    let owned = owned.map(|(path, level)| (path, Method::Owned(level)));
+    let owned = owned.map(|(path, level, streams)| (path, (Method::Owned(level), streams)));
     public.chain(owned).collect()
 });
 
 /// The method at a path, `/package.Service/Method`; `None` when there is none.
 pub(crate) fn method(path: &str) -> Option<Method> {
-    METHODS.get(path).copied()
+    METHODS.get(path).map(|(method, _)| *method)
 }
 
-/// The paths of the methods in a set of descriptors, with their levels. The sets are compiled in; if one could not be decoded,
-/// a test would fail.
-fn methods(descriptors: &[u8]) -> impl Iterator<Item = (String, IdempotencyLevel)> + use<> {
+/// Whether the request of the method at a path is a stream of messages.
+pub(crate) fn is_client_streaming(path: &str) -> bool {
+    METHODS.get(path).is_some_and(|(_, streams)| *streams)
+}
+
+/// The paths of the methods in a set of descriptors, with their levels and whether their requests are streams. The sets are
+/// compiled in; if one could not be decoded, a test would fail.
+fn methods(descriptors: &[u8]) -> impl Iterator<Item = (String, IdempotencyLevel, bool)> + use<> {
     let set = FileDescriptorSet::decode(descriptors).unwrap_or_default();
     set.file.into_iter().flat_map(|file| {
         let package = file.package().to_owned();
@@ -46,8 +52,9 @@ fn methods(descriptors: &[u8]) -> impl Iterator<Item = (String, IdempotencyLevel
             let service_path = format!("/{package}.{}", service.name());
             service.method.into_iter().map(move |method| {
                 let path = format!("{service_path}/{}", method.name());
+                let streams = method.client_streaming();
                 let options = method.options.unwrap_or_default();
-                (path, options.idempotency_level())
+                (path, options.idempotency_level(), streams)
             })
         })
     })
@@ -77,6 +84,23 @@ mod tests {
         }
         for path in ["", "/", "/anomaly.v1.AnomalyService/", "/x.Y/Z"] {
             assert_eq!(method(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn requests_that_are_streams_are_told_from_single_messages() {
+        for (path, streams) in [
+            ("/anomaly.v1.AnomalyService/PredictStream", true),
+            ("/anomaly.v1.DatasetService/UploadDataset", true),
+            (
+                "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+                true,
+            ),
+            ("/anomaly.v1.AnomalyService/PredictDataset", false),
+            ("/grpc.health.v1.Health/Watch", false),
+            ("/x.Y/Z", false),
+        ] {
+            assert_eq!(is_client_streaming(path), streams, "{path}");
         }
     }
 }

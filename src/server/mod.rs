@@ -6,14 +6,19 @@
 
 mod application;
 mod connection;
+pub mod control;
+pub mod descriptors;
 mod health;
+mod http1;
 mod layer;
 mod listener;
 mod methods;
 mod metrics;
+mod open_connections;
 mod preface;
 mod reflection;
 pub mod signal;
+mod stall;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -31,6 +36,7 @@ use tonic::service::Routes;
 pub use application::{Application, ApplicationError};
 
 use crate::config::Config;
+use crate::memory::{Budget, Holders};
 use crate::store::TokenHasher;
 use crate::telemetry::Metrics;
 
@@ -39,8 +45,11 @@ use health::Health;
 use layer::{Gate, Options};
 use listener::Listener;
 
-/// How long cancelled work may take to stop after the drain timeout.
-const CANCEL_GRACE: Duration = Duration::from_secs(2);
+/// How long requests may take, after the drain timeout, to send the status that they end with.
+const END_GRACE: Duration = Duration::from_secs(1);
+
+/// How long cancelled work may take to stop after that.
+const CANCEL_GRACE: Duration = Duration::from_secs(1);
 
 /// Why the server cannot serve. The text says what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -130,7 +139,7 @@ impl Bound {
 
     /// Serves the routes, health, reflection and, if configured, the metrics in `counted`, until `shutdown` completes. Then
     /// drains: health says NOT_SERVING, `drain_delay` passes, nothing more is accepted, requests in progress have
-    /// `drain_timeout` to finish, and the rest is cancelled. That takes at most the sum of both and two seconds.
+    /// `drain_timeout` to finish, and the rest ends with UNAVAILABLE. That takes at most the sum of both and two seconds.
     ///
     /// # Errors
     /// When reflection cannot be built.
@@ -159,17 +168,23 @@ impl Bound {
         }
 
         let draining = CancellationToken::new();
+        let overdue = CancellationToken::new();
+        let cancelled = CancellationToken::new();
+        let tasks = TaskTracker::new();
         let stack = layer::stack(
             routes,
             Options {
                 gate: Arc::new(Gate::new(hasher, config.allow_anonymous)),
                 max_message_bytes: bytes(config.max_message_bytes),
-                request_memory_bytes: bytes(config.request_memory_bytes),
+                request_memory: Budget::new(Holders::Requests, bytes(config.request_memory_bytes)),
+                answer_memory: Budget::new(Holders::Answers, bytes(config.answer_memory_bytes)),
+                arrival_timeout: config.arrival_timeout,
                 draining: draining.clone(),
+                overdue: overdue.clone(),
+                cancelled: cancelled.clone(),
+                tasks: tasks.clone(),
             },
         );
-        let cancelled = CancellationToken::new();
-        let tasks = TaskTracker::new();
         let connections = Connections::new(
             stack,
             &config,
@@ -203,13 +218,16 @@ impl Bound {
         while accepting.join_next().await.is_some() {}
         tasks.close();
         if timeout(config.drain_timeout, tasks.wait()).await.is_err() {
-            tracing::warn!("`drain_timeout` has passed: cancelling what is still in progress");
-            cancelled.cancel();
-            if timeout(CANCEL_GRACE, tasks.wait()).await.is_err() {
-                tracing::warn!(
-                    tasks = tasks.len(),
-                    "leaving behind work that does not stop"
-                );
+            tracing::warn!("`drain_timeout` has passed: ending what is still in progress");
+            overdue.cancel();
+            if timeout(END_GRACE, tasks.wait()).await.is_err() {
+                cancelled.cancel();
+                if timeout(CANCEL_GRACE, tasks.wait()).await.is_err() {
+                    tracing::warn!(
+                        tasks = tasks.len(),
+                        "leaving behind work that does not stop"
+                    );
+                }
             }
         }
         tracing::info!("stopped");

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use prost::Message as _;
 use tonic::{Extensions, Request, Response, Status, Streaming};
 
 use super::convert::answer_options::{AnswerOptions, ListedRows};
 use super::convert::prediction::Answer;
-use super::convert::{records, training, version};
+use super::convert::{fingerprint, records, training, version};
 use super::predict_dataset::Pages;
 use super::status::answer;
 use super::{page, predict_dataset, predict_stream};
-use crate::caller::Deadline;
+use crate::caller::{Deadline, Presence};
 use crate::compute::Admission;
 use crate::error::{Error, Result, reason};
+use crate::memory::{AnswerMemory, RequestMemory};
+use crate::operations::{Begun, Kind, Operations, Plan};
 use crate::proto::v1;
 use crate::proto::v1::anomaly_service_server::AnomalyService;
 use crate::proto::v1::{
@@ -31,13 +32,18 @@ use anomaly_detection::pipeline::Model;
 #[derive(Debug)]
 pub struct AnomalyGrpc<S> {
     runs: Arc<Runs<S>>,
+    operations: Arc<Operations>,
     metrics: Arc<Metrics>,
 }
 
 impl<S: Store> AnomalyGrpc<S> {
-    /// A service for these runs; `metrics` counts what predictions find.
-    pub fn new(runs: Arc<Runs<S>>, metrics: Arc<Metrics>) -> Self {
-        Self { runs, metrics }
+    /// A service for these runs; trainings and updates are `operations`, and `metrics` counts what predictions find.
+    pub fn new(runs: Arc<Runs<S>>, operations: Arc<Operations>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            runs,
+            operations,
+            metrics,
+        }
     }
 
     /// The model of the version in `like_version`, if the request has one.
@@ -67,27 +73,40 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         request: Request<TrainRequest>,
     ) -> Result<Response<TrainResponse>, Status> {
         answer(async {
+            let presence = presence(request.extensions());
             let caller = caller(request.extensions())?;
-            let request = request.into_inner();
-            let id = RequestId::parse(&request.request_id, "Train", || request.encode_to_vec())?;
+            let memory = request_memory(request.extensions())?;
+            let mut request = request.into_inner();
+            let records = request.records.take();
+            let id = RequestId::parse(&request.request_id, "Train", |fingerprint| {
+                fingerprint::add_message(fingerprint, &request, &memory)?;
+                fingerprint::add_records(fingerprint, records.as_ref());
+                Ok(())
+            })?;
             let run_id = RunId::parse(request.run_id)?;
-            let made_before = self.runs.made_before(&caller, &run_id, id.as_ref()).await?;
-            let described = match made_before {
-                Some(described) => described,
-                None => {
-                    let like = self.like(caller, &run_id, request.like_version).await?;
-                    let like = like.as_deref();
-                    let known_texts = like.map(Model::text_columns).unwrap_or_default();
-                    let rows = records::optional(request.records, &known_texts)?;
-                    let spec = request.spec.unwrap_or_default();
-                    let spec = training::receive(spec, like.map(Model::spec));
-                    let spec = spec.map_err(|error| error.within("spec"))?;
-                    let form = rows.as_ref().map(|rows| rows.source.form());
-                    let trained = self.runs.train(caller, run_id, id, spec, rows).await;
-                    trained.map_err(|error| match form {
-                        Some(form) => in_spec(form.locate(error)),
-                        None => in_spec(error),
-                    })?
+            let plan = Plan::new(caller.owner, Kind::Train, run_id.as_str(), id.as_ref());
+            let made_before = || self.runs.made_before(&caller, &run_id, id.as_ref());
+            let described = match self.operations.begin(plan, made_before).await? {
+                Begun::Made(described) => described,
+                Begun::Lead(lead) => {
+                    let caller = lead.caller(caller);
+                    let work = async {
+                        let like = self.like(caller, &run_id, request.like_version).await?;
+                        let like = like.as_deref();
+                        let known_texts = like.map(Model::text_columns).unwrap_or_default();
+                        let rows = records::optional(records, &known_texts, &memory)?;
+                        let spec = request.spec.unwrap_or_default();
+                        let spec = training::receive(spec, like.map(Model::spec));
+                        let spec = spec.map_err(|error| error.within("spec"))?;
+                        let form = rows.as_ref().map(|rows| rows.source.form());
+                        let operation = lead.operation();
+                        let training = self.runs.train(caller, run_id, id, spec, rows, operation);
+                        training.await.map_err(|error| match form {
+                            Some(form) => in_spec(form.locate(error)),
+                            None => in_spec(error),
+                        })
+                    };
+                    lead.run(&presence, work).await?
                 }
             };
             Ok(TrainResponse {
@@ -103,14 +122,17 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
     ) -> Result<Response<PredictResponse>, Status> {
         answer(async {
             let caller = caller(request.extensions())?;
+            let memory = request_memory(request.extensions())?;
+            let answer_memory = answer_memory(request.extensions())?;
             let request = request.into_inner();
             let run_id = RunId::parse(request.run_id)?;
             let version = version::receive(request.version, "version")?;
             let options = AnswerOptions::try_from(request.answer);
             let options = options.map_err(|error| error.within("answer"))?;
             let scorer = self.runs.scorer(caller, run_id, version).await?;
-            let rows = records::required(request.records, &scorer.model.text_columns())?;
-            let predictions = Answer::new(scorer.clone(), options, ListedRows::All);
+            let known_texts = scorer.model.text_columns();
+            let rows = records::required(request.records, &known_texts, &memory)?;
+            let predictions = Answer::new(scorer.clone(), options, ListedRows::All, answer_memory);
             let mut feed = self.runs.feed(caller, scorer, predictions);
             feed.push(rows, Admission::Refuse).await?;
             let predictions = feed.finish().await?;
@@ -128,8 +150,12 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
     ) -> Result<Response<PredictStreamResponse>, Status> {
         answer(async {
             let caller = caller(request.extensions())?;
+            let memory = request_memory(request.extensions())?;
+            let answer_memory = answer_memory(request.extensions())?;
             let messages = request.into_inner();
-            let predictions = predict_stream::score(&self.runs, caller, messages).await?;
+            let runs = &self.runs;
+            let predictions =
+                predict_stream::score(runs, caller, messages, &memory, answer_memory).await?;
             self.metrics.count(predictions.counts());
             Ok(PredictStreamResponse {
                 predictions: Some(predictions.into()),
@@ -146,9 +172,10 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
     ) -> Result<Response<Pages>, Status> {
         answer(async {
             let caller = caller(request.extensions())?;
+            let memory = answer_memory(request.extensions())?;
             let request = request.into_inner();
             let metrics = Arc::clone(&self.metrics);
-            Ok(predict_dataset::pages(&self.runs, caller, request, metrics).await?)
+            Ok(predict_dataset::pages(&self.runs, caller, request, memory, metrics).await?)
         })
         .await
     }
@@ -158,22 +185,34 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
         request: Request<UpdateRequest>,
     ) -> Result<Response<UpdateResponse>, Status> {
         answer(async {
+            let presence = presence(request.extensions());
             let caller = caller(request.extensions())?;
-            let request = request.into_inner();
-            let id = RequestId::parse(&request.request_id, "Update", || request.encode_to_vec())?;
+            let memory = request_memory(request.extensions())?;
+            let mut request = request.into_inner();
+            let records = request.records.take();
+            let id = RequestId::parse(&request.request_id, "Update", |fingerprint| {
+                fingerprint::add_message(fingerprint, &request, &memory)?;
+                fingerprint::add_records(fingerprint, records.as_ref());
+                Ok(())
+            })?;
             let run_id = RunId::parse(request.run_id)?;
-            let made_before = self.runs.made_before(&caller, &run_id, id.as_ref()).await?;
-            let described = match made_before {
-                Some(described) => described,
-                None => {
-                    let active = self
-                        .runs
-                        .scorer(caller, run_id.clone(), VersionSelector::Active);
-                    let known_texts = active.await?.model.text_columns();
-                    let rows = records::required(request.records, &known_texts)?;
-                    let form = rows.source.form();
-                    let updated = self.runs.update(caller, run_id, id, rows).await;
-                    updated.map_err(|error| form.locate(error))?
+            let plan = Plan::new(caller.owner, Kind::Update, run_id.as_str(), id.as_ref());
+            let made_before = || self.runs.made_before(&caller, &run_id, id.as_ref());
+            let described = match self.operations.begin(plan, made_before).await? {
+                Begun::Made(described) => described,
+                Begun::Lead(lead) => {
+                    let caller = lead.caller(caller);
+                    let work = async {
+                        let active = VersionSelector::Active;
+                        let active = self.runs.scorer(caller, run_id.clone(), active).await?;
+                        let known_texts = active.model.text_columns();
+                        let rows = records::required(records, &known_texts, &memory)?;
+                        let form = rows.source.form();
+                        let operation = lead.operation();
+                        let updating = self.runs.update(caller, run_id, id, rows, operation);
+                        updating.await.map_err(|error| form.locate(error))
+                    };
+                    lead.run(&presence, work).await?
                 }
             };
             Ok(UpdateResponse {
@@ -247,6 +286,31 @@ pub(super) fn caller(extensions: &Extensions) -> Result<Caller> {
     Ok(Caller {
         owner: *owner,
         deadline: extensions.get::<Deadline>().map(|deadline| deadline.0),
+    })
+}
+
+/// Whether the caller still waits, as the server's layers see it.
+pub(super) fn presence(extensions: &Extensions) -> Presence {
+    extensions.get().cloned().unwrap_or_default()
+}
+
+/// The memory of the request, as the server's layers count it.
+pub(super) fn request_memory(extensions: &Extensions) -> Result<RequestMemory> {
+    extensions.get().cloned().ok_or_else(|| {
+        Error::new(
+            reason::INTERNAL,
+            "a request came through without its memory",
+        )
+    })
+}
+
+/// The memory of its answer.
+fn answer_memory(extensions: &Extensions) -> Result<AnswerMemory> {
+    extensions.get().cloned().ok_or_else(|| {
+        Error::new(
+            reason::INTERNAL,
+            "a request came through without the memory of its answer",
+        )
     })
 }
 

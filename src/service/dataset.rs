@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use prost::Message as _;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::anomaly::caller;
-use super::convert::file;
+use super::anomaly::{caller, presence, request_memory};
+use super::convert::{file, fingerprint};
 use super::page;
 use super::status::{Failure, answer};
-use crate::caller::{Caller, RequestId};
-use crate::datasets::{DatasetId, Datasets, Described, MAX_COMBINED, Started, Upload};
+use crate::caller::{Caller, Presence, RequestId};
+use crate::datasets::{DatasetId, Datasets, Described, MAX_COMBINED, Upload};
 use crate::error::{Error, Result, reason};
+use crate::memory::RequestMemory;
+use crate::operations::{Begun, Kind, Operations, Plan};
 use crate::proto::v1::dataset_service_server::DatasetService;
 use crate::proto::v1::upload_dataset_request::Part;
 use crate::proto::v1::{
@@ -20,38 +21,45 @@ use crate::proto::v1::{
     UploadDatasetEnd, UploadDatasetHeader, UploadDatasetRequest, UploadDatasetResponse,
 };
 use crate::store::Store;
+use anomaly_detection::table::read::FileOptions;
 
 /// The gRPC service of datasets.
 #[derive(Debug)]
 pub struct DatasetGrpc<S> {
     datasets: Arc<Datasets<S>>,
+    operations: Arc<Operations>,
+}
+
+/// The header of an upload, checked.
+struct Header {
+    dataset_id: DatasetId,
+    request_id: Option<RequestId>,
+    options: FileOptions,
+}
+
+impl Header {
+    fn check(mut header: UploadDatasetHeader, memory: &RequestMemory) -> Result<Self> {
+        // a retry may choose another id
+        let dataset_id = std::mem::take(&mut header.dataset_id);
+        // the file is not compared: a retry is answered before it is sent
+        let request_id = RequestId::parse(&header.request_id, "UploadDataset", |fingerprint| {
+            fingerprint::add_message(fingerprint, &header, memory)
+        })?;
+        Ok(Self {
+            dataset_id: new_id(dataset_id, request_id.as_ref())?,
+            request_id,
+            options: file::options(header.format, header.csv, &[])?,
+        })
+    }
 }
 
 impl<S: Store> DatasetGrpc<S> {
-    /// A service for these datasets.
-    pub fn new(datasets: Arc<Datasets<S>>) -> Self {
-        Self { datasets }
-    }
-
-    async fn begin(&self, caller: Caller, header: UploadDatasetHeader) -> Result<Started<S>> {
-        let checked = (|| {
-            // the file is not compared: a retry is answered before it is sent
-            let request_id = RequestId::parse(&header.request_id, "UploadDataset", || {
-                UploadDatasetHeader {
-                    dataset_id: String::new(),
-                    ..header.clone()
-                }
-                .encode_to_vec()
-            })?;
-            let dataset_id = new_id(header.dataset_id)?;
-            let options = file::options(header.format, header.csv, &[])?;
-            Ok((dataset_id, request_id, options))
-        })();
-        let (dataset_id, request_id, options) =
-            checked.map_err(|error: Error| error.within("header"))?;
-        self.datasets
-            .upload(caller, dataset_id, request_id, options)
-            .await
+    /// A service for these datasets; making one is one of the `operations`.
+    pub fn new(datasets: Arc<Datasets<S>>, operations: Arc<Operations>) -> Self {
+        Self {
+            datasets,
+            operations,
+        }
     }
 
     /// Receives the chunks up to the end message.
@@ -87,6 +95,8 @@ impl<S: Store> DatasetGrpc<S> {
     async fn upload(
         &self,
         caller: Caller,
+        presence: Presence,
+        memory: &RequestMemory,
         mut messages: Streaming<UploadDatasetRequest>,
     ) -> Result<Described, Failure> {
         let header = match messages.message().await?.map(|message| message.part) {
@@ -98,22 +108,41 @@ impl<S: Store> DatasetGrpc<S> {
                 );
             }
         };
-        let mut upload = match self.begin(caller, header).await? {
-            Started::MadeBefore(described) => return Ok(*described),
-            Started::Upload(upload) => upload,
+        let header = Header::check(header, memory).map_err(|error| error.within("header"))?;
+        let Header {
+            dataset_id,
+            request_id,
+            options,
+        } = header;
+        let (kind, request) = (Kind::UploadDataset, request_id.as_ref());
+        let plan = Plan::new(caller.owner, kind, dataset_id.as_str(), request);
+        let made_before = || self.datasets.made_before(&caller, &dataset_id, request);
+        let lead = match self.operations.begin(plan, made_before).await? {
+            Begun::Made(described) => return Ok(described),
+            Begun::Lead(lead) => lead,
         };
-        let end = Self::receive(&mut upload, &mut messages).await?;
-        let sha256 = <[u8; 32]>::try_from(&end.sha256[..]).map_err(|_| {
-            let message = format!(
-                "sha256 has {} bytes; give the 32 bytes of the SHA-256 of the file",
-                end.sha256.len()
-            );
-            Error::field("end.sha256", message)
-        })?;
-        if messages.message().await?.is_some() {
-            return Err(out_of_order("nothing may follow the end message").into());
-        }
-        Ok(upload.finish(sha256, end.size_bytes).await?)
+        let caller = lead.caller(caller);
+        let work = async {
+            let operation = Arc::clone(lead.operation());
+            let upload = self
+                .datasets
+                .upload(caller, dataset_id, request_id, options, operation);
+            let mut upload = upload.await?;
+            let end = Self::receive(&mut upload, &mut messages).await?;
+            let sha256 = <[u8; 32]>::try_from(&end.sha256[..]).map_err(|_| {
+                let message = format!(
+                    "sha256 has {} bytes; give the 32 bytes of the SHA-256 of the file",
+                    end.sha256.len()
+                );
+                Error::field("end.sha256", message)
+            })?;
+            if messages.message().await?.is_some() {
+                return Err(out_of_order("nothing may follow the end message").into());
+            }
+            lead.outlive();
+            Ok::<_, Failure>(upload.finish(sha256, end.size_bytes).await?)
+        };
+        lead.run(&presence, work).await
     }
 }
 
@@ -124,8 +153,11 @@ impl<S: Store> DatasetService for DatasetGrpc<S> {
         request: Request<Streaming<UploadDatasetRequest>>,
     ) -> Result<Response<UploadDatasetResponse>, Status> {
         answer(async {
+            let presence = presence(request.extensions());
             let caller = caller(request.extensions())?;
-            let described = self.upload(caller, request.into_inner()).await?;
+            let memory = request_memory(request.extensions())?;
+            let described = self.upload(caller, presence, &memory, request.into_inner());
+            let described = described.await?;
             Ok(UploadDatasetResponse {
                 dataset: Some(described.into()),
             })
@@ -138,15 +170,16 @@ impl<S: Store> DatasetService for DatasetGrpc<S> {
         request: Request<CombineDatasetsRequest>,
     ) -> Result<Response<CombineDatasetsResponse>, Status> {
         answer(async {
+            let presence = presence(request.extensions());
             let caller = caller(request.extensions())?;
-            let request = request.into_inner();
-            let request_id = RequestId::parse(&request.request_id, "CombineDatasets", || {
-                CombineDatasetsRequest {
-                    dataset_id: String::new(),
-                    ..request.clone()
-                }
-                .encode_to_vec()
-            })?;
+            let memory = request_memory(request.extensions())?;
+            let mut request = request.into_inner();
+            // a retry may choose another id
+            let dataset_id = std::mem::take(&mut request.dataset_id);
+            let request_id =
+                RequestId::parse(&request.request_id, "CombineDatasets", |fingerprint| {
+                    fingerprint::add_message(fingerprint, &request, &memory)
+                })?;
             let n = request.dataset_ids.len();
             if !(1..=MAX_COMBINED).contains(&n) {
                 let message = format!("there are {n} dataset_ids; give 1 to {MAX_COMBINED}");
@@ -156,11 +189,25 @@ impl<S: Store> DatasetService for DatasetGrpc<S> {
             let dataset_ids = dataset_ids
                 .map(|(index, id)| DatasetId::parse(&format!("dataset_ids[{index}]"), id))
                 .collect::<Result<Vec<_>>>()?;
-            let dataset_id = new_id(request.dataset_id)?;
-            let described = self
-                .datasets
-                .combine(caller, &dataset_ids, dataset_id, request_id)
-                .await?;
+            let dataset_id = new_id(dataset_id, request_id.as_ref())?;
+            let (kind, request) = (Kind::CombineDatasets, request_id.as_ref());
+            let plan = Plan::new(caller.owner, kind, dataset_id.as_str(), request);
+            let made_before = || self.datasets.made_before(&caller, &dataset_id, request);
+            let described = match self.operations.begin(plan, made_before).await? {
+                Begun::Made(described) => described,
+                Begun::Lead(lead) => {
+                    let caller = lead.caller(caller);
+                    let operation = Arc::clone(lead.operation());
+                    let work = self.datasets.combine(
+                        caller,
+                        &dataset_ids,
+                        dataset_id,
+                        request_id,
+                        operation,
+                    );
+                    lead.run(&presence, work).await?
+                }
+            };
             Ok(CombineDatasetsResponse {
                 dataset: Some(described.into()),
             })
@@ -223,11 +270,11 @@ impl<S: Store> DatasetService for DatasetGrpc<S> {
     }
 }
 
-/// The id of a new dataset, if the request gives one.
-fn new_id(id: String) -> Result<Option<DatasetId>> {
+/// The id of a new dataset: the given one, or else a new one.
+fn new_id(id: String, request_id: Option<&RequestId>) -> Result<DatasetId> {
     match id.is_empty() {
-        true => Ok(None),
-        false => DatasetId::parse("dataset_id", id).map(Some),
+        true => Ok(DatasetId::generated(request_id)),
+        false => DatasetId::parse("dataset_id", id),
     }
 }
 

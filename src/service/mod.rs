@@ -3,6 +3,7 @@
 mod anomaly;
 mod convert;
 mod dataset;
+mod operation;
 mod page;
 mod predict_dataset;
 mod predict_stream;
@@ -10,3 +11,4 @@ pub mod status;
 
 pub use anomaly::AnomalyGrpc;
 pub use dataset::DatasetGrpc;
+pub use operation::OperationGrpc;

@@ -2,33 +2,44 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
+use futures_util::stream::{BoxStream, try_unfold};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use tonic::Status;
-use tracing::Instrument as _;
 
 use super::convert::answer_options::{AnswerOptions, Detail, ListedRows};
-use super::convert::prediction::{Answer, page_rows};
+use super::convert::answer_size::{page_memory, page_rows};
+use super::convert::prediction::Answer;
 use super::convert::{records, version};
 use super::status;
 use crate::datasets::DatasetId;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::memory::AnswerMemory;
 use crate::proto::v1::{PredictDatasetRequest, PredictDatasetResponse};
 use crate::runs::{Caller, DatasetSource, RowIds, RunId, Runs, Scan, Scorer, Sink as _};
 use crate::store::Store;
 use crate::telemetry::{Metrics, Predicted};
 
-/// The stream of pages. Scoring waits for a client that does not read them.
-pub(super) type Pages = ReceiverStream<Result<PredictDatasetResponse, Status>>;
+/// The stream of pages. A page is made when it is asked for, which is when the one before it has been sent.
+pub(super) type Pages = BoxStream<'static, Result<PredictDatasetResponse, Status>>;
 
-/// How many finished pages may wait for the client.
-const WAITING_PAGES: usize = 1;
+/// What the pages are made of.
+struct Source {
+    scan: Scan,
+    scorer: Scorer,
+    options: AnswerOptions,
+    is_first: bool,
+    /// The memory of the answer, and how much of it a page takes at most.
+    memory: AnswerMemory,
+    page_bytes: usize,
+    metrics: Arc<Metrics>,
+}
 
 /// Begins to answer a request. Errors that can be found before a row is scored are returned here.
 pub(super) async fn pages<S: Store>(
     runs: &Runs<S>,
     caller: Caller,
     request: PredictDatasetRequest,
+    memory: AnswerMemory,
     metrics: Arc<Metrics>,
 ) -> Result<Pages> {
     let run_id = RunId::parse(request.run_id)?;
@@ -43,7 +54,9 @@ pub(super) async fn pages<S: Store>(
         ..options
     };
     let scorer = runs.scorer(caller, run_id, version).await?;
-    let max_rows = page_rows(&scorer.model, options, ids != RowIds::None);
+    let has_ids = ids != RowIds::None;
+    let max_rows = page_rows(&scorer.model, options, has_ids, memory.limit());
+    let page_bytes = page_memory(&scorer.model, options, has_ids, max_rows);
     let source = DatasetSource {
         id,
         known_texts: records::texts(&scorer.model.text_columns(), &ids),
@@ -56,58 +69,48 @@ pub(super) async fn pages<S: Store>(
         request.first_row,
         max_rows,
     );
-    let mut scan = scan.await?;
-    let (sender, receiver) = mpsc::channel(WAITING_PAGES);
-    let work = async move {
-        let mut is_first = true;
-        loop {
-            let page = tokio::select! {
-                page = page(&mut scan, &scorer, options, is_first, &metrics) => page,
-                // the client has left
-                () = sender.closed() => return,
-            };
-            is_first = false;
-            let is_last = !matches!(page, Ok(Some(_)));
-            let sent = match page.transpose() {
-                Some(page) => sender.send(page.map_err(status::of)).await.is_ok(),
-                None => false,
-            };
-            if is_last || !sent {
-                return;
-            }
-        }
+    let source = Source {
+        scan: scan.await?,
+        scorer,
+        options,
+        is_first: true,
+        memory,
+        page_bytes,
+        metrics,
     };
-    tokio::spawn(work.in_current_span());
-    Ok(ReceiverStream::new(receiver))
+    let pages = try_unfold(source, |mut source| async move {
+        let page = source.next().await?;
+        Ok::<_, Error>(page.map(|page| (page, source)))
+    });
+    Ok(pages.map_err(status::of).boxed())
 }
 
-/// The next page; `None` after the last one. A request that begins after the last row gets one page without rows.
-async fn page(
-    scan: &mut Scan,
-    scorer: &Scorer,
-    options: AnswerOptions,
-    is_first: bool,
-    metrics: &Metrics,
-) -> Result<Option<PredictDatasetResponse>> {
-    let answer = Answer::new(scorer.clone(), options, ListedRows::All);
-    let (first_row, answer) = match scan.next(answer.describe()).await? {
-        Some(chunk) => {
-            let mut answer = answer.at_row(chunk.first_row);
-            answer.add(chunk.scored, chunk.ids)?;
-            (chunk.first_row, answer)
-        }
-        None if is_first => (scan.n_rows(), answer),
-        None => return Ok(None),
-    };
-    metrics.count(Predicted {
-        // all pages count as one prediction
-        n_predictions: u64::from(is_first),
-        ..answer.counts()
-    });
-    Ok(Some(PredictDatasetResponse {
-        first_row: Some(first_row),
-        next_row: Some(first_row + answer.n_rows()),
-        n_rows: Some(scan.n_rows()),
-        predictions: Some(answer.into()),
-    }))
+impl Source {
+    /// The next page; `None` after the last one. A request that begins after the last row gets one page without rows.
+    async fn next(&mut self) -> Result<Option<PredictDatasetResponse>> {
+        self.memory.reserve_in_turn(self.page_bytes).await?;
+        let memory = self.memory.clone();
+        let answer = Answer::new(self.scorer.clone(), self.options, ListedRows::All, memory);
+        let is_first = std::mem::take(&mut self.is_first);
+        let (first_row, answer) = match self.scan.next(answer.describe()).await? {
+            Some(chunk) => {
+                let mut answer = answer.at_row(chunk.first_row);
+                answer.add(chunk.scored, chunk.ids)?;
+                (chunk.first_row, answer)
+            }
+            None if is_first => (self.scan.n_rows(), answer),
+            None => return Ok(None),
+        };
+        self.metrics.count(Predicted {
+            // all pages count as one prediction
+            n_predictions: u64::from(is_first),
+            ..answer.counts()
+        });
+        Ok(Some(PredictDatasetResponse {
+            first_row: Some(first_row),
+            next_row: Some(first_row + answer.n_rows()),
+            n_rows: Some(self.scan.n_rows()),
+            predictions: Some(answer.into()),
+        }))
+    }
 }

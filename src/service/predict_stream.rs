@@ -11,6 +11,7 @@ use super::convert::{records, version};
 use super::status::Failure;
 use crate::compute::Admission;
 use crate::error::{Error, Result, reason};
+use crate::memory::{AnswerMemory, RequestMemory};
 use crate::proto::v1::predict_stream_request::Part;
 use crate::proto::v1::{PredictStreamHeader, PredictStreamRequest};
 use crate::runs::{Caller, Feed, RunId, Runs};
@@ -21,6 +22,8 @@ pub(super) async fn score<S: Store>(
     runs: &Runs<S>,
     caller: Caller,
     mut messages: Streaming<PredictStreamRequest>,
+    memory: &RequestMemory,
+    answer_memory: AnswerMemory,
 ) -> Result<Answer, Failure> {
     let header = match messages.message().await?.map(|message| message.part) {
         Some(Some(Part::Header(header))) => header,
@@ -31,7 +34,7 @@ pub(super) async fn score<S: Store>(
             );
         }
     };
-    let mut feed = open(runs, caller, header).await?;
+    let mut feed = open(runs, caller, header, answer_memory).await?;
     let end = loop {
         let Some(message) = messages.message().await? else {
             return Err(out_of_order(
@@ -42,7 +45,7 @@ pub(super) async fn score<S: Store>(
         match message.part {
             Some(Part::Records(records)) => {
                 let known_texts = feed.scorer().model.text_columns();
-                let rows = records::required(Some(records), &known_texts);
+                let rows = records::required(Some(records), &known_texts, memory);
                 let rows = rows.map_err(|error| feed.located(error))?;
                 let pushed = feed.push(rows, Admission::Wait).await;
                 pushed.map_err(in_header)?;
@@ -74,6 +77,7 @@ async fn open<S: Store>(
     runs: &Runs<S>,
     caller: Caller,
     header: PredictStreamHeader,
+    memory: AnswerMemory,
 ) -> Result<Feed<S, Answer>> {
     let in_header = |error: Error| error.within("header");
     let run_id = RunId::parse(header.run_id).map_err(in_header)?;
@@ -82,8 +86,8 @@ async fn open<S: Store>(
     let options = options.map_err(|error| in_header(error.within("answer")))?;
     let scorer = runs.scorer(caller, run_id, version).await;
     let scorer = scorer.map_err(in_header)?;
-    let answer = Answer::new(scorer.clone(), options, ListedRows::Anomalies).with_scores();
-    Ok(runs.feed(caller, scorer, answer))
+    let answer = Answer::new(scorer.clone(), options, ListedRows::Anomalies, memory);
+    Ok(runs.feed(caller, scorer, answer.with_scores()))
 }
 
 /// The size of the answer is an option of the header.

@@ -9,15 +9,16 @@ use tonic::{Code, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::error::{Error, Kind, Reason, Result, chain, reason};
+use crate::operations::Recorded;
 
 /// The domain of every `ErrorInfo`.
 pub const DOMAIN: &str = "anomalyd";
 
-/// How long a caller should wait before it retries a request refused for overload.
+/// How long a caller should wait before it retries a request refused for overload, or because of the disk.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// The key of the request's id in the metadata of `ErrorInfo`.
-const CALL_ID: &str = "request_id";
+/// The key of the call's id in the metadata of `ErrorInfo`.
+const CALL_ID: &str = "call_id";
 
 /// The longest message: it must fit in the header limits of clients.
 const MAX_MESSAGE_BYTES: usize = 1024;
@@ -42,6 +43,16 @@ impl From<Status> for Failure {
     }
 }
 
+impl Recorded for Failure {
+    fn recorded(&self) -> Error {
+        match self {
+            Self::Domain(error) => error.recorded(),
+            // the caller has left, or has sent what cannot be received
+            Self::Transport(status) => Error::new(reason::CANCELLED, status.message()).recorded(),
+        }
+    }
+}
+
 /// The response of an RPC, or the status of its failure.
 ///
 /// An `async fn` would hold the work twice, as its argument and as what it awaits.
@@ -55,32 +66,25 @@ pub(super) fn answer<T>(
     })
 }
 
-/// The status of an error, without the request id, which the server adds later. Defects and damage are logged here,
-/// and the status does not reveal them.
+/// The status of an error, without the id of the call, which the server adds later. Defects, damage and failures of the disk are
+/// logged here, and the status does not reveal them.
 pub fn of(error: Error) -> Status {
     let reason = error.reason();
-    let message = match error.kind() {
-        Kind::Internal => {
-            log_defect(&error);
-            "internal error; the server's log has the details under the request id".to_owned()
-        }
-        Kind::DataLoss => {
-            log_defect(&error);
-            "what is stored is damaged; the server's log has the details under the request id"
-                .to_owned()
-        }
-        _ => shorten(error.message()),
-    };
+    if matches!(error.kind(), Kind::Internal | Kind::DataLoss) || reason == reason::STORAGE_FAILED {
+        log_cause(&error);
+    }
+    let message = message(&error);
 
     let mut details = ErrorDetails::with_error_info(reason.name(), DOMAIN, HashMap::new());
     if let Some(field) = error.field_path().or(usual_field(reason)) {
         details.add_bad_request_violation(shorten(field), message.clone());
     }
-    if reason == reason::OVERLOADED {
+    let may_pass = matches!(reason, reason::OVERLOADED | reason::STORAGE_FAILED);
+    if may_pass {
         details.set_retry_info(Some(RETRY_DELAY));
     }
     let mut status = Status::with_error_details(code(error.kind()), message, details);
-    if reason == reason::OVERLOADED {
+    if may_pass {
         // some clients read this instead
         let delay = MetadataValue::from(RETRY_DELAY.as_millis() as u64);
         status
@@ -88,6 +92,22 @@ pub fn of(error: Error) -> Status {
             .insert("grpc-retry-pushback-ms", delay);
     }
     status
+}
+
+/// The message that clients see.
+pub(super) fn message(error: &Error) -> String {
+    match error.kind() {
+        Kind::Internal => {
+            "internal error; the server's log has the details under the call_id".to_owned()
+        }
+        // says which dataset of the caller, and nothing of the store
+        Kind::DataLoss if error.reason() == reason::DATASET_DAMAGED => shorten(error.message()),
+        Kind::DataLoss => {
+            "what is stored is damaged; the server's log has the details under the call_id"
+                .to_owned()
+        }
+        _ => shorten(error.message()),
+    }
 }
 
 /// The field for a reason whose error names none: the code that checks rows does not always know their field.
@@ -166,7 +186,7 @@ pub fn code_name(code: Code) -> &'static str {
     }
 }
 
-fn log_defect(error: &Error) {
+fn log_cause(error: &Error) {
     tracing::error!(reason = error.reason().name(), "{}", chain(error));
 }
 
@@ -220,7 +240,7 @@ mod tests {
             assert_eq!(status.code(), code(reason.kind()));
             let wire = format!("{status:?}");
             assert!(!wire.contains("sled") && !wire.contains("secret"), "{wire}");
-            assert!(status.message().contains("request id"));
+            assert!(status.message().contains("call_id"));
             assert_eq!(
                 status
                     .get_error_details()
@@ -233,23 +253,27 @@ mod tests {
     }
 
     #[test]
-    fn an_overloaded_server_says_when_to_retry() {
-        let status = of(Error::new(reason::OVERLOADED, "all permits are taken"));
-        assert_eq!(status.code(), Code::ResourceExhausted);
-        let retry = status
-            .get_error_details()
-            .retry_info()
-            .cloned()
-            .expect("retry info");
-        assert_eq!(retry.retry_delay, Some(RETRY_DELAY));
+    fn what_may_pass_says_when_to_retry() {
+        for (reason, code) in [
+            (reason::OVERLOADED, Code::ResourceExhausted),
+            (reason::STORAGE_FAILED, Code::Unavailable),
+        ] {
+            let status = of(Error::new(reason, "not now"));
+            assert_eq!(status.code(), code);
+            let details = status.get_error_details();
+            let retry = details.retry_info().cloned().expect("retry info");
+            assert_eq!(retry.retry_delay, Some(RETRY_DELAY));
+            let pushback = status.metadata().get("grpc-retry-pushback-ms");
+            assert_eq!(pushback.expect("a delay"), "1000");
+        }
     }
 
     #[test]
-    fn the_request_id_is_added_without_losing_anything() {
+    fn the_call_id_is_added_without_losing_anything() {
         let status = with_call_id(&of(Error::field("run_id", "is empty")), "r-1");
         let details = status.get_error_details();
         assert_eq!(
-            details.error_info().expect("info").metadata["request_id"],
+            details.error_info().expect("info").metadata["call_id"],
             "r-1"
         );
         assert_eq!(

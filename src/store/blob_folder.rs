@@ -1,14 +1,18 @@
-//! Blobs as files in one folder, each written once, under a random name.
+//! Blobs as files in one folder, each written once, under a random name: the content and its [trailer](super::blob_trailer).
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use sha2::{Digest as _, Sha256};
 
+use super::blob_trailer;
+use super::embedded_reader::EmbeddedBlobReader;
 use super::files::{self, TEMPORARY};
 use super::growing_blob::GrowingBlob;
-use super::{BlobName, BlobRef, StoreError};
+use super::verify::go_on;
+use super::{BlobId, BlobName, BlobRef, StoreError};
 use crate::error::chain;
 
 /// Bytes hashed and written at a time, few enough to stay in the processor's cache.
@@ -27,6 +31,11 @@ impl BlobFolder {
             .and_then(|()| files::remove_files(&folder, |name| name.ends_with(TEMPORARY)))
             .map_err(StoreError::io("open the folder of blobs"))?;
         Ok(Self { folder })
+    }
+
+    /// The folder at a path, which need not exist.
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self { folder }
     }
 
     /// Stores a blob durably. Leaves nothing behind if it fails or the blob is never claimed.
@@ -59,12 +68,18 @@ impl BlobFolder {
         Ok(bytes)
     }
 
+    /// Opens a blob for reading in any order.
+    pub(super) fn open_blob(&self, blob: &BlobRef) -> Result<EmbeddedBlobReader, StoreError> {
+        EmbeddedBlobReader::open(self.open_file(blob)?, blob)
+    }
+
     /// Opens the file of a blob and checks its length.
-    pub(super) fn open_file(&self, blob: &BlobRef) -> Result<File, StoreError> {
+    fn open_file(&self, blob: &BlobRef) -> Result<File, StoreError> {
         let file = match File::open(self.path(blob.name)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(StoreError::BlobNotFound);
+                let name = blob.name;
+                return Err(StoreError::BlobNotFound { name });
             }
             Err(error) => return Err(StoreError::io("open a blob")(error)),
         };
@@ -72,25 +87,60 @@ impl BlobFolder {
             .metadata()
             .map_err(StoreError::io("read the size of a blob"))?
             .len();
-        match size == blob.size {
+        match blob_trailer::content_size(size) == Some(blob.size) {
             true => Ok(file),
             false => Err(wrong_size(blob, size)),
         }
     }
 
-    /// Reads the open file of a blob from beginning to end and checks its hash.
-    pub(super) fn verify(&self, blob: &BlobRef, mut file: &File) -> Result<(), StoreError> {
-        let mut hash = Sha256::new();
-        let mut chunk = vec![0; CHUNK];
-        loop {
-            match file.read(&mut chunk) {
-                Ok(0) => break,
-                Ok(n) => hash.update(&chunk[..n]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(StoreError::io("read a blob")(error)),
+    /// Reads a blob from beginning to end and checks it against what a record says of it. Returns its size.
+    pub(super) fn check(&self, blob: &BlobId, cancelled: &AtomicBool) -> Result<u64, StoreError> {
+        self.copy(blob, &mut io::sink(), cancelled)
+    }
+
+    /// Copies a blob, and checks it against what a record says of it. Returns its size.
+    pub(super) fn copy(
+        &self,
+        blob: &BlobId,
+        to: &mut dyn io::Write,
+        cancelled: &AtomicBool,
+    ) -> Result<u64, StoreError> {
+        let name = blob.name;
+        let mut file = match File::open(self.path(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(StoreError::BlobNotFound { name });
             }
+            opened => opened.map_err(StoreError::io("open a blob"))?,
+        };
+        let length = file
+            .metadata()
+            .map_err(StoreError::io("read the size of a blob"))?
+            .len();
+        let size = blob_trailer::content_size(length).ok_or_else(|| wrong_hash(name))?;
+        let mut hash = Sha256::new();
+        let mut trailer = Vec::new();
+        let mut chunk = vec![0; CHUNK];
+        let mut left = size;
+        loop {
+            go_on(cancelled)?;
+            let n = match file.read(&mut chunk) {
+                Ok(0) => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read.map_err(StoreError::io("read a blob"))?,
+            };
+            let n_content = usize::try_from(left).map_or(n, |left| left.min(n));
+            hash.update(&chunk[..n_content]);
+            trailer.extend_from_slice(&chunk[n_content..n]);
+            to.write_all(&chunk[..n])
+                .map_err(StoreError::io("copy a blob"))?;
+            left -= n_content as u64;
         }
-        check_hash(blob, hash.finalize().into())
+        let sha256: [u8; 32] = hash.finalize().into();
+        if left > 0 || !sha256.starts_with(&blob.digest) {
+            return Err(wrong_hash(name));
+        }
+        blob_trailer::decode(&trailer, &BlobRef { name, sha256, size })?;
+        Ok(size)
     }
 
     /// Deletes a blob, if it exists. Not durable by itself: one that comes back after power loss is swept.
@@ -149,10 +199,14 @@ impl Drop for Unclaimed {
     }
 }
 
-/// The names of the blobs in a folder.
+/// The names of the blobs in a folder, which need not exist.
 pub(super) fn names(folder: &Path) -> io::Result<Vec<BlobName>> {
     let mut names = Vec::new();
-    for entry in fs::read_dir(folder)? {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(names),
+        entries => entries?,
+    };
+    for entry in entries {
         names.extend(entry?.file_name().to_str().and_then(BlobName::from_hex));
     }
     Ok(names)
@@ -162,18 +216,23 @@ fn check_hash(blob: &BlobRef, sha256: [u8; 32]) -> Result<(), StoreError> {
     if sha256 == blob.sha256 {
         return Ok(());
     }
-    Err(StoreError::Damaged {
+    Err(wrong_hash(blob.name))
+}
+
+fn wrong_hash(name: BlobName) -> StoreError {
+    StoreError::Damaged {
         what: "a blob",
-        how: format!(
-            "{} does not have the SHA-256 that it was written with",
-            blob.name
-        ),
-    })
+        how: format!("{name} does not have the SHA-256 that it was written with"),
+    }
 }
 
 fn wrong_size(blob: &BlobRef, size: u64) -> StoreError {
     StoreError::Damaged {
         what: "a blob",
-        how: format!("{} has {size} bytes instead of {}", blob.name, blob.size),
+        how: format!(
+            "the file of {} has {size} bytes instead of {}",
+            blob.name,
+            blob.size.saturating_add(blob_trailer::length(blob.size))
+        ),
     }
 }

@@ -1,30 +1,34 @@
-//! A store in one local folder: `lock`, `token.key`, `meta/` (a sled database), `blobs/`, and `logs/` once there is a log.
+//! A store in one local folder: `lock`, `token.key`, `reserve`, `meta/` (a sled database) and its mark `meta.mark`, `blobs/`, and
+//! once they are needed `logs/` with `logs.mark`, and `quarantine/`.
 
 use std::collections::HashSet;
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
-use super::blob_folder::{self, BlobFolder};
+use super::blob_folder::BlobFolder;
 use super::committer::{Committer, CommitterThread};
+use super::deletions::Disposal;
 use super::embedded_reader::EmbeddedBlobReader;
 use super::embedded_writer::EmbeddedBlobWriter;
 use super::files::{self, FolderLock};
+use super::layout::Layout;
 use super::logs::{Answer, Logs};
-use super::sled_records::{OpenDatabase, SledRecords};
+use super::opening::{self, Opened};
+use super::quarantine::Quarantine;
+use super::references::References;
+use super::sled_ledger::Ledger;
+use super::sled_records::SledRecords;
+use super::state::StoreId;
 use super::{
     BlobName, BlobRef, Entry, LogBounds, LogEntry, LogName, Pointer, PointerSwap, Retain, Store,
-    StoreError, Swap, TokenHasher, TokenKey, token_key,
+    StoreError, Swap, TokenHasher, TokenKey, reserve,
 };
-
-const LOCK: &str = "lock";
-const META: &str = "meta";
-const BLOBS: &str = "blobs";
-const LOGS: &str = "logs";
 
 /// How to open an [`EmbeddedStore`].
 #[derive(Debug, Clone)]
@@ -34,6 +38,8 @@ pub struct StoreOptions {
     /// The key under which tokens are hashed; `None` takes the one in the folder, which is created with the store. A given
     /// key is never written to the folder, and from then on the store opens with that key alone.
     pub token_key: Option<TokenKey>,
+    /// How long blobs that no record refers to are kept before a sweep deletes them.
+    pub quarantine: Duration,
 }
 
 impl Default for StoreOptions {
@@ -41,6 +47,7 @@ impl Default for StoreOptions {
         Self {
             cache_bytes: 32 << 20,
             token_key: None,
+            quarantine: Duration::from_secs(7 * 24 * 60 * 60),
         }
     }
 }
@@ -51,59 +58,57 @@ pub struct EmbeddedStore {
     thread: CommitterThread,
     inner: Arc<Inner>,
     token_hasher: TokenHasher,
-    folder: PathBuf,
 }
 
 /// The state shared with work on other threads. It may outlive the store for a moment, and holds the lock until
 /// that work is done.
 pub(super) struct Inner {
-    records: SledRecords,
+    pub(super) layout: Layout,
+    store: StoreId,
+    /// The fingerprint of the token key.
+    pub(super) fingerprint: [u8; 16],
+    pub(super) records: SledRecords,
     blobs: BlobFolder,
-    /// The blobs whose hash need not be checked when they are opened: this process wrote them or has checked them.
-    verified: Mutex<HashSet<BlobName>>,
     /// The blobs that existed when the store was opened and have not been swept yet. Newer ones are left alone: a record
     /// may be about to refer to them.
     unswept: Mutex<HashSet<BlobName>>,
     /// Opened with the store, or created with the first log.
-    logs: OnceCell<Logs>,
+    pub(super) logs: OnceCell<Logs>,
+    pub(super) disposal: Disposal,
+    /// How long files stay in the quarantine.
+    quarantined_for: Duration,
     _lock: FolderLock,
 }
 
 impl Inner {
-    /// Notes that a blob matches its reference.
-    pub(super) fn set_verified(&self, name: BlobName) {
-        self.lock_verified().insert(name);
-    }
-
-    fn open_blob(&self, blob: &BlobRef) -> Result<EmbeddedBlobReader, StoreError> {
-        let file = self.blobs.open_file(blob)?;
-        if !self.lock_verified().contains(&blob.name) {
-            self.blobs.verify(blob, &file)?;
-            self.set_verified(blob.name);
-        }
-        Ok(EmbeddedBlobReader::new(file, blob.size))
-    }
-
     fn delete_blob(&self, name: BlobName) -> Result<(), StoreError> {
-        self.lock_verified().remove(&name);
-        self.blobs.delete(name)
+        self.disposal
+            .deletions
+            .delete(self.blobs.path(name))
+            .map_err(StoreError::io("delete a blob"))
     }
 
-    /// Deletes the blobs that existed at the opening and are not `referenced`. Returns their number.
-    fn sweep_blobs(&self, referenced: &HashSet<BlobName>) -> Result<usize, StoreError> {
-        let mut unswept = self.unswept.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut n_deleted = 0;
-        for &name in unswept.difference(referenced) {
-            self.delete_blob(name)?;
-            n_deleted += 1;
+    /// Moves the blobs that existed at the opening and that no record refers to into the quarantine. Returns their number.
+    fn sweep_blobs(&self, references: &References) -> Result<usize, StoreError> {
+        let mut unswept = lock(&self.unswept);
+        let mut n_swept = 0;
+        for &name in unswept.iter().filter(|name| !references.has_blob(**name)) {
+            self.disposal.quarantine.take_in(&self.blobs.path(name))?;
+            n_swept += 1;
         }
         unswept.clear();
-        Ok(n_deleted)
+        Ok(n_swept)
     }
 
-    fn lock_verified(&self) -> std::sync::MutexGuard<'_, HashSet<BlobName>> {
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether nothing is left to sweep.
+    fn is_swept(&self) -> bool {
+        lock(&self.unswept).is_empty() && self.logs.get().is_none_or(Logs::is_swept)
     }
+}
+
+/// The sets above are changed by single insertions and removals, so a panic leaves none half changed.
+fn lock<T>(set: &Mutex<HashSet<T>>) -> MutexGuard<'_, HashSet<T>> {
+    set.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl EmbeddedStore {
@@ -111,59 +116,84 @@ impl EmbeddedStore {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Refused`] when another process uses the folder, when the token key is missing or the wrong one,
-    /// or when the database is gone while the blobs are there; [`StoreError::Damaged`] when the database cannot be
-    /// recovered.
+    /// [`StoreError::Refused`] when another process uses the folder, when the token key is missing or the wrong one, or when
+    /// anything that was acknowledged is missing or behind; the message says what, and what to do.
     pub fn open(folder: &Path, options: StoreOptions) -> Result<Self, StoreError> {
-        Self::open_with(folder, options, OpenDatabase::flusher)
+        let store = reserve::open_with_it(folder, || {
+            Self::open_with(folder, options.clone(), |ledger| move || ledger.flush())
+        })?;
+        reserve::keep(folder);
+        Ok(store)
     }
 
     fn open_with<F: FnMut() -> Result<(), StoreError> + Send + 'static>(
         folder: &Path,
         options: StoreOptions,
-        flusher: impl FnOnce(&OpenDatabase) -> Result<F, StoreError>,
+        flusher: impl FnOnce(Arc<Ledger>) -> F,
     ) -> Result<Self, StoreError> {
         files::create_folder(folder).map_err(StoreError::io("make the folder of the store"))?;
         // sled reads its own path again later
-        let folder = &folder
+        let folder = folder
             .canonicalize()
             .map_err(StoreError::io("find the folder of the store"))?;
-        let lock = files::lock(&folder.join(LOCK))?;
-        let blobs = BlobFolder::open(folder.join(BLOBS))?;
-        refuse_orphans(folder)?;
-        let database = OpenDatabase::open(folder, META, options.cache_bytes)?;
+        let layout = Layout::new(&folder);
+        let lock = files::lock(&layout.lock())?;
+        layout.remove_leftovers()?;
+        let blobs = BlobFolder::open(layout.blobs())?;
+        let Opened {
+            store,
+            token_hasher,
+            records,
+            heads,
+        } = opening::open(&layout, options.cache_bytes, options.token_key)?;
 
-        let recorded = database.fingerprint()?;
-        let key = token_key::find(folder, options.token_key, recorded.as_deref())?;
-        let token_hasher = TokenHasher::new(&key);
-        let last_revision = database.begin(&token_hasher.fingerprint())?;
-
-        let thread = CommitterThread::start(last_revision, None, flusher(&database)?)
+        let durable = records.turn().revision();
+        let flush = flusher(Arc::clone(&records));
+        let thread = CommitterThread::start(durable, None, flush)
             .map_err(StoreError::io("start the committer thread"))?;
-        let records = SledRecords::new(database, last_revision, thread.committer().clone());
-        let unswept = Mutex::new(blobs.list()?.into_iter().collect());
-        let logs = folder.join(LOGS);
-        let logs = match logs.exists() {
-            true => Some(Logs::open(&logs, thread.committer().clone())?),
-            false => None,
+        let committer = thread.committer();
+        let unswept = blobs.list()?.into_iter().collect();
+        let disposal = Disposal {
+            deletions: Arc::default(),
+            quarantine: Quarantine::new(layout.quarantine()),
         };
+        let logs = match heads {
+            Some((heads, known)) => {
+                let main = Arc::clone(committer);
+                Some(Logs::start(&layout.logs(), heads, known, &disposal, main)?)
+            }
+            None => None,
+        };
+        let inner = Arc::new(Inner {
+            store,
+            fingerprint: token_hasher.fingerprint(),
+            records: SledRecords::new(records, durable, Arc::clone(committer)),
+            blobs,
+            unswept: Mutex::new(unswept),
+            logs: OnceCell::new_with(logs),
+            disposal,
+            quarantined_for: options.quarantine,
+            layout,
+            _lock: lock,
+        });
         Ok(Self {
             thread,
-            inner: Arc::new(Inner {
-                records,
-                blobs,
-                verified: Mutex::default(),
-                unswept,
-                logs: OnceCell::new_with(logs),
-                _lock: lock,
-            }),
+            inner,
             token_hasher,
-            folder: folder.clone(),
         })
     }
 
+    /// The folder of the store, as an absolute path.
+    pub fn folder(&self) -> &Path {
+        self.inner.layout.root()
+    }
+
+    pub(super) fn committer(&self) -> &Arc<Committer> {
+        self.thread.committer()
+    }
+
     /// Runs blocking work on a thread for it.
-    async fn blocking<T: Send + 'static>(
+    pub(super) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -220,24 +250,6 @@ fn unknown_if_panicked(error: StoreError) -> StoreError {
     }
 }
 
-/// Refuses to make a new database beside old blobs: nothing would refer to them, and a sweep would
-/// delete them.
-fn refuse_orphans(folder: &Path) -> Result<(), StoreError> {
-    if folder.join(META).exists() {
-        return Ok(());
-    }
-    let names =
-        blob_folder::names(&folder.join(BLOBS)).map_err(StoreError::io("list the blobs"))?;
-    if names.is_empty() {
-        return Ok(());
-    }
-    Err(StoreError::Refused(format!(
-        "{} is missing, but {} blobs are there: put it back from a backup, or give this server an empty folder",
-        folder.join(META).display(),
-        names.len()
-    )))
-}
-
 impl Store for EmbeddedStore {
     type BlobWriter = EmbeddedBlobWriter;
     type BlobReader = EmbeddedBlobReader;
@@ -251,20 +263,25 @@ impl Store for EmbeddedStore {
     }
 
     async fn sweep(&self) -> Result<usize, StoreError> {
+        self.blocking(|inner| inner.disposal.quarantine.purge(inner.quarantined_for))
+            .await?;
+        if self.inner.is_swept() {
+            return Ok(0);
+        }
         let (references, number) = self.blocking(|inner| inner.records.references()).await?;
         // until the records are durable, a crash may bring back older ones and what they refer to
         self.thread.committer().durable(number).await?;
         let sweep = self.blocking(move |inner| {
-            let n_blobs = inner.sweep_blobs(&references.blobs)?;
-            let logs = inner.logs.get().map(|logs| logs.sweep(&references.logs));
+            let n_blobs = inner.sweep_blobs(&references)?;
+            let logs = inner.logs.get().map(|logs| logs.sweep(&references));
             let (n_logs, number) = logs.transpose()?.unwrap_or_default();
             Ok((n_blobs + n_logs, number))
         });
-        let (n_deleted, number) = sweep.await?;
+        let (n_swept, number) = sweep.await?;
         if let Some(logs) = self.inner.logs.get() {
             logs.committer().durable(number).await?;
         }
-        Ok(n_deleted)
+        Ok(n_swept)
     }
 
     async fn put_blob(&self, bytes: Vec<u8>) -> Result<BlobRef, StoreError> {
@@ -289,7 +306,8 @@ impl Store for EmbeddedStore {
 
     async fn open_blob(&self, blob: &BlobRef) -> Result<EmbeddedBlobReader, StoreError> {
         let blob = blob.clone();
-        self.blocking(move |inner| inner.open_blob(&blob)).await
+        self.blocking(move |inner| inner.blobs.open_blob(&blob))
+            .await
     }
 
     async fn delete_blob(&self, name: BlobName) -> Result<(), StoreError> {
@@ -328,11 +346,15 @@ impl Store for EmbeddedStore {
     }
 
     async fn create_log(&self) -> Result<LogName, StoreError> {
-        let open = || {
-            let (folder, main) = (self.folder.join(LOGS), self.thread.committer().clone());
-            self.blocking(move |_| Logs::open(&folder, main))
+        let create = || {
+            let main = Arc::clone(self.thread.committer());
+            self.blocking(move |inner| {
+                let heads = opening::create_heads(&inner.layout, inner.store)?;
+                let folder = inner.layout.logs();
+                Logs::start(&folder, heads, Vec::new(), &inner.disposal, main)
+            })
         };
-        self.inner.logs.get_or_try_init(open).await?;
+        self.inner.logs.get_or_try_init(create).await?;
         self.on_logs(|logs| Ok(logs.create())).await
     }
 

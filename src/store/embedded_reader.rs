@@ -4,38 +4,48 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
-use super::BlobReader;
+use super::checksums::Expected;
+use super::{BlobReader, BlobRef, StoreError, blob_trailer};
 
 /// A blob of an [`EmbeddedStore`](super::EmbeddedStore) that is open for reading. It stays readable when the blob is
-/// deleted.
+/// deleted. Holds 4 bytes for each 16 KiB of the blob.
 #[derive(Debug)]
 pub struct EmbeddedBlobReader {
     file: File,
-    size: u64,
+    expected: Expected,
 }
 
 impl EmbeddedBlobReader {
-    /// The open file of a blob of this size.
-    pub(super) fn new(file: File, size: u64) -> Self {
-        Self { file, size }
+    /// Reads the trailer in the open file of a blob, whose length was checked.
+    pub(super) fn open(file: File, blob: &BlobRef) -> Result<Self, StoreError> {
+        let n_bytes = usize::try_from(blob_trailer::length(blob.size))
+            .map_err(|error| StoreError::io("read a blob")(io::Error::other(error)))?;
+        let mut trailer = vec![0; n_bytes];
+        read_exact(&file, &mut trailer, blob.size)?;
+        let checksums = blob_trailer::decode(&trailer, blob)?;
+        Ok(Self {
+            file,
+            expected: Expected::new(blob.name, blob.size, checksums),
+        })
     }
 }
 
 impl BlobReader for EmbeddedBlobReader {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        // never past the end of the blob, whatever the size of its file now
-        let n = usize::try_from(self.size.saturating_sub(offset))
-            .unwrap_or(usize::MAX)
-            .min(buffer.len());
-        if n == 0 {
-            return Ok(0);
-        }
-        match self.file.read_at(&mut buffer[..n], offset)? {
-            0 => Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the file of the blob has become shorter",
-            )),
-            n_read => Ok(n_read),
-        }
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, StoreError> {
+        self.expected.read(buffer, offset, |buffer, offset| {
+            read_exact(&self.file, buffer, offset)
+        })
     }
+}
+
+fn read_exact(file: &File, buffer: &mut [u8], offset: u64) -> Result<(), StoreError> {
+    file.read_exact_at(buffer, offset).map_err(|error| {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return StoreError::Damaged {
+                what: "a blob",
+                how: "its file has become shorter".to_owned(),
+            };
+        }
+        StoreError::io("read a blob")(error)
+    })
 }

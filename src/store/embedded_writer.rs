@@ -16,7 +16,8 @@ use super::{BlobRef, BlobWriter, StoreError};
 /// Bytes gathered before they are written.
 const GATHERED: usize = 1 << 18;
 
-/// A blob that is being written to an [`EmbeddedStore`](super::EmbeddedStore). Buffers at most 256 KiB.
+/// A blob that is being written to an [`EmbeddedStore`](super::EmbeddedStore). Buffers at most 256 KiB, and 4 bytes for
+/// each 16 KiB of the blob.
 pub struct EmbeddedBlobWriter {
     committer: Arc<Committer>,
     gathered: Vec<u8>,
@@ -87,11 +88,10 @@ impl BlobWriter for EmbeddedBlobWriter {
 
     async fn finish(mut self) -> Result<BlobRef, StoreError> {
         self.flush().await?;
+        // the lock of the folder is held until the blob is finished
         let finished = self.blocking(|Open { blob, inner }| Ok((blob.finish()?, inner)));
-        let (unclaimed, inner) = finished.await?;
-        let blob = unclaimed.claim();
-        inner.set_verified(blob.name);
-        Ok(blob)
+        let (unclaimed, _inner) = finished.await?;
+        Ok(unclaimed.claim())
     }
 }
 

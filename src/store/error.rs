@@ -3,8 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
+use rustix::io::Errno;
 use tokio::task::JoinError;
 
+use super::BlobName;
 use crate::error::{Error, reason};
 
 /// What went wrong in a store.
@@ -28,8 +30,11 @@ pub enum StoreError {
         how: String,
     },
     /// There is no blob of this name.
-    #[error("the blob does not exist")]
-    BlobNotFound,
+    #[error("blob {name} does not exist")]
+    BlobNotFound {
+        /// The name.
+        name: BlobName,
+    },
     /// There is no log of this name.
     #[error("the log does not exist")]
     LogNotFound,
@@ -100,11 +105,20 @@ impl From<StoreError> for Error {
                     "the disk of the server is full; nothing was stored",
                 )
             }
+            StoreError::Io { source, .. } if has_too_many_files(source) => (
+                reason::STORAGE_FAILED,
+                "the server has as many files open as it may; nothing was done, try again later",
+            ),
+            StoreError::Io { source, .. } if source.raw_os_error().is_some() => (
+                reason::STORAGE_FAILED,
+                "the disk of the server could not be read or written; try again later, and if that does not help, tell its operator",
+            ),
+            // not the system's, so ours
             StoreError::Io { .. } => (reason::INTERNAL, "the store could not read or write"),
             StoreError::Panicked { .. } => (reason::INTERNAL, "the work of the store panicked"),
             StoreError::TooLarge { .. } => (reason::INTERNAL, "a record does not fit the store"),
             StoreError::Damaged { .. } => (reason::DAMAGED_ARTIFACT, "what is stored is damaged"),
-            StoreError::BlobNotFound | StoreError::LogNotFound => (
+            StoreError::BlobNotFound { .. } | StoreError::LogNotFound => (
                 reason::DAMAGED_ARTIFACT,
                 "what is stored is damaged: a part of it is missing",
             ),
@@ -124,9 +138,34 @@ impl From<StoreError> for Error {
     }
 }
 
+fn has_too_many_files(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE)
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_of_the_system_are_not_defects() {
+        for (errno, text) in [
+            (Errno::MFILE, "as many files open as it may"),
+            (Errno::NFILE, "as many files open as it may"),
+            (Errno::IO, "the disk of the server"),
+            (Errno::ROFS, "the disk of the server"),
+        ] {
+            let error = Error::from(StoreError::io("write a blob")(errno.into()));
+            assert_eq!(error.reason(), reason::STORAGE_FAILED, "{errno}");
+            assert!(error.message().contains(text), "{error}");
+        }
+        for errno in [Errno::NOSPC, Errno::DQUOT] {
+            let error = Error::from(StoreError::io("write a blob")(errno.into()));
+            assert_eq!(error.reason(), reason::STORAGE_FULL, "{errno}");
+        }
+    }
 
     #[test]
     fn clients_see_a_reason_and_never_the_cause() {
@@ -156,8 +195,13 @@ mod tests {
             reason::UNAVAILABLE
         );
         assert_eq!(
-            Error::from(StoreError::BlobNotFound).reason(),
+            Error::from(StoreError::LogNotFound).reason(),
             reason::DAMAGED_ARTIFACT
         );
+        let name = BlobName::random();
+        let missing = Error::from(StoreError::BlobNotFound { name });
+        assert_eq!(missing.reason(), reason::DAMAGED_ARTIFACT);
+        let cause = std::error::Error::source(&missing).expect("the cause is kept");
+        assert!(cause.to_string().contains(&name.to_string()), "it is named");
     }
 }

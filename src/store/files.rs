@@ -36,9 +36,24 @@ pub(super) fn write_whole<T>(
     name: &str,
     write: impl FnOnce(&mut File) -> io::Result<T>,
 ) -> io::Result<T> {
+    let result = replace(folder, name, write);
+    if result.is_err() {
+        remove_remains(&folder.join(name));
+    }
+    result
+}
+
+/// Writes `folder/name` so that it is whole and durable. If that fails, a file that was there before stays. `write` gets the new
+/// file.
+pub(super) fn replace<T>(
+    folder: &Path,
+    name: &str,
+    write: impl FnOnce(&mut File) -> io::Result<T>,
+) -> io::Result<T> {
     let temporary = folder.join(format!("{name}{TEMPORARY}"));
-    let path = folder.join(name);
     let result = (|| {
+        // a crash may have left one
+        remove_if_exists(&temporary)?;
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -47,19 +62,20 @@ pub(super) fn write_whole<T>(
         let answer = write(&mut file)?;
         file.flush()?;
         file.sync_all()?;
-        fs::rename(&temporary, &path)?;
+        fs::rename(&temporary, folder.join(name))?;
         sync_folder(folder)?;
         Ok(answer)
     })();
     if result.is_err() {
-        // whichever of the two exists; a failure leaves nothing behind
-        for left in [&temporary, &path] {
-            if let Err(error) = remove_if_exists(left) {
-                tracing::warn!(%error, path = %left.display(), "a file that could not be written whole is left behind");
-            }
-        }
+        remove_remains(&temporary);
     }
     result
+}
+
+fn remove_remains(path: &Path) {
+    if let Err(error) = remove_if_exists(path) {
+        tracing::warn!(%error, path = %path.display(), "a file that could not be written whole is left behind");
+    }
 }
 
 /// Removes a file if it exists. Returns whether it did.
@@ -95,8 +111,18 @@ impl Drop for FolderLock {
     }
 }
 
-/// Takes the lock of a folder.
+/// Takes the lock of a folder; refuses if another process has it.
 pub(super) fn lock(path: &Path) -> Result<FolderLock, StoreError> {
+    try_lock(path)?.ok_or_else(|| {
+        StoreError::Refused(format!(
+            "the store is in use: another process holds {}; stop it, or give this one a folder of its own",
+            path.display()
+        ))
+    })
+}
+
+/// Takes the lock of a folder; `None` if another process has it.
+pub(super) fn try_lock(path: &Path) -> Result<Option<FolderLock>, StoreError> {
     let file = OpenOptions::new()
         .write(true)
         .create(true)
@@ -105,11 +131,8 @@ pub(super) fn lock(path: &Path) -> Result<FolderLock, StoreError> {
         .open(path)
         .map_err(StoreError::io("open the lock file of the store"))?;
     match file.try_lock() {
-        Ok(()) => Ok(FolderLock(file)),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Refused(format!(
-            "the store is in use: another process holds {}; stop it, or give this one a folder of its own",
-            path.display()
-        ))),
+        Ok(()) => Ok(Some(FolderLock(file))),
+        Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(StoreError::io("lock the store")(error)),
     }
 }

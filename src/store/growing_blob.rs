@@ -8,8 +8,10 @@ use std::path::PathBuf;
 use sha2::{Digest as _, Sha256};
 
 use super::blob_folder::{BlobFolder, Unclaimed};
+use super::blob_trailer;
+use super::checksums::Summing;
 use super::files::{self, TEMPORARY};
-use super::{BlobName, BlobRef, StoreError};
+use super::{BlobName, BlobRef, StoreError, reserve};
 
 /// The file is synced each time this many bytes were written, so that finishing a large blob does not hold up all
 /// other writes.
@@ -22,6 +24,7 @@ pub(super) struct GrowingBlob {
     name: BlobName,
     file: File,
     hash: Sha256,
+    summing: Summing,
     size: u64,
     unsynced: u64,
     is_finished: bool,
@@ -41,6 +44,7 @@ impl GrowingBlob {
             name,
             file,
             hash: Sha256::new(),
+            summing: Summing::default(),
             size: 0,
             unsynced: 0,
             is_finished: false,
@@ -50,7 +54,9 @@ impl GrowingBlob {
     /// Appends bytes. After an error the blob must not be finished.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         let what = "write a blob";
+        reserve::check(&self.file, bytes.len()).map_err(StoreError::io(what))?;
         self.hash.update(bytes);
+        self.summing.update(bytes);
         self.file.write_all(bytes).map_err(StoreError::io(what))?;
         self.size += bytes.len() as u64;
         self.unsynced += bytes.len() as u64;
@@ -63,19 +69,22 @@ impl GrowingBlob {
 
     /// Makes the blob durable under its own name.
     pub(super) fn finish(mut self) -> Result<Unclaimed, StoreError> {
-        let from = temporary(&self.folder, self.name);
-        let to = self.folder.path(self.name);
-        self.file
-            .sync_all()
-            .and_then(|()| fs::rename(from, to))
-            .and_then(|()| files::sync_folder(self.folder.path_of_folder()))
-            .map_err(StoreError::io("write a blob"))?;
-        self.is_finished = true;
         let blob = BlobRef {
             name: self.name,
             sha256: std::mem::take(&mut self.hash).finalize().into(),
             size: self.size,
         };
+        let checksums = std::mem::take(&mut self.summing).finish();
+        let trailer = blob_trailer::encode(&blob, &checksums);
+        let from = temporary(&self.folder, self.name);
+        let to = self.folder.path(self.name);
+        self.file
+            .write_all(&trailer)
+            .and_then(|()| self.file.sync_all())
+            .and_then(|()| fs::rename(from, to))
+            .and_then(|()| files::sync_folder(self.folder.path_of_folder()))
+            .map_err(StoreError::io("write a blob"))?;
+        self.is_finished = true;
         Ok(Unclaimed::new(self.folder.clone(), blob))
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use super::deletions::Deletions;
 use super::log_head::Head;
 use super::log_segment::{self, SegmentFile};
 use super::sled_heads::SledHeads;
@@ -23,6 +24,7 @@ pub(super) struct Shared {
     /// The folder of the segments.
     pub(super) folder: PathBuf,
     pub(super) heads: SledHeads,
+    deletions: Arc<Deletions>,
     /// The logs in use. One that nothing else refers to may be evicted.
     open: Mutex<HashMap<LogName, Arc<OpenLog>>>,
     changes: Mutex<Changes>,
@@ -115,10 +117,11 @@ struct Work {
 }
 
 impl Shared {
-    pub(super) fn new(folder: PathBuf, heads: SledHeads) -> Self {
+    pub(super) fn new(folder: PathBuf, heads: SledHeads, deletions: Arc<Deletions>) -> Self {
         Self {
             folder,
             heads,
+            deletions,
             open: Mutex::default(),
             changes: Mutex::default(),
         }
@@ -196,7 +199,7 @@ impl Shared {
         }
         for first in work.dropped {
             let path = log_segment::path(&self.folder, name, first);
-            if let Err(error) = files::remove_if_exists(&path) {
+            if let Err(error) = self.deletions.delete(path) {
                 tracing::warn!(
                     error = chain(&error),
                     "a segment that is no longer needed cannot be deleted; the next start sweeps it"

@@ -3,7 +3,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{Revision, WriteId, seal, unseal};
 use super::{LogBounds, LogName, MAX_RECORD_BYTES, Record, Retain, StoreError};
 
 /// The least size of a segment that another one may follow.
@@ -47,7 +46,8 @@ impl Head {
         }
     }
 
-    pub(super) fn encode(&self, log: LogName) -> Result<Vec<u8>, StoreError> {
+    /// Encodes it as a record of its log.
+    pub(super) fn encode(&self) -> Result<Record, StoreError> {
         let value = rmp_serde::to_vec(self).map_err(|error| StoreError::Damaged {
             what: "the head of a log",
             how: format!("it cannot be encoded: {error}"),
@@ -59,16 +59,12 @@ impl Head {
                 limit: MAX_RECORD_BYTES,
             });
         }
-        let record = Record::new(value);
-        // the write of a head is never repeated
-        let write = WriteId::NONE;
-        Ok(seal(log.as_bytes(), Revision(self.next), write, &record))
+        Ok(Record::new(value))
     }
 
-    /// Decodes and validates.
-    pub(super) fn decode(log: LogName, stored: &[u8]) -> Result<Self, StoreError> {
-        let sealed = unseal(log.as_bytes(), stored)?;
-        let head: Self = rmp_serde::from_slice(sealed.value)
+    /// Decodes and validates the value of a record.
+    pub(super) fn decode(log: LogName, value: &[u8]) -> Result<Self, StoreError> {
+        let head: Self = rmp_serde::from_slice(value)
             .map_err(|error| damaged(log, format!("its head cannot be decoded: {error}")))?;
         let bounds: Vec<u64> = head
             .segments
@@ -203,9 +199,8 @@ mod tests {
         }
         assert_eq!(head.segment_of(40_001), None);
         let log = LogName::random();
-        let bytes = head.encode(log).expect("small");
-        assert_eq!(Head::decode(log, &bytes).expect("whole"), head);
-        assert!(Head::decode(LogName::random(), &bytes).is_err());
+        let record = head.encode().expect("small");
+        assert_eq!(Head::decode(log, &record.value).expect("whole"), head);
     }
 
     #[test]
@@ -255,8 +250,8 @@ mod tests {
             head(3, 5, vec![(1, 10), (5, 10)]),
             head(1, 5, vec![(1, u64::MAX), (3, 1)]),
         ] {
-            let bytes = bad.encode(log).expect("small");
-            assert!(Head::decode(log, &bytes).is_err(), "{bad:?}");
+            let record = bad.encode().expect("small");
+            assert!(Head::decode(log, &record.value).is_err(), "{bad:?}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The files of a log. An entry in one is 4 bytes of length, 4 bytes of CRC-32, both little-endian, then its bytes. The
 //! checksum covers the log's name and the entry's number as well: an entry in the wrong place is detected, too.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -30,6 +30,21 @@ pub(super) fn parse_name(name: &str) -> Option<(LogName, u64)> {
         u64::from_str_radix(first, 16).ok()?,
     );
     (format!("{}.{:016x}", parsed.0, parsed.1) == name).then_some(parsed)
+}
+
+/// The segments in a folder, each by its log and its first entry. Other files are ignored.
+pub(super) fn list(folder: &Path) -> Result<Vec<(LogName, u64)>, StoreError> {
+    let names = || -> io::Result<_> {
+        let mut segments = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            segments.extend(entry?.file_name().to_str().and_then(parse_name));
+        }
+        Ok(segments)
+    };
+    match names() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        names => names.map_err(StoreError::io("list the segments of the logs")),
+    }
 }
 
 /// Encodes entries, where `first` is the number of the first one.
@@ -197,6 +212,20 @@ impl SegmentReader {
         self.offset = end;
         let bytes = Bytes::from(bytes);
         Ok(LogEntry { sequence, bytes })
+    }
+
+    /// Checks that the segment ends here.
+    pub(super) fn check_end(&self) -> Result<(), StoreError> {
+        if self.offset == self.n_bytes {
+            return Ok(());
+        }
+        Err(damaged(
+            self.log,
+            format!(
+                "its entries before {} take {} bytes instead of {}",
+                self.sequence, self.offset, self.n_bytes
+            ),
+        ))
     }
 
     fn read_exact(&mut self, buffer: &mut [u8]) -> Result<(), StoreError> {

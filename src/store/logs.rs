@@ -5,22 +5,19 @@
 //! its head says is damaged.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
 use super::committer::{Committer, CommitterThread};
+use super::deletions::Disposal;
 use super::log_commit::{LogState, OpenLog, Shared};
 use super::log_head::{Head, Segment};
 use super::log_segment::{self, SegmentFile, SegmentReader};
+use super::references::References;
 use super::sled_heads::SledHeads;
-use super::{LogBounds, LogEntry, LogName, Retain, StoreError, files};
-
-/// The folder of the database, beside the segments.
-const HEADS: &str = "heads";
+use super::{LogBounds, LogEntry, LogName, Retain, StoreError};
 
 /// The offset of an entry is remembered every so many bytes of a segment.
 const PLACE_BYTES: u64 = 64 << 10;
@@ -63,24 +60,44 @@ impl<T> Answer<T> {
 }
 
 impl Logs {
-    /// Opens the logs in a folder, which it makes if need be, and removes what a crash left half written. `main` fails when
-    /// the committer of the logs does. Fails if a segment is missing or shorter than its acknowledged bytes.
-    pub(super) fn open(folder: &Path, main: Arc<Committer>) -> Result<Self, StoreError> {
-        Self::open_with(folder, main, |shared| move || shared.flush())
+    /// Serves the logs in a folder, whose heads were compared with their segments. Moves segments that belong to no log into the
+    /// quarantine: they were never acknowledged, or are dropped, or the loss of their heads was accepted. `main` fails when the
+    /// committer of the logs does.
+    pub(super) fn start(
+        folder: &Path,
+        heads: SledHeads,
+        known: Vec<(LogName, Head)>,
+        disposal: &Disposal,
+        main: Arc<Committer>,
+    ) -> Result<Self, StoreError> {
+        Self::start_with(folder, heads, known, disposal, main, |shared| {
+            move || shared.flush()
+        })
     }
 
-    fn open_with<F: FnMut() -> Result<(), StoreError> + Send + 'static>(
+    fn start_with<F: FnMut() -> Result<(), StoreError> + Send + 'static>(
         folder: &Path,
+        heads: SledHeads,
+        known: Vec<(LogName, Head)>,
+        disposal: &Disposal,
         main: Arc<Committer>,
         flusher: impl FnOnce(Arc<Shared>) -> F,
     ) -> Result<Self, StoreError> {
-        files::create_folder(folder).map_err(StoreError::io("make the folder of the logs"))?;
-        refuse_orphans(folder)?;
-        let heads = SledHeads::open(folder, HEADS)?;
-        let all = heads.all()?;
-        match_segments(folder, &all)?;
-        let unswept = all.into_iter().map(|(log, _)| log).collect();
-        let shared = Arc::new(Shared::new(folder.to_owned(), heads));
+        let segments: HashSet<(LogName, u64)> = known
+            .iter()
+            .flat_map(|(log, head)| head.segments().map(|segment| (*log, segment.first)))
+            .collect();
+        for segment in log_segment::list(folder)? {
+            if !segments.contains(&segment) {
+                let (log, first) = segment;
+                disposal
+                    .quarantine
+                    .take_in(&log_segment::path(folder, log, first))?;
+            }
+        }
+        let unswept = known.into_iter().map(|(log, _)| log).collect();
+        let deletions = Arc::clone(&disposal.deletions);
+        let shared = Arc::new(Shared::new(folder.to_owned(), heads, deletions));
         let flush = flusher(Arc::clone(&shared));
         let thread = CommitterThread::start(0, Some(main), flush)
             .map_err(StoreError::io("start the committer thread"))?;
@@ -89,6 +106,11 @@ impl Logs {
             shared,
             unswept: Mutex::new(unswept),
         })
+    }
+
+    /// The heads.
+    pub(super) fn heads(&self) -> &SledHeads {
+        &self.shared.heads
     }
 
     /// What makes changes durable.
@@ -272,17 +294,26 @@ impl Logs {
         Ok(Answer { found, number })
     }
 
-    /// Deletes the logs that existed when the store was opened and are not `referenced`. Returns how many, and the number of
-    /// the last change.
-    pub(super) fn sweep(&self, referenced: &HashSet<LogName>) -> Result<(usize, u64), StoreError> {
-        let mut unswept = self.unswept.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut number = 0;
-        let unreferenced: Vec<LogName> = unswept.difference(referenced).copied().collect();
-        for &name in &unreferenced {
+    /// Deletes the logs that existed when the store was opened and that no record refers to. Returns how many, and the number
+    /// of the last change.
+    pub(super) fn sweep(&self, references: &References) -> Result<(usize, u64), StoreError> {
+        let mut unswept = self.lock_unswept();
+        let (mut n_deleted, mut number) = (0, 0);
+        for &name in unswept.iter().filter(|name| !references.has_log(**name)) {
             number = number.max(self.delete(name)?.number);
+            n_deleted += 1;
         }
         unswept.clear();
-        Ok((unreferenced.len(), number))
+        Ok((n_deleted, number))
+    }
+
+    /// Whether nothing is left to sweep.
+    pub(super) fn is_swept(&self) -> bool {
+        self.lock_unswept().is_empty()
+    }
+
+    fn lock_unswept(&self) -> MutexGuard<'_, HashSet<LogName>> {
+        self.unswept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Finds a log, and takes it into use if it is not yet.
@@ -313,50 +344,6 @@ fn use_log(open: &mut HashMap<LogName, Arc<OpenLog>>, name: LogName, head: Head)
     let log = Arc::new(OpenLog::new(name, head));
     open.insert(name, Arc::clone(&log));
     log
-}
-
-/// Compares the files with the heads: removes segments that were never acknowledged or are dropped, and fails if one is
-/// missing or too short. Must run before any write.
-fn match_segments(folder: &Path, heads: &[(LogName, Head)]) -> Result<(), StoreError> {
-    let mut segments = HashSet::new();
-    for (log, head) in heads {
-        for segment in head.segments() {
-            let path = log_segment::path(folder, *log, segment.first);
-            match fs::metadata(&path) {
-                Ok(found) => log_segment::check_length(*log, segment, found.len())?,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    return Err(log_segment::missing(*log, segment));
-                }
-                Err(error) => {
-                    return Err(StoreError::io("read the size of a segment of a log")(error));
-                }
-            }
-            segments.insert((*log, segment.first));
-        }
-    }
-    files::remove_files(folder, |file| {
-        log_segment::parse_name(file).is_some_and(|segment| !segments.contains(&segment))
-    })
-    .map_err(StoreError::io("remove segments that belong to no log"))
-}
-
-/// Refuses to make a new database beside old segments: they would all be deleted as unknown.
-fn refuse_orphans(folder: &Path) -> Result<(), StoreError> {
-    if folder.join(HEADS).exists() {
-        return Ok(());
-    }
-    let mut n_segments = 0;
-    for entry in fs::read_dir(folder).map_err(StoreError::io("list the logs"))? {
-        let name = entry.map_err(StoreError::io("list the logs"))?.file_name();
-        n_segments += usize::from(name.to_str().and_then(log_segment::parse_name).is_some());
-    }
-    if n_segments == 0 {
-        return Ok(());
-    }
-    Err(StoreError::Refused(format!(
-        "{} is missing, but {n_segments} segments of logs are there: put it back from a backup, or give this server an empty folder",
-        folder.join(HEADS).display(),
-    )))
 }
 
 #[cfg(test)]

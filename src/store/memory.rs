@@ -6,13 +6,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt;
-use std::io;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
+use super::checksums::{Checksums, Expected, Summing};
 use super::record::WriteId;
 use super::{
     BlobName, BlobReader, BlobRef, BlobWriter, Entry, LogBounds, LogEntry, LogName,
@@ -45,6 +45,7 @@ struct Stored {
 
 struct Blob {
     reference: BlobRef,
+    checksums: Checksums,
     bytes: Bytes,
     /// The handle that made it, which may be about to refer to it.
     maker: Weak<()>,
@@ -81,6 +82,15 @@ impl MemoryStore {
         self.lock().is_cut_off = is_cut_off;
     }
 
+    /// Changes the bytes of a blob, if it exists, as a disk may change those of a file.
+    pub fn change_blob(&self, name: BlobName, change: impl FnOnce(&mut Vec<u8>)) {
+        if let Some(blob) = self.lock().blobs.get_mut(&name) {
+            let mut bytes = blob.bytes.to_vec();
+            change(&mut bytes);
+            blob.bytes = bytes.into();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -102,14 +112,13 @@ fn reach(state: &Mutex<State>) -> Result<MutexGuard<'_, State>, StoreError> {
 }
 
 impl State {
-    fn blob(&self, blob: &BlobRef) -> Result<Bytes, StoreError> {
-        let found = self.blobs.get(&blob.name).ok_or(StoreError::BlobNotFound)?;
-        match found.reference == *blob {
-            true => Ok(found.bytes.clone()),
-            false => Err(StoreError::Damaged {
-                what: "a blob",
-                how: format!("{} is not what its reference says", blob.name),
-            }),
+    fn blob(&self, blob: &BlobRef) -> Result<&Blob, StoreError> {
+        let name = blob.name;
+        let found = self.blobs.get(&name);
+        let found = found.ok_or(StoreError::BlobNotFound { name })?;
+        match found.reference == *blob && found.bytes.len() as u64 == blob.size {
+            true => Ok(found),
+            false => Err(not_as_written(name)),
         }
     }
 
@@ -156,6 +165,13 @@ impl Log {
     }
 }
 
+fn not_as_written(blob: BlobName) -> StoreError {
+    StoreError::Damaged {
+        what: "a blob",
+        how: format!("{blob} is not what its reference says"),
+    }
+}
+
 /// A blob that is being written to a [`MemoryStore`].
 pub struct MemoryBlobWriter {
     state: Arc<Mutex<State>>,
@@ -175,8 +191,11 @@ impl BlobWriter for MemoryBlobWriter {
             sha256: Sha256::digest(&self.bytes).into(),
             size: self.bytes.len() as u64,
         };
+        let mut summing = Summing::default();
+        summing.update(&self.bytes);
         let blob = Blob {
             reference: reference.clone(),
+            checksums: summing.finish(),
             bytes: self.bytes.into(),
             maker: self.maker,
         };
@@ -186,15 +205,19 @@ impl BlobWriter for MemoryBlobWriter {
 }
 
 /// A blob of a [`MemoryStore`] that is open for reading.
-pub struct MemoryBlobReader(Bytes);
+pub struct MemoryBlobReader {
+    bytes: Bytes,
+    expected: Expected,
+}
 
 impl BlobReader for MemoryBlobReader {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let start = usize::try_from(offset).map_or(self.0.len(), |at| at.min(self.0.len()));
-        let rest = &self.0[start..];
-        let n = rest.len().min(buffer.len());
-        buffer[..n].copy_from_slice(&rest[..n]);
-        Ok(n)
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, StoreError> {
+        self.expected.read(buffer, offset, |buffer, offset| {
+            // the length was checked, so the offset fits
+            let start = offset as usize;
+            buffer.copy_from_slice(&self.bytes[start..start + buffer.len()]);
+            Ok(())
+        })
     }
 }
 
@@ -213,7 +236,9 @@ impl Store for MemoryStore {
     async fn sweep(&self) -> Result<usize, StoreError> {
         let state = &mut *self.reach()?;
         let records = || state.records.values().map(|stored| &stored.record);
-        let blobs: HashSet<BlobName> = records().flat_map(|r| r.blobs.iter().copied()).collect();
+        let blobs: HashSet<BlobName> = records()
+            .flat_map(|r| r.blobs.iter().map(|blob| blob.name))
+            .collect();
         let logs: HashSet<LogName> = records().flat_map(|r| r.logs.iter().copied()).collect();
         let n_before = state.blobs.len() + state.logs.len();
         state
@@ -232,7 +257,11 @@ impl Store for MemoryStore {
     }
 
     async fn get_blob(&self, blob: &BlobRef) -> Result<Vec<u8>, StoreError> {
-        Ok(self.reach()?.blob(blob)?.to_vec())
+        let bytes = self.reach()?.blob(blob)?.bytes.to_vec();
+        match <[u8; 32]>::from(Sha256::digest(&bytes)) == blob.sha256 {
+            true => Ok(bytes),
+            false => Err(not_as_written(blob.name)),
+        }
     }
 
     async fn begin_blob(&self) -> Result<MemoryBlobWriter, StoreError> {
@@ -245,7 +274,12 @@ impl Store for MemoryStore {
     }
 
     async fn open_blob(&self, blob: &BlobRef) -> Result<MemoryBlobReader, StoreError> {
-        self.reach()?.blob(blob).map(MemoryBlobReader)
+        let state = self.reach()?;
+        let found = state.blob(blob)?;
+        Ok(MemoryBlobReader {
+            bytes: found.bytes.clone(),
+            expected: Expected::new(blob.name, blob.size, found.checksums.clone()),
+        })
     }
 
     async fn delete_blob(&self, name: BlobName) -> Result<(), StoreError> {

@@ -5,9 +5,15 @@
 //! is in a record. What a method acknowledges is durable: it survives `kill -9` and power loss. What a read shows is durable
 //! too, so that an answer built on a read can be trusted as much as one built on a write.
 
+mod accept;
+mod audit;
+mod backup;
 mod blob;
 mod blob_folder;
+mod blob_trailer;
+mod checksums;
 mod committer;
+mod deletions;
 mod embedded;
 mod embedded_reader;
 mod embedded_writer;
@@ -17,29 +23,47 @@ pub(crate) mod faulty;
 mod files;
 mod growing_blob;
 pub mod key;
+mod layout;
 mod log;
 mod log_commit;
 mod log_head;
 mod log_segment;
 mod logs;
+mod losses;
+mod maintenance;
+mod mark;
 mod memory;
 mod name;
+mod opening;
 mod owner;
+mod quarantine;
 mod record;
+mod references;
+mod reserve;
+mod sealed;
 mod settle;
+mod sled_database;
 mod sled_heads;
+mod sled_ledger;
 mod sled_open;
 mod sled_records;
+mod state;
+mod survey;
 mod token_key;
+mod totals;
+mod verify;
 
 use bytes::Bytes;
 
-pub use blob::{BlobReader, BlobRef, BlobWriter, discard};
+pub use accept::Acceptance;
+pub use backup::{Backup, BackupSummary, restore};
+pub use blob::{BlobId, BlobReader, BlobRef, BlobWriter, discard};
 pub use embedded::{EmbeddedStore, StoreOptions};
 pub use embedded_reader::EmbeddedBlobReader;
 pub use embedded_writer::EmbeddedBlobWriter;
 pub use error::StoreError;
 pub use log::{LogBounds, LogEntry, MAX_ENTRY_BYTES, Retain};
+pub use maintenance::{CheckReport, backup_stopped, check_stopped};
 pub use memory::{MemoryBlobReader, MemoryBlobWriter, MemoryStore};
 pub use name::{BlobName, LogName};
 pub use owner::{Owner, TokenHasher};
@@ -50,8 +74,8 @@ pub use token_key::TokenKey;
 /// The longest key, in bytes. A tree's index page holds up to 257 keys and must stay small.
 pub const MAX_KEY_BYTES: usize = 400;
 
-/// The longest record, in bytes: its value, and 16 bytes for each blob and log that it refers to. A tree's leaf holds up to
-/// 17 records and must stay small.
+/// The longest record, in bytes: its value, 32 bytes for each blob that it refers to and 16 for each log. A tree's leaf holds
+/// up to 17 records and must stay small.
 pub const MAX_RECORD_BYTES: usize = 6 * 1024;
 
 /// Keyed records, immutable blobs and logs. The tests of `tests/store/contract` are what every implementation must pass.
@@ -73,9 +97,9 @@ pub trait Store: Send + Sync + 'static {
     /// stops. A store that is only [`StoreError::Unavailable`] does not end this.
     fn failed(&self) -> impl Future<Output = StoreError> + Send;
 
-    /// Deletes the blobs and logs that no record refers to and that nobody is about to refer to any more: what crashes have
-    /// left behind. Returns their number. May be called at any time, by any of those who share the store; a server does it
-    /// at its start.
+    /// Removes the blobs and logs that no record refers to and that nobody is about to refer to any more: what crashes have
+    /// left behind. Returns their number. A store may keep them aside for a while before a later sweep deletes them for good. May
+    /// be called at any time, by any of those who share the store; a server does it at its start and every hour.
     fn sweep(&self) -> impl Future<Output = Result<usize, StoreError>> + Send;
 
     /// Stores a blob under a new unique name. Nothing refers to it until a record does. Dropping the future leaves at
@@ -89,15 +113,14 @@ pub trait Store: Send + Sync + 'static {
     /// Begins a blob that is too large for memory, or whose bytes are not all known yet.
     fn begin_blob(&self) -> impl Future<Output = Result<Self::BlobWriter, StoreError>> + Send;
 
-    /// Opens a blob for reading in any order: [`StoreError::BlobNotFound`], or [`StoreError::Damaged`]. Its length is
-    /// checked every time, and its hash when the process opens it for the first time, unless the process wrote it: reading
-    /// gigabytes twice for every use would take longer than most uses.
+    /// Opens a blob for reading in any order: [`StoreError::BlobNotFound`], or [`StoreError::Damaged`] where its length
+    /// or the hash that it was written with is another. Its bytes are checked each time that they are read.
     fn open_blob(
         &self,
         blob: &BlobRef,
     ) -> impl Future<Output = Result<Self::BlobReader, StoreError>> + Send;
 
-    /// Deletes a blob. Deleting one that does not exist is not an error.
+    /// Deletes a blob, which no record may refer to any more. Deleting one that does not exist is not an error.
     fn delete_blob(&self, name: BlobName) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Reads the record under a key; waits until the last write to it is durable.

@@ -1,83 +1,73 @@
 //! The heads of logs in a sled database of their own: in the one of the records they would make it grow without
 //! bound.
 
-use std::fs::File;
-use std::path::Path;
-
 use super::log_head::Head;
-use super::sled_open::{self, guarded};
+use super::record::WriteId;
+use super::sealed::{Sealed, unseal};
+use super::sled_ledger::{Ledger, Turn};
 use super::{LogName, StoreError};
 
 /// How much memory the database may use for its cache, in bytes.
-const CACHE_BYTES: u64 = 8 << 20;
+pub(super) const CACHE_BYTES: u64 = 8 << 20;
 
 /// The heads of all logs. Its methods may block.
-pub(super) struct SledHeads {
-    db: Option<sled::Db>,
-    file: File,
-}
+pub(super) struct SledHeads(Ledger);
 
 impl SledHeads {
-    /// Opens or makes the database in `folder/name`.
-    pub(super) fn open(folder: &Path, name: &str) -> Result<Self, StoreError> {
-        let db = Some(sled_open::open(folder, name, CACHE_BYTES)?);
-        let file = sled_open::data_file(folder, name)?;
-        Ok(Self { db, file })
+    /// The heads in a database.
+    pub(super) fn new(ledger: Ledger) -> Self {
+        Self(ledger)
     }
 
     /// The head of a log, checked.
     pub(super) fn get(&self, log: LogName) -> Result<Option<Head>, StoreError> {
-        let stored = guarded("read the head of a log", || self.db().get(log.as_bytes()))?;
-        stored.map(|stored| Head::decode(log, &stored)).transpose()
-    }
-
-    /// All heads, checked.
-    pub(super) fn all(&self) -> Result<Vec<(LogName, Head)>, StoreError> {
-        let mut heads = Vec::new();
-        for entry in self.db().iter() {
-            let (key, stored) = guarded("read the heads of the logs", || entry)?;
-            let name = key.as_ref().try_into().map_err(|_| StoreError::Damaged {
-                what: "the database of the logs",
-                how: format!("a key has {} bytes instead of 16", key.len()),
-            })?;
-            let log = LogName::from_bytes(name);
-            heads.push((log, Head::decode(log, &stored)?));
+        let Some(stored) = self.0.database().get(log.as_bytes())? else {
+            return Ok(None);
+        };
+        let sealed = unseal(log.as_bytes(), &stored)?;
+        match sealed.is_removal {
+            true => Ok(None),
+            false => Head::decode(log, sealed.value).map(Some),
         }
-        Ok(heads)
     }
 
     /// Puts a head in place, or removes it. Not durable before the flush.
     pub(super) fn put(&self, log: LogName, head: Option<&Head>) -> Result<(), StoreError> {
-        match head {
-            Some(head) => {
-                let stored = head.encode(log)?;
-                guarded("write the head of a log", || {
-                    self.db().insert(log.as_bytes(), stored)
-                })?;
+        let key = log.as_bytes();
+        let record = head.map(|head| head.encode()).transpose()?;
+        let mut turn = self.0.turn();
+        let replaced = match self.0.database().get(key)? {
+            Some(stored) => {
+                let sealed = unseal(key, &stored)?;
+                (!sealed.is_removal).then(|| sealed.hash(key))
             }
-            None => {
-                guarded("remove the head of a log", || {
-                    self.db().remove(log.as_bytes())
-                })?;
-            }
+            None => None,
+        };
+        if record.is_none() && replaced.is_none() {
+            return Ok(());
         }
-        Ok(())
+        // the write of a head is never repeated
+        turn.write(key, replaced, WriteId::NONE, record.as_ref())
+            .map(|_| ())
     }
 
     /// Makes all changes so far survive power loss.
     pub(super) fn flush(&self) -> Result<(), StoreError> {
-        sled_open::flush(self.db(), &self.file)
+        self.0.flush()
     }
 
-    fn db(&self) -> &sled::Db {
-        self.db.as_ref().expect("present until dropped")
+    /// Waits until no head is being written, and keeps writers waiting until the answer is dropped.
+    pub(super) fn turn(&self) -> Turn<'_> {
+        self.0.turn()
     }
 }
 
-impl Drop for SledHeads {
-    fn drop(&mut self) {
-        if let Some(db) = self.db.take() {
-            sled_open::close(db);
-        }
-    }
+/// The log and the head in an entry of the database, checked.
+pub(super) fn decode(key: &[u8], sealed: &Sealed<'_>) -> Result<(LogName, Head), StoreError> {
+    let name = key.try_into().map_err(|_| StoreError::Damaged {
+        what: "the database of the logs",
+        how: format!("a key has {} bytes instead of 16", key.len()),
+    })?;
+    let log = LogName::from_bytes(name);
+    Ok((log, Head::decode(log, sealed.value)?))
 }

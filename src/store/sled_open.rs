@@ -14,14 +14,11 @@ use crate::error::panic_message;
 /// moment.
 const CLOSING: Duration = Duration::from_secs(5);
 
-/// Opens the database in `folder/name`, or makes a new one.
+/// Opens the database in `folder/name`, which exists.
 ///
 /// The caller holds the lock of the store, so no other process is at work here.
 pub(super) fn open(folder: &Path, name: &str, cache_bytes: u64) -> Result<sled::Db, StoreError> {
     let path = folder.join(name);
-    if !path.exists() {
-        create(folder, name, cache_bytes)?;
-    }
     // a kill during an earlier open leaves one of these, empty, and sled would take it for its newest snapshot
     files::remove_files(&path, |file| {
         file.starts_with("snap.") && file.ends_with(".generating")
@@ -35,12 +32,20 @@ pub(super) fn open(folder: &Path, name: &str, cache_bytes: u64) -> Result<sled::
     Ok(db)
 }
 
-/// Makes a new database under another name and renames it: sled writes its settings in two steps, and a kill between
+/// Makes a new database under another name, fills it, and renames it: sled writes its settings in two steps, and a kill between
 /// them would leave a database that never opens.
-fn create(folder: &Path, name: &str, cache_bytes: u64) -> Result<(), StoreError> {
+pub(super) fn create(
+    folder: &Path,
+    name: &str,
+    cache_bytes: u64,
+    fill: impl FnOnce(&sled::Db) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let unfinished = folder.join(format!("{name}.new"));
     empty_folder(&unfinished).map_err(StoreError::io("make a folder for a new database"))?;
-    close(open_existing(&unfinished, cache_bytes)?);
+    let db = open_existing(&unfinished, cache_bytes)?;
+    let filled = fill(&db).and_then(|()| guarded("flush the database", || db.flush()));
+    close(db);
+    filled?;
     put_in_place(&unfinished, folder, name)
         .map_err(StoreError::io("put a new database in its place"))
 }
@@ -115,9 +120,13 @@ pub(super) fn guarded<T>(
 ) -> Result<T, StoreError> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(answer)) => Ok(answer),
+        // a file that is shorter than another one says
+        Ok(Err(sled::Error::Io(source))) if source.kind() == io::ErrorKind::UnexpectedEof => {
+            Err(damaged(what, &source.to_string()))
+        }
         Ok(Err(sled::Error::Io(source))) => Err(StoreError::Io { what, source }),
-        Ok(Err(error @ sled::Error::Corruption { .. })) => Err(damaged(what, &error.to_string())),
-        Ok(Err(error)) => Err(StoreError::io(what)(io::Error::other(error))),
+        // corruption, or settings that cannot be its own
+        Ok(Err(error)) => Err(damaged(what, &error.to_string())),
         Err(panic) => Err(damaged(what, panic_message(panic.as_ref()))),
     }
 }

@@ -5,11 +5,10 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
-use super::files::{self, TEMPORARY};
-use super::{StoreError, TokenHasher};
+use super::{StoreError, TokenHasher, files};
 
 /// The name of the key's file in the store's folder.
-const FILE: &str = "token.key";
+pub(super) const FILE: &str = "token.key";
 
 /// The key under which tokens are hashed: 32 secret bytes. Never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -70,7 +69,7 @@ impl fmt::Debug for TokenKey {
 pub(super) fn find(
     folder: &Path,
     configured: Option<TokenKey>,
-    fingerprint: Option<&[u8]>,
+    fingerprint: Option<[u8; 16]>,
 ) -> Result<TokenKey, StoreError> {
     let (key, source) = match configured {
         Some(key) => (key, "configured"),
@@ -86,7 +85,25 @@ pub(super) fn find(
             None => (write_new(folder)?, FILE),
         },
     };
-    let found = TokenHasher::new(&key).fingerprint();
+    compare(&key, source, folder, fingerprint)?;
+    Ok(key)
+}
+
+/// Refuses a key in the folder that is damaged, or that the fingerprint does not fit. There need not be one.
+pub(super) fn check(folder: &Path, fingerprint: Option<[u8; 16]>) -> Result<(), StoreError> {
+    match read(folder)? {
+        Some(key) => compare(&key, FILE, folder, fingerprint),
+        None => Ok(()),
+    }
+}
+
+fn compare(
+    key: &TokenKey,
+    source: &str,
+    folder: &Path,
+    fingerprint: Option<[u8; 16]>,
+) -> Result<(), StoreError> {
+    let found = TokenHasher::new(key).fingerprint();
     if fingerprint.is_some_and(|fingerprint| fingerprint != found) {
         return Err(StoreError::Refused(format!(
             "the token key ({source}) is not the one that the store in {} was made with, and nobody would find their \
@@ -94,7 +111,7 @@ pub(super) fn find(
             folder.display()
         )));
     }
-    Ok(key)
+    Ok(())
 }
 
 fn read(folder: &Path) -> Result<Option<TokenKey>, StoreError> {
@@ -114,8 +131,7 @@ fn read(folder: &Path) -> Result<Option<TokenKey>, StoreError> {
 }
 
 fn write_new(folder: &Path) -> Result<TokenKey, StoreError> {
-    files::remove_if_exists(&folder.join(format!("{FILE}{TEMPORARY}")))
-        .and_then(|_| TokenKey::random())
+    TokenKey::random()
         .and_then(|key| {
             files::write_whole(folder, FILE, |file| {
                 writeln!(file, "{}", key.to_hex()).map(|()| key)

@@ -109,7 +109,7 @@ mod tests {
         let subscriber =
             subscriber(format, filter, false, move || writer.clone()).expect("valid filter");
         tracing::subscriber::with_default(subscriber, || {
-            let _span = tracing::info_span!("rpc", request_id = "r1").entered();
+            let _span = tracing::info_span!("rpc", call_id = "r1").entered();
             tracing::info!(rows = 3, "trained");
             tracing::debug!("quiet");
         });
@@ -123,14 +123,14 @@ mod tests {
         let line: serde_json::Value = serde_json::from_str(text.trim()).expect("one JSON line");
         assert_eq!(line["message"], "trained");
         assert_eq!(line["rows"], 3);
-        assert_eq!(line["span"]["request_id"], "r1");
+        assert_eq!(line["span"]["call_id"], "r1");
     }
 
     #[test]
     fn the_filter_decides_what_is_written() {
         let text = logged(LogFormat::Text, "info");
         assert!(
-            text.contains("trained") && text.contains("request_id=\"r1\""),
+            text.contains("trained") && text.contains("call_id=\"r1\""),
             "{text}"
         );
         assert!(!text.contains("quiet"));

@@ -6,8 +6,7 @@ use anomalyd::proto::v1::training_spec::Detector;
 use anomalyd::proto::v1::typed_column::Values;
 use anomalyd::proto::v1::{
     Auto, CategoryEncoding, Columns, DeleteRunRequest, FeaturePolicy, FileContent, FileFormat,
-    Gaussian, Imputation, IsolationForest, NumberValues, Records, TextValues, TrainingSpec,
-    TypedColumn,
+    Gaussian, Imputation, IsolationForest, NumberValues, Records, TrainingSpec, TypedColumn,
 };
 use serde_json::{Value, json};
 use tonic::Code;
@@ -70,10 +69,10 @@ async fn texts_become_the_same_categories_in_every_form() {
             missing_rows: Vec::new(),
         };
         let amounts = bought.iter().map(|(amount, _)| *amount).collect();
-        let shops = bought.iter().map(|(_, shop)| (*shop).to_owned()).collect();
+        let shops = bought.iter().map(|(_, shop)| *shop).collect();
         let columns = vec![
             named("amount", Values::Numbers(NumberValues { values: amounts })),
-            named("shop", Values::Texts(TextValues { values: shops })),
+            named("shop", Values::Texts(shops)),
         ];
         in_form(Form::Columns(Columns { columns }))
     };

@@ -181,7 +181,7 @@ pub(crate) fn xy(values: Vec<f64>) -> Records {
 /// JSON as the `rows` of records.
 pub(crate) fn rows(json: serde_json::Value) -> Records {
     match value(json).kind {
-        Some(prost_types::value::Kind::ListValue(list)) => in_form(Form::Rows(list)),
+        Some(prost_types::value::Kind::ListValue(list)) => in_form(Form::Rows(list.into())),
         _ => panic!("rows are an array"),
     }
 }
@@ -189,7 +189,9 @@ pub(crate) fn rows(json: serde_json::Value) -> Records {
 /// JSON as the `table` of records.
 pub(crate) fn table(json: serde_json::Value) -> Records {
     match value(json).kind {
-        Some(prost_types::value::Kind::StructValue(columns)) => in_form(Form::Table(columns)),
+        Some(prost_types::value::Kind::StructValue(columns)) => {
+            in_form(Form::Table(columns.into()))
+        }
         _ => panic!("a table is an object"),
     }
 }

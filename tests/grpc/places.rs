@@ -5,7 +5,7 @@ use anomalyd::proto::v1::records::Form;
 use anomalyd::proto::v1::typed_column::Values;
 use anomalyd::proto::v1::{
     Columns, CsvOptions, FileContent, Matrix, NumberValues, PredictDatasetRequest, Records,
-    TextValues, TrainingSpec, TypedColumn,
+    TrainingSpec, TypedColumn,
 };
 use serde_json::json;
 
@@ -22,9 +22,7 @@ fn numbers(values: &[f64]) -> Values {
 }
 
 fn texts(values: &[&str]) -> Values {
-    Values::Texts(TextValues {
-        values: values.iter().map(|&text| text.to_owned()).collect(),
-    })
+    Values::Texts(values.iter().collect())
 }
 
 fn columns(columns: Vec<(&str, Values)>) -> Records {

@@ -13,6 +13,8 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_anomalyd");
+
 /// A server that has been spawned. It is killed when this is dropped.
 pub(crate) struct Process {
     child: Child,
@@ -26,7 +28,21 @@ impl Process {
 
     /// Spawns with more arguments.
     pub(crate) fn spawn_with(folder: &Path, args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_anomalyd"))
+        Self::spawn_by(Command::new(PROGRAM), folder, args)
+    }
+
+    /// Spawns after a shell command, which may limit the process.
+    pub(crate) fn spawn_after(shell: &str, folder: &Path) -> Self {
+        let mut command = Command::new("sh");
+        command
+            .arg("-c")
+            .arg(format!("{shell}; exec \"$0\" \"$@\""))
+            .arg(PROGRAM);
+        Self::spawn_by(command, folder, &[])
+    }
+
+    fn spawn_by(mut command: Command, folder: &Path, args: &[&str]) -> Self {
+        let mut child = command
             .args([
                 "serve",
                 "--listen",
@@ -158,7 +174,7 @@ pub(crate) async fn dataset_client(address: SocketAddr, token: &str) -> DatasetC
     DatasetServiceClient::with_interceptor(channel, token)
 }
 
-async fn connect(address: SocketAddr, token: &str) -> (Channel, Token) {
+pub(crate) async fn connect(address: SocketAddr, token: &str) -> (Channel, Token) {
     let endpoint = Channel::from_shared(format!("http://{address}")).expect("a valid address");
     let channel = endpoint.connect().await.expect("the server accepts");
     let token = Token(format!("Bearer {token}").parse().expect("ascii"));

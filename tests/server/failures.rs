@@ -1,12 +1,10 @@
 use bytes::Bytes;
-use http::Request;
-use http_body_util::Full;
 use prost::Message as _;
 use prost_types::{ListValue, Value, value::Kind};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use crate::server::support::{PREDICT, Running, call, frame, predict, predict_as, send};
+use crate::server::support::{PREDICT, Running, call, frame, predict, predict_as};
 
 const AUTH: (&str, &str) = ("authorization", "Bearer alice");
 
@@ -165,19 +163,6 @@ async fn a_bad_field_is_named() {
     let details = answer.status().get_error_details();
     let violations = &details.bad_request().expect("bad request").field_violations;
     assert_eq!(violations[0].field, "records.rows[3]");
-}
-
-#[tokio::test]
-async fn requests_that_are_not_grpc_get_an_http_error() {
-    let server = Running::start(&[]).await;
-    let uri = format!("http://{}{PREDICT}", server.addr);
-    for request in [
-        Request::get(&uri),
-        Request::post(&uri).header("content-type", "application/json"),
-    ] {
-        let answer = send(server.addr, request.body(Full::default()).expect("request")).await;
-        assert_eq!(answer.http, http::StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    }
 }
 
 #[tokio::test]

@@ -2,7 +2,13 @@
 #![allow(unreachable_pub, missing_docs)]
 
 mod auth;
+mod connections;
 mod drain;
 mod failures;
+mod limits;
+mod outlive;
+mod protocols;
+mod reasons;
 mod requests;
 mod support;
+mod unread;

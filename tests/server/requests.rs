@@ -196,9 +196,10 @@ async fn a_taken_address_is_named() {
     );
 }
 
-const SERVICES: [&str; 3] = [
+const SERVICES: [&str; 4] = [
     "anomaly.v1.AnomalyService",
     "anomaly.v1.DatasetService",
+    "anomaly.v1.OperationService",
     "grpc.health.v1.Health",
 ];
 

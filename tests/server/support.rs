@@ -1,11 +1,12 @@
 //! A service that behaves as the run id says, a server around it, and clients that see every
 //! header.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anomalyd::caller::Deadline;
+use anomalyd::caller::{Deadline, Presence};
 use anomalyd::config::{Config, Flags};
 use anomalyd::error::{Error, reason};
 use anomalyd::proto::v1::anomaly_service_server::{AnomalyService, AnomalyServiceServer};
@@ -17,18 +18,27 @@ use anomalyd::telemetry::Metrics;
 use bytes::Bytes;
 use clap::Parser;
 use http::{HeaderMap, Request};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::Frame;
+use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio_stream::StreamExt as _;
+use tonic::codegen::BoxStream;
 use tonic::service::Routes;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status, Streaming};
 use tonic_types::StatusExt as _;
 
+/// The bytes of the answer to the run id `large`.
+pub const LARGE: usize = 4 << 20;
+
 pub const PREDICT: &str = "/anomaly.v1.AnomalyService/Predict";
+pub const TRAIN: &str = "/anomaly.v1.AnomalyService/Train";
 
 pub fn hasher() -> TokenHasher {
     TokenHasher::new(&TokenKey::from_bytes([7; 32]))
@@ -50,6 +60,8 @@ pub fn config(args: &[&str]) -> Config {
 #[derive(Debug, Default)]
 pub struct Ends {
     pub dropped: AtomicUsize,
+    /// Handlers whose caller has left while they go on.
+    pub left: AtomicUsize,
     pub messages: AtomicUsize,
     pub clean: AtomicUsize,
     pub broken: AtomicUsize,
@@ -86,6 +98,7 @@ impl AnomalyService for Echo {
             "owner" => format!("{owner:?}"),
             "deadline" => has_deadline.to_string(),
             "leaks" => leaks.to_string(),
+            "large" => "x".repeat(LARGE),
             "panic" => panic!("on purpose"),
             "internal" => {
                 let cause = std::io::Error::other("/secret/path");
@@ -147,20 +160,39 @@ impl AnomalyService for Echo {
         }))
     }
 
-    type PredictDatasetStream = tokio_stream::Empty<Result<PredictDatasetResponse, Status>>;
+    type PredictDatasetStream = BoxStream<PredictDatasetResponse>;
 
+    /// One page and no end, or pages without end for the run `endless`.
     async fn predict_dataset(
         &self,
-        _: tonic::Request<PredictDatasetRequest>,
+        request: tonic::Request<PredictDatasetRequest>,
     ) -> Result<Response<Self::PredictDatasetStream>, Status> {
-        Ok(Response::new(tokio_stream::empty()))
+        let page = || Ok(PredictDatasetResponse::default());
+        let pages: Self::PredictDatasetStream = match request.into_inner().run_id.as_str() {
+            "endless" => Box::pin(tokio_stream::iter(std::iter::repeat_with(page))),
+            _ => Box::pin(tokio_stream::once(page()).chain(tokio_stream::pending())),
+        };
+        Ok(Response::new(pages))
     }
 
     async fn train(
         &self,
-        _: tonic::Request<TrainRequest>,
+        request: tonic::Request<TrainRequest>,
     ) -> Result<Response<TrainResponse>, Status> {
-        Ok(Response::new(TrainResponse::default()))
+        let presence = request.extensions().get::<Presence>().cloned();
+        let presence = presence.expect("the work of a write can outlive its caller");
+        let run_id = request.into_inner().run_id;
+        match run_id.as_str() {
+            "panic" => panic!("on purpose"),
+            "stay" => presence.outlive(),
+            "sleep" => {}
+            _ => return Ok(Response::new(TrainResponse::default())),
+        }
+        let _count = CountDrop(Arc::clone(&self.0));
+        self.0.messages.fetch_add(1, Ordering::SeqCst);
+        presence.left().await;
+        self.0.left.fetch_add(1, Ordering::SeqCst);
+        std::future::pending().await
     }
 
     async fn update(
@@ -274,7 +306,7 @@ impl Answer {
             .unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
         assert_eq!(info.domain, "anomalyd");
         let id = self.headers["x-request-id"].to_str().expect("text");
-        assert_eq!(info.metadata["request_id"], id);
+        assert_eq!(info.metadata["call_id"], id);
         assert!(!status.message().is_empty());
         info.reason.clone()
     }
@@ -305,34 +337,109 @@ pub fn predict(run_id: &str) -> Bytes {
     frame(&request.encode_to_vec())
 }
 
+/// The message that makes Train do something.
+pub fn train(run_id: &str) -> Bytes {
+    let request = TrainRequest {
+        run_id: run_id.to_owned(),
+        ..Default::default()
+    };
+    frame(&request.encode_to_vec())
+}
+
 /// A gRPC call with these headers and this body, on a connection of its own.
 pub async fn call(addr: SocketAddr, path: &str, headers: &[(&str, &str)], body: Bytes) -> Answer {
-    let mut request = Request::post(format!("http://{addr}{path}"))
-        .header("content-type", "application/grpc")
-        .header("te", "trailers");
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    send(addr, request.body(Full::new(body)).expect("request")).await
+    let connection = Connection::open(addr).await;
+    connection.call(path, headers, whole(body)).await
 }
 
 /// An HTTP/2 request, on a connection of its own.
 pub async fn send(addr: SocketAddr, request: Request<Full<Bytes>>) -> Answer {
-    let stream = TcpStream::connect(addr).await.expect("connect");
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+    let request = request.map(http_body_util::BodyExt::boxed_unsync);
+    Connection::open(addr).await.send(request).await
+}
+
+/// The body of a request.
+pub type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+pub fn whole(bytes: Bytes) -> Body {
+    Full::new(bytes).boxed_unsync()
+}
+
+/// A body of which nothing comes after these bytes, not even its end.
+pub fn unfinished(bytes: Bytes) -> Body {
+    let first = tokio_stream::once(Ok(Frame::data(bytes)));
+    StreamBody::new(first.chain(tokio_stream::pending())).boxed_unsync()
+}
+
+/// A connection that several requests can be in progress on.
+pub struct Connection {
+    addr: SocketAddr,
+    sender: SendRequest<Body>,
+    task: JoinHandle<hyper::Result<()>>,
+}
+
+impl Connection {
+    pub async fn open(addr: SocketAddr) -> Self {
+        let stream = TcpStream::connect(addr).await.expect("connect");
+        let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream))
             .await
             .expect("handshake");
-    tokio::spawn(connection);
-    let response = sender.send_request(request).await.expect("response");
-    let (parts, body) = response.into_parts();
-    let body = body.collect().await.expect("body");
-    let mut headers = parts.headers;
-    headers.extend(body.trailers().cloned().unwrap_or_default());
-    Answer {
-        http: parts.status,
-        headers,
-        body: body.to_bytes(),
+        Self {
+            addr,
+            sender,
+            task: tokio::spawn(connection),
+        }
+    }
+
+    /// A gRPC call with these headers and this body.
+    pub fn call(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Body,
+    ) -> impl Future<Output = Answer> + Send + use<> {
+        let mut request = Request::post(format!("http://{}{path}", self.addr))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(body).expect("request"))
+    }
+
+    pub fn send(&self, request: Request<Body>) -> impl Future<Output = Answer> + Send + use<> {
+        let mut sender = self.sender.clone();
+        async move {
+            let response = sender.send_request(request).await.expect("response");
+            let (parts, body) = response.into_parts();
+            let body = body.collect().await.expect("body");
+            let mut headers = parts.headers;
+            headers.extend(body.trailers().cloned().unwrap_or_default());
+            Answer {
+                http: parts.status,
+                headers,
+                body: body.to_bytes(),
+            }
+        }
+    }
+
+    /// Begins a request that does not end, and waits until it has reached the server.
+    pub async fn sleep(&self) -> JoinHandle<Answer> {
+        let auth = [("authorization", "Bearer alice")];
+        let sleeper = tokio::spawn(self.call(PREDICT, &auth, whole(predict("sleep"))));
+        // it is sent before the next one
+        tokio::task::yield_now().await;
+        let next = self.call(PREDICT, &auth, whole(predict("next"))).await;
+        assert_eq!(next.echo(), "next");
+        sleeper
+    }
+
+    /// Waits until the server has closed it.
+    pub async fn closed(self) {
+        let limit = std::time::Duration::from_secs(30);
+        let ended = tokio::time::timeout(limit, self.task).await;
+        let ended = ended.expect("it is closed").expect("no panic");
+        ended.expect("it is closed in order");
     }
 }
 

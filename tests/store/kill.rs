@@ -79,9 +79,9 @@ async fn take_step(store: &EmbeddedStore, writer: u64, step: u64) {
         None if deletes(step) => None,
         _ => {
             let blob = store.put_blob(blob_of(writer, step)).await.expect("a blob");
-            let name = blob.name;
+            let id = blob.id();
             let value = rmp_serde::to_vec(&Step { step, blob }).expect("encodable");
-            let record = Record::with_blobs(value, vec![name]);
+            let record = Record::with_blobs(value, vec![id]);
             Some(PointerSwap::put(&key, expected, record))
         }
     };

@@ -116,6 +116,13 @@ async fn lost_entries_are_reported_as_damage() {
     fs::remove_dir_all(folder.path().join("logs/heads")).expect("removable");
     let message = refusal(folder.path());
     assert!(
+        message.contains("logs/heads: it is missing; acknowledged was write"),
+        "{message}"
+    );
+    // not even if the mark is gone, too
+    fs::remove_file(folder.path().join("logs.mark")).expect("removable");
+    let message = refusal(folder.path());
+    assert!(
         message.contains("2 segments of logs are there"),
         "{message}"
     );

@@ -2,13 +2,17 @@
 //! and what survives a kill.
 #![allow(missing_docs)]
 
+mod backups;
 mod blobs;
 mod child;
 mod contract;
+mod damage;
 mod kill;
 mod kill_logs;
 mod logs;
+mod losses;
 mod opening;
+mod quarantine;
 mod records;
 mod write_errors;
 
@@ -49,6 +53,19 @@ async fn put(store: &impl Store, key: &[u8], record: Record) -> Revision {
     let outcome = store.swap_pointer(&swap).await;
     assert_eq!(outcome.expect("a swap with an outcome"), Swap::Done);
     get(store, key).await.expect("just written").revision
+}
+
+/// Copies a folder with all that is in it.
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let to = to.join(entry.file_name());
+        match entry.file_type().expect("a type").is_dir() {
+            true => copy_folder(&entry.path(), &to),
+            false => drop(std::fs::copy(entry.path(), to).expect("copied")),
+        }
+    }
 }
 
 /// The names of the files in a folder.

@@ -102,10 +102,10 @@ async fn a_damaged_database_is_an_error_and_no_panic() {
     for name in snapshots {
         fs::write(folder.path().join("meta").join(name), [0; 100]).expect("writable");
     }
-    let error = EmbeddedStore::open(folder.path(), StoreOptions::default());
+    let message = refusal(folder.path(), None);
     assert!(
-        matches!(error, Err(StoreError::Damaged { .. })),
-        "{error:?}"
+        message.contains("the database of the records, meta: the database is damaged"),
+        "{message}"
     );
 }
 
@@ -164,12 +164,16 @@ fn a_damaged_key_file_does_not_matter_beside_a_configured_key() {
     EmbeddedStore::open(folder.path(), options).expect("it opens");
 }
 
-/// Otherwise a sweep would delete all blobs as unreferenced.
+/// Otherwise a sweep would take all blobs for unreferenced ones.
 #[tokio::test]
 async fn blobs_without_a_database_are_refused() {
     let folder = folder();
     open(folder.path()).put_blob(vec![1]).await.expect("a blob");
     fs::remove_dir_all(folder.path().join("meta")).expect("removable");
+    let message = refusal(folder.path(), None);
+    assert!(message.contains("meta: it is missing"), "{message}");
+    // not even if the mark is gone, too
+    fs::remove_file(folder.path().join("meta.mark")).expect("removable");
     let message = refusal(folder.path(), None);
     assert!(message.contains("1 blobs are there"), "{message}");
     assert_eq!(file_names(&folder.path().join("blobs")).len(), 1);

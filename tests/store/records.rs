@@ -12,18 +12,18 @@ async fn the_largest_records_stay_in_the_log() {
     let folder = folder();
     let store = Arc::new(open(folder.path()));
     let blob = store.put_blob(vec![1]).await.expect("a blob");
-    let names = vec![blob.name; MAX_RECORD_BYTES / 16];
+    let blobs = vec![blob.id(); MAX_RECORD_BYTES / 32];
     let mut writers = tokio::task::JoinSet::new();
     for i in 0..400_u32 {
-        let (store, names) = (store.clone(), names.clone());
+        let (store, blobs) = (store.clone(), blobs.clone());
         writers.spawn(async move {
             // the number comes first, so that sled cannot shorten the keys by a common prefix
             let mut key = i.to_be_bytes().repeat(MAX_KEY_BYTES / 4);
             key[0] = (i % 256) as u8;
             for round in 0..3 {
                 let record = match round {
-                    // names of blobs count as well
-                    1 => Record::with_blobs(Vec::new(), names.clone()),
+                    // what it refers to counts as well
+                    1 => Record::with_blobs(Vec::new(), blobs.clone()),
                     _ => Record::new(vec![round; MAX_RECORD_BYTES]),
                 };
                 put(&*store, &key, record).await;

@@ -168,7 +168,7 @@ fn rows() -> PredictRequest {
     let row = Value {
         kind: Some(Kind::StructValue(Struct { fields })),
     };
-    request(Form::Rows(ListValue { values: vec![row] }))
+    request(Form::Rows(ListValue { values: vec![row] }.into()))
 }
 
 fn matrix() -> PredictRequest {

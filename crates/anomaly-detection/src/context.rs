@@ -1,4 +1,4 @@
-//! Cancellation and deadline of a piece of work, checked from inside long computations.
+//! Cancellation and deadline of a piece of work, checked from inside long computations, and its progress, reported from there.
 
 use std::sync::Arc;
 #[cfg(test)]
@@ -8,11 +8,17 @@ use std::time::Instant;
 
 use crate::error::{Error, Result, reason};
 
-/// Says when work is to stop: when it is cancelled, or at its deadline. Cheap to clone; clones share the cancellation.
+mod progress;
+
+pub use progress::{Progress, Reached, Stage, Step, Unit, stage};
+
+/// Says when work is to stop: when it is cancelled, or at its deadline; and takes reports of its progress. Cheap to clone; clones
+/// share the cancellation and the progress.
 #[derive(Debug, Clone, Default)]
 pub struct Context {
     cancelled: Arc<AtomicBool>,
     deadline: Option<Instant>,
+    progress: Option<Progress>,
     /// How many checks come before the cancellation.
     #[cfg(test)]
     checks_left: Option<Arc<AtomicUsize>>,
@@ -29,6 +35,31 @@ impl Context {
     pub fn with_deadline(mut self, deadline: Option<Instant>) -> Self {
         self.deadline = deadline;
         self
+    }
+
+    /// The same context, whose work reports its progress there, or nowhere.
+    #[must_use]
+    pub fn reporting(&self, progress: Option<&Progress>) -> Self {
+        Self {
+            progress: progress.cloned(),
+            ..self.clone()
+        }
+    }
+
+    /// Reports that a stage of the work begins.
+    pub fn enter(&self, stage: Stage) {
+        if let Some(progress) = &self.progress {
+            progress.enter(stage);
+        }
+    }
+
+    /// Reports that a step of the present stage begins, and how much there is to do in it. The step is to be advanced once per
+    /// tree or chunk of rows.
+    pub fn step(&self, unit: Unit, total: usize) -> Step {
+        match &self.progress {
+            Some(progress) => progress.step(unit, Some(total as u64)),
+            None => Step::default(),
+        }
     }
 
     /// Cancels all work under this context and its clones.

@@ -50,7 +50,7 @@ pub enum Kind {
     DeadlineExceeded,
     /// The caller has left.
     Cancelled,
-    /// The server is stopping.
+    /// The server is stopping, or something that it needs does not work at the moment.
     Unavailable,
     /// Stored data is damaged.
     DataLoss,
@@ -84,14 +84,19 @@ impl Reason {
     }
 }
 
-/// Defines reasons as constants whose identifiers are their names.
+/// Defines reasons as constants whose identifiers are their names, and `ALL` of them as a list.
 #[macro_export]
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $name:ident, $kind:ident;)*) => {$(
-        $(#[$doc])*
-        pub const $name: $crate::error::Reason =
-            $crate::error::Reason::new(stringify!($name), $crate::error::Kind::$kind);
-    )*};
+    ($($(#[$doc:meta])* $name:ident, $kind:ident;)*) => {
+        $(
+            $(#[$doc])*
+            pub const $name: $crate::error::Reason =
+                $crate::error::Reason::new(stringify!($name), $crate::error::Kind::$kind);
+        )*
+
+        /// All reasons that are defined here.
+        pub const ALL: &[$crate::error::Reason] = &[$($name),*];
+    };
 }
 
 /// The reasons of this library.
@@ -119,6 +124,8 @@ pub mod reason {
         DEADLINE_EXCEEDED, DeadlineExceeded;
         /// The caller left before the work was done.
         CANCELLED, Cancelled;
+        /// The system could not open, read or write a file.
+        STORAGE_FAILED, Unavailable;
         /// A stored model is damaged, or newer than this server.
         DAMAGED_ARTIFACT, DataLoss;
         /// A defect of the server.

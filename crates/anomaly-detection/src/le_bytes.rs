@@ -35,6 +35,11 @@ le_number!(f32, f64, u8, u32, u64);
 
 /// Decodes numbers; fails if the bytes are not a whole number of them.
 pub fn decode<T: LeNumber>(bytes: &[u8]) -> Result<Vec<T>, String> {
+    Ok(numbers(bytes)?.collect())
+}
+
+/// The numbers one by one; fails if the bytes are not a whole number of them.
+pub fn numbers<T: LeNumber>(bytes: &[u8]) -> Result<impl ExactSizeIterator<Item = T>, String> {
     if !bytes.len().is_multiple_of(T::SIZE) {
         return Err(format!(
             "{} bytes do not divide into numbers of {} bytes",
@@ -42,7 +47,7 @@ pub fn decode<T: LeNumber>(bytes: &[u8]) -> Result<Vec<T>, String> {
             T::SIZE
         ));
     }
-    Ok(bytes.chunks_exact(T::SIZE).map(T::get).collect())
+    Ok(bytes.chunks_exact(T::SIZE).map(T::get))
 }
 
 /// Serialises the numbers as one byte string.

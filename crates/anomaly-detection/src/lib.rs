@@ -43,7 +43,7 @@
 //! [`detector`] scores the rows of a matrix, [`calibration`] decides which scores are anomalies, and [`statistics`] provides
 //! moments, quantiles and ranks for all of them. [`pipeline`] joins them into a [`pipeline::Model`], which scores rows, learns
 //! from more, and can be stored in an [`envelope`] by [`pipeline::artifact`]. A [`context::Context`] stops long work from
-//! outside, and an [`error::Error`] says what was wrong, where, and what would be right.
+//! outside and takes reports of its progress, and an [`error::Error`] says what was wrong, where, and what would be right.
 //!
 //! Each detector can also be used by itself: it is a type in [`detector`] with parameters in the style of linfa that implement
 //! [`linfa::traits::Fit`].

@@ -4,8 +4,9 @@ use std::io::Write;
 
 use super::Format;
 use super::confirm::confirm_deletion;
-use super::connect::{Connection, DatasetClient};
+use super::connect::{self, Connection, DatasetClient, Transport};
 use super::error::{Error, Result};
+use super::long_call::LongCall;
 use super::pages::{self, PAGE_SIZE};
 use super::render::{dataset, json};
 use super::train::WriteArgs;
@@ -88,10 +89,10 @@ impl DatasetCommand {
             Self::Upload(args) => {
                 // problems with the file are found before a call is made
                 let upload = args.open()?;
-                let client = &mut args.connection.datasets().await?;
-                args.run(client, upload, out).await
+                args.run(args.connection.transport().await?, upload, out)
+                    .await
             }
-            Self::Combine(args) => args.run(&mut args.connection.datasets().await?, out).await,
+            Self::Combine(args) => args.run(args.connection.transport().await?, out).await,
             Self::List(args) => args.run(&mut args.connection.datasets().await?, out).await,
             Self::Get(args) => args.run(&mut args.connection.datasets().await?, out).await,
             Self::Delete(args) => {
@@ -105,13 +106,19 @@ impl DatasetCommand {
 }
 
 impl CombineArgs {
-    async fn run(&self, client: &mut DatasetClient, out: &mut dyn Write) -> Result<()> {
-        let request = CombineDatasetsRequest {
+    async fn run(&self, transport: Transport, out: &mut dyn Write) -> Result<()> {
+        let mut request = CombineDatasetsRequest {
             dataset_ids: self.datasets.clone(),
             dataset_id: self.id.clone().unwrap_or_default(),
             request_id: self.common.request_id.clone().unwrap_or_default(),
         };
-        let response = client.combine_datasets(request).await?.into_inner();
+        let call = LongCall::new(&self.connection, transport.clone(), &mut request.request_id);
+        let mut client = connect::dataset_client(transport);
+        let combine = async || {
+            let answer = client.combine_datasets(request.clone()).await?;
+            Ok(answer.into_inner())
+        };
+        let response = call.make(combine).await?;
         if self.common.format.json {
             return json::write(out, "CombineDatasetsResponse", &response);
         }

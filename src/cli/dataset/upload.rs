@@ -10,10 +10,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::answered;
-use crate::cli::connect::{Connection, DatasetClient};
+use crate::cli::connect::{self, Connection, DatasetClient, Transport};
 use crate::cli::error::{Error, Result};
 use crate::cli::input::{self, FileArgs, Source};
-use crate::cli::progress::progress;
+use crate::cli::long_call::LongCall;
+use crate::cli::progress::{progress, restart};
 use crate::cli::render::{dataset, json};
 use crate::cli::train::WriteArgs;
 use crate::proto::v1::upload_dataset_request::Part;
@@ -52,6 +53,8 @@ pub(super) struct Upload {
     header: UploadDatasetHeader,
     source: Source,
     path: PathBuf,
+    /// The number of bytes; `None` if it is not a file, which can be read only once.
+    length: Option<u64>,
     progress: ProgressBar,
     chunk_bytes: u64,
 }
@@ -59,11 +62,15 @@ pub(super) struct Upload {
 impl UploadArgs {
     /// Opens the file.
     pub(super) fn open(&self) -> Result<Upload> {
-        let (source, length) = input::open(&self.file)?;
-        let progress = match length {
+        self.open_with(|length| match length {
             Some(length) if length < LARGE_BYTES => ProgressBar::hidden(),
             length => progress(length),
-        };
+        })
+    }
+
+    /// Opens the file, with a bar for its length.
+    fn open_with(&self, bar: impl FnOnce(Option<u64>) -> ProgressBar) -> Result<Upload> {
+        let (source, length) = input::open(&self.file)?;
         Ok(Upload {
             header: UploadDatasetHeader {
                 dataset_id: self.id.clone().unwrap_or_default(),
@@ -73,18 +80,42 @@ impl UploadArgs {
             },
             source,
             path: self.file.clone(),
-            progress,
+            length,
+            progress: bar(length),
             chunk_bytes: CHUNK_BYTES,
         })
     }
 
     pub(super) async fn run(
         &self,
-        client: &mut DatasetClient,
-        upload: Upload,
+        transport: Transport,
+        mut upload: Upload,
         out: &mut dyn Write,
     ) -> Result<()> {
-        let response = upload.send(client).await?;
+        let request_id = &mut upload.header.request_id;
+        let call = LongCall::new(&self.connection, transport.clone(), request_id);
+        let mut call = call.on(upload.progress.clone());
+        if upload.length.is_none() {
+            call = call.once();
+        }
+        let mut client = connect::dataset_client(transport);
+        let (header, bar) = (upload.header.clone(), upload.progress.clone());
+        let mut first = Some(upload);
+        let send = async || {
+            let upload = match first.take() {
+                Some(upload) => upload,
+                // the file is read from its beginning; if all of it had arrived, the server answers before that
+                None => Upload {
+                    header: header.clone(),
+                    ..self.open_with(|length| {
+                        restart(&bar, length.unwrap_or(0));
+                        bar.clone()
+                    })?
+                },
+            };
+            upload.send(&mut client).await
+        };
+        let response = call.make(send).await?;
         if self.common.format.json {
             return json::write(out, "UploadDatasetResponse", &response);
         }
@@ -107,11 +138,9 @@ impl Upload {
     async fn send(self, client: &mut DatasetClient) -> Result<UploadDatasetResponse> {
         let (to_server, from_file) = mpsc::channel(WAITING_CHUNKS);
         let (fail, mut failed) = oneshot::channel();
-        let progress = self.progress.clone();
         // reading blocks. If the server answers early, the thread is not waited for: its source may never end
         tokio::task::spawn_blocking(move || self.pump(&to_server, fail));
         let answer = client.upload_dataset(ReceiverStream::new(from_file)).await;
-        progress.finish_and_clear();
         // after an error in reading the file, the server only complains about the missing end message
         if let Ok(error) = failed.try_recv() {
             return Err(error);

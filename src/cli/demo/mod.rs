@@ -10,13 +10,10 @@ use std::process::ExitCode;
 
 use super::Format;
 use super::connect::{self, Client};
-use super::error::{Error, Result};
+use super::error::{Error, INTERRUPTED, Result};
 use crate::server::signal::stop_signal;
 use server::DemoServer;
 use story::Story;
-
-/// The exit code that shells report for an interrupted program.
-const INTERRUPTED: u8 = 130;
 
 /// The arguments of `demo`.
 #[derive(Debug, clap::Args)]

@@ -5,6 +5,7 @@ mod columns;
 pub(super) mod dataset;
 pub(super) mod json;
 pub(super) mod model;
+pub(super) mod operation;
 mod parameters;
 pub(super) mod plot;
 pub(super) mod prediction;

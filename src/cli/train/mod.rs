@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 
-use super::connect::{Client, Connection};
+use super::connect::{self, Connection};
 use super::error::{Error, Result};
 use super::input::{self, FileArgs, Whole};
+use super::long_call::LongCall;
 use super::params::{self, Param};
 use super::render::{json, model};
 use super::{Format, descriptors, version};
@@ -98,7 +99,8 @@ pub(super) struct UpdateArgs {
 /// The options of all commands that create something on the server.
 #[derive(Debug, clap::Args)]
 pub(super) struct WriteArgs {
-    /// A key that makes it safe to run the same command again after a failure
+    /// A key that makes it safe to run the same command again after a failure; without it, one is made up, for the case that the
+    /// connection breaks
     #[arg(long, value_name = "KEY")]
     pub(super) request_id: Option<String>,
     #[command(flatten)]
@@ -107,9 +109,16 @@ pub(super) struct WriteArgs {
 
 impl TrainArgs {
     pub(super) async fn run(&self, out: &mut dyn Write) -> Result<()> {
-        let request = self.request()?;
-        let client = &mut self.connection.client().await?;
-        train(client, request, &self.common.format, out).await
+        let mut request = self.request()?;
+        let transport = self.connection.transport().await?;
+        let call = LongCall::new(&self.connection, transport.clone(), &mut request.request_id);
+        let mut client = connect::client(transport);
+        let train = async || Ok(client.train(request.clone()).await?.into_inner());
+        let response = call.make(train).await?;
+        if self.common.format.json {
+            return json::write(out, "TrainResponse", &response);
+        }
+        model::write_trained(out, answered(response.model.as_ref())?)
     }
 
     fn request(&self) -> Result<TrainRequest> {
@@ -154,9 +163,16 @@ impl TrainArgs {
 
 impl UpdateArgs {
     pub(super) async fn run(&self, out: &mut dyn Write) -> Result<()> {
-        let request = self.request()?;
-        let client = &mut self.connection.client().await?;
-        update(client, request, &self.common.format, out).await
+        let mut request = self.request()?;
+        let transport = self.connection.transport().await?;
+        let call = LongCall::new(&self.connection, transport.clone(), &mut request.request_id);
+        let mut client = connect::client(transport);
+        let update = async || Ok(client.update(request.clone()).await?.into_inner());
+        let response = call.make(update).await?;
+        if self.common.format.json {
+            return json::write(out, "UpdateResponse", &response);
+        }
+        model::write_trained(out, answered(response.model.as_ref())?)
     }
 
     fn request(&self) -> Result<UpdateRequest> {
@@ -175,32 +191,6 @@ impl UpdateArgs {
             request_id: self.common.request_id.clone().unwrap_or_default(),
         })
     }
-}
-
-async fn train(
-    client: &mut Client,
-    request: TrainRequest,
-    format: &Format,
-    out: &mut dyn Write,
-) -> Result<()> {
-    let response = client.train(request).await?.into_inner();
-    if format.json {
-        return json::write(out, "TrainResponse", &response);
-    }
-    model::write_trained(out, answered(response.model.as_ref())?)
-}
-
-async fn update(
-    client: &mut Client,
-    request: UpdateRequest,
-    format: &Format,
-    out: &mut dyn Write,
-) -> Result<()> {
-    let response = client.update(request).await?.into_inner();
-    if format.json {
-        return json::write(out, "UpdateResponse", &response);
-    }
-    model::write_trained(out, answered(response.model.as_ref())?)
 }
 
 /// The model in a response. The server always sends one.

@@ -1,4 +1,6 @@
 use super::*;
+use crate::memory::Share;
+use crate::operations::Operation;
 use crate::runs::{Form, RowIds, RowSource, Rows};
 use crate::store::faulty::{Fault, Faulty};
 use crate::store::{MemoryStore, TokenKey};
@@ -18,9 +20,11 @@ async fn trained() -> (Arc<Runs<Faulty<MemoryStore>>>, Caller, RunId) {
     let rows = Rows {
         source: RowSource::Table(table, Form::Rows),
         ids: RowIds::None,
+        share: Share::uncounted(),
     };
     let spec = TrainingSpec::default();
-    let training = runs.train(caller, run_id.clone(), None, spec, Some(rows));
+    let operation = Operation::alone(caller.owner);
+    let training = runs.train(caller, run_id.clone(), None, spec, Some(rows), &operation);
     training.await.expect("trains");
     (runs, caller, run_id)
 }

@@ -1,14 +1,14 @@
-//! A budget for the bytes of request messages that are held at once, over all requests.
+//! A budget for the memory of requests, over all of them.
 //!
-//! Bytes count from their arrival. A message stops counting when the next one is complete or the request is answered. So a
-//! unary request counts until its response, and a stream counts with its newest whole message and the received part of the
-//! next one.
+//! A message counts from its arrival, once for the bytes that arrive and once for what they are decoded to. It stops counting when
+//! its rows have been read into a table, which counts instead, when the next message is complete, or when the request is answered.
+//! So a unary request counts until its response, and a stream counts with its newest whole message, the received part of the
+//! next one, and the tables that are being scored.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -18,7 +18,10 @@ use pin_project_lite::pin_project;
 use tonic::{Code, Status};
 use tower::Service;
 
-use crate::error::{Error, reason};
+use super::message_types::{MessageType, request_type};
+use super::weigh::Weigher;
+use crate::error::Result;
+use crate::memory::{Budget, RequestMemory, Share};
 use crate::service::status::{self, with_reason};
 
 /// Refuses requests that do not fit in the budget.
@@ -29,12 +32,7 @@ pub(crate) struct Admit<S> {
 }
 
 impl<S> Admit<S> {
-    /// A layer with a budget of `limit` bytes.
-    pub(crate) fn new(inner: S, limit: usize) -> Self {
-        let budget = Arc::new(Budget {
-            limit,
-            held: AtomicUsize::new(0),
-        });
+    pub(crate) fn new(inner: S, budget: Arc<Budget>) -> Self {
         Self { inner, budget }
     }
 }
@@ -51,72 +49,29 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<A>) -> Self::Future {
-        let share = Arc::new(Share {
-            budget: Arc::clone(&self.budget),
-            held: AtomicUsize::new(0),
-        });
-        let request = request.map(|inner| Admitted {
-            inner,
-            share: Arc::clone(&share),
-            framing: Framing::default(),
-        });
+    fn call(&mut self, mut request: Request<A>) -> Self::Future {
+        let memory = RequestMemory::new(&self.budget);
+        request.extensions_mut().insert(memory.clone());
+        let arriving = Arriving {
+            framing: Framing::new(request_type(request.uri().path())),
+            incomplete: memory.share(),
+            done: memory.share(),
+            memory: memory.clone(),
+        };
+        let request = request.map(|inner| Admitted { inner, arriving });
         Holding {
             inner: self.inner.call(request),
-            share,
+            _memory: memory,
         }
-    }
-}
-
-struct Budget {
-    limit: usize,
-    held: AtomicUsize,
-}
-
-/// The share of one request in the budget; given back when both its body and its response are done.
-struct Share {
-    budget: Arc<Budget>,
-    held: AtomicUsize,
-}
-
-impl Share {
-    fn take(&self, bytes: usize) -> Result<(), Error> {
-        let Budget { limit, held } = &*self.budget;
-        let taken = held.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |held| {
-            held.checked_add(bytes).filter(|sum| sum <= limit)
-        });
-        if taken.is_err() {
-            return Err(Error::new(
-                reason::OVERLOADED,
-                format!(
-                    "the requests in progress hold all of the {limit} bytes that the server has for them (`request_memory_bytes`); try again later, or send less at once"
-                ),
-            ));
-        }
-        self.held.fetch_add(bytes, Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn give_back(&self, bytes: usize) {
-        if bytes > 0 {
-            self.held.fetch_sub(bytes, Ordering::Relaxed);
-            self.budget.held.fetch_sub(bytes, Ordering::AcqRel);
-        }
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.give_back(self.held.load(Ordering::Relaxed));
     }
 }
 
 pin_project! {
-    /// A response future that keeps the share of its request.
+    /// A response future that keeps the memory of its request.
     pub(crate) struct Holding<F> {
         #[pin]
         inner: F,
-        share: Arc<Share>,
+        _memory: RequestMemory,
     }
 }
 
@@ -129,12 +84,41 @@ impl<F: Future> Future for Holding<F> {
 }
 
 pin_project! {
-    /// A request body whose bytes count.
+    /// A request body whose messages count.
     pub(crate) struct Admitted<B> {
         #[pin]
         inner: B,
-        share: Arc<Share>,
-        framing: Framing,
+        arriving: Arriving,
+    }
+}
+
+/// The messages of a body, as far as they have arrived.
+struct Arriving {
+    framing: Framing,
+    /// The share of the message that is not complete yet.
+    incomplete: Share,
+    /// That of the whole messages before the newest one, until they are given back.
+    done: Share,
+    /// Has that of the newest whole message.
+    memory: RequestMemory,
+}
+
+impl Arriving {
+    /// Counts the next bytes of the body.
+    fn count(&mut self, mut data: &[u8]) -> Result<()> {
+        while let Some(step) = self.framing.step(&mut data) {
+            self.incomplete.grow(step.weight)?;
+            if step.ends_message {
+                let whole = self.incomplete.split(self.incomplete.bytes());
+                self.done.join(self.memory.received(whole));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives back all whole messages but the newest: a reader that asks for more is done with them.
+    fn give_back(&mut self) {
+        drop(self.done.split(self.done.bytes()));
     }
 }
 
@@ -151,8 +135,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let mut this = self.project();
-        // a reader that asks for more is done with all whole messages but the newest
-        this.share.give_back(std::mem::take(&mut this.framing.done));
+        this.arriving.give_back();
         let frame = match ready!(this.inner.as_mut().poll_frame(cx)) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => return Poll::Ready(Some(Err(broken_off(error.into())))),
@@ -163,11 +146,10 @@ where
             }
             None => return Poll::Ready(None),
         };
-        if let Some(data) = frame.data_ref() {
-            if let Err(error) = this.share.take(data.len()) {
-                return Poll::Ready(Some(Err(status::of(error))));
-            }
-            this.framing.feed(data);
+        if let Some(data) = frame.data_ref()
+            && let Err(error) = this.arriving.count(data)
+        {
+            return Poll::Ready(Some(Err(status::of(error))));
         }
         Poll::Ready(Some(Ok(frame)))
     }
@@ -194,43 +176,68 @@ fn broken_off(cause: tonic::codegen::StdError) -> Status {
 
 const HEADER: usize = 5;
 
-/// Finds the boundaries of the length-prefixed messages of gRPC in the chunks of a body.
-#[derive(Default)]
+/// Finds the length-prefixed messages of gRPC in the chunks of a body, and weighs them.
 struct Framing {
-    /// Bytes of the whole messages before the newest, until they are given back.
-    done: usize,
-    /// Bytes of the newest whole message.
-    newest: usize,
-    /// Bytes received of the message after it.
-    current: usize,
-    /// The length in its header, as far as it was received.
+    message: Option<&'static MessageType>,
+    weigher: Weigher,
+    /// How many bytes of the header of the message have arrived.
+    header: usize,
+    /// The length in its header, as far as it has arrived.
     length: u32,
-    /// Bytes of its content still to be received, once its header is complete.
+    /// How many bytes of its content are still to arrive, once its header is complete.
     missing: usize,
 }
 
+/// A part of a message.
+struct Step {
+    /// The bytes that have arrived and those of memory that they will take.
+    weight: usize,
+    /// Whether the message is complete.
+    ends_message: bool,
+}
+
 impl Framing {
-    fn feed(&mut self, mut data: &[u8]) {
-        while let Some((first, rest)) = data.split_first() {
-            if self.current < HEADER {
-                // the first byte says whether the message is compressed
-                let byte = if self.current == 0 { 0 } else { *first };
-                self.length = self.length << 8 | u32::from(byte);
-                self.current += 1;
-                self.missing = self.length as usize;
-                data = rest;
-            } else {
-                let part = self.missing.min(data.len());
-                self.current += part;
-                self.missing -= part;
-                data = &data[part..];
-            }
-            if self.current >= HEADER && self.missing == 0 {
-                self.done += std::mem::replace(&mut self.newest, self.current);
-                self.current = 0;
-                self.length = 0;
-            }
+    /// For messages of this type, if it is known.
+    fn new(message: Option<&'static MessageType>) -> Self {
+        Self {
+            message,
+            weigher: Weigher::default(),
+            header: 0,
+            length: 0,
+            missing: 0,
         }
+    }
+
+    /// Takes the next part of a message off the data; `None` if there is no more.
+    fn step(&mut self, data: &mut &[u8]) -> Option<Step> {
+        let (first, rest) = data.split_first()?;
+        let weight = if self.header < HEADER {
+            // the first byte says whether the message is compressed
+            let byte = if self.header == 0 { 0 } else { *first };
+            self.length = self.length << 8 | u32::from(byte);
+            self.header += 1;
+            *data = rest;
+            if self.header < HEADER {
+                1
+            } else {
+                self.missing = self.length as usize;
+                1 + self.weigher.begin(self.message, u64::from(self.length))
+            }
+        } else {
+            let (part, rest) = data.split_at(self.missing.min(data.len()));
+            self.missing -= part.len();
+            *data = rest;
+            part.len() + self.weigher.feed(part)
+        };
+        let ends_message = self.header == HEADER && self.missing == 0;
+        if ends_message {
+            self.header = 0;
+            self.length = 0;
+        }
+        Some(Step {
+            weight,
+            ends_message,
+        })
     }
 }
 
@@ -239,12 +246,23 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::memory::Holders;
 
     fn message(length: usize) -> Vec<u8> {
         let mut bytes = vec![0];
         bytes.extend_from_slice(&u32::try_from(length).expect("length").to_be_bytes());
         bytes.resize(HEADER + length, 0xff);
         bytes
+    }
+
+    fn arriving(budget: &Arc<Budget>) -> Arriving {
+        let memory = RequestMemory::new(budget);
+        Arriving {
+            framing: Framing::new(None),
+            incomplete: memory.share(),
+            done: memory.share(),
+            memory,
+        }
     }
 
     proptest! {
@@ -257,46 +275,34 @@ mod tests {
             let mut bytes: Vec<u8> = lengths.iter().flat_map(|length| message(*length)).collect();
             let partial = &message(300)[..cut];
             bytes.extend_from_slice(partial);
-            let mut framing = Framing::default();
+            let budget = Budget::new(Holders::Requests, 1 << 20);
+            let mut arriving = arriving(&budget);
             for part in bytes.chunks(chunk) {
-                framing.feed(part);
+                arriving.count(part).expect("fits");
             }
+            prop_assert_eq!(budget.held(), bytes.len());
+            prop_assert_eq!(arriving.incomplete.bytes(), cut);
+            arriving.give_back();
             let newest = HEADER + lengths[lengths.len() - 1];
-            prop_assert_eq!(framing.newest, newest);
-            prop_assert_eq!(framing.current, cut);
-            prop_assert_eq!(framing.done + framing.newest + framing.current, bytes.len());
-        }
-    }
-
-    fn share(limit: usize) -> Share {
-        Share {
-            budget: Arc::new(Budget {
-                limit,
-                held: AtomicUsize::new(0),
-            }),
-            held: AtomicUsize::new(0),
+            prop_assert_eq!(budget.held(), newest + cut);
+            prop_assert_eq!(arriving.memory.take_message().bytes(), newest);
+            prop_assert_eq!(budget.held(), cut);
+            drop(arriving);
+            prop_assert_eq!(budget.held(), 0);
         }
     }
 
     #[test]
-    fn the_budget_is_kept_and_given_back() {
-        let first = share(100);
-        let budget = Arc::clone(&first.budget);
-        let second = Share {
-            budget: Arc::clone(&budget),
-            held: AtomicUsize::new(0),
-        };
-        first.take(60).expect("fits");
-        assert_eq!(
-            second.take(41).expect_err("full").reason(),
-            reason::OVERLOADED
-        );
-        second.take(40).expect("fits exactly");
-        first.give_back(10);
-        second.take(10).expect("fits again");
+    fn what_does_not_fit_is_refused_and_given_back() {
+        let budget = Budget::new(Holders::Requests, 400);
+        let (mut first, mut second) = (arriving(&budget), arriving(&budget));
+        first.count(&message(295)).expect("fits");
+        assert!(second.count(&message(95)).is_ok());
+        assert!(second.count(&[0]).is_err(), "there is no room for a byte");
         drop(first);
-        assert_eq!(budget.held.load(Ordering::Relaxed), 50);
-        drop(second);
-        assert_eq!(budget.held.load(Ordering::Relaxed), 0);
+        let mut third = arriving(&budget);
+        third.count(&message(295)).expect("fits again");
+        drop((second, third));
+        assert_eq!(budget.held(), 0);
     }
 }

@@ -1,5 +1,5 @@
-//! Ends streams that may never end by themselves, health watches and reflection, when the server drains. They end
-//! with UNAVAILABLE, and the drain does not wait for them.
+//! Ends requests with UNAVAILABLE when the server stops: at once the streams that may never end by themselves, health watches
+//! and reflection, for which the drain does not wait; and all others when its time is over.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -19,22 +19,29 @@ use crate::service::status;
 
 use super::is_public;
 
-/// Ends the streams of health and reflection when the server drains.
+/// Ends requests when the server stops.
 #[derive(Clone)]
 pub(crate) struct Drain<S> {
     inner: S,
     draining: CancellationToken,
+    overdue: CancellationToken,
 }
 
 impl<S> Drain<S> {
-    pub(crate) fn new(inner: S, draining: CancellationToken) -> Self {
-        Self { inner, draining }
+    /// A layer that ends health and reflection when `draining` fires, and everything else when `overdue` does.
+    pub(crate) fn new(inner: S, draining: CancellationToken, overdue: CancellationToken) -> Self {
+        Self {
+            inner,
+            draining,
+            overdue,
+        }
     }
 }
 
 impl<S, A, B> Service<Request<A>> for Drain<S>
 where
     S: Service<Request<Until<A>>, Response = Response<B>, Error = Infallible>,
+    B: Default,
 {
     type Response = Response<Until<B>>;
     type Error = Infallible;
@@ -45,33 +52,74 @@ where
     }
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
-        let end = is_public(&request).then(|| self.draining.clone());
-        let request = request.map(|inner| Until::new(inner, end.clone(), || Err(stopping())));
+        let is_public = is_public(&request);
+        // reflection reads its requests in a task of its own, which ends with them
+        let request_end = is_public.then(|| End::at(&self.draining));
+        let end = End::at(match is_public {
+            true => &self.draining,
+            false => &self.overdue,
+        });
+        let request = request.map(|inner| Until::new(inner, request_end, || Err(stopping())));
         Ending {
             inner: self.inner.call(request),
-            end,
+            end: Some(end),
         }
     }
 }
 
+/// When something ends.
+struct End {
+    token: CancellationToken,
+    /// Made when it is first waited for, which most responses never are.
+    fired: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+}
+
+impl End {
+    fn at(token: &CancellationToken) -> Self {
+        Self {
+            token: token.clone(),
+            fired: None,
+        }
+    }
+
+    fn has_fired(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let token = &self.token;
+        let fired = self
+            .fired
+            .get_or_insert_with(|| Box::pin(token.clone().cancelled_owned()));
+        fired.as_mut().poll(cx)
+    }
+}
+
 pin_project! {
-    /// A response whose body may be cut off.
+    /// A response that may be cut off, before it begins or in its body.
     pub(crate) struct Ending<F> {
         #[pin]
         inner: F,
-        end: Option<CancellationToken>,
+        end: Option<End>,
     }
 }
 
 impl<F, B> Future for Ending<F>
 where
     F: Future<Output = Result<Response<B>, Infallible>>,
+    B: Default,
 {
     type Output = Result<Response<Until<B>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(response) = ready!(this.inner.poll(cx));
+        let Poll::Ready(Ok(response)) = this.inner.poll(cx) else {
+            if let Some(end) = this.end {
+                ready!(end.poll(cx));
+                return Poll::Ready(Ok(stopping().into_http()));
+            }
+            return Poll::Pending;
+        };
         let end = this.end.take();
         let response = response.map(|inner| {
             Until::new(inner, end, || {
@@ -87,7 +135,7 @@ where
 fn stopping() -> Status {
     status::of(Error::new(
         reason::UNAVAILABLE,
-        "the server is stopping; connect again to reach another one",
+        "the server is stopping and did not finish the request; connect again to reach another one, and if it was a write, look whether it took effect",
     ))
 }
 
@@ -95,7 +143,7 @@ type LastFrame = fn() -> Result<Frame<Bytes>, Status>;
 
 /// When a body is cut off, and its last frame.
 struct Cut {
-    draining: Pin<Box<WaitForCancellationFutureOwned>>,
+    end: End,
     last: LastFrame,
 }
 
@@ -106,19 +154,17 @@ pin_project! {
         #[pin]
         inner: B,
         cut: Option<Cut>,
+        has_fired: bool,
         is_cut: bool,
     }
 }
 
 impl<B> Until<B> {
-    fn new(inner: B, end: Option<CancellationToken>, last: LastFrame) -> Self {
-        let cut = end.map(|token| Cut {
-            draining: Box::pin(token.cancelled_owned()),
-            last,
-        });
+    fn new(inner: B, end: Option<End>, last: LastFrame) -> Self {
         Self {
             inner,
-            cut,
+            cut: end.map(|end| Cut { end, last }),
+            has_fired: false,
             is_cut: false,
         }
     }
@@ -139,12 +185,20 @@ where
         if *this.is_cut {
             return Poll::Ready(None);
         }
-        if let Poll::Ready(frame) = this.inner.poll_frame(cx) {
-            return Poll::Ready(frame);
-        }
-        match this.cut {
-            Some(cut) => ready!(cut.draining.as_mut().poll(cx)),
-            None => return Poll::Pending,
+        match this.inner.poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
+                // what was there before the end is still sent, but a stream that always has more is cut off, too
+                if !*this.has_fired {
+                    let end = this.cut.as_ref().map(|cut| &cut.end);
+                    *this.has_fired = end.is_some_and(End::has_fired);
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+            }
+            Poll::Ready(other) => return Poll::Ready(other),
+            Poll::Pending => match this.cut {
+                Some(cut) => ready!(cut.end.poll(cx)),
+                None => return Poll::Pending,
+            },
         }
         *this.is_cut = true;
         Poll::Ready(this.cut.take().map(|cut| (cut.last)()))

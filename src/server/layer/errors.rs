@@ -1,9 +1,9 @@
 //! Makes every failure readable: each failed status that leaves the server carries an `ErrorInfo` with the
-//! request id.
+//! id of the call.
 //!
 //! The transport below the handlers answers some requests itself, with a bare status: OUT_OF_RANGE for a message that
 //! is too large, INTERNAL for one that cannot be decoded, an empty UNIMPLEMENTED for an unknown method. These are
-//! replaced by statuses that a caller can act on. A panic becomes INTERNAL.
+//! replaced by statuses that a caller can act on. A panic becomes INTERNAL. What is not gRPC is refused with a text.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -13,8 +13,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tonic::{Code, Status};
@@ -23,6 +22,8 @@ use tower::Service;
 use crate::error::{Error, panic_message, reason};
 use crate::service::status::{self, code_name, with_call_id, with_reason};
 use crate::telemetry::CallId;
+
+use super::protocol::{self, Refusal};
 
 /// Makes every failure readable.
 #[derive(Clone)]
@@ -72,31 +73,22 @@ where
                 .unwrap_or_else(|| http::uri::PathAndQuery::from_static("/")),
             max_message_bytes: self.max_message_bytes,
         };
-        if !is_grpc(&request) {
-            return Repairing {
-                inner: None,
+        match protocol::refuse_http2(&request) {
+            Some(refusal) => Repairing::NotGrpc { refusal },
+            None => Repairing::Grpc {
+                inner: self.inner.call(request),
                 repair: Some(repair),
-            };
-        }
-        Repairing {
-            inner: Some(self.inner.call(request)),
-            repair: Some(repair),
+            },
         }
     }
 }
 
-fn is_grpc<B>(request: &Request<B>) -> bool {
-    let content_type = request.headers().get(CONTENT_TYPE);
-    request.method() == Method::POST
-        && content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
-}
-
 pin_project! {
-    /// A response whose status is made readable; without an inner future, the request was not gRPC.
-    pub(crate) struct Repairing<F> {
-        #[pin]
-        inner: Option<F>,
-        repair: Option<Repair>,
+    /// A response whose status is made readable.
+    #[project = RepairingProj]
+    pub(crate) enum Repairing<F> {
+        NotGrpc { refusal: Refusal },
+        Grpc { #[pin] inner: F, repair: Option<Repair> },
     }
 }
 
@@ -108,28 +100,27 @@ where
     type Output = Result<Response<Repaired<B>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let mut response = match this.inner.as_mut().as_pin_mut() {
-            Some(inner) => match catch_unwind(AssertUnwindSafe(|| inner.poll(cx))) {
-                Ok(poll) => {
-                    let Ok(response) = ready!(poll);
-                    response
-                }
-                Err(panic) => status::of(panicked(&*panic)).into_http(),
-            },
-            None => {
-                let mut response = Response::new(B::default());
-                *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        let (inner, repair) = match self.project() {
+            RepairingProj::NotGrpc { refusal } => {
+                return Poll::Ready(Ok(refusal.response().map(Repaired::text)));
+            }
+            RepairingProj::Grpc { inner, repair } => (inner, repair),
+        };
+        let mut response = match catch_unwind(AssertUnwindSafe(|| inner.poll(cx))) {
+            Ok(poll) => {
+                let Ok(response) = ready!(poll);
                 response
             }
+            Err(panic) => status::of(panicked(&*panic)).into_http(),
         };
-        let repair = this.repair.take();
+        let repair = repair.take();
         if let Some(repair) = &repair {
             repair.apply(response.headers_mut());
         }
         Poll::Ready(Ok(response.map(|inner| Repaired {
             inner,
             repair,
+            text: None,
             is_done: false,
         })))
     }
@@ -141,13 +132,23 @@ fn panicked(panic: &(dyn Any + Send)) -> Error {
 }
 
 pin_project! {
-    /// A response body whose trailers are made readable.
+    /// A response body whose trailers are made readable, or a text in its place.
     #[derive(Default)]
     pub(crate) struct Repaired<B> {
         #[pin]
         inner: B,
         repair: Option<Repair>,
+        text: Option<Bytes>,
         is_done: bool,
+    }
+}
+
+impl<B: Default> Repaired<B> {
+    fn text(text: Bytes) -> Self {
+        Self {
+            text: Some(text),
+            ..Self::default()
+        }
     }
 }
 
@@ -165,6 +166,10 @@ where
         let this = self.project();
         if *this.is_done {
             return Poll::Ready(None);
+        }
+        if let Some(text) = this.text.take() {
+            *this.is_done = true;
+            return Poll::Ready(Some(Ok(Frame::data(text))));
         }
         let poll = catch_unwind(AssertUnwindSafe(|| this.inner.poll_frame(cx)));
         let mut frame = match poll {
@@ -186,11 +191,14 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.is_done || self.inner.is_end_stream()
+        self.is_done || (self.text.is_none() && self.inner.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        match &self.text {
+            Some(text) => SizeHint::with_exact(text.len() as u64),
+            None => self.inner.size_hint(),
+        }
     }
 }
 

@@ -3,12 +3,13 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use prost_types::method_options::IdempotencyLevel;
@@ -17,6 +18,7 @@ use tower::Service;
 use tracing::Span;
 
 use crate::server::methods::{Method, method};
+use crate::server::open_connections::InProgress;
 use crate::service::status::code_name;
 use crate::telemetry::CallId;
 
@@ -57,9 +59,10 @@ where
             parent: None,
             "rpc",
             rpc = rpc_name(path.as_ref()),
-            request_id = %call_id,
+            call_id = %call_id,
             owner = tracing::field::Empty,
         );
+        let in_progress = request.extensions().get().cloned();
         request.extensions_mut().insert(call_id.clone());
         let inner = span.in_scope(|| self.inner.call(request));
         Observing {
@@ -70,6 +73,7 @@ where
                 call_id,
                 started: Instant::now(),
                 code: None,
+                _in_progress: in_progress,
             }),
         }
     }
@@ -82,6 +86,8 @@ struct Call {
     call_id: CallId,
     started: Instant,
     code: Option<Code>,
+    /// Counts the request until it ends.
+    _in_progress: Option<Arc<InProgress>>,
 }
 
 impl Call {
@@ -161,6 +167,10 @@ where
         });
         let mut call = this.call.take();
         if let Some(call) = &mut call {
+            if response.status() != StatusCode::OK {
+                // it was refused as not gRPC
+                call.code = Some(Code::Unimplemented);
+            }
             let headers = response.headers_mut();
             call.note_status(headers);
             headers.insert(CALL_ID, call.call_id.header());

@@ -1,10 +1,8 @@
 //! Gathers the cells of JSON-like rows: as one matrix while all are numbers, with columns of texts from the first
 //! text on.
 
-use prost_types::Value;
-use prost_types::value::Kind;
-
 use crate::error::{Error, Place, PlacedColumn, Reason, Result, reason};
+use crate::proto::JsonCell;
 use anomaly_detection::table::{Column, Table, TextBuilder, shortened};
 
 /// Cells, pushed row by row, and in each row column by column.
@@ -33,10 +31,10 @@ pub(super) struct Problem {
 
 impl Problem {
     /// The error for the cell in this row and column; `name` is that of the column, if it has one.
-    pub(super) fn at(self, row: usize, index: usize, name: Option<&String>) -> Error {
+    pub(super) fn at(self, row: usize, index: usize, name: Option<&str>) -> Error {
         let column = PlacedColumn {
             index,
-            name: name.cloned(),
+            name: name.map(str::to_owned),
         };
         Error::new(self.reason, self.what).in_table(Place::Cell { row, column })
     }
@@ -58,28 +56,34 @@ impl Cells {
         self
     }
 
-    pub(super) fn n_columns(&self) -> usize {
-        self.n_columns
+    /// An upper bound of the bytes of memory that cells take, also while a table is made of them: the numbers, again for the
+    /// columns of numbers beside texts, and codes and dictionaries.
+    pub(super) fn max_bytes(n_cells: usize, n_texts: usize, text_bytes: usize) -> usize {
+        let numbers = n_cells * size_of::<f64>();
+        match n_texts {
+            0 => numbers,
+            _ => 2 * numbers + TextBuilder::max_bytes(n_texts, text_bytes),
+        }
     }
 
     /// Adds the next cell.
-    pub(super) fn push(&mut self, column: usize, cell: Value) -> Result<(), Problem> {
-        let (number, shown) = match cell.kind {
-            Some(Kind::NumberValue(number)) => (number, None),
-            Some(Kind::BoolValue(value)) if self.id_column == Some(column) => {
+    pub(super) fn push(&mut self, column: usize, cell: JsonCell<'_>) -> Result<(), Problem> {
+        let (number, shown) = match cell {
+            JsonCell::Number(number) => (number, None),
+            JsonCell::Bool(value) if self.id_column == Some(column) => {
                 return Err(Problem {
                     reason: reason::INVALID_RECORDS,
                     what: format!("{value} is not an id, which is a text or a whole number"),
                 });
             }
-            Some(Kind::BoolValue(value)) => (f64::from(u8::from(value)), Some(value)),
-            None | Some(Kind::NullValue(_)) => {
+            JsonCell::Bool(value) => (f64::from(u8::from(value)), Some(value)),
+            JsonCell::Unset | JsonCell::Null => {
                 self.push_missing(column);
                 return Ok(());
             }
-            Some(Kind::StringValue(text)) => return self.push_text(column, &text),
-            Some(Kind::ListValue(_)) => return Err(nested("an array")),
-            Some(Kind::StructValue(_)) => return Err(nested("an object")),
+            JsonCell::Text(text) => return self.push_text(column, text),
+            JsonCell::Array => return Err(nested("an array")),
+            JsonCell::Object => return Err(nested("an object")),
         };
         match &mut self.columns[column] {
             Seen::Texts(_) => {

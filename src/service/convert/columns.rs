@@ -2,15 +2,20 @@
 
 use prost_types::Timestamp;
 
+use super::names_bytes;
 use crate::error::{Error, Place, Result, reason};
+use crate::memory::Share;
 use crate::proto::v1::typed_column::Values;
 use crate::proto::v1::{Columns, TypedColumn};
 use anomaly_detection::table::{Column, MISSING_TIME, Table, TextBuilder};
 
 const NANOS: i128 = 1_000_000_000;
 
-/// Reads columns. The paths of errors are relative to the message, as in `columns[2].times`.
-pub(super) fn read(message: Columns) -> Result<Table> {
+/// Reads columns. The paths of errors are relative to the message, as in `columns[2].times`. What the table takes besides the
+/// message is added to the share before.
+pub(super) fn read(message: Columns, share: &mut Share) -> Result<Table> {
+    let columns = message.columns.iter();
+    share.grow(columns.map(column_bytes).sum())?;
     let mut names = Vec::with_capacity(message.columns.len());
     let mut columns = Vec::with_capacity(message.columns.len());
     for (
@@ -30,6 +35,18 @@ pub(super) fn read(message: Columns) -> Result<Table> {
     Table::from_columns(Some(names), columns)
 }
 
+/// An upper bound of the bytes of memory that a column takes besides its message: which rows are missing, its name, times, codes
+/// and the dictionary of texts. Numbers are moved.
+fn column_bytes(column: &TypedColumn) -> usize {
+    let n_bytes = match &column.values {
+        None => 0,
+        Some(Values::Numbers(numbers)) => numbers.values.len(),
+        Some(Values::Times(times)) => times.values.len() * (1 + size_of::<i64>()),
+        Some(Values::Texts(texts)) => TextBuilder::max_bytes(texts.len(), texts.n_bytes()),
+    };
+    n_bytes + names_bytes([column.name.as_str()])
+}
+
 fn column(values: Option<Values>, missing_rows: &[u32]) -> Result<Column> {
     let Some(values) = values else {
         return Err(invalid(
@@ -39,7 +56,7 @@ fn column(values: Option<Values>, missing_rows: &[u32]) -> Result<Column> {
     };
     let n_rows = match &values {
         Values::Numbers(numbers) => numbers.values.len(),
-        Values::Texts(texts) => texts.values.len(),
+        Values::Texts(texts) => texts.len(),
         Values::Times(times) => times.values.len(),
     };
     let mut is_missing = vec![false; n_rows];
@@ -61,7 +78,7 @@ fn column(values: Option<Values>, missing_rows: &[u32]) -> Result<Column> {
         }
         Values::Texts(texts) => {
             let mut column = TextBuilder::default();
-            for (text, &is_missing) in texts.values.iter().zip(&is_missing) {
+            for (text, &is_missing) in texts.iter().zip(&is_missing) {
                 match is_missing {
                     true => column.push_missing(1),
                     false => column.push(text)?,
@@ -116,7 +133,8 @@ fn invalid(field: &str, message: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::v1::{TextValues, TimeValues};
+    use crate::proto::TextValues;
+    use crate::proto::v1::TimeValues;
     use anomaly_detection::table::ColumnView;
 
     fn named(values: Values, missing_rows: Vec<u32>) -> TypedColumn {
@@ -128,16 +146,13 @@ mod tests {
     }
 
     fn read_one(column: TypedColumn) -> Result<Table> {
-        read(Columns {
-            columns: vec![column],
-        })
+        let columns = vec![column];
+        read(Columns { columns }, &mut Share::uncounted())
     }
 
     #[test]
     fn rows_without_a_value_are_missing() {
-        let texts = Values::Texts(TextValues {
-            values: ["a", "", "a"].map(str::to_owned).to_vec(),
-        });
+        let texts = Values::Texts(TextValues::from_iter(["a", "", "a"]));
         let table = read_one(named(texts, vec![1])).expect("valid");
         let ColumnView::Texts(texts) = table.column(0) else {
             panic!("texts");

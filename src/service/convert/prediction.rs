@@ -6,7 +6,11 @@ use prost::Message as _;
 use prost::length_delimiter_len;
 
 use super::answer_options::{AnswerOptions, Detail, ListedRows};
+use super::answer_size::{
+    FRAME_BYTES, PACKED_BYTES, detail_bytes, id_bytes, min_row_bytes, object_bytes, packed_bytes,
+};
 use crate::error::{Error, Result, reason};
+use crate::memory::AnswerMemory;
 use crate::proto::v1;
 use crate::runs::{Scorer, Sink};
 use crate::telemetry::Predicted;
@@ -14,20 +18,10 @@ use anomaly_detection::features::Gaps;
 use anomaly_detection::pipeline::{Describe, Model, RowDetail, Scored};
 
 /// The most names in a list of names.
-const MAX_NAMES: usize = 100;
+pub(super) const MAX_NAMES: usize = 100;
 
-/// An upper bound of the bytes of an answer without its rows: two lists of names of 256 bytes each, and
-/// numbers.
-const FRAME_BYTES: u64 = 64 << 10;
-
-/// The bytes of a row in the packed arrays, if all rows are listed: its score and verdict.
-const PACKED_BYTES: u64 = 9;
-
-/// An upper bound of the bytes of a row object without its id, names and z-scores.
-const ROW_BYTES: u64 = 128;
-
-/// The bytes of the longest row id: 128, and its tag and length.
-const ID_BYTES: u64 = 131;
+/// How many bytes of memory are asked for at a time, once an answer is not short any more.
+const STEP_BYTES: u64 = 64 << 10;
 
 /// The answer to a prediction, while rows are added to it.
 pub(in crate::service) struct Answer {
@@ -46,6 +40,10 @@ pub(in crate::service) struct Answer {
     truncated: bool,
     /// An upper bound of the bytes of the encoded answer.
     n_bytes: u64,
+    /// The memory of the answer, and how much of it the lists and their encoding take at most.
+    memory: AnswerMemory,
+    n_held: u64,
+    n_reserved: u64,
 }
 
 impl Answer {
@@ -54,6 +52,7 @@ impl Answer {
         scorer: Scorer,
         options: AnswerOptions,
         rows: ListedRows,
+        memory: AnswerMemory,
     ) -> Self {
         Self {
             scorer,
@@ -68,6 +67,9 @@ impl Answer {
             lists: v1::Predictions::default(),
             truncated: false,
             n_bytes: FRAME_BYTES,
+            memory,
+            n_held: 0,
+            n_reserved: 0,
         }
     }
 
@@ -123,7 +125,14 @@ impl Answer {
     }
 
     /// Lists the rows of a table in packed arrays, as long as they fit.
-    fn list_packed(&mut self, scores: &[f64], verdicts: &[bool], ids: Option<Vec<String>>) {
+    ///
+    /// Fails when there is no memory for them.
+    fn list_packed(
+        &mut self,
+        scores: &[f64],
+        verdicts: &[bool],
+        ids: Option<Vec<String>>,
+    ) -> Result<()> {
         let mut ids = ids.map(Vec::into_iter);
         for (row, (&score, &is_anomaly)) in
             (self.first_row + self.n_rows..).zip(scores.iter().zip(verdicts))
@@ -135,18 +144,21 @@ impl Answer {
             let index = (self.rows == ListedRows::Anomalies).then_some(row);
             let n_index = index.map_or(0, |index| length_delimiter_len(index as usize) as u64);
             if !self.take_room(PACKED_BYTES + n_index + id.as_deref().map_or(0, id_bytes)) {
-                return;
+                return Ok(());
             }
+            let id_bytes = id.as_ref().map(|id| id.len() as u64);
+            self.hold(packed_bytes(index.is_some(), id_bytes))?;
             self.lists.row_indices.extend(index);
             self.lists.row_ids.extend(id);
             self.lists.scores.push(score);
             self.lists.is_anomaly.push(is_anomaly);
         }
+        Ok(())
     }
 
     /// Lists the rows of a table as objects, as long as they fit.
     ///
-    /// Fails when not even one fits.
+    /// Fails when not even one fits, and when there is no memory for them.
     fn list_objects(
         &mut self,
         scores: &[f64],
@@ -185,6 +197,7 @@ impl Answer {
                     false => Ok(()),
                 };
             }
+            self.hold(object_bytes(&listed) + n_bytes)?;
             self.lists.rows.push(listed);
         }
         Ok(())
@@ -207,6 +220,38 @@ impl Answer {
             self.n_bytes += n_bytes;
         }
         !self.truncated
+    }
+
+    /// Takes memory for what is about to be listed.
+    fn hold(&mut self, n_bytes: u64) -> Result<()> {
+        self.n_held += n_bytes;
+        if self.n_held <= self.n_reserved {
+            return Ok(());
+        }
+        let ahead = if self.n_held > STEP_BYTES {
+            STEP_BYTES
+        } else {
+            0
+        };
+        self.reserve(self.n_held + ahead)
+    }
+
+    fn reserve(&mut self, n_bytes: u64) -> Result<()> {
+        let n_reserved = self.n_reserved.max(n_bytes);
+        self.memory
+            .reserve(usize::try_from(n_reserved).unwrap_or(usize::MAX))?;
+        self.n_reserved = n_reserved;
+        Ok(())
+    }
+
+    /// How many rows may be described at most.
+    fn most_described(&self) -> u64 {
+        let model = &self.scorer.model;
+        let room = self.max_bytes.saturating_sub(self.n_bytes) / min_row_bytes(model);
+        // a quarter of all memory, if the answer may be as large
+        let room = room.min(self.memory.limit() as u64 / 4 / detail_bytes(model));
+        // the first one says how many bytes are needed, if it does not fit
+        room.max(u64::from(self.lists.rows.is_empty()))
     }
 
     fn summary(&self) -> v1::PredictionSummary {
@@ -240,6 +285,12 @@ impl Sink for Answer {
             1 => Detail::Full,
             _ => Detail::Score,
         });
+        if detail == Detail::Full && self.rows != ListedRows::None && !self.truncated {
+            // the rows that are described before they are listed
+            let n_described = self.most_described().min(n_rows - self.n_rows);
+            let n_bytes = n_described * detail_bytes(&self.scorer.model);
+            return self.reserve(self.n_held + n_bytes);
+        }
         if (self.rows, detail) != (ListedRows::All, Detail::Score) {
             return Ok(());
         }
@@ -253,7 +304,8 @@ impl Sink for Answer {
             .saturating_mul(PACKED_BYTES)
             .saturating_add(FRAME_BYTES + ids);
         if n_bytes <= self.max_bytes {
-            return Ok(());
+            let of_ids = (id_bytes > 0).then_some(0);
+            return self.reserve(n_rows * packed_bytes(false, of_ids) + 2 * id_bytes);
         }
         Err(Error::new(
             reason::ANSWER_TOO_LARGE,
@@ -268,10 +320,7 @@ impl Sink for Answer {
     }
 
     fn describe(&self) -> Describe {
-        let room = self.max_bytes.saturating_sub(self.n_bytes);
-        let most = usize::try_from(room / min_row_bytes(&self.scorer.model)).unwrap_or(usize::MAX);
-        // the first one says how many bytes are needed, if it does not fit
-        let most = most.max(usize::from(self.lists.rows.is_empty()));
+        let most = usize::try_from(self.most_described()).unwrap_or(usize::MAX);
         match self.rows {
             _ if !self.is_full() || self.truncated => Describe::Nothing,
             ListedRows::None => Describe::Nothing,
@@ -295,7 +344,7 @@ impl Sink for Answer {
         } else if self.is_full() {
             self.list_objects(&scored.scores, &scored.is_anomaly, scored.details, ids)?;
         } else {
-            self.list_packed(&scored.scores, &scored.is_anomaly, ids);
+            self.list_packed(&scored.scores, &scored.is_anomaly, ids)?;
         }
         self.n_rows += n_rows;
         Ok(())
@@ -310,46 +359,6 @@ impl From<Answer> for v1::Predictions {
             ..answer.lists
         }
     }
-}
-
-/// How many rows are sure to fit on a page of a dataset.
-pub(in crate::service) fn page_rows(model: &Model, options: AnswerOptions, has_ids: bool) -> usize {
-    let row = match (options.rows, options.detail) {
-        (Some(ListedRows::None), _) => return usize::MAX,
-        (_, Some(Detail::Full)) => max_row_bytes(model),
-        (Some(ListedRows::Anomalies), _) => PACKED_BYTES + 10,
-        _ => PACKED_BYTES,
-    };
-    let ids = if has_ids { ID_BYTES } else { 0 };
-    let rows = options.max_bytes.saturating_sub(FRAME_BYTES) / (row + ids);
-    usize::try_from(rows).unwrap_or(usize::MAX).max(1)
-}
-
-fn id_bytes(id: &str) -> u64 {
-    match id.len() {
-        0 => 0,
-        length => (1 + length_delimiter_len(length) + length) as u64,
-    }
-}
-
-/// The bytes of a row's z-scores, if the detector has them.
-fn z_score_bytes(model: &Model) -> u64 {
-    8 * model.n_z_scores() as u64
-}
-
-/// A lower bound of the bytes of a row object.
-fn min_row_bytes(model: &Model) -> u64 {
-    const MIN: u64 = 16;
-    MIN + z_score_bytes(model)
-}
-
-/// An upper bound of the bytes of a row object without its id.
-fn max_row_bytes(model: &Model) -> u64 {
-    let names = model.features().schema.features();
-    let mut lengths: Vec<usize> = names.iter().map(|name| name.len() + 3).collect();
-    lengths.sort_unstable_by(|a, b| b.cmp(a));
-    let of_names = lengths.into_iter().take(MAX_NAMES).sum::<usize>() as u64;
-    ROW_BYTES + of_names + z_score_bytes(model)
 }
 
 fn described(row: v1::RowPrediction, detail: RowDetail, model: &Model) -> v1::RowPrediction {

@@ -1,20 +1,23 @@
 //! Converts records, in each of their forms, to rows.
 
-use super::{columns, file, rows, table};
+use super::{columns, file, names_bytes, rows, table};
 use crate::datasets::DatasetId;
-use crate::error::{Error, Result, reason};
+use crate::error::{Error, Kind, Result, reason};
+use crate::memory::{RequestMemory, Share};
 use crate::proto::v1::records;
 use crate::proto::v1::{FileContent, Matrix, Records};
 use crate::runs::{DatasetSource, Form, RowIds, RowSource, Rows};
 use anomaly_detection::le_bytes;
 use anomaly_detection::table::Table;
 
-/// Converts records that must be given. `known_texts` are the columns of a CSV file that are read as texts if they exist.
+/// Converts records that must be given. `known_texts` are the columns of a CSV file that are read as texts if they exist. The rows
+/// have a share of the memory of the request, which no longer counts the message.
 pub(in crate::service) fn required(
     records: Option<Records>,
     known_texts: &[String],
+    memory: &RequestMemory,
 ) -> Result<Rows> {
-    optional(records, known_texts)?.ok_or_else(|| {
+    optional(records, known_texts, memory)?.ok_or_else(|| {
         Error::new(
             reason::INVALID_RECORDS,
             "records are missing; give rows, a table, a matrix, columns, a file or a dataset_id",
@@ -27,10 +30,15 @@ pub(in crate::service) fn required(
 pub(in crate::service) fn optional(
     records: Option<Records>,
     known_texts: &[String],
+    memory: &RequestMemory,
 ) -> Result<Option<Rows>> {
     let Some(records) = records else {
         return Ok(None);
     };
+    let mut share = memory.share();
+    let id_bytes = names_bytes(records.row_ids.iter().map(String::as_str));
+    // to compare them
+    share.grow(id_bytes)?;
     let ids = RowIds::given(records.row_ids, records.row_id_column);
     let ids = ids.map_err(|error| error.within("records"))?;
     let known_texts = &texts(known_texts, &ids)[..];
@@ -45,16 +53,22 @@ pub(in crate::service) fn optional(
         };
     };
     let source = match form {
-        records::Form::Rows(list) => in_form("records.rows", Form::Rows, rows::read(list, &ids)),
+        records::Form::Rows(list) => {
+            let table = rows::read(&list, &ids, &mut share);
+            in_form("records.rows", Form::Rows, table)
+        }
         records::Form::Table(fields) => {
-            in_form("records.table", Form::Table, table::read(fields, &ids))
+            let table = table::read(&fields, &ids, &mut share);
+            in_form("records.table", Form::Table, table)
         }
         records::Form::Matrix(matrix) => {
-            in_form("records.matrix", Form::Matrix, read_matrix(matrix))
+            let table = read_matrix(matrix, &mut share);
+            in_form("records.matrix", Form::Matrix, table)
         }
         records::Form::Columns(message) => {
             let form = Form::Columns(columns::value_fields(&message));
-            in_form("records.columns", form, columns::read(message))
+            let table = columns::read(message, &mut share);
+            in_form("records.columns", form, table)
         }
         records::Form::File(FileContent {
             content,
@@ -65,7 +79,12 @@ pub(in crate::service) fn optional(
             .map_err(|error| error.within("records.file")),
         records::Form::DatasetId(id) => dataset("records.dataset_id", id, known_texts, &ids),
     }?;
-    Ok(Some(Rows { source, ids }))
+    share.join(memory.take_message());
+    if let RowSource::Table(table, _) = &source {
+        // the message is gone
+        share.resize(table.n_bytes() + id_bytes)?;
+    }
+    Ok(Some(Rows { source, ids, share }))
 }
 
 /// The columns of a CSV file that are read as texts if they exist. The row ids are among them, so that they come back as they
@@ -97,11 +116,13 @@ fn in_form(path: &str, form: Form, read: Result<Table>) -> Result<RowSource> {
         Ok(table) => Ok(RowSource::Table(table, form)),
         Err(error) if error.field_path().is_some() => Err(error.within(path)),
         Err(error) if error.place().is_some() => Err(form.locate(error)),
+        // not the fault of the field
+        Err(error) if error.kind() == Kind::ResourceExhausted => Err(error),
         Err(error) => Err(error.at(path)),
     }
 }
 
-fn read_matrix(matrix: Matrix) -> Result<Table> {
+fn read_matrix(matrix: Matrix, share: &mut Share) -> Result<Table> {
     let n_columns = n_columns(&matrix)?;
     let n_rows = matrix.n_rows;
     let forms = [
@@ -118,10 +139,14 @@ fn read_matrix(matrix: Matrix) -> Result<Table> {
     let form = first.map_or("values", |(form, _)| form);
     let at_form = |problem: String| invalid(form, problem);
     let values = match form {
-        "values_f64le" => le_bytes::decode(&matrix.values_f64le).map_err(at_form)?,
+        "values_f64le" => {
+            share.grow(matrix.values_f64le.len())?;
+            le_bytes::decode(&matrix.values_f64le).map_err(at_form)?
+        }
         "values_f32le" => {
-            let floats: Vec<f32> = le_bytes::decode(&matrix.values_f32le).map_err(at_form)?;
-            floats.into_iter().map(f64::from).collect()
+            share.grow(2 * matrix.values_f32le.len())?;
+            let floats = le_bytes::numbers::<f32>(&matrix.values_f32le).map_err(at_form)?;
+            floats.map(f64::from).collect()
         }
         _ => matrix.values,
     };

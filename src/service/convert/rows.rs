@@ -1,118 +1,134 @@
 //! Converts JSON-like rows, objects or arrays, to a table.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use prost_types::value::Kind;
-use prost_types::{ListValue, Struct, Value};
+use std::collections::BTreeSet;
 
 use super::cells::Cells;
+use super::names_bytes;
 use crate::error::{Error, Place, Result, reason};
+use crate::memory::Share;
+use crate::proto::{JsonRow, JsonRows, RowReader};
 use crate::runs::RowIds;
 use anomaly_detection::table::{AbsentCell, Table, check_cells};
 
-/// Reads rows, which may hold their ids. The first one decides whether all are objects or arrays.
-pub(super) fn read(list: ListValue, ids: &RowIds) -> Result<Table> {
-    match list.values.first().and_then(|value| value.kind.as_ref()) {
-        None if list.values.is_empty() => Err(Error::new(
-            reason::INVALID_RECORDS,
-            "the records have no rows",
-        )),
-        Some(Kind::StructValue(_)) => read_objects(list.values, ids),
-        Some(Kind::ListValue(_)) => read_arrays(list.values, ids),
-        _ => Err(not_a_row(0, "an object or an array")),
-    }
-}
-
-fn read_arrays(rows: Vec<Value>, ids: &RowIds) -> Result<Table> {
-    let n_rows = rows.len();
-    let mut cells_of_rows = None;
-    for (index, row) in rows.into_iter().enumerate() {
-        let Some(Kind::ListValue(ListValue { values: cells })) = row.kind else {
-            return Err(not_a_row(index, "an array like the first row"));
-        };
-        let cells_so_far = match &mut cells_of_rows {
-            Some(cells_so_far) => cells_so_far,
-            None => {
-                check_cells(n_rows, cells.len())?;
-                let id_column = ids.place_in(None, cells.len());
-                cells_of_rows.insert(Cells::new(n_rows, cells.len()).with_ids(id_column))
-            }
-        };
-        let n_columns = cells_so_far.n_columns();
-        if cells.len() != n_columns {
-            return Err(Error::new(
-                reason::INVALID_RECORDS,
-                format!(
-                    "there are {} values, the first row has {n_columns}",
-                    cells.len()
-                ),
-            )
-            .in_table(Place::Row(index)));
-        }
-        for (column, cell) in cells.into_iter().enumerate() {
-            cells_so_far
-                .push(column, cell)
-                .map_err(|problem| problem.at(index, column, None))?;
-        }
-    }
-    match cells_of_rows {
-        Some(cells) => cells.into_table(None),
+/// Reads rows, which may hold their ids. The first one decides whether all are objects or arrays. What the table takes is added
+/// to the share before.
+pub(super) fn read(rows: &JsonRows, ids: &RowIds, share: &mut Share) -> Result<Table> {
+    match rows.reader().next_row() {
         None => Err(Error::new(
             reason::INVALID_RECORDS,
             "the records have no rows",
         )),
+        Some(JsonRow::Object { .. }) => read_objects(rows, ids, share),
+        Some(JsonRow::Array(n_columns)) => read_arrays(rows, n_columns, ids, share),
+        Some(JsonRow::Other(_)) => Err(not_a_row(0, "an object or an array")),
     }
 }
 
-fn read_objects(rows: Vec<Value>, ids: &RowIds) -> Result<Table> {
-    let n_rows = rows.len();
-    let mut objects = Vec::with_capacity(n_rows);
-    for (index, row) in rows.into_iter().enumerate() {
-        match row.kind {
-            Some(Kind::StructValue(Struct { fields })) => objects.push(fields),
-            _ => return Err(not_a_row(index, "an object like the first row")),
+/// No cells yet for so many columns in each of the rows.
+fn cells(rows: &JsonRows, n_columns: usize, share: &mut Share) -> Result<Cells> {
+    check_cells(rows.len(), n_columns)?;
+    let n_cells = rows.len() * n_columns;
+    share.grow(Cells::max_bytes(n_cells, rows.n_texts(), rows.text_bytes()))?;
+    Ok(Cells::new(rows.len(), n_columns))
+}
+
+fn read_arrays(
+    rows: &JsonRows,
+    n_columns: usize,
+    ids: &RowIds,
+    share: &mut Share,
+) -> Result<Table> {
+    let mut cells = cells(rows, n_columns, share)?.with_ids(ids.place_in(None, n_columns));
+    let mut reader = rows.reader();
+    for index in 0..rows.len() {
+        let Some(JsonRow::Array(n_cells)) = reader.next_row() else {
+            return Err(not_a_row(index, "an array like the first row"));
+        };
+        if n_cells != n_columns {
+            return Err(Error::new(
+                reason::INVALID_RECORDS,
+                format!("there are {n_cells} values, the first row has {n_columns}"),
+            )
+            .in_table(Place::Row(index)));
+        }
+        for column in 0..n_columns {
+            let cell = reader.next_cell().unwrap_or_default();
+            cells
+                .push(column, cell)
+                .map_err(|problem| problem.at(index, column, None))?;
         }
     }
-    let names = union_of_names(&objects);
-    check_cells(n_rows, names.len())?;
+    cells.into_table(None)
+}
 
-    let id_column = ids.place_in(Some(&names), names.len());
-    let mut cells = Cells::new(n_rows, names.len()).with_ids(id_column);
+fn read_objects(rows: &JsonRows, ids: &RowIds, share: &mut Share) -> Result<Table> {
+    // the set of the names, and their list
+    share.grow(rows.n_names() * 4 * size_of::<&str>())?;
+    let names = union_of_names(rows)?;
+    share.grow(names_bytes(names.iter().copied()))?;
+    let owned: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+
+    let id_column = ids.place_in(Some(&owned), names.len());
+    let mut cells = cells(rows, names.len(), share)?.with_ids(id_column);
     let mut absent = Vec::new();
     let mut is_absent = vec![false; names.len()];
-    for (row, object) in objects.into_iter().enumerate() {
-        // both are sorted by bytes, so one pass over the names finds every field
-        let mut fields = object.into_iter().peekable();
-        for (column, name) in names.iter().enumerate() {
-            match fields.next_if(|(field, _)| field == name) {
-                Some((_, cell)) => cells
+    // whether the objects have each of the columns
+    let mut is_there = Vec::new();
+    let mut reader = rows.reader();
+    for row in 0..rows.len() {
+        if let Some(JsonRow::Object {
+            has_new_names: true,
+        }) = reader.next_row()
+        {
+            is_there = places(&reader, &names);
+        }
+        for (column, &is_there) in is_there.iter().enumerate() {
+            if is_there {
+                let cell = reader.next_cell().unwrap_or_default();
+                cells
                     .push(column, cell)
-                    .map_err(|problem| problem.at(row, column, Some(name)))?,
-                None => {
-                    cells.push_missing(column);
-                    if !std::mem::replace(&mut is_absent[column], true) {
-                        absent.push(AbsentCell { row, column });
-                    }
+                    .map_err(|problem| problem.at(row, column, Some(names[column])))?;
+            } else {
+                cells.push_missing(column);
+                if !std::mem::replace(&mut is_absent[column], true) {
+                    absent.push(AbsentCell { row, column });
                 }
             }
         }
     }
-    Ok(cells.into_table(Some(names))?.with_absent(absent))
+    Ok(cells.into_table(Some(owned))?.with_absent(absent))
 }
 
-fn union_of_names(objects: &[BTreeMap<String, Value>]) -> Vec<String> {
-    let Some(first) = objects.first() else {
-        return Vec::new();
-    };
-    let alike = objects
-        .iter()
-        .all(|object| object.len() == first.len() && object.keys().eq(first.keys()));
-    if alike {
-        first.keys().cloned().collect()
-    } else {
-        let names: BTreeSet<&String> = objects.iter().flat_map(BTreeMap::keys).collect();
-        names.into_iter().cloned().collect()
+/// The names of all objects, sorted by their bytes. Fails when a row is no object.
+fn union_of_names(rows: &JsonRows) -> Result<Vec<&str>> {
+    let mut reader = rows.reader();
+    let mut names = Vec::new();
+    let mut union = BTreeSet::new();
+    for index in 0..rows.len() {
+        match reader.next_row() {
+            Some(JsonRow::Object { has_new_names }) if index == 0 || !has_new_names => {
+                if index == 0 {
+                    names = reader.names().to_vec();
+                }
+            }
+            Some(JsonRow::Object { .. }) => {
+                union.extend(names.drain(..));
+                union.extend(reader.names());
+            }
+            _ => return Err(not_a_row(index, "an object like the first row")),
+        }
     }
+    match union.is_empty() {
+        true => Ok(names),
+        false => Ok(union.into_iter().collect()),
+    }
+}
+
+/// Whether the object that the reader is at has each of the names. Both are sorted, so one pass over the names finds every field.
+fn places(reader: &RowReader<'_>, names: &[&str]) -> Vec<bool> {
+    let mut fields = reader.names().iter().peekable();
+    let is_next = |name: &&str| fields.next_if_eq(&name).is_some();
+    names.iter().map(is_next).collect()
 }
 
 fn not_a_row(index: usize, expected: &str) -> Error {
@@ -122,6 +138,9 @@ fn not_a_row(index: usize, expected: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use prost_types::value::Kind;
+    use prost_types::{ListValue, Struct, Value};
+
     use super::*;
     use crate::runs::Form;
     use anomaly_detection::table::ColumnView;
@@ -146,7 +165,8 @@ mod tests {
     fn read_json(json: serde_json::Value) -> Result<Table> {
         match value(json).kind {
             Some(Kind::ListValue(list)) => {
-                read(list, &RowIds::None).map_err(|error| Form::Rows.locate(error))
+                let table = read(&list.into(), &RowIds::None, &mut Share::uncounted());
+                table.map_err(|error| Form::Rows.locate(error))
             }
             _ => panic!("rows are a list"),
         }

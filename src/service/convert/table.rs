@@ -1,42 +1,53 @@
 //! Converts JSON-like columns to a table.
 
-use prost_types::value::Kind;
-use prost_types::{ListValue, Struct, Value};
-
 use super::cells::Cells;
+use super::names_bytes;
 use crate::error::{Error, Place, PlacedColumn, Result, reason};
+use crate::memory::Share;
+use crate::proto::{JsonColumn, JsonTable};
 use crate::runs::RowIds;
 use anomaly_detection::table::{Table, check_cells};
 
-/// Reads columns, one of which may hold the ids of the rows; the table has them sorted by the bytes of their names.
-pub(super) fn read(table: Struct, ids: &RowIds) -> Result<Table> {
-    let mut names = Vec::with_capacity(table.fields.len());
-    let mut columns = Vec::with_capacity(table.fields.len());
-    for (name, column) in table.fields {
-        let Some(Kind::ListValue(ListValue { values })) = column.kind else {
-            let message = format!("column {name:?} is not an array of values");
-            return Err(invalid(message, names.len(), name));
+/// Reads columns, one of which may hold the ids of the rows; the table has them sorted by the bytes of their names. What it takes
+/// is added to the share before.
+pub(super) fn read(table: &JsonTable, ids: &RowIds, share: &mut Share) -> Result<Table> {
+    // the list of the columns, and that of their readers
+    share.grow(table.len() * 2 * size_of::<JsonColumn<'_>>())?;
+    let columns = table.columns();
+    let mut lengths = Vec::with_capacity(columns.len());
+    for (index, column) in columns.iter().enumerate() {
+        let Some(n_cells) = column.n_cells() else {
+            let message = format!("column {:?} is not an array of values", column.name);
+            return Err(invalid(message, index, column.name));
         };
-        names.push(name);
-        columns.push(values);
+        lengths.push(n_cells);
     }
-    let n_rows = columns.first().map_or(0, Vec::len);
-    if let Some(other) = columns.iter().position(|column| column.len() != n_rows) {
+    let n_rows = lengths.first().copied().unwrap_or(0);
+    if let Some(other) = lengths.iter().position(|&length| length != n_rows) {
         let message = format!(
             "column {:?} has {} values, and column {:?} has {n_rows}; give each as many, null where there is none",
-            names[other],
-            columns[other].len(),
-            names[0],
+            columns[other].name, lengths[other], columns[0].name,
         );
-        return Err(invalid(message, other, names[other].clone()));
+        return Err(invalid(message, other, columns[other].name));
     }
-    check_cells(n_rows, names.len())?;
+    check_cells(n_rows, columns.len())?;
+    let n_cells = n_rows * columns.len();
+    share.grow(Cells::max_bytes(
+        n_cells,
+        table.n_texts(),
+        table.text_bytes(),
+    ))?;
+    share.grow(names_bytes(columns.iter().map(|column| column.name)))?;
+    let names: Vec<String> = columns
+        .iter()
+        .map(|column| column.name.to_owned())
+        .collect();
     let id_column = ids.place_in(Some(&names), names.len());
     let mut cells = Cells::new(n_rows, names.len()).with_ids(id_column);
-    let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
+    let mut readers: Vec<_> = columns.iter().map(JsonColumn::reader).collect();
     for row in 0..n_rows {
-        for (place, column) in columns.iter_mut().enumerate() {
-            let cell = column.next().unwrap_or(Value { kind: None });
+        for (place, reader) in readers.iter_mut().enumerate() {
+            let cell = reader.next().unwrap_or_default();
             cells
                 .push(place, cell)
                 .map_err(|problem| problem.at(row, place, Some(&names[place])))?;
@@ -45,10 +56,10 @@ pub(super) fn read(table: Struct, ids: &RowIds) -> Result<Table> {
     cells.into_table(Some(names))
 }
 
-fn invalid(message: String, index: usize, name: String) -> Error {
+fn invalid(message: String, index: usize, name: &str) -> Error {
     let column = PlacedColumn {
         index,
-        name: Some(name),
+        name: Some(name.to_owned()),
     };
     Error::new(reason::INVALID_RECORDS, message).in_table(Place::Column(column))
 }
@@ -56,6 +67,9 @@ fn invalid(message: String, index: usize, name: String) -> Error {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+
+    use prost_types::value::Kind;
+    use prost_types::{ListValue, Struct, Value};
 
     use super::*;
     use crate::runs::Form;
@@ -74,7 +88,9 @@ mod tests {
     fn read_columns<const N: usize>(columns: [(&str, Value); N]) -> Result<Table> {
         let columns = columns.map(|(name, column)| (name.to_owned(), column));
         let fields = BTreeMap::from(columns);
-        read(Struct { fields }, &RowIds::None).map_err(|error| Form::Table.locate(error))
+        let table = JsonTable::from(Struct { fields });
+        let read = read(&table, &RowIds::None, &mut Share::uncounted());
+        read.map_err(|error| Form::Table.locate(error))
     }
 
     #[test]

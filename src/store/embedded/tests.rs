@@ -10,13 +10,12 @@ async fn nothing_is_acknowledged_or_shown_before_it_is_durable() {
     let folder = tempfile::tempdir().expect("a folder");
     let (begun, begins) = mpsc::channel();
     let (go, may_go) = mpsc::channel();
-    let store = EmbeddedStore::open_with(folder.path(), StoreOptions::default(), |database| {
-        let mut flush = database.flusher()?;
-        Ok(move || {
+    let store = EmbeddedStore::open_with(folder.path(), StoreOptions::default(), |ledger| {
+        move || {
             begun.send(()).expect("the test listens");
             let result: Result<(), StoreError> = may_go.recv().expect("the test answers");
-            result.and_then(|()| flush())
-        })
+            result.and_then(|()| ledger.flush())
+        }
     });
     let store = Arc::new(store.expect("it opens"));
     let swap = |swap: PointerSwap| {

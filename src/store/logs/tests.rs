@@ -1,6 +1,11 @@
+use std::io;
 use std::sync::mpsc;
 
 use super::*;
+use crate::store::layout::Layout;
+use crate::store::opening;
+use crate::store::quarantine::Quarantine;
+use crate::store::state::StoreId;
 
 /// Logs whose flushes wait until they are let go.
 struct HeldUp {
@@ -16,7 +21,14 @@ fn held_up() -> HeldUp {
     let main = CommitterThread::start(0, None, || Ok(())).expect("a thread");
     let (begun, begins) = mpsc::channel();
     let (go, may_go) = mpsc::channel();
-    let logs = Logs::open_with(folder.path(), main.committer().clone(), |shared| {
+    let layout = Layout::new(folder.path());
+    let heads = opening::create_heads(&layout, StoreId::random()).expect("a database");
+    let disposal = Disposal {
+        deletions: Arc::default(),
+        quarantine: Quarantine::new(layout.quarantine()),
+    };
+    let (logs, known, main_committer) = (layout.logs(), Vec::new(), main.committer().clone());
+    let logs = Logs::start_with(&logs, heads, known, &disposal, main_committer, |shared| {
         move || {
             begun.send(()).expect("the test listens");
             let outcome: Result<(), StoreError> = may_go.recv().expect("the test answers");
@@ -50,8 +62,8 @@ impl HeldUp {
     }
 
     fn n_files(&self) -> usize {
-        let names = fs::read_dir(self.folder.path()).expect("a folder");
-        names.count() - 1
+        let segments = log_segment::list(&self.folder.path().join("logs"));
+        segments.expect("a folder").len()
     }
 }
 

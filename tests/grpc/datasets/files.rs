@@ -48,25 +48,27 @@ fn batch() -> RecordBatch {
 }
 
 pub(super) fn parquet() -> Vec<u8> {
+    parquet_of(&batch())
+}
+
+pub(super) fn parquet_of(batch: &RecordBatch) -> Vec<u8> {
     let mut file = Vec::new();
-    let batch = batch();
     let mut writer =
         parquet::arrow::ArrowWriter::try_new(&mut file, batch.schema(), None).expect("to memory");
-    writer.write(&batch).expect("to memory");
+    writer.write(batch).expect("to memory");
     writer.close().expect("to memory");
     file
 }
 
-fn ipc() -> Vec<u8> {
-    let batch = batch();
+pub(super) fn ipc_of(batch: &RecordBatch) -> Vec<u8> {
     let mut writer =
         arrow_ipc::writer::FileWriter::try_new(Vec::new(), &batch.schema()).expect("to memory");
-    writer.write(&batch).expect("to memory");
+    writer.write(batch).expect("to memory");
     writer.finish().expect("to memory");
     writer.into_inner().expect("to memory")
 }
 
-fn gzip(content: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(content: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(content).expect("to memory");
     encoder.finish().expect("to memory")
@@ -87,6 +89,6 @@ pub(super) fn all() -> Vec<(&'static str, Vec<u8>)> {
             zstd::encode_all(objects().join("\n").as_bytes(), 1).expect("to memory"),
         ),
         ("FILE_FORMAT_PARQUET", parquet()),
-        ("FILE_FORMAT_ARROW_IPC", ipc()),
+        ("FILE_FORMAT_ARROW_IPC", ipc_of(&batch())),
     ]
 }

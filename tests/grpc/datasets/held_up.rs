@@ -115,3 +115,39 @@ async fn scoring_waits_for_a_client_that_does_not_read_and_ends_when_it_leaves()
     );
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_reads_nothing_for_long_loses_its_stream_and_its_share() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = Server::start_with(folder.path(), |flags| {
+        // a single reader
+        flags.dataset_memory_bytes = Some("64MiB".to_owned());
+        flags.answer_stall_timeout = Some("1s".to_owned());
+    })
+    .await;
+    let mut anomalies = impatient(&server).await;
+    let training = matrix(&["x"], normal_rows(200, 1));
+    trained(&mut anomalies, train_request("run", training)).await;
+    let content = format!("x\n{}", "1\n2\n4\n".repeat(50_000));
+    let mut datasets = client(&server, "alice").await;
+    upload(&mut datasets, "many", content.as_bytes())
+        .await
+        .expect("uploads");
+
+    let mut unread = begun(&mut anomalies).await;
+    // it begins once the first has been ended
+    let mut read = begun(&mut anomalies).await;
+    let mut n_rows = 0;
+    while let Some(page) = read.message().await.expect("a page") {
+        n_rows += page.predictions.map_or(0, |found| found.scores.len());
+    }
+    assert_eq!(n_rows, 150_000);
+    let outcome = loop {
+        match unread.message().await {
+            Ok(Some(_)) => {}
+            outcome => break outcome,
+        }
+    };
+    outcome.expect_err("its stream was reset");
+    server.stop().await;
+}

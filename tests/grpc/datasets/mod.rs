@@ -1,6 +1,7 @@
 //! Datasets: uploaded, combined, listed, described, deleted, learned from and scored.
 
 mod combine;
+mod damage;
 mod files;
 mod held_up;
 mod lifecycle;

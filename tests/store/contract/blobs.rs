@@ -10,6 +10,8 @@ super::contract!(
     a_reference_that_does_not_match_is_refused,
     a_streamed_blob_is_the_same_however_it_was_cut,
     an_open_blob_outlives_its_deletion,
+    changed_bytes_are_never_read,
+    a_blob_of_another_length_is_never_read,
 );
 
 /// The bytes of an open blob, read in small steps.
@@ -53,9 +55,15 @@ async fn equal_blobs_are_separate(subject: impl Subject) {
         .await
         .expect("deleting again is no error");
     let gone = store.get_blob(&one).await;
-    assert!(matches!(gone, Err(StoreError::BlobNotFound)), "{gone:?}");
+    assert!(
+        matches!(gone, Err(StoreError::BlobNotFound { .. })),
+        "{gone:?}"
+    );
     let gone = store.open_blob(&one).await;
-    assert!(matches!(gone, Err(StoreError::BlobNotFound)), "{gone:?}");
+    assert!(
+        matches!(gone, Err(StoreError::BlobNotFound { .. })),
+        "{gone:?}"
+    );
     assert_eq!(store.get_blob(&two).await.expect("the other"), b"same");
 }
 
@@ -118,5 +126,105 @@ async fn an_open_blob_outlives_its_deletion(subject: impl Subject) {
     store.delete_blob(blob.name).await.expect("deleted");
     assert_eq!(contents(&reader, 300), vec![6; 1000]);
     let again = store.open_blob(&blob).await;
-    assert!(matches!(again, Err(StoreError::BlobNotFound)), "{again:?}");
+    assert!(
+        matches!(again, Err(StoreError::BlobNotFound { .. })),
+        "{again:?}"
+    );
+}
+
+/// Blobs of some chunks and a part of one, written in both ways.
+async fn large_blobs(store: &impl Store) -> (Vec<u8>, [BlobRef; 2]) {
+    let bytes: Vec<u8> = (0..150_001_u32).map(|i| (i % 251) as u8).collect();
+    let put = store.put_blob(bytes.clone()).await.expect("a blob");
+    let mut writer = store.begin_blob().await.expect("a writer");
+    for part in bytes.chunks(10_007) {
+        writer.write(part.to_vec().into()).await.expect("written");
+    }
+    let streamed = writer.finish().await.expect("a blob");
+    (bytes, [put, streamed])
+}
+
+/// What a reader gives of a blob in reads of `step` bytes, each of which is right or fails: whether none failed.
+fn is_sound(reader: &impl BlobReader, bytes: &[u8], step: usize) -> bool {
+    let mut is_sound = true;
+    let mut buffer = vec![0; step];
+    let mut offset = 0;
+    while offset < bytes.len() {
+        match reader.read_at(&mut buffer, offset as u64) {
+            Ok(n) => {
+                assert!(n > 0, "more is there");
+                assert_eq!(&buffer[..n], &bytes[offset..offset + n], "at {offset}");
+                offset += n;
+            }
+            Err(error) => {
+                assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+                is_sound = false;
+                offset += step;
+            }
+        }
+    }
+    is_sound
+}
+
+async fn changed_bytes_are_never_read(subject: impl Subject) {
+    let store = subject.open();
+    let (bytes, blobs) = large_blobs(&store).await;
+    for blob in blobs {
+        // its first use, after which it changes
+        let earlier = store.open_blob(&blob).await.expect("the blob");
+        assert!(is_sound(&earlier, &bytes, 1 << 20));
+        for at in [0, 16_383, 16_384, 90_000, 150_000] {
+            subject.change_blob(blob.name, |bytes| bytes[at] ^= 0x10);
+            for step in [1 << 20, 1 << 16, 8192, 5000] {
+                is_sound(&earlier, &bytes, step);
+                let reader = store.open_blob(&blob).await.expect("its length is right");
+                assert!(
+                    !is_sound(&reader, &bytes, step),
+                    "byte {at}, steps of {step}"
+                );
+            }
+            let whole = store.get_blob(&blob).await;
+            assert!(
+                matches!(whole, Err(StoreError::Damaged { .. })),
+                "{whole:?}"
+            );
+
+            subject.change_blob(blob.name, |bytes| bytes[at] ^= 0x10);
+            let reader = store.open_blob(&blob).await.expect("the blob");
+            assert!(is_sound(&reader, &bytes, 8192), "it is as it was");
+            assert_eq!(store.get_blob(&blob).await.expect("the blob"), bytes);
+        }
+    }
+}
+
+async fn a_blob_of_another_length_is_never_read(subject: impl Subject) {
+    let store = subject.open();
+    let (bytes, blobs) = large_blobs(&store).await;
+    let changes: [fn(&mut Vec<u8>); 5] = [
+        |bytes| bytes.truncate(bytes.len() - 1),
+        |bytes| bytes.truncate(100_000),
+        |bytes| bytes.clear(),
+        |bytes| bytes.push(0),
+        |bytes| bytes.extend_from_within(..40_000),
+    ];
+    for blob in blobs {
+        let mut stored = Vec::new();
+        subject.change_blob(blob.name, |bytes| stored = bytes.clone());
+        for change in changes {
+            let earlier = store.open_blob(&blob).await.expect("the blob");
+            subject.change_blob(blob.name, change);
+            is_sound(&earlier, &bytes, 8192);
+            let opened = store.open_blob(&blob).await;
+            assert!(
+                matches!(opened, Err(StoreError::Damaged { .. })),
+                "{opened:?}"
+            );
+            let whole = store.get_blob(&blob).await;
+            assert!(
+                matches!(whole, Err(StoreError::Damaged { .. })),
+                "{whole:?}"
+            );
+            subject.change_blob(blob.name, |bytes| *bytes = stored.clone());
+        }
+    }
 }

@@ -6,7 +6,7 @@ mod records;
 mod sharing;
 mod sweep;
 
-use anomalyd::store::{EmbeddedStore, MemoryStore, Store, TokenKey};
+use anomalyd::store::{BlobName, EmbeddedStore, MemoryStore, Store, TokenKey};
 
 /// An implementation under test.
 pub(crate) trait Subject {
@@ -17,6 +17,9 @@ pub(crate) trait Subject {
 
     /// Opens it like a process that starts after all others have ended.
     fn open(&self) -> Self::Store;
+
+    /// Changes the stored bytes of a blob, which begin with its content, as a faulty disk would.
+    fn change_blob(&self, blob: BlobName, change: impl FnOnce(&mut Vec<u8>));
 }
 
 /// The store in a folder.
@@ -32,6 +35,14 @@ impl Subject for Embedded {
     fn open(&self) -> EmbeddedStore {
         crate::store::open(self.0.path())
     }
+
+    fn change_blob(&self, blob: BlobName, change: impl FnOnce(&mut Vec<u8>)) {
+        let path = self.0.path().join("blobs").join(blob.to_string());
+        let mut bytes = std::fs::read(&path).expect("the file");
+        change(&mut bytes);
+        // the same file, which readers may hold open
+        std::fs::write(&path, bytes).expect("writable");
+    }
 }
 
 /// The store in memory.
@@ -46,6 +57,10 @@ impl Subject for Memory {
 
     fn open(&self) -> MemoryStore {
         self.0.share()
+    }
+
+    fn change_blob(&self, blob: BlobName, change: impl FnOnce(&mut Vec<u8>)) {
+        self.0.change_blob(blob, change);
     }
 }
 

@@ -141,15 +141,15 @@ async fn keys_and_records_over_the_limit_are_refused(subject: impl Subject) {
     let store = subject.open();
     let blob = store.put_blob(vec![1]).await.expect("a blob");
     let record = |n_bytes, n_blobs| {
-        let names = std::iter::repeat_n(blob.name, n_blobs).collect();
-        Record::with_blobs(vec![2; n_bytes], names)
+        let blobs = std::iter::repeat_n(blob.id(), n_blobs).collect();
+        Record::with_blobs(vec![2; n_bytes], blobs)
     };
     let longest = [1; MAX_KEY_BYTES];
     put(&store, &longest, record(MAX_RECORD_BYTES, 0)).await;
-    put(&store, &longest, record(0, MAX_RECORD_BYTES / 16)).await;
+    put(&store, &longest, record(0, MAX_RECORD_BYTES / 32)).await;
     for over in [
         record(MAX_RECORD_BYTES + 1, 0),
-        record(MAX_RECORD_BYTES - 15, 1),
+        record(MAX_RECORD_BYTES - 31, 1),
     ] {
         let swap = PointerSwap::put(b"k", None, over);
         let error = store.swap_pointer(&swap).await.expect_err("too large");

@@ -1,4 +1,4 @@
-//! The sweep: deletes what nothing refers to, once no process can be about to refer to it.
+//! The sweep: removes what nothing refers to, once no process can be about to refer to it.
 
 use anomalyd::store::{PointerSwap, Record, Store, StoreError, Swap};
 
@@ -23,19 +23,19 @@ async fn a_sweep_deletes_what_a_crash_left_and_nothing_else(subject: impl Subjec
     }
     let record = Record {
         value: Vec::new(),
-        blobs: vec![blobs[0].name, blobs[1].name],
+        blobs: vec![blobs[0].id(), blobs[1].id()],
         logs: vec![logs[0]],
     };
     put(&store, b"a", record).await;
     let record = Record {
         logs: vec![logs[1]],
-        ..Record::with_blobs(Vec::new(), vec![blobs[2].name])
+        ..Record::with_blobs(Vec::new(), vec![blobs[2].id()])
     };
     put(&store, b"b", record).await;
     put(
         &store,
         b"a",
-        Record::with_blobs(Vec::new(), vec![blobs[1].name]),
+        Record::with_blobs(Vec::new(), vec![blobs[1].id()]),
     )
     .await;
     drop(store);
@@ -47,7 +47,10 @@ async fn a_sweep_deletes_what_a_crash_left_and_nothing_else(subject: impl Subjec
         let read = store.get_blob(blob).await;
         match [1, 2].contains(&i) {
             true => assert_eq!(read.expect("kept"), [i as u8]),
-            false => assert!(matches!(read, Err(StoreError::BlobNotFound)), "{read:?}"),
+            false => assert!(
+                matches!(read, Err(StoreError::BlobNotFound { .. })),
+                "{read:?}"
+            ),
         }
     }
     for (i, &log) in logs.iter().enumerate() {
@@ -66,7 +69,7 @@ async fn a_sweep_keeps_what_a_process_may_be_about_to_refer_to(subject: impl Sub
     assert_eq!(store.sweep().await.expect("swept"), 0);
     let record = Record {
         logs: vec![log],
-        ..Record::with_blobs(Vec::new(), vec![blob.name])
+        ..Record::with_blobs(Vec::new(), vec![blob.id()])
     };
     put(&store, b"k", record).await;
     drop(store);

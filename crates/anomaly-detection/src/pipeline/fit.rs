@@ -14,7 +14,7 @@ use super::spec::TrainingSpec;
 use super::table_source::{PassedRows, TableSource};
 use super::validation::Split;
 use crate::calibration::{Calibration, LabelMetrics, Policy, Threshold};
-use crate::context::Context;
+use crate::context::{Context, Step, Unit, stage};
 use crate::detector::{FittedDetector, Given, Learned, Sample};
 use crate::error::{Error, Result, reason};
 use crate::features::{
@@ -65,6 +65,7 @@ impl TrainingSpec {
         if table.n_rows() < MIN_ROWS {
             return Err(too_few(table.n_rows()));
         }
+        context.enter(stage::PREPARING);
         let table = match self.draw() {
             Some(draw) if draw.n < table.n_rows() => {
                 table.select_rows(&draw.rows(table.n_rows(), context)?)
@@ -102,7 +103,15 @@ impl TrainingSpec {
             );
             return Err(Error::new(reason::UNUSABLE_ROWS, message).at("records"));
         }
-        let visit: &VisitTables<'_> = &|each| tables.visit(context, &mut |table| each(&table));
+        context.enter(stage::PREPARING);
+        let visit: &VisitTables<'_> = &|each| {
+            let step = context.step(Unit::Rows, n_rows);
+            tables.visit(context, &mut |table| {
+                let then = each(&table)?;
+                step.advance(table.n_rows());
+                Ok(then)
+            })
+        };
         let columns = self.learn_from_columns(visit)?;
         let rows = PassedRows {
             tables,
@@ -178,6 +187,9 @@ impl TrainingSpec {
             let fraction = self.validation_fraction();
             let split = Split::stratified(classes, fraction, self.detector.random_state());
             if let Some(split) = split {
+                context.enter(stage::VALIDATING);
+                // its fit would report the stages once more
+                let context = &context.reporting(None);
                 fitted.model.statistics.label_metrics =
                     self.validate(&fitted.model, rows, &split, policy, context)?;
             }
@@ -216,10 +228,17 @@ impl TrainingSpec {
         let random_state = self.detector.random_state();
         let mut reservoir = empty(self.reservoir_size, features.n_raw(), random_state)
             .with_vocabulary(features.vocabulary.clone());
+        context.enter(stage::FITTING);
         let learned = self.fit_detector(&features, rows, &mut reservoir, context)?;
 
         // the last pass scores all rows, and samples those that are not held
+        context.enter(stage::CALIBRATING);
         let held = rows.held();
+        // a pass over rows that are not held is counted already
+        let step = match held {
+            Some(_) => context.step(Unit::Rows, rows.n_rows()),
+            None => Step::default(),
+        };
         let (mut scores, mut labels) = (Vec::new(), None::<Vec<Label>>);
         let builder = rows.visit(context, &mut |chunk| {
             if held.is_none() {
@@ -229,7 +248,7 @@ impl TrainingSpec {
                 labels.get_or_insert_default().extend(of_chunk);
             }
             if learned.calibration_scores.is_none() {
-                let of_chunk = score_rows(&features, &learned.detector, chunk.raw, context)?;
+                let of_chunk = score_rows(&features, &learned.detector, chunk.raw, &step, context)?;
                 match scores.is_empty() {
                     true => scores = of_chunk,
                     false => scores.extend(of_chunk),

@@ -6,7 +6,7 @@ use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
 
 use super::model::{Model, RowDetail};
-use crate::context::Context;
+use crate::context::{Context, Step};
 use crate::detector::FittedDetector;
 use crate::error::Result;
 use crate::features::{Builder, Engineering, Features, Gaps, Purpose, UnknownFeature};
@@ -17,6 +17,9 @@ const DETAIL_ROWS: usize = 1024;
 
 /// The most columns of a row, and features of its model, that may take little time to score.
 const BRIEF_COLUMNS: usize = 64;
+
+/// The most values of a few rows that take little time to score.
+const SMALL_CELLS: usize = 1 << 17;
 
 /// The fewest rows that a detector has in a chunk, which takes milliseconds, if one of them takes microseconds.
 const BRIEF_CHUNK: usize = 1024;
@@ -63,6 +66,29 @@ impl Model {
             && table.n_columns().max(detector.n_features()) <= BRIEF_COLUMNS
             && self.features.engineering.is_none()
             && detector.chunk_rows() >= BRIEF_CHUNK
+    }
+
+    /// Whether scoring a table takes at most some milliseconds: one row, or no more than the detector scores at a time and not
+    /// very wide.
+    pub fn is_small(&self, table: &Table) -> bool {
+        let detector = self.detector.as_detector();
+        let n_columns = table.n_columns().max(detector.n_features());
+        match table.n_rows() {
+            1 => true,
+            n_rows => {
+                n_rows <= detector.chunk_rows() && n_rows.saturating_mul(n_columns) <= SMALL_CELLS
+            }
+        }
+    }
+
+    /// About how many bytes of memory scoring a table takes besides it: the scores and verdicts, a matrix of its columns unless it
+    /// is one, and the engineered features, which are copied twice.
+    pub fn scoring_bytes(&self, table: &Table) -> usize {
+        let raw = self.features.n_raw() * size_of::<f64>();
+        let scored = size_of::<f64>() + size_of::<bool>();
+        let matrix = if table.as_matrix().is_some() { 0 } else { raw };
+        let engineered = self.features.engineering.as_ref().map_or(0, |_| 3 * raw);
+        table.n_rows() * (scored + matrix + engineered)
     }
 
     /// Scores the rows of a table, whose columns are matched to the schema. A row's score depends on that row and, if features
@@ -151,15 +177,18 @@ impl Model {
         rows: ArrayView2<'_, f64>,
         context: &Context,
     ) -> Result<Vec<f64>> {
-        score_rows(&self.features, &self.detector, rows, context)
+        let uncounted = Step::default();
+        score_rows(&self.features, &self.detector, rows, &uncounted, context)
     }
 }
 
-/// Scores rows of n_raw values in standard layout that are not imputed yet, in chunks on rayon's current pool.
+/// Scores rows of n_raw values in standard layout that are not imputed yet, in chunks on rayon's current pool. They advance the
+/// step.
 pub(super) fn score_rows(
     features: &Features,
     detector: &FittedDetector,
     rows: ArrayView2<'_, f64>,
+    step: &Step,
     context: &Context,
 ) -> Result<Vec<f64>> {
     let detector = detector.as_detector();
@@ -168,6 +197,7 @@ pub(super) fn score_rows(
     let score_chunk = |(chunk, scores): (ArrayView2<'_, f64>, &mut [f64])| -> Result<()> {
         context.check()?;
         detector.score_chunk(features.transform(chunk).view(), scores);
+        step.advance(chunk.nrows());
         Ok(())
     };
     if rows.nrows() <= chunk_rows {
@@ -198,16 +228,35 @@ mod tests {
         Table::from_columns(Some(names), columns).expect("a table")
     }
 
-    #[test]
-    fn only_one_short_row_of_a_quick_model_is_brief() {
-        let spec = |detector| TrainingSpec {
+    fn spec(detector: DetectorParams) -> TrainingSpec {
+        TrainingSpec {
             detector,
             ..TrainingSpec::default()
-        };
-        let fit = |spec: &TrainingSpec, n_columns| {
-            let fitted = spec.fit(Some(table(100, n_columns)), &Context::new());
-            fitted.expect("fits").model
-        };
+        }
+    }
+
+    fn fit(spec: &TrainingSpec, n_columns: usize) -> Model {
+        let fitted = spec.fit(Some(table(100, n_columns)), &Context::new());
+        fitted.expect("fits").model
+    }
+
+    #[test]
+    fn a_row_is_small_and_so_are_as_many_as_the_detector_scores_at_a_time() {
+        let forest = spec(DetectorParams::IsolationForest(Default::default()));
+        let model = fit(&forest, 3);
+        let chunk = model.detector.as_detector().chunk_rows();
+        assert!(model.is_small(&table(1, 3)));
+        assert!(model.is_small(&table(1, SMALL_CELLS + 1)));
+        assert!(model.is_small(&table(chunk, 3)));
+        assert!(!model.is_small(&table(chunk + 1, 3)));
+        assert!(!model.is_small(&table(2, SMALL_CELLS)));
+
+        let slow = fit(&spec(DetectorParams::Knn(KnnParams::default())), 3);
+        assert!(!slow.is_small(&table(chunk, 3)));
+    }
+
+    #[test]
+    fn only_one_short_row_of_a_quick_model_is_brief() {
         let forest = spec(DetectorParams::IsolationForest(Default::default()));
         let model = fit(&forest, 3);
         assert!(model.is_brief(&table(1, 3)));

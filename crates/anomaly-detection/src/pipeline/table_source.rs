@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use super::raw_source::{EachRawChunk, RawChunk, RawSource};
-use crate::context::Context;
+use crate::context::{Context, Unit};
 use crate::error::{Error, Result, reason};
 use crate::features::{
     Builder, Engineering, Gaps, Matching, Schema, Vocabulary, infinite_to_missing,
@@ -52,6 +52,7 @@ impl RawSource for PassedRows<'_> {
     fn visit(&self, context: &Context, each: &mut EachRawChunk<'_>) -> Result<Option<Builder>> {
         let mut builder = self.engineering.map(Engineering::builder);
         let (mut n_rows, mut latest) = (0, i64::MIN);
+        let step = context.step(Unit::Rows, self.n_rows());
         self.tables.visit(context, &mut |table| {
             context.check()?;
             let mut aligned = self.schema.align(Cow::Owned(table), self.matching)?;
@@ -72,6 +73,7 @@ impl RawSource for PassedRows<'_> {
                 gaps: &gaps,
                 labels: aligned.labels.as_deref(),
             })?;
+            step.advance(raw.nrows());
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(builder)

@@ -10,7 +10,7 @@ use super::reservoir::Reservoir;
 use super::score::score_rows;
 use super::validation::Split;
 use crate::calibration::Calibration;
-use crate::context::Context;
+use crate::context::{Context, Unit, stage};
 use crate::detector::{PastRows, Sample};
 use crate::error::{Error, Result, reason};
 use crate::features::{Features, Label, Matching, Purpose};
@@ -35,6 +35,7 @@ impl Model {
                 "a model of given baselines does not learn; train it again with new baselines",
             ));
         };
+        context.enter(stage::PREPARING);
         let new_features = self.features_to_adopt(&reservoir, table);
         if !new_features.is_empty() {
             return self.adopt(reservoir, table, &new_features, context);
@@ -57,6 +58,9 @@ impl Model {
         if let (Some(classes), Some(fraction)) = (&rows.classes, self.validation_fraction())
             && let Some(split) = Split::stratified(classes, fraction, detector.random_state())
         {
+            context.enter(stage::VALIDATING);
+            // learning would report the stages once more
+            let context = &context.reporting(None);
             let learned = self.learn(&reservoir, &rows.select(&split.learned), context)?;
             model.statistics.label_metrics =
                 learned.measure(&rows.select(&split.held_out), context)?;
@@ -90,6 +94,7 @@ impl Model {
             observed: observed.view(),
             labels: rows.classes.as_deref(),
         };
+        context.enter(stage::FITTING);
         let learned = self
             .detector
             .update(past, sample, context)
@@ -108,7 +113,9 @@ impl Model {
         let scores = match learned.calibration_scores {
             Some(scores) => scores,
             None => {
-                let score = |raw| score_rows(&features, &learned.detector, raw, context);
+                context.enter(stage::CALIBRATING);
+                let step = context.step(Unit::Rows, old_raw.nrows() + rows.raw.nrows());
+                let score = |raw| score_rows(&features, &learned.detector, raw, &step, context);
                 let mut scores = score(old_raw.view())?;
                 scores.extend(score(rows.raw.view())?);
                 scores

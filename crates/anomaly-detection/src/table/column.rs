@@ -76,6 +76,15 @@ impl Column {
         self.len() == 0
     }
 
+    /// The memory of the values in bytes.
+    pub fn n_bytes(&self) -> usize {
+        match self {
+            Self::Numbers(values) | Self::Booleans(values) => values.len() * size_of::<f64>(),
+            Self::Texts(texts) => texts.n_bytes(),
+            Self::Times(times) => times.len() * size_of::<i64>(),
+        }
+    }
+
     /// The type of the column.
     pub fn column_type(&self) -> ColumnType {
         match self {

@@ -172,6 +172,18 @@ impl Table {
         }
     }
 
+    /// The memory of the values, labels and names, in bytes.
+    pub fn n_bytes(&self) -> usize {
+        let values = match &self.values {
+            Values::Matrix(values) => values.len() * size_of::<f64>(),
+            Values::Columns(columns) => columns.iter().map(Column::n_bytes).sum(),
+        };
+        let names = self.names.iter().flatten();
+        let names = names.map(|name| size_of::<String>() + name.len());
+        let n_labels = self.labels.as_ref().map_or(0, Vec::len);
+        values + names.sum::<usize>() + n_labels * size_of::<f64>()
+    }
+
     /// The type of a column. Panics when there is no such column.
     pub fn column_type(&self, column: usize) -> ColumnType {
         match &self.values {

@@ -133,3 +133,14 @@ fn a_column_of_another_length_is_named() {
     };
     assert_eq!(column.index, 1);
 }
+
+#[test]
+fn the_memory_of_a_table_is_that_of_its_values() {
+    // numbers, booleans and times of 8 bytes, codes of 4, two texts of a byte with their ends, and four names of a byte
+    let names = 4 * (size_of::<String>() + 1);
+    assert_eq!(typed().n_bytes(), 3 * 3 * 8 + 3 * 4 + 2 * (1 + 8) + names);
+    let matrix = Table::from_row_major(None, 2, vec![0.0; 6]).expect("valid");
+    assert_eq!(matrix.n_bytes(), 6 * 8);
+    let labelled = matrix.with_labels(vec![1.0; 3]).expect("as many");
+    assert_eq!(labelled.n_bytes(), 9 * 8);
+}

@@ -88,6 +88,12 @@ impl TextColumn {
         &self.dictionary
     }
 
+    /// The memory of the column in bytes, with its dictionary.
+    pub fn n_bytes(&self) -> usize {
+        let Dictionary { text, ends } = &self.dictionary;
+        size_of_val(&self.codes[..]) + text.len() + size_of_val(&ends[..])
+    }
+
     /// The number of rows without a value.
     pub fn n_missing(&self) -> usize {
         let is_missing = |code: &&u32| **code == Self::MISSING;
@@ -173,6 +179,13 @@ impl TextBuilder {
             hasher: DefaultHashBuilder::default(),
             max_distinct_bytes,
         }
+    }
+
+    /// An upper bound of the bytes of memory that a builder takes for so many texts with so many bytes in all.
+    pub fn max_bytes(n_texts: usize, text_bytes: usize) -> usize {
+        // a row has a code, a distinct string an end and a place in the index, and what grows may take twice as much
+        let text = size_of::<u32>() + size_of::<usize>() + 2 * size_of::<u32>();
+        2 * (n_texts * text + text_bytes)
     }
 
     /// Appends a row. Fails when the distinct strings take more than the limit.

@@ -6,7 +6,6 @@ use clap::Parser;
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
-use super::super::connect;
 use super::super::input::Source;
 use super::upload::UploadArgs;
 use super::*;
@@ -29,9 +28,9 @@ fn parse(line: &[&str]) -> Result<DatasetCommand, clap::Error> {
     DatasetLine::try_parse_from(words).map(|line| line.command)
 }
 
-fn client(fake: &Fake) -> DatasetClient {
+fn transport(fake: &Fake) -> Transport {
     let service = DatasetServiceServer::new(fake.clone());
-    connect::dataset_client(connect::with_headers(service, HeaderMap::new()))
+    connect::with_headers(service, HeaderMap::new())
 }
 
 /// Uploads what a source gives, in chunks of 7 bytes.
@@ -45,16 +44,17 @@ async fn upload(fake: &Fake, source: Source, options: &[&str]) -> Result<String>
     let args: &UploadArgs = &args;
     let upload = args.open()?.in_chunks(source, 7);
     let mut out = Vec::new();
-    args.run(&mut client(fake), upload, &mut out).await?;
+    args.run(transport(fake), upload, &mut out).await?;
     Ok(String::from_utf8(out).expect("text"))
 }
 
 /// Runs a command that makes one call.
 async fn run(line: &[&str]) -> Result<String> {
     let mut out = Vec::new();
-    let client = &mut client(&Fake::default());
+    let transport = transport(&Fake::default());
+    let client = &mut connect::dataset_client(transport.clone());
     match parse(line).expect("it parses") {
-        DatasetCommand::Combine(args) => args.run(client, &mut out).await?,
+        DatasetCommand::Combine(args) => args.run(transport, &mut out).await?,
         DatasetCommand::List(args) => args.run(client, &mut out).await?,
         DatasetCommand::Get(args) => args.run(client, &mut out).await?,
         other => panic!("{other:?} is not asked here"),

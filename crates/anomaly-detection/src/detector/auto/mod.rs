@@ -28,7 +28,7 @@ use super::{
     check_n_features,
 };
 use crate::calibration::TailRank;
-use crate::context::Context;
+use crate::context::{Context, Unit};
 use crate::error::{Error, Result, reason};
 use covariance::Covariance;
 
@@ -80,6 +80,7 @@ impl Auto {
             rows.extend(chosen.into_iter().map(|row| part.row(row)));
         }
         let chunk = self.chunk_rows().min(CHUNK);
+        let step = context.step(Unit::Parts, rows.len());
         let chunks = rows
             .par_chunks(chunk)
             .with_max_len(1)
@@ -88,7 +89,9 @@ impl Auto {
                 let rows = ndarray::stack(Axis(0), rows).map_err(|error| {
                     Error::new(reason::INTERNAL, "rows differ in length").because(error)
                 })?;
-                Ok(self.views(rows.view()))
+                let views = self.views(rows.view());
+                step.advance(rows.nrows());
+                Ok(views)
             })
             .collect::<Result<Vec<_>>>()?;
         let n_views = 2 + usize::from(self.covariance.is_some());

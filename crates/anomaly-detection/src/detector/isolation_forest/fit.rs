@@ -11,7 +11,7 @@ use super::perfect::{self, PerfectTrees};
 use super::plane::PlaneSplitter;
 use super::population::{Marks, Population};
 use super::{IsolationForest, IsolationForestValidParams, Trees};
-use crate::context::Context;
+use crate::context::{Context, Unit};
 use crate::detector::method::linfa_fit;
 use crate::detector::random::tree_rng;
 use crate::detector::source::{ChosenRows, NeededRows, Rows};
@@ -160,6 +160,7 @@ impl ForestFit<'_> {
         trees: &mut [impl Layout<S::Split> + Send],
         splitter: impl Fn() -> S + Sync,
     ) -> Result<()> {
+        let step = self.context.step(Unit::Parts, trees.len());
         trees.par_iter_mut().enumerate().try_for_each_init(
             Grower::default,
             |grower, (index, tree)| {
@@ -173,6 +174,7 @@ impl ForestFit<'_> {
                     splitter(),
                     tree,
                 );
+                step.advance(1);
                 Ok(())
             },
         )

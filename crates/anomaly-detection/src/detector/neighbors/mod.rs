@@ -26,7 +26,7 @@ use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::context::Context;
+use crate::context::{Context, Unit};
 use crate::error::{Error, Result, reason};
 use brute::Brute;
 use kd_tree::KdTree;
@@ -205,6 +205,7 @@ impl Index {
         context: &Context,
         visit: impl Fn(&[Neighbor], &mut [T]) + Sync,
     ) -> Result<()> {
+        let step = context.step(Unit::Parts, self.n_points());
         let rows = self
             .points
             .values()
@@ -223,7 +224,9 @@ impl Index {
                     &mut |row, found| {
                         visit(found, &mut out[row * width..(row + 1) * width]);
                     },
-                )
+                )?;
+                step.advance(rows.len() / self.n_features());
+                Ok(())
             },
         )
     }

@@ -13,7 +13,7 @@ use super::compute::{add_kernels, tiles, total};
 use super::points::{LANES, Points};
 use super::similarity::Similarity;
 use super::smo::{Matrix, Part};
-use crate::context::Context;
+use crate::context::{Context, Unit};
 use crate::error::{Error, Result};
 
 /// The most rows that are solved for at once. Their kernel matrix takes at most 64 MiB.
@@ -174,6 +174,8 @@ impl<S: Similarity> Problem<'_, S> {
         coefficients.resize(support.n_padded_rows(), 0.0);
         let d = self.points.n_features();
         let mut sums = vec![0.0; self.points.n_rows()];
+        // how many such passes there are is not known before the last
+        let step = self.context.step(Unit::Parts, sums.len());
         sums.par_chunks_mut(CHUNK_ROWS)
             .enumerate()
             .try_for_each_init(
@@ -189,6 +191,7 @@ impl<S: Similarity> Problem<'_, S> {
                         self.context.check()?;
                         add_kernels(self.kernel, tile, buffer, lanes);
                     }
+                    step.advance(sums.len());
                     for (sum, lanes) in sums.iter_mut().zip(lanes) {
                         *sum = total(lanes);
                     }

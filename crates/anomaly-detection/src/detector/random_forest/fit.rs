@@ -16,7 +16,7 @@ use super::rows::Rows;
 use super::split::Rule;
 use super::tree::Tree;
 use super::{RandomForest, RandomForestValidParams};
-use crate::context::Context;
+use crate::context::{Context, Unit};
 use crate::detector::method::linfa_fit;
 use crate::detector::{Detector, Learned, PastRows, Sample, check_n_features};
 use crate::error::Result;
@@ -104,6 +104,7 @@ fn grow_all(growth: &Growth<'_>, numbers: &[usize]) -> Result<Vec<Tree>> {
     let n_growers = rayon::current_num_threads()
         .min(n_affordable)
         .clamp(1, numbers.len().max(1));
+    let step = growth.context.step(Unit::Parts, numbers.len());
     let next = AtomicUsize::new(0);
     let trees: Mutex<Vec<(usize, Tree)>> = Mutex::new(Vec::with_capacity(numbers.len()));
     (0..n_growers)
@@ -116,6 +117,7 @@ fn grow_all(growth: &Growth<'_>, numbers: &[usize]) -> Result<Vec<Tree>> {
                     return Ok(());
                 };
                 let tree = grower.grow(growth, number)?;
+                step.advance(1);
                 let mut trees = trees.lock().unwrap_or_else(|poison| poison.into_inner());
                 trees.push((index, tree));
             }

@@ -1,6 +1,9 @@
+use std::sync::Mutex;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::context::{Progress, Reached};
 use crate::detector::DetectorParams;
 use crate::features::{EngineeringParams, EngineeringSpec};
 use crate::pipeline::EachTable;
@@ -122,6 +125,64 @@ proptest! {
             };
             prop_assert!(reservoir(&streamed) == reservoir(&whole), "{}", name);
         }
+    }
+}
+
+/// Tables that note how far the work was whenever one of them was passed.
+struct Watched {
+    tables: Chunks,
+    progress: Progress,
+    seen: Mutex<Vec<Reached>>,
+}
+
+impl TableSource for Watched {
+    fn n_rows(&self) -> usize {
+        self.tables.n_rows()
+    }
+
+    fn visit(&self, context: &Context, each: &mut EachTable<'_>) -> Result<()> {
+        self.tables.visit(context, &mut |table| {
+            let reached = self.progress.reached();
+            self.seen.lock().expect("no panic").push(reached);
+            each(table)
+        })
+    }
+}
+
+#[test]
+fn progress_only_grows_and_ends_with_all_rows() {
+    let table = readings(200);
+    for spec in specs() {
+        let name = spec.detector.name();
+        let progress = Progress::new(stage::READING);
+        let context = Context::new().reporting(Some(&progress));
+        let watched = Watched {
+            tables: in_chunks(&table, &[30]),
+            progress: progress.clone(),
+            seen: Mutex::default(),
+        };
+        spec.fit_in_passes(&watched, &context).expect("fits");
+        let mut seen = watched.seen.into_inner().expect("no panic");
+        seen.push(progress.reached());
+        let order = |reached: &Reached| (reached.step, reached.done);
+        assert!(seen.is_sorted_by_key(order), "{name}: {seen:?}");
+        let first = seen.first().expect("a table");
+        assert_eq!((first.stage, first.done), (stage::PREPARING, 0), "{name}");
+        let half_way = |reached: &&Reached| reached.done > 0;
+        let counted = seen.iter().find(half_way).expect("rows are counted");
+        assert_eq!(
+            (counted.unit, counted.total),
+            (Some(Unit::Rows), Some(200)),
+            "{name}"
+        );
+
+        spec.fit(Some(table.clone()), &context).expect("fits");
+        let last = progress.reached();
+        match spec.detector.is_supervised() {
+            true => assert_eq!(last.stage, stage::VALIDATING, "{name}"),
+            false => assert_eq!(last.stage, stage::CALIBRATING, "{name}"),
+        }
+        assert!(last.step > seen[seen.len() - 1].step, "{name}");
     }
 }
 

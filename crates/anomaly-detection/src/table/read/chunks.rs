@@ -9,7 +9,7 @@ use super::ipc::IpcFile;
 use super::json::JsonFile;
 use super::opened::Opened;
 use super::parquet::ParquetFile;
-use super::source::Source;
+use super::source::{Source, Watch};
 use super::summary::FileSummary;
 use super::text_file::{Purpose, WINDOW_BYTES, Windows};
 use super::{FileOptions, Limits, changed};
@@ -22,6 +22,7 @@ const WINDOW_CELLS: usize = MAX_CELLS / 8;
 /// Iterates over the chunks of a file as tables. Ends after the first error.
 pub struct Chunks {
     reader: Reader,
+    watch: Watch,
     summary: FileSummary,
     chunk_rows: usize,
     /// Rows that have been read but not returned yet.
@@ -45,6 +46,19 @@ impl Chunks {
         summary: &FileSummary,
         chunk_rows: usize,
     ) -> Result<Self> {
+        let (source, watch) = source.watched();
+        let opened = Self::open_watched(&source, &watch, options, limits, summary, chunk_rows);
+        watch.over(opened)
+    }
+
+    fn open_watched(
+        source: &Source,
+        watch: &Watch,
+        options: &FileOptions,
+        limits: Limits,
+        summary: &FileSummary,
+        chunk_rows: usize,
+    ) -> Result<Self> {
         let n_columns = summary.columns().len().max(1);
         let chunk_rows = chunk_rows.clamp(1, (MAX_CELLS / n_columns).max(1));
         let window_rows = (WINDOW_CELLS / n_columns).max(1) as f64;
@@ -56,11 +70,11 @@ impl Chunks {
         }
         let reader = match opened {
             Opened::Csv(reader) => {
-                let file = CsvFile::new(&options.csv, Purpose::Keep, Some(summary));
+                let file = CsvFile::new(&options.csv, Purpose::Keep(MAX_CELLS), Some(summary));
                 Reader::Csv(Windows::new(reader, window_bytes), Box::new(file))
             }
             Opened::Json(reader, layout) => {
-                let file = JsonFile::new(layout, Purpose::Keep, Some(summary));
+                let file = JsonFile::new(layout, Purpose::Keep(MAX_CELLS), Some(summary));
                 Reader::Json(Windows::new(reader, window_bytes), Box::new(file))
             }
             Opened::Parquet(file) => {
@@ -71,6 +85,7 @@ impl Chunks {
         };
         Ok(Self {
             reader,
+            watch: watch.clone(),
             summary: summary.clone(),
             chunk_rows,
             window: None,
@@ -157,7 +172,8 @@ impl Iterator for Chunks {
         if self.is_done {
             return None;
         }
-        let next = self.next_table().transpose();
+        let next = self.next_table();
+        let next = self.watch.over(next).transpose();
         self.is_done = !matches!(next, Some(Ok(_)));
         next
     }

@@ -5,13 +5,16 @@ use std::io::{self, BufReader, Read};
 
 use flate2::read::MultiGzDecoder;
 
-use super::Limits;
 use super::source::{Source, unreadable};
+use super::{Limits, MoreMemory};
 use crate::error::{Error, Result};
 use crate::table::invalid;
 
 /// Windows of zstd above 128 MiB are refused, because the file alone decides how much memory they take.
 const MAX_WINDOW_LOG: u32 = 27;
+/// How many bytes are decompressed before more memory is asked for.
+const LEAST_STEP: usize = 1 << 16;
+const MOST_STEP: usize = 1 << 22;
 /// How many bytes of a file are needed to detect its compression.
 const MAGIC_BYTES: u64 = 4;
 
@@ -40,16 +43,26 @@ impl Compression {
     }
 }
 
-/// The content, decompressed if it is compressed.
-pub(super) fn decompressed(content: &[u8], limits: Limits) -> Result<Cow<'_, [u8]>> {
+/// The content, decompressed if it is compressed, into memory that is asked for.
+pub(super) fn decompressed<'a>(
+    content: &'a [u8],
+    limits: Limits,
+    more: MoreMemory<'_>,
+) -> Result<Cow<'a, [u8]>> {
     let Some(compression) = Compression::detect(content) else {
         return Ok(Cow::Borrowed(content));
     };
+    let mut reader = Decompressed::new(content, compression, limits).map_err(error_of)?;
     let mut decompressed = Vec::new();
-    Decompressed::new(content, compression, limits)
-        .and_then(|mut reader| reader.read_to_end(&mut decompressed))
-        .map_err(error_of)?;
-    Ok(Cow::Owned(decompressed))
+    loop {
+        let step = decompressed.len().clamp(LEAST_STEP, MOST_STEP);
+        more(step)?;
+        let mut part = reader.by_ref().take(step as u64);
+        let n = part.read_to_end(&mut decompressed).map_err(error_of)?;
+        if n < step {
+            return Ok(Cow::Owned(decompressed));
+        }
+    }
 }
 
 /// A reader of a source, decompressed if it is compressed.
@@ -159,11 +172,42 @@ mod tests {
         encoder.finish().expect("to memory")
     }
 
+    fn in_memory(content: &[u8], limits: Limits) -> Result<Cow<'_, [u8]>> {
+        decompressed(content, limits, &mut |_| Ok(()))
+    }
+
+    #[test]
+    fn memory_is_asked_for_before_it_is_filled() {
+        let content = vec![7; 10 << 20];
+        let compressed = gzip(&content);
+        let mut given = 0;
+        let back = decompressed(&compressed, Limits::default(), &mut |bytes| {
+            given += bytes;
+            Ok(())
+        });
+        assert_eq!(back.expect("valid"), content);
+        assert!(
+            (content.len()..content.len() + MOST_STEP).contains(&given),
+            "{given}"
+        );
+
+        let mut left = 1 << 20;
+        let refused = decompressed(&compressed, Limits::default(), &mut |bytes| {
+            let taken = usize::checked_sub(left, bytes);
+            left = taken.ok_or_else(|| invalid("no more memory"))?;
+            Ok(())
+        });
+        assert_eq!(
+            refused.expect_err("ten times too large").message(),
+            "no more memory"
+        );
+    }
+
     fn refusal(content: &[u8], limit: u64) -> String {
         let limits = Limits {
             decompressed_bytes: limit,
         };
-        let in_memory = decompressed(content, limits).expect_err("should be refused");
+        let in_memory = in_memory(content, limits).expect_err("should be refused");
         let source = Source::from(bytes::Bytes::copy_from_slice(content));
         let streamed = open(&source, limits)
             .and_then(|mut reader| io::copy(&mut reader, &mut io::sink()).map_err(error_of))
@@ -177,17 +221,17 @@ mod tests {
         let content = b"a,b\n1,2\n".repeat(1000);
         let zstd = zstd::encode_all(&content[..], 1).expect("to memory");
         for compressed in [gzip(&content), zstd] {
-            let back = decompressed(&compressed, Limits::default()).expect("valid");
+            let back = in_memory(&compressed, Limits::default()).expect("valid");
             assert_eq!(back, content);
         }
         assert!(matches!(
-            decompressed(b"a,b", Limits::default()),
+            in_memory(b"a,b", Limits::default()),
             Ok(Cow::Borrowed(_))
         ));
         // the parts of a concatenation are one file
         let two = [gzip(b"a\n"), gzip(b"1\n")].concat();
         assert_eq!(
-            decompressed(&two, Limits::default()).expect("valid"),
+            in_memory(&two, Limits::default()).expect("valid"),
             &b"a\n1\n"[..]
         );
     }

@@ -14,21 +14,21 @@ use arrow_ipc::{Endianness, MessageHeader, MetadataVersion};
 use arrow_schema::{Schema, SchemaRef};
 use rayon::prelude::*;
 
-use super::Limits;
 use super::arrays::{ColumnBuilder, columns_of, guarded, in_column, unpanicked};
 use super::compression::error_of;
 use super::format::{ARROW_MAGIC, CONTINUATION};
+use super::{Limits, check_cells};
 use crate::error::{Error, Result};
-use crate::table::{Column, ColumnType, Table, check_cells, invalid};
+use crate::table::{Column, ColumnType, MAX_CELLS, Table, invalid};
 
 const FORMAT: &str = "Arrow IPC";
 
-/// Reads a whole file.
-pub(super) fn read(content: &[u8], limits: Limits) -> Result<Table> {
+/// Reads a whole file, up to a number of values.
+pub(super) fn read(content: &[u8], limits: Limits, max_cells: usize) -> Result<Table> {
     let mut file = IpcFile::open(content, limits)?;
     let mut columns = file.empty_columns();
     let mut n_rows = 0;
-    while let Some(batch) = file.next_batch(n_rows)? {
+    while let Some(batch) = file.next_batch(n_rows, max_cells)? {
         n_rows += batch.num_rows();
         append(&mut columns, &batch, &file.names)?;
     }
@@ -122,7 +122,7 @@ impl<R: Read> IpcFile<R> {
 
     /// The rows of the next batch as columns; `None` after the last one.
     pub(super) fn next_columns(&mut self) -> Result<Option<Vec<Column>>> {
-        let Some(batch) = self.next_batch(0)? else {
+        let Some(batch) = self.next_batch(0, MAX_CELLS)? else {
             return Ok(None);
         };
         let mut columns = self.empty_columns();
@@ -130,8 +130,8 @@ impl<R: Read> IpcFile<R> {
         Ok(Some(columns.iter_mut().map(ColumnBuilder::take).collect()))
     }
 
-    /// The next batch that has rows, which must fit in a table together with `n_rows` others.
-    fn next_batch(&mut self, n_rows: usize) -> Result<Option<RecordBatch>> {
+    /// The next batch that has rows, which must fit in a table of `max_cells` values together with `n_rows` others.
+    fn next_batch(&mut self, n_rows: usize, max_cells: usize) -> Result<Option<RecordBatch>> {
         while let Some(metadata) = self.next_metadata()? {
             let message = message_of(&metadata)?;
             let body = self.body(message.bodyLength())?;
@@ -143,7 +143,7 @@ impl<R: Read> IpcFile<R> {
                         .ok_or_else(|| invalid("a record batch has no header"))?;
                     let length = usize::try_from(batch.length())
                         .map_err(|_| invalid("a record batch has a negative length"))?;
-                    check_cells(n_rows.saturating_add(length), self.types.len())?;
+                    check_cells(n_rows.saturating_add(length), self.types.len(), max_cells)?;
                     self.check_buffers(&batch, &body)?;
                     let schema = Arc::clone(&self.schema);
                     let batch = guarded(FORMAT, || {
@@ -167,7 +167,8 @@ impl<R: Read> IpcFile<R> {
                     if let Some(values) = dictionary.data() {
                         self.check_buffers(&values, &body)?;
                         // values without buffers, such as nulls, are bounded only by their number
-                        check_cells(usize::try_from(values.length()).unwrap_or(usize::MAX), 1)?;
+                        let n_values = usize::try_from(values.length()).unwrap_or(usize::MAX);
+                        check_cells(n_values, 1, max_cells)?;
                     }
                     let (schema, dictionaries) = (&self.schema, &mut self.dictionaries);
                     guarded(FORMAT, || {

@@ -15,7 +15,7 @@ use super::source::Source;
 use super::summary::{ColumnSummary, FileSummary};
 use super::text_file::{Assembly, Purpose, TextFormat, WINDOW_BYTES, Windows};
 use super::{FileOptions, Limits};
-use crate::context::Context;
+use crate::context::{Context, Unit, stage};
 use crate::error::Result;
 use crate::table::{Column, ColumnType, invalid};
 
@@ -26,6 +26,9 @@ pub(super) fn read(
     limits: Limits,
     context: &Context,
 ) -> Result<FileSummary> {
+    context.enter(stage::SCANNING);
+    let length = usize::try_from(source.len()).unwrap_or(usize::MAX);
+    let source = &source.advancing(context.step(Unit::Bytes, length));
     let (opened, format) = Opened::open(source, options, limits)?;
     let mut summary = match opened {
         Opened::Csv(reader) => {

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use super::compression::error_of;
+use crate::context::Step;
 use crate::error::{Error, Result, reason};
 
 /// Bytes that can be read at any offset and never change, such as a file on disk or an object in a store.
@@ -15,7 +17,7 @@ pub trait ReadAt: fmt::Debug + Send + Sync {
     /// that the offset is at or beyond the end.
     ///
     /// # Errors
-    /// The error that prevented reading.
+    /// The error that prevented reading. An [`Error`] inside of it becomes the error of whoever reads the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 }
 
@@ -65,6 +67,31 @@ impl Source {
         self.length == 0
     }
 
+    /// The same source, of which every byte that is read advances the step. Reading from memory takes no time that counts.
+    pub(super) fn advancing(&self, step: Step) -> Self {
+        match &self.place {
+            Place::Reader(reader) => {
+                let reader = Arc::clone(reader);
+                Self::from_reader(Arc::new(Advancing { reader, step }), self.length)
+            }
+            Place::Memory(_) => self.clone(),
+        }
+    }
+
+    /// The same source, and a watch over its reads.
+    pub(super) fn watched(&self) -> (Self, Watch) {
+        let watch = Watch::default();
+        let place = match &self.place {
+            Place::Memory(bytes) => Place::Memory(bytes.clone()),
+            Place::Reader(reader) => Place::Reader(Arc::new(Watched {
+                reader: Arc::clone(reader),
+                watch: watch.clone(),
+            })),
+        };
+        let length = self.length;
+        (Self { place, length }, watch)
+    }
+
     /// The bytes from an offset on.
     pub(super) fn reader(&self, offset: u64) -> SourceReader {
         SourceReader {
@@ -104,6 +131,61 @@ impl From<Bytes> for Source {
     }
 }
 
+/// A reader whose bytes advance a step.
+#[derive(Debug)]
+struct Advancing {
+    reader: Arc<dyn ReadAt>,
+    step: Step,
+}
+
+impl ReadAt for Advancing {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let n = self.reader.read_at(buffer, offset)?;
+        self.step.advance(n);
+        Ok(n)
+    }
+}
+
+/// Keeps the first error of the reads of a source. A decoder may take a failed read for the end of the file or for a defect of
+/// its content.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Watch(Arc<Mutex<Option<io::Error>>>);
+
+impl Watch {
+    /// The result of reading a file, unless a read of its source has failed: then that is the error.
+    pub(super) fn over<T>(&self, result: Result<T>) -> Result<T> {
+        match self.lock().take() {
+            Some(failed) => Err(error_of(failed)),
+            None => result,
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<io::Error>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A reader whose first error is kept.
+#[derive(Debug)]
+struct Watched {
+    reader: Arc<dyn ReadAt>,
+    watch: Watch,
+}
+
+impl ReadAt for Watched {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.reader.read_at(buffer, offset).map_err(|error| {
+            // to be tried again
+            if error.kind() == io::ErrorKind::Interrupted {
+                return error;
+            }
+            let passed_on = io::Error::new(error.kind(), "the file cannot be read");
+            self.watch.lock().get_or_insert(error);
+            passed_on
+        })
+    }
+}
+
 /// Reads a source from an offset on.
 #[derive(Debug)]
 pub(super) struct SourceReader {
@@ -138,9 +220,13 @@ fn read_exact_at(reader: &dyn ReadAt, buffer: &mut [u8], offset: u64) -> io::Res
     Ok(())
 }
 
-/// The error for a file that could not be read through no fault of its sender.
+/// The error for a file that could not be read through no fault of its sender: the system's, or a defect.
 pub(super) fn unreadable(error: io::Error) -> Error {
-    Error::new(reason::INTERNAL, "the file could not be read from disk").because(error)
+    let reason = match error.raw_os_error() {
+        Some(_) => reason::STORAGE_FAILED,
+        None => reason::INTERNAL,
+    };
+    Error::new(reason, "the file could not be read from disk").because(error)
 }
 
 #[cfg(test)]
@@ -178,5 +264,14 @@ mod tests {
         let longer = Source::from_reader(Arc::new(Slow(0.into())), 11);
         let cut = longer.bytes(0, 11).expect_err("it is cut short");
         assert_eq!(cut.kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn an_error_of_the_system_is_not_a_defect() {
+        const EIO: i32 = 5;
+        let of_the_disk = unreadable(io::Error::from_raw_os_error(EIO));
+        assert_eq!(of_the_disk.reason(), reason::STORAGE_FAILED);
+        let ours = unreadable(io::Error::other("a decoder's"));
+        assert_eq!(ours.reason(), reason::INTERNAL);
     }
 }

@@ -54,6 +54,13 @@ fn reads_back(content: &[u8], options: &FileOptions, expected: &Table, chunk_row
     let limits = Limits::default();
     let in_memory = read(content, options, limits).expect("valid");
     same(&in_memory, expected);
+    let mut n_bytes = 0;
+    let counted = read_counted(content, options, limits, &mut |more| {
+        n_bytes += more;
+        Ok(())
+    });
+    same(&counted.expect("valid"), expected);
+    assert!(n_bytes >= content.len());
 
     let mut file = tempfile::tempfile().expect("a temporary file");
     file.write_all(content).expect("to disk");
@@ -154,6 +161,90 @@ proptest! {
             content.truncate(cut.index(content.len()));
         }
         harmless(&content, 5);
+    }
+
+    #[test]
+    fn a_failed_read_of_the_source_is_the_error_in_every_format(
+        file in samples(),
+        kind in 0..7_usize,
+        at in any::<prop::sample::Index>(),
+    ) {
+        let content = match kind {
+            0 => file.clone().for_text().csv(),
+            1 => gzip(&file.clone().for_text().csv()),
+            2 => {
+                let lines = file.clone().for_text().objects().join("\n");
+                zstd::encode_all(lines.as_bytes(), 1).expect("to memory")
+            }
+            3 => format!("[{}]", file.clone().for_text().objects().join(", ")).into_bytes(),
+            4 => file.parquet(Codec::SNAPPY),
+            5 => file.ipc_stream(),
+            _ => file.ipc_file(),
+        };
+        let at = at.index(content.len());
+        fails_where_a_read_fails(content, at);
+    }
+}
+
+/// Bytes of which one cannot be read.
+#[derive(Debug)]
+struct Broken {
+    content: Vec<u8>,
+    at: usize,
+}
+
+impl ReadAt for Broken {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
+        let start = self.content.len().min(offset as usize);
+        let n = buffer.len().min(self.content.len() - start);
+        if (start..start + n).contains(&self.at) {
+            let error = Error::new(reason::DAMAGED_ARTIFACT, "the disk is broken");
+            return Err(std::io::Error::other(error));
+        }
+        buffer[..n].copy_from_slice(&self.content[start..start + n]);
+        Ok(n)
+    }
+}
+
+/// Reads a file whose byte `at` cannot be read: all of it is right, because that byte is not needed, or the error is the one of
+/// the read.
+fn fails_where_a_read_fails(content: Vec<u8>, at: usize) {
+    let (options, limits) = (FileOptions::default(), Limits::default());
+    let source = Source::from(bytes::Bytes::from(content.clone()));
+    let n_bytes = content.len() as u64;
+    let broken = Source::from_reader(std::sync::Arc::new(Broken { content, at }), n_bytes);
+    let summary = scan(&source, &options, limits, &Context::new()).expect("valid");
+    let expected: Vec<Table> = chunks(&source, &options, limits, &summary, 7)
+        .and_then(Iterator::collect::<Result<_>>)
+        .expect("valid");
+    let is_of_the_read = |error: &Error| {
+        assert_eq!(
+            error.reason(),
+            reason::DAMAGED_ARTIFACT,
+            "byte {at}: {error}"
+        );
+        assert_eq!(error.message(), "the disk is broken");
+    };
+    match scan(&broken, &options, limits, &Context::new()) {
+        Ok(found) => assert_eq!(found, summary),
+        Err(error) => is_of_the_read(&error),
+    }
+    match chunks(&broken, &options, limits, &summary, 7) {
+        Err(error) => is_of_the_read(&error),
+        Ok(found) => {
+            let mut n_read = 0;
+            for chunk in found {
+                match chunk {
+                    Ok(chunk) => assert_eq!(rows(&chunk), rows(&expected[n_read])),
+                    Err(error) => {
+                        is_of_the_read(&error);
+                        return;
+                    }
+                }
+                n_read += 1;
+            }
+            assert_eq!(n_read, expected.len());
+        }
     }
 }
 
@@ -319,4 +410,38 @@ fn files_on_disk_are_decoded_too() {
     reads_back(b"a,b\rGr\xfc\xdfe,1\r,2", &latin, &expected, 5);
     let zstd = zstd::encode_all(&b"a,b\nGr\xfc\xdfe,1\n,2\n"[..], 1).expect("to memory");
     reads_back(&zstd, &latin, &expected, 2);
+}
+
+#[test]
+fn the_values_of_a_file_are_counted_even_if_each_takes_few_bytes() {
+    let csv = b"a,b,c\n".iter().copied();
+    let csv: Vec<u8> = csv.chain(b"1,2,3\n".repeat(20_000)).collect();
+    let sparse: Vec<String> = (0..200).map(|i| format!("{{\"c{i}\":1}}")).collect();
+    let sparse = sparse.join("\n").into_bytes();
+    let read_with = |content: &[u8], limit: usize| {
+        let mut n_bytes = 0;
+        let table = read_counted(
+            content,
+            &FileOptions::default(),
+            Limits::default(),
+            &mut |more| {
+                n_bytes += more;
+                match n_bytes <= limit {
+                    true => Ok(()),
+                    false => Err(invalid("no more memory")),
+                }
+            },
+        );
+        (table, n_bytes)
+    };
+    for content in [csv, sparse] {
+        let expected = read(&content, &FileOptions::default(), Limits::default()).expect("valid");
+        let (table, n_bytes) = read_with(&content, usize::MAX);
+        same(&table.expect("valid"), &expected);
+        assert!(n_bytes >= content.len() + expected.n_rows() * expected.n_columns() * 8);
+        let refused = read_with(&content, n_bytes - 1)
+            .0
+            .expect_err("one byte short");
+        assert_eq!(refused.message(), "no more memory");
+    }
 }

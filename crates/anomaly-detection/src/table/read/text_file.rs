@@ -7,9 +7,10 @@ use memchr::{memchr, memrchr};
 use rayon::prelude::*;
 
 use super::cells::{Cells, Kind};
+use super::check_cells;
 use super::compression::error_of;
 use crate::error::{Error, Result};
-use crate::table::{Column, check_cells, invalid};
+use crate::table::{Column, invalid};
 
 /// How many bytes are parsed at a time by one thread.
 pub(super) const CHUNK_BYTES: usize = 1 << 18;
@@ -234,8 +235,8 @@ impl Windows {
 /// What is done with the cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// They are kept up to the size of a table.
-    Keep,
+    /// They are kept, up to this many.
+    Keep(usize),
     /// They are counted.
     Count,
 }
@@ -301,7 +302,7 @@ impl Assembly {
     /// Checks that this many more rows fit in a table of `n_columns` columns.
     pub(super) fn check_space(&self, n_rows: usize, n_columns: usize) -> Result<()> {
         match self.purpose {
-            Purpose::Keep => check_cells(self.n_held + n_rows, n_columns),
+            Purpose::Keep(most) => check_cells(self.n_held + n_rows, n_columns, most),
             Purpose::Count => Ok(()),
         }
     }
@@ -314,7 +315,7 @@ impl Assembly {
         gaps: &[(usize, usize)],
     ) -> Result<()> {
         match self.purpose {
-            Purpose::Keep => self.cells[column].append(next.with_gaps(gaps)?),
+            Purpose::Keep(_) => self.cells[column].append(next.with_gaps(gaps)?),
             Purpose::Count => {
                 let n_gaps: usize = gaps.iter().map(|gap| gap.1).sum();
                 self.n_missing[column] += (next.n_missing() + n_gaps) as u64;
@@ -331,7 +332,7 @@ impl Assembly {
             .zip(&mut self.n_missing)
             .zip(next)
             .try_for_each(|((cells, n_missing), next)| match purpose {
-                Purpose::Keep => cells.append(next),
+                Purpose::Keep(_) => cells.append(next),
                 Purpose::Count => {
                     *n_missing += next.n_missing() as u64;
                     cells.append(Cells::new(next.kind()))
@@ -342,7 +343,7 @@ impl Assembly {
     /// Appends rows without a value to a column.
     pub(super) fn append_missing(&mut self, column: usize, n_rows: usize) {
         match self.purpose {
-            Purpose::Keep => self.cells[column].push_missing(n_rows),
+            Purpose::Keep(_) => self.cells[column].push_missing(n_rows),
             Purpose::Count => self.n_missing[column] += n_rows as u64,
         }
     }
@@ -350,7 +351,7 @@ impl Assembly {
     /// Records that every column has this many more rows.
     pub(super) fn add_rows(&mut self, n_rows: usize) {
         self.n_rows += n_rows as u64;
-        if self.purpose == Purpose::Keep {
+        if self.purpose != Purpose::Count {
             self.n_held += n_rows;
         }
     }

@@ -1,7 +1,7 @@
 //! Reads all rows of a file on disk into one table.
 
 use super::{FileOptions, FileSummary, Limits, Source, chunks};
-use crate::context::Context;
+use crate::context::{Context, Unit, stage};
 use crate::error::{Error, Result};
 use crate::table::{Column, ColumnType, ColumnView, Table, TextBuilder, check_cells, invalid};
 
@@ -28,10 +28,13 @@ pub(super) fn read(
         .map(|column| Grown::new(column.column_type, n_rows))
         .collect();
     let chunk_rows = (CHUNK_CELLS / columns.len()).max(1);
+    context.enter(stage::READING);
+    let step = context.step(Unit::Rows, n_all);
     let (mut first, mut left) = (0, rows.unwrap_or_default());
     for table in chunks(source, options, limits, summary, chunk_rows)? {
         context.check()?;
         let mut table = table?;
+        step.advance(table.n_rows());
         if rows.is_some() {
             let end = first + table.n_rows();
             let (here, rest) = left.split_at(left.partition_point(|&row| row < end));

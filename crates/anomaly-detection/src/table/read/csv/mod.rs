@@ -21,9 +21,9 @@ pub(super) use self::encoding::{decoded, decoding};
 pub(super) use self::file::CsvFile;
 pub use self::options::CsvOptions;
 
-/// Reads a file that [`decoded`] has decoded.
-pub(super) fn read(content: &[u8], options: &CsvOptions) -> Result<Table> {
-    let mut file = CsvFile::new(options, Purpose::Keep, None);
+/// Reads a file that [`decoded`] has decoded, up to a number of values.
+pub(super) fn read(content: &[u8], options: &CsvOptions, max_cells: usize) -> Result<Table> {
+    let mut file = CsvFile::new(options, Purpose::Keep(max_cells), None);
     read_window(&mut file, content, true)?;
     Table::from_columns(file.names(), file.take())
 }

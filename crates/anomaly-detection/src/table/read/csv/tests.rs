@@ -3,10 +3,11 @@ use memchr::memchr_iter;
 use super::super::text_file::CHUNK_BYTES;
 use super::*;
 use crate::error::reason;
+use crate::table::MAX_CELLS;
 use crate::table::{ColumnType, ColumnView};
 
 fn read_with(content: &[u8], options: &CsvOptions) -> Result<Table> {
-    read(&decoded(content, options)?, options)
+    read(&decoded(content, options)?, options, MAX_CELLS)
 }
 
 fn table(content: &[u8], options: &CsvOptions) -> Table {

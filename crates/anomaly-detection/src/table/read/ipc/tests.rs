@@ -28,7 +28,8 @@ fn stream(batches: &[RecordBatch], compression: Option<CompressionType>) -> Vec<
 }
 
 fn refusal(content: &[u8], decompressed_bytes: u64) -> String {
-    let error = read(content, Limits { decompressed_bytes }).expect_err("should be refused");
+    let error =
+        read(content, Limits { decompressed_bytes }, MAX_CELLS).expect_err("should be refused");
     error.message().to_owned()
 }
 
@@ -72,6 +73,7 @@ fn types_that_parquet_lacks_are_read_too() {
         let table = read(
             &stream(std::slice::from_ref(&batch), compression),
             Limits::default(),
+            MAX_CELLS,
         )
         .expect("valid");
         assert!(
@@ -108,7 +110,7 @@ fn decimals_of_more_than_128_bits_are_rounded_once() {
         .with_precision_and_scale(76, 20)
         .expect("valid");
     let batch = batch(vec![("a", Arc::new(column))]);
-    let table = read(&stream(&[batch], None), Limits::default()).expect("valid");
+    let table = read(&stream(&[batch], None), Limits::default(), MAX_CELLS).expect("valid");
     assert!(
         matches!(table.column(0), ColumnView::Numbers(v) if v.to_vec() == [1e30, -1e30, 1_234_567_890.123_456_7])
     );

@@ -17,9 +17,9 @@ pub(super) use self::layout::Layout;
 use self::parsed_chunk::ParsedChunk;
 use self::split::Splitter;
 
-/// Reads a whole file.
-pub(super) fn read(content: &[u8], layout: Layout) -> Result<Table> {
-    let mut file = JsonFile::new(layout, Purpose::Keep, None);
+/// Reads a whole file, up to a number of values.
+pub(super) fn read(content: &[u8], layout: Layout, max_cells: usize) -> Result<Table> {
+    let mut file = JsonFile::new(layout, Purpose::Keep(max_cells), None);
     read_window(&mut file, content, true)?;
     if file.assembly.n_rows() == 0 {
         return Err(invalid("the records have no rows"));

@@ -1,13 +1,14 @@
 use super::super::text_file::CHUNK_BYTES;
 use super::*;
+use crate::table::MAX_CELLS;
 use crate::table::{ColumnType, ColumnView};
 
 fn array(content: &str) -> Result<Table> {
-    read(content.as_bytes(), Layout::Array)
+    read(content.as_bytes(), Layout::Array, MAX_CELLS)
 }
 
 fn lines(content: &str) -> Result<Table> {
-    read(content.as_bytes(), Layout::Lines)
+    read(content.as_bytes(), Layout::Lines, MAX_CELLS)
 }
 
 fn refusal(table: Result<Table>) -> String {

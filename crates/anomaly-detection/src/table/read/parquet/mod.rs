@@ -11,11 +11,11 @@ use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Schema};
 use rayon::prelude::*;
 
-use super::Limits;
 use super::arrays::{ColumnBuilder, columns_of, guarded, in_column, unpanicked};
 use super::source::Source;
+use super::{Limits, MoreMemory, check_cells};
 use crate::error::Result;
-use crate::table::{Column, ColumnType, Table, check_cells, invalid};
+use crate::table::{Column, ColumnType, Table, invalid};
 
 mod guards;
 mod ranges;
@@ -29,14 +29,20 @@ pub(super) const MAX_OPEN_PAGE_BYTES: u64 = 1 << 31;
 /// How many rows are decoded at a time when all are read.
 const BATCH_ROWS: usize = 1 << 14;
 
-/// Reads a whole file.
-pub(super) fn read(source: &Source, limits: Limits) -> Result<Table> {
+/// Reads a whole file, up to a number of values.
+pub(super) fn read(
+    source: &Source,
+    limits: Limits,
+    max_cells: usize,
+    more: MoreMemory<'_>,
+) -> Result<Table> {
     let file = ParquetFile::open(source, limits)?;
     let n_rows = usize::try_from(file.n_rows).unwrap_or(usize::MAX);
     if n_rows == 0 {
         return Err(invalid("the records have no rows"));
     }
-    check_cells(n_rows, file.types.len())?;
+    check_cells(n_rows, file.types.len(), max_cells)?;
+    more(usize::try_from(file.page_bytes).unwrap_or(usize::MAX))?;
     let columns = (0..file.types.len())
         .into_par_iter()
         .map(|column| {

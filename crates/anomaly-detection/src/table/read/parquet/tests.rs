@@ -11,12 +11,15 @@ use bytes::Bytes;
 
 use super::sample::{with_encoding, written, written_as};
 use super::*;
+use crate::table::MAX_CELLS;
 use crate::table::{ColumnView, MISSING_TIME};
 
 fn read_bytes(content: Vec<u8>, decompressed_bytes: u64) -> Result<Table> {
     read(
         &Source::from(Bytes::from(content)),
         Limits { decompressed_bytes },
+        MAX_CELLS,
+        &mut |_| Ok(()),
     )
 }
 

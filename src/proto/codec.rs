@@ -1,0 +1,82 @@
+//! The codec of the generated services: prost's, which holds up nobody else with a large message.
+
+use std::marker::PhantomData;
+
+use prost::Message;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
+use tonic::Status;
+use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic_prost::{ProstDecoder, ProstEncoder};
+
+/// Messages from this size on, in bytes, can take milliseconds, and larger ones seconds: JSON-like values are small and many.
+const LARGE: usize = 256 << 10;
+
+/// Encodes messages of one type and decodes those of another.
+#[derive(Debug)]
+pub(crate) struct MessageCodec<T, U>(PhantomData<(T, U)>);
+
+impl<T, U> Default for MessageCodec<T, U> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T, U> Codec for MessageCodec<T, U>
+where
+    T: Message + Send + 'static,
+    U: Message + Default + Send + 'static,
+{
+    type Encode = T;
+    type Decode = U;
+    type Encoder = Aside<ProstEncoder<T>>;
+    type Decoder = Aside<ProstDecoder<U>>;
+
+    fn encoder(&mut self) -> Self::Encoder {
+        Aside(ProstEncoder::default())
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        Aside(ProstDecoder::default())
+    }
+}
+
+/// Lets another thread take over the other tasks of this one during a large message.
+#[derive(Debug)]
+pub(crate) struct Aside<C>(C);
+
+impl<T: Message> Encoder for Aside<ProstEncoder<T>> {
+    type Item = T;
+    type Error = Status;
+
+    fn encode(&mut self, message: T, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        let size = message.encoded_len();
+        aside(size, || self.0.encode(message, buffer))
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        self.0.buffer_settings()
+    }
+}
+
+impl<U: Message + Default> Decoder for Aside<ProstDecoder<U>> {
+    type Item = U;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
+        let size = bytes::Buf::remaining(buffer);
+        aside(size, || self.0.decode(buffer))
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        self.0.buffer_settings()
+    }
+}
+
+fn aside<T>(size: usize, work: impl FnOnce() -> T) -> T {
+    let has_other_threads = |handle: Handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread;
+    match size >= LARGE && Handle::try_current().is_ok_and(has_other_threads) {
+        true => block_in_place(work),
+        false => work(),
+    }
+}

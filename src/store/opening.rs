@@ -1,0 +1,106 @@
+//! Opens the databases of a store once they were compared with what was acknowledged.
+
+use std::fs;
+use std::sync::Arc;
+
+use super::layout::Layout;
+use super::log_head::Head;
+use super::sled_heads::{CACHE_BYTES, SledHeads};
+use super::sled_ledger::{self, Found, Ledger, Origin};
+use super::state::StoreId;
+use super::survey::Survey;
+use super::{LogName, StoreError, TokenHasher, TokenKey, files, token_key};
+
+/// The databases of a store, in use.
+pub(super) struct Opened {
+    pub(super) store: StoreId,
+    pub(super) token_hasher: TokenHasher,
+    pub(super) records: Arc<Ledger>,
+    /// The heads of the logs, once there is a log, and which there are.
+    pub(super) heads: Option<(SledHeads, Vec<(LogName, Head)>)>,
+}
+
+/// Opens the databases, or makes that of the records in a new store. Refuses if anything is lost. Brings back blobs from the
+/// quarantine that records refer to again.
+pub(super) fn open(
+    layout: &Layout,
+    cache_bytes: u64,
+    configured_key: Option<TokenKey>,
+) -> Result<Opened, StoreError> {
+    let survey = Survey::look(layout, cache_bytes)?;
+    survey.losses.refuse(layout.root())?;
+    bring_back(layout, &survey)?;
+    let Survey {
+        records,
+        heads,
+        logs,
+        ..
+    } = survey;
+    let found = match records.found {
+        Some(found) => found,
+        None => create_records(layout, cache_bytes)?,
+    };
+    let store = found
+        .origin
+        .map_or_else(StoreId::random, |origin| origin.store);
+    let recorded = found.origin.and_then(|origin| origin.fingerprint);
+    let key = token_key::find(layout.root(), configured_key, recorded)?;
+    let token_hasher = TokenHasher::new(&key);
+    let origin = Origin {
+        store,
+        fingerprint: Some(token_hasher.fingerprint()),
+    };
+    let records = Arc::new(found.begin(&layout.records().mark, origin, 0)?);
+    let heads = match heads.found {
+        Some(found) => Some((begin_heads(layout, found, store)?, logs)),
+        None => None,
+    };
+    Ok(Opened {
+        store,
+        token_hasher,
+        records,
+        heads,
+    })
+}
+
+fn create_records(layout: &Layout, cache_bytes: u64) -> Result<Found, StoreError> {
+    let place = layout.records();
+    sled_ledger::create(&place, cache_bytes, StoreId::random())?;
+    Found::read(&place, cache_bytes, &mut |_, _| Ok(()))
+}
+
+/// Makes the database for the heads of the first log.
+pub(super) fn create_heads(layout: &Layout, store: StoreId) -> Result<SledHeads, StoreError> {
+    let place = layout.heads();
+    files::create_folder(&place.folder).map_err(StoreError::io("make the folder of the logs"))?;
+    sled_ledger::create(&place, CACHE_BYTES, store)?;
+    let found = Found::read(&place, CACHE_BYTES, &mut |_, _| Ok(()))?;
+    begin_heads(layout, found, store)
+}
+
+fn begin_heads(layout: &Layout, found: Found, store: StoreId) -> Result<SledHeads, StoreError> {
+    let origin = Origin {
+        store,
+        fingerprint: None,
+    };
+    found
+        .begin(&layout.heads().mark, origin, 0)
+        .map(SledHeads::new)
+}
+
+/// Moves blobs that records refer to back from the quarantine: the records have come back, too. A crash in between leaves them in
+/// one place or the other.
+fn bring_back(layout: &Layout, survey: &Survey) -> Result<(), StoreError> {
+    for (name, from) in &survey.strayed {
+        fs::rename(from, layout.blobs().join(name.to_string()))
+            .map_err(StoreError::io("move a blob back from the quarantine"))?;
+    }
+    if !survey.strayed.is_empty() {
+        let n_blobs = survey.strayed.len();
+        tracing::info!(
+            n_blobs,
+            "brought back blobs from the quarantine that records refer to"
+        );
+    }
+    Ok(())
+}
