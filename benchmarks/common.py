@@ -1,5 +1,7 @@
 """Shared by the programs of this folder: the peers that they measure against, and how ours are built."""
 
+import csv
+import math
 import os
 import subprocess
 import sys
@@ -39,6 +41,31 @@ def enter_venv(program):
 def build(package):
     """Builds the programs of a package of this workspace."""
     subprocess.run(["cargo", "build", "--quiet", "--release", "--package", package], cwd=ROOT, check=True)
+
+
+def at_most(work, ours, most):
+    """A row of the table of a promise: what was measured, and the most that was promised."""
+    ratio = most / ours if ours > 0 else math.inf
+    return {"work": work, "ours": ours, "peer": most, "ratio": ratio, "wanted": 1}
+
+
+def at_least(work, ours, least):
+    """A row of the table of a promise: what was measured, and the least that was promised."""
+    return {"work": work, "ours": ours, "peer": least, "ratio": ours / least, "wanted": 1}
+
+
+def judge(rows, path):
+    """Prints the rows of a table, writes them to a CSV file if there is a path, and exits with 1 if a ratio is too small."""
+    print(f"{'work':70} {'ours':>10} {'promised':>10}")
+    for row in rows:
+        print(f"{row['work']:70} {row['ours']:10.4g} {row['peer']:10.4g}{'' if row['ratio'] >= row['wanted'] else '  SHORT'}", flush=True)
+    if path:
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, ["work", "ours", "peer", "ratio", "wanted"])
+            writer.writeheader()
+            writer.writerows(rows)
+    if any(row["ratio"] < row["wanted"] for row in rows):
+        raise SystemExit(1)
 
 
 def timed(work):

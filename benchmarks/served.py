@@ -61,18 +61,24 @@ def free_port():
 
 
 class Server:
-    """The release server while it runs, and a client of it."""
+    """The release server while it runs, and a client of it.
+
+    `options` are more of the command line, and `program` is another program than that of the release build."""
+
+    def __init__(self, options=(), program=None):
+        self.options, self.program = options, program or TARGET / "release" / "anomalyd"
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory()
         folder = Path(self.folder.name)
         (folder / "stubs").mkdir()
         self.messages, services = load_stubs(folder / "stubs")
-        address = f"127.0.0.1:{free_port()}"
+        self.port = free_port()
+        address = f"127.0.0.1:{self.port}"
         self.log = folder / "log"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ANOMALYD_")}
-        command = [TARGET / "release" / "anomalyd", "serve", "--listen", address, "--data-dir", folder / "data"]
-        command += ["--max-message-bytes", MAX_TRAIN_BYTES, "--request-memory-bytes", 2 * MAX_TRAIN_BYTES]
+        command = [self.program, "serve", "--listen", address, "--data-dir", folder / "data"]
+        command += ["--max-message-bytes", MAX_TRAIN_BYTES, "--request-memory-bytes", 2 * MAX_TRAIN_BYTES, *self.options]
         with self.log.open("w") as log:
             self.process = subprocess.Popen([*map(str, command)], env=environment, stdout=log, stderr=log)
         unlimited = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
@@ -94,8 +100,15 @@ class Server:
 
     def peak_bytes(self):
         """The peak of the server's resident memory so far."""
+        return self.memory("VmHWM")
+
+    def resident_bytes(self):
+        """The server's resident memory now."""
+        return self.memory("VmRSS")
+
+    def memory(self, name):
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+        return int(status.split(f"{name}:")[1].split()[0]) * 1024
 
     def upload(self, dataset_id, parts):
         """Uploads a file, given as byte strings one after the other; its size in bytes."""

@@ -4,5 +4,7 @@
 mod architecture;
 mod grpc;
 mod kill;
+mod promises;
 mod server;
+mod settings;
 mod store;

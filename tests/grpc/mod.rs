@@ -9,7 +9,7 @@ mod extremes;
 mod fairness;
 mod features;
 mod forms;
-mod harness;
+pub(crate) mod harness;
 mod hostile;
 mod identity;
 mod lifecycle;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use anomalyd::proto::v1::upload_dataset_request::Part;
 use anomalyd::proto::v1::{
-    Dataset, DeleteDatasetRequest, GetDatasetRequest, ListDatasetsRequest, UploadDatasetChunk,
-    UploadDatasetEnd, UploadDatasetHeader, UploadDatasetRequest,
+    CombineDatasetsRequest, Dataset, DeleteDatasetRequest, GetDatasetRequest, ListDatasetsRequest,
+    UploadDatasetChunk, UploadDatasetEnd, UploadDatasetHeader, UploadDatasetRequest,
 };
 use sha2::{Digest as _, Sha256};
 use tonic::{Code, Status};
@@ -14,6 +14,9 @@ use crate::kill::process::DatasetClient;
 
 /// The most datasets at a time.
 const MOST: usize = 5;
+
+/// The id of a dataset that is only made to read another one.
+const COPY: &str = "copy";
 
 /// What is known about the datasets of a client.
 #[derive(Debug, Default)]
@@ -87,6 +90,20 @@ impl KnownDatasets {
             };
             let found = client.get_dataset(request).await.expect("is there");
             assert_eq!(found.into_inner().dataset.as_ref(), Some(acknowledged));
+            // reads, and so checks, all of its bytes
+            let copy = client
+                .combine_datasets(CombineDatasetsRequest {
+                    dataset_ids: vec![number.to_string()],
+                    dataset_id: COPY.to_owned(),
+                    ..CombineDatasetsRequest::default()
+                })
+                .await;
+            let copy = copy.expect("it is whole").into_inner().dataset;
+            assert_eq!(copy.expect("described").n_rows, acknowledged.n_rows);
+            let delete = DeleteDatasetRequest {
+                dataset_id: COPY.to_owned(),
+            };
+            client.delete_dataset(delete).await.expect("deletes");
         }
         let listed = client.list_datasets(ListDatasetsRequest::default()).await;
         let listed = listed.expect("lists").into_inner().datasets;
@@ -95,11 +112,13 @@ impl KnownDatasets {
     }
 }
 
-fn n_rows(number: u64) -> u64 {
+/// The rows of a dataset.
+pub(super) fn n_rows(number: u64) -> u64 {
     1 + number * 997 % 2_000
 }
 
-async fn upload(client: &mut DatasetClient, number: u64) -> Result<Dataset, Status> {
+/// Uploads a dataset.
+pub(super) async fn upload(client: &mut DatasetClient, number: u64) -> Result<Dataset, Status> {
     let part = |part| UploadDatasetRequest { part: Some(part) };
     let content = "a,b\n".to_owned() + &"1,2\n".repeat(n_rows(number) as usize);
     let header = UploadDatasetHeader {

@@ -269,7 +269,8 @@ async fn delete(client: &mut Client, run_id: &str) -> Result<(), Status> {
     client.delete_run(request).await.map(drop)
 }
 
-fn rows(n: u64, seed: u64) -> Records {
+/// Random rows of the features `x` and `y`.
+pub(super) fn rows(n: u64, seed: u64) -> Records {
     let mut rng = SmallRng::seed_from_u64(seed);
     Records {
         form: Some(Form::Matrix(Matrix {

@@ -13,7 +13,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_anomalyd");
+use crate::settings::program;
 
 /// A server that has been spawned. It is killed when this is dropped.
 pub(crate) struct Process {
@@ -28,7 +28,7 @@ impl Process {
 
     /// Spawns with more arguments.
     pub(crate) fn spawn_with(folder: &Path, args: &[&str]) -> Self {
-        Self::spawn_by(Command::new(PROGRAM), folder, args)
+        Self::spawn_by(Command::new(program()), folder, args)
     }
 
     /// Spawns after a shell command, which may limit the process.
@@ -37,7 +37,7 @@ impl Process {
         command
             .arg("-c")
             .arg(format!("{shell}; exec \"$0\" \"$@\""))
-            .arg(PROGRAM);
+            .arg(program());
         Self::spawn_by(command, folder, &[])
     }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
-use std::str::FromStr;
 use std::time::Duration;
 
 use anomalyd::proto::v1::{ListModelsRequest, Model};
@@ -11,8 +10,10 @@ use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::kill::datasets::KnownDatasets;
+use crate::kill::disk::Disk;
 use crate::kill::load::{self, Known};
 use crate::kill::process::{self, Process};
+use crate::settings::setting;
 
 const TOKENS: [&str; 2] = ["alice", "bob"];
 const RUNS: [&str; 2] = ["first", "second"];
@@ -29,7 +30,11 @@ async fn a_kill_loses_nothing_that_was_acknowledged() {
     println!("KILL_SEED={seed}");
     let mut rng = SmallRng::seed_from_u64(seed);
 
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let disk = match setting("KILL_POWER") {
+        Some(1_u8) => Disk::mounted(),
+        _ => Disk::folder(),
+    };
+    let folder = disk.path();
     let mut known: BTreeMap<(&str, &str), Known> = TOKENS
         .iter()
         .flat_map(|&token| RUNS.map(|run| ((token, run), Known::default())))
@@ -38,15 +43,16 @@ async fn a_kill_loses_nothing_that_was_acknowledged() {
     let mut datasets = KnownDatasets::default();
 
     for round in 0..rounds {
-        // in a third of the rounds it is also killed while it opens, once or twice
+        // in half of the rounds it is also killed while it opens, once or twice
         for _ in 0..[0, 0, 1, 2][rng.random_range(0..4)] {
-            let opening = Process::spawn(folder.path());
+            let opening = Process::spawn(&folder);
             tokio::time::sleep(Duration::from_micros(rng.random_range(0..60_000))).await;
             opening.kill();
+            disk.cut_power();
         }
-        let mut server = Process::spawn(folder.path());
+        let mut server = Process::spawn(&folder);
         let address = server.address();
-        check(address, folder.path(), &mut known, &together, &mut datasets).await;
+        check(address, &folder, &mut known, &together, &mut datasets).await;
 
         let uploader = process::dataset_client(address, TOKENS[1]).await;
         let uploader = tokio::spawn(std::mem::take(&mut datasets).write(uploader));
@@ -71,6 +77,7 @@ async fn a_kill_loses_nothing_that_was_acknowledged() {
             .collect();
         tokio::time::sleep(Duration::from_micros(rng.random_range(1_000..120_000))).await;
         server.kill();
+        disk.cut_power();
         for (run, task) in tasks {
             known.insert(run, task.await.expect("the client got sane answers"));
         }
@@ -80,9 +87,9 @@ async fn a_kill_loses_nothing_that_was_acknowledged() {
         }
     }
 
-    let mut server = Process::spawn(folder.path());
+    let mut server = Process::spawn(&folder);
     let address = server.address();
-    check(address, folder.path(), &mut known, &together, &mut datasets).await;
+    check(address, &folder, &mut known, &together, &mut datasets).await;
     let acknowledged: usize = known.values().map(|known| known.acknowledged.len()).sum();
     assert!(
         acknowledged > 0 && together.len() as u64 > rounds / 2,
@@ -139,12 +146,4 @@ async fn check(
         2 * kept,
         "two for each kept version, a model and a reservoir, and for each dataset, a file and its description; no other"
     );
-}
-
-fn setting<T: FromStr>(name: &str) -> Option<T> {
-    let text = std::env::var(name).ok()?;
-    Some(
-        text.parse()
-            .unwrap_or_else(|_| panic!("{name} is {text:?}")),
-    )
 }

@@ -1,10 +1,17 @@
 //! Termination by a signal, and a second server on the same folder.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use anomalyd::proto::v1::ListModelsRequest;
+use anomalyd::proto::v1::predict_stream_request::Part;
+use anomalyd::proto::v1::{
+    GetDatasetRequest, ListModelsRequest, PredictRequest, PredictStreamHeader, PredictStreamRequest,
+};
+use tokio_stream::StreamExt as _;
+use tonic::Status;
 
-use crate::kill::load::{self, Known};
+use crate::kill::datasets;
+use crate::kill::load::{self, Known, rows};
 use crate::kill::process::{self, Process};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -27,6 +34,88 @@ async fn a_termination_under_load_drains_and_loses_nothing() {
     let mut server = Process::spawn(folder.path());
     let mut client = process::client(server.address(), "alice").await;
     known.check(&mut client, "run").await;
+}
+
+/// Calls one method after the other until the server is gone. Returns the last error, and the numbers of the datasets that were
+/// acknowledged.
+async fn call_until_it_is_gone(address: SocketAddr, caller: u64) -> (Status, Vec<u64>) {
+    let mut client = process::client(address, "alice").await;
+    let mut uploader = process::dataset_client(address, "alice").await;
+    let mut uploaded = Vec::new();
+    for call in 0.. {
+        let outcome = match caller % 3 {
+            0 => {
+                let request = PredictRequest {
+                    run_id: "run".to_owned(),
+                    records: Some(rows(100, call)),
+                    ..PredictRequest::default()
+                };
+                client.predict(request).await.map(drop)
+            }
+            1 => {
+                let header = PredictStreamHeader {
+                    run_id: "run".to_owned(),
+                    ..PredictStreamHeader::default()
+                };
+                let parts = [
+                    Part::Header(header),
+                    Part::Records(rows(50, call)),
+                    Part::Records(rows(50, call)),
+                    Part::End(Default::default()),
+                ];
+                let parts = parts.map(|part| PredictStreamRequest { part: Some(part) });
+                let slowly = tokio_stream::iter(parts).throttle(Duration::from_millis(10));
+                client.predict_stream(slowly).await.map(drop)
+            }
+            _ => {
+                let number = caller * 1_000_000 + call;
+                let outcome = datasets::upload(&mut uploader, number).await;
+                outcome.map(|_| uploaded.push(number))
+            }
+        };
+        if let Err(status) = outcome {
+            return (status, uploaded);
+        }
+    }
+    unreachable!("it does not end by itself")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_termination_under_mixed_load_answers_every_caller() {
+    const CALLERS: u64 = 12;
+    const PATIENCE: Duration = Duration::from_secs(60);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut server = Process::spawn(folder.path());
+    let address = server.address();
+    let mut client = process::client(address, "alice").await;
+    load::train(&mut client, "run", 1).await.expect("trains");
+    let callers: Vec<_> = (0..CALLERS)
+        .map(|caller| tokio::spawn(call_until_it_is_gone(address, caller)))
+        .collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let status = server.terminate();
+    assert!(status.success(), "{status}: {}", server.rest_of_log());
+    let mut acknowledged = Vec::new();
+    for caller in callers {
+        let answered = tokio::time::timeout(PATIENCE, caller).await;
+        let (status, uploaded) = answered.expect("nobody is left waiting").expect("no panic");
+        // errors of the server have details; those of the connection have none
+        let is_told = status.details().is_empty() || status.code() == tonic::Code::Unavailable;
+        assert!(is_told, "{status:?}");
+        acknowledged.extend(uploaded);
+    }
+    assert!(!acknowledged.is_empty(), "there was something to lose");
+
+    let mut server = Process::spawn(folder.path());
+    let mut client = process::dataset_client(server.address(), "alice").await;
+    for number in acknowledged {
+        let request = GetDatasetRequest {
+            dataset_id: number.to_string(),
+        };
+        let found = client.get_dataset(request).await.expect("it is kept");
+        let found = found.into_inner().dataset.expect("described");
+        assert_eq!(found.n_rows, datasets::n_rows(number));
+    }
 }
 
 #[test]
