@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anomalyd_benchmarks::served;
+use anomalyd_benchmarks::{Bound, Results, Row, served};
 
 use super::load::{self, Background, Encoded, quantile};
 use super::requests::{self, N_FEATURES};
-use super::{Bound, Row};
 
 /// The owner whose requests are measured, and the one who floods the server.
 const OWNER: &str = "owner";
@@ -43,7 +42,7 @@ fn one_row(run_id: &str) -> Encoded {
 
 /// One-row predictions, one at a time, beside a training of the same owner: their 99th percentile, compared with that of an idle
 /// server.
-pub(super) async fn latency(address: SocketAddr, time: Duration, note: &mut impl FnMut(Row)) {
+pub(super) async fn latency(address: SocketAddr, time: Duration, results: &mut Results) {
     const RUNS: [&str; 2] = ["forest", "neighbors"];
     prepare(address, OWNER).await;
     let p99 = async |run_id| {
@@ -59,7 +58,7 @@ pub(super) async fn latency(address: SocketAddr, time: Duration, note: &mut impl
         let request = Arc::new(Encoded::from(&request));
         let training = Background::start(address, OWNER, 1, request).await;
         for (run_id, idle) in RUNS.into_iter().zip(&idle) {
-            note(Row {
+            results.add(Row {
                 work: format!("{run_id} p99 beside Train {name}"),
                 ours: p99(run_id).await,
                 peer: *idle,
@@ -71,7 +70,7 @@ pub(super) async fn latency(address: SocketAddr, time: Duration, note: &mut impl
 }
 
 /// The rates of an owner while another one trains as much as it can, compared with the rates alone.
-pub(super) async fn rates(address: SocketAddr, time: Duration, note: &mut impl FnMut(Row)) {
+pub(super) async fn rates(address: SocketAddr, time: Duration, results: &mut Results) {
     prepare(address, OWNER).await;
     let small = requests::matrix(5_000, N_FEATURES);
     let train = requests::train("small", small, requests::forest());
@@ -94,7 +93,7 @@ pub(super) async fn rates(address: SocketAddr, time: Duration, note: &mut impl F
         let flood = Background::start(address, FLOODER, FLOOD, request).await;
         for ((work, request), alone) in works.iter().zip(&alone) {
             let seen = load::run(address, OWNER, vec![request.clone()], time).await;
-            note(Row {
+            results.add(Row {
                 work: format!("{work} beside {FLOOD} Train {name}"),
                 ours: seen.rate(),
                 peer: *alone,
@@ -106,7 +105,7 @@ pub(super) async fn rates(address: SocketAddr, time: Duration, note: &mut impl F
 }
 
 /// How many of the requests of 64 clients are refused.
-pub(super) async fn refusals(address: SocketAddr, time: Duration, note: &mut impl FnMut(Row)) {
+pub(super) async fn refusals(address: SocketAddr, time: Duration, results: &mut Results) {
     prepare(address, OWNER).await;
     let records = requests::matrix(2_000, N_FEATURES);
     let train = |client: usize| {
@@ -133,7 +132,7 @@ pub(super) async fn refusals(address: SocketAddr, time: Duration, note: &mut imp
     for (work, requests) in works {
         let seen = load::run(address, OWNER, requests, time).await;
         let n_refused = seen.refusals.len() as f64;
-        note(Row {
+        results.add(Row {
             work: format!("refused of {CLIENTS} clients: {work}"),
             ours: n_refused,
             peer: n_refused + seen.answers.len() as f64,
@@ -143,11 +142,11 @@ pub(super) async fn refusals(address: SocketAddr, time: Duration, note: &mut imp
 }
 
 /// The median time of a refusal when ten times as many clients come as may wait.
-pub(super) async fn overload(address: SocketAddr, time: Duration, note: &mut impl FnMut(Row)) {
+pub(super) async fn overload(address: SocketAddr, time: Duration, results: &mut Results) {
     prepare(address, OWNER).await;
     let request = Encoded::from(&requests::predict("neighbors", 2_000));
     let seen = load::run(address, OWNER, vec![request; 10 * CLIENTS], time).await;
-    note(Row {
+    results.add(Row {
         work: format!(
             "median refusal, {} clients: Predict 2000 rows, neighbors",
             10 * CLIENTS
