@@ -7,10 +7,11 @@ use anomalyd::proto::v1::ListModelsRequest;
 
 use crate::kill::load;
 use crate::kill::process::{self, Process};
+use crate::settings::program;
 
 /// Runs `anomalyd store` on a data folder.
 fn store(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_anomalyd"))
+    Command::new(program())
         .arg("store")
         .args(args)
         .arg("--data-dir")

@@ -15,6 +15,7 @@ use anomalyd::proto::v1::{
 };
 
 use crate::kill::process::{self, Client, Process};
+use crate::settings::program;
 
 const COLUMNS: u32 = 24;
 
@@ -108,7 +109,7 @@ fn train_command(folder: &Path, socket: &str, n_rows: u64) -> Child {
     }
     let file = folder.join("rows.csv");
     std::fs::write(&file, content).expect("writes");
-    Command::new(env!("CARGO_BIN_EXE_anomalyd"))
+    Command::new(program())
         .args(["train", "run"])
         .arg(file)
         .args(["--detector", "knn", "--addr", &format!("unix:{socket}")])

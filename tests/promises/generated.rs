@@ -40,7 +40,8 @@ const CALLS_BETWEEN: usize = 25;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// What the server may hold: 256 MiB of requests, 64 MiB of models, and what its threads work with.
+/// What the server may hold: 256 MiB each of requests and of datasets, 64 MiB each of answers and of models, and what its threads
+/// work with.
 const MOST_BYTES: u64 = 1 << 30;
 
 /// How many calls of each method had each code.
@@ -55,6 +56,8 @@ async fn generated_messages_cause_no_defect() {
     let folder = tempfile::tempdir().expect("a folder");
     let limits = [
         "--request-memory-bytes=256MiB",
+        "--answer-memory-bytes=64MiB",
+        "--dataset-memory-bytes=256MiB",
         "--model-cache-bytes=64MiB",
         "--max-dataset-bytes=16MiB",
     ];
@@ -113,7 +116,10 @@ async fn call_on(address: SocketAddr, seed: u64, end: Option<Instant>) -> Counts
             }
             make_what_calls_name(&mut connection).await;
         }
-        let method = generator.method(&methods);
+        // each once, then any
+        let method = methods
+            .get(call)
+            .unwrap_or_else(|| generator.method(&methods));
         let messages = generator.call(method);
         let deadline = match generator.below(20) {
             0 => Duration::from_millis(2),

@@ -281,7 +281,8 @@ async fn others_are_served_beside_hostile_clients_and_nothing_is_left_of_them() 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_that_break_the_protocol_are_cut_off() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut server = Program::serve(folder.path(), &[], &[]);
+    // so that it is what they send that ends them
+    let mut server = Program::serve(folder.path(), &["--arrival-timeout=10m"], &[]);
     let address = server.address().await;
     let breaking = [
         Kind::RandomBytes,

@@ -15,6 +15,7 @@ use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 
+use crate::settings::setting;
 use crate::store::{copy_folder, file_names, folder, get, open, put};
 
 const PLACES: u64 = 60;
@@ -183,10 +184,6 @@ async fn check(store: &EmbeddedStore, known: &Acknowledged) -> usize {
     reason = "shown when the test fails, to repeat it"
 )]
 async fn damage_is_refused_or_reported_and_never_taken_for_the_truth() {
-    let setting = |name: &str| -> Option<u64> {
-        let text = std::env::var(name).ok()?;
-        Some(text.parse().expect("a number"))
-    };
     let n_places = setting("STORE_DAMAGE_PLACES").unwrap_or(PLACES);
     let seed = setting("STORE_DAMAGE_SEED");
     let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(n_places));

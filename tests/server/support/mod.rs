@@ -5,8 +5,8 @@ mod echo;
 mod running;
 
 pub use client::{
-    Answer, Connection, PREDICT, TRAIN, call, channel, frame, predict, predict_as, send,
-    train, unfinished, whole,
+    Answer, Connection, PREDICT, TRAIN, call, channel, frame, predict, predict_as, send, train,
+    unfinished, whole,
 };
 pub use echo::LARGE;
 pub use running::{Running, config, hasher};
