@@ -14,8 +14,8 @@ from grpc_tools import protoc
 
 from common import ROOT, TARGET
 
-# A whole training is one message, and may be larger than the default of 64 MiB.
-MAX_TRAIN_BYTES = 1 << 30
+# for trainings that are one message, which may be larger than the default of 64 MiB
+LARGE_TRAININGS = ("--max-message-bytes", 1 << 30, "--request-memory-bytes", 2 << 30)
 # Scoring is cut into messages that any server takes.
 PREDICT_BYTES = 32 << 20
 # the largest limit of an answer; the scores of such requests take less
@@ -78,7 +78,7 @@ class Server:
         self.log = folder / "log"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ANOMALYD_")}
         command = [self.program, "serve", "--listen", address, "--data-dir", folder / "data"]
-        command += ["--max-message-bytes", MAX_TRAIN_BYTES, "--request-memory-bytes", 2 * MAX_TRAIN_BYTES, *self.options]
+        command += self.options
         with self.log.open("w") as log:
             self.process = subprocess.Popen([*map(str, command)], env=environment, stdout=log, stderr=log)
         unlimited = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]

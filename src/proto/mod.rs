@@ -2,7 +2,7 @@
 //! values.
 //!
 //! The generated type of a JSON value takes up to 35 times the bytes that it has on the wire. The own types are packed: they
-//! take at most twice as many.
+//! take about as many.
 
 mod cell;
 mod codec;

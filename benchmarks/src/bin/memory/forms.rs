@@ -143,8 +143,9 @@ fn columns(n_bytes: usize) -> Records {
 }
 
 fn csv(n_bytes: usize) -> Records {
+    let bytes_of_row = csv_of(1000).len().div_ceil(1000);
     in_form(Form::File(FileContent {
-        content: csv_of(n_bytes / 20).into(),
+        content: csv_of(n_bytes / bytes_of_row).into(),
         ..FileContent::default()
     }))
 }
