@@ -1,5 +1,6 @@
 //! A store in one local folder: `lock`, `token.key`, `reserve`, `meta/` (a sled database) and its mark `meta.mark`, `blobs/`, and
-//! once they are needed `logs/` with `logs.mark`, and `quarantine/`.
+//! once they are needed `logs/` with `logs.mark`, `quarantine/`, `accepted-losses` and `audit.jsonl`. A server that uses it adds
+//! `control.sock`.
 
 use std::collections::HashSet;
 use std::fmt;

@@ -22,6 +22,7 @@ mod error;
 pub(crate) mod faulty;
 mod files;
 mod growing_blob;
+mod hex;
 pub mod key;
 mod layout;
 mod log;

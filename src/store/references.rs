@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::blob::BlobId;
 use super::sealed::Sealed;
-use super::{BlobName, LogName, key};
+use super::{BlobName, LogName, hex, key};
 
 /// The blobs and logs that records refer to, and which record does.
 #[derive(Debug, Default)]
@@ -69,6 +69,5 @@ pub(super) fn describe(key: &[u8]) -> String {
     if let Some((_, dataset_id)) = key::parse_dataset_key(key) {
         return format!("the record of dataset {dataset_id:?}");
     }
-    let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("the record under the key {hex}")
+    format!("the record under the key {}", hex::encode(key))
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
-use super::{StoreError, TokenHasher, files};
+use super::{StoreError, TokenHasher, files, hex};
 
 /// The name of the key's file in the store's folder.
 pub(super) const FILE: &str = "token.key";
@@ -52,7 +52,7 @@ impl TokenKey {
     }
 
     fn to_hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(&self.0)
     }
 }
 

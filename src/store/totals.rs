@@ -141,14 +141,9 @@ mod tests {
     fn the_hash_is_a_sha_256_of_the_length_of_the_key_the_key_and_the_body() {
         let mut totals = Totals::default();
         totals.add(RecordHash::of(b"k", b"v"));
-        let hex: String = totals
-            .to_bytes()
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
         // computed with Python: hashlib.sha256((1).to_bytes(8, "little") + b"kv")
         assert_eq!(
-            hex,
+            crate::store::hex::encode(&totals.to_bytes()),
             concat!(
                 "0100000000000000",
                 "bc5661dd94d9d56c3b94a225880b359369d233340b047a92f0110004105a276d"

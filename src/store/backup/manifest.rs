@@ -11,7 +11,7 @@ use super::{BackupSummary, refused};
 use crate::store::audit::rfc3339;
 use crate::store::state::State;
 use crate::store::totals::Totals;
-use crate::store::{StoreError, files};
+use crate::store::{StoreError, files, hex};
 
 const FILE: &str = "manifest";
 
@@ -47,7 +47,7 @@ impl From<State> for Database {
         Self {
             revision: state.revision,
             n_records: state.totals.n_records,
-            totals: hex(&state.totals.to_bytes()),
+            totals: hex::encode(&state.totals.to_bytes()),
         }
     }
 }
@@ -57,7 +57,7 @@ impl Database {
     fn state(&self) -> Option<State> {
         Some(State {
             revision: self.revision,
-            totals: Totals::from_bytes(&from_hex(&self.totals)?),
+            totals: Totals::from_bytes(&hex::decode(&self.totals)?),
         })
     }
 }
@@ -74,7 +74,7 @@ impl Manifest {
             made_ms,
             records: records.into(),
             heads: heads.map(Database::from),
-            fingerprint: fingerprint.map(|fingerprint| hex(&fingerprint)),
+            fingerprint: fingerprint.map(|fingerprint| hex::encode(&fingerprint)),
             n_blobs: 0,
             n_bytes: 0,
             has_token_key: false,
@@ -134,7 +134,7 @@ impl Manifest {
 
     /// The fingerprint of the token key.
     pub(super) fn fingerprint(&self) -> Option<[u8; 16]> {
-        self.fingerprint.as_deref().and_then(from_hex)
+        self.fingerprint.as_deref().and_then(hex::decode)
     }
 
     pub(super) fn summary(&self) -> BackupSummary {
@@ -152,22 +152,7 @@ impl Manifest {
 
 fn checksum(line: &str) -> String {
     let hash: [u8; 32] = Sha256::digest(line).into();
-    hex(&hash)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    if text.len() != 2 * N || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
-        *byte = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
-    }
-    Some(bytes)
+    hex::encode(&hash)
 }
 
 #[cfg(test)]
