@@ -1,5 +1,6 @@
-//! Files that nothing in the store refers to, kept for some days before they are deleted: if the records that referred to them
-//! come back, the files do, too.
+//! Files that nothing in the store refers to, kept for some days before they are deleted: if the records that referred to a blob
+//! come back, the blob does, too. A segment of a log does not: one of the same name may hold other entries, which were never
+//! acknowledged, and nothing in the head of its log tells them apart.
 
 use std::collections::HashMap;
 use std::fs;
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::record::now_ms;
-use super::{StoreError, files};
+use super::{StoreError, files, hex};
 
 /// A folder of such files. The name of each is what it was, a dot, and the time of its arrival in milliseconds since 1970, as
 /// 16 hexadecimal digits.
@@ -87,7 +88,9 @@ impl Quarantine {
             let Some((name, since)) = parsed else {
                 continue;
             };
-            if let Ok(since_ms) = i64::from_str_radix(since, 16) {
+            // a file of somebody else may end in other digits
+            let since = hex::decode(since).map(i64::from_be_bytes);
+            if let Some(since_ms) = since {
                 entries.push(Entry {
                     name: name.to_owned(),
                     since_ms,
@@ -136,7 +139,11 @@ mod tests {
             .path()
             .join(format!("quarantine/old.{eight_days_ago:016x}"));
         fs::rename(&listed["old"], aged).expect("renamed");
-        fs::write(folder.path().join("quarantine/note"), "of somebody else").expect("writable");
+        let others = ["note", "notes.bad", "notes.+00000000000001"];
+        for other in others {
+            let path = folder.path().join("quarantine").join(other);
+            fs::write(path, "of somebody else").expect("writable");
+        }
 
         quarantine.purge(9 * DAY).expect("too early");
         assert_eq!(quarantine.list().expect("a list").len(), 2);
@@ -145,6 +152,8 @@ mod tests {
         assert_eq!(left.keys().collect::<Vec<_>>(), ["a.new"]);
         quarantine.purge(Duration::ZERO).expect("purged");
         assert!(quarantine.list().expect("a list").is_empty());
-        assert!(folder.path().join("quarantine/note").exists());
+        for other in others {
+            assert!(folder.path().join("quarantine").join(other).exists());
+        }
     }
 }
