@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -28,7 +30,7 @@ const SOCKET: &str = "control.sock";
 /// The longest line of a client: a path, and little more.
 const MAX_COMMAND_BYTES: u64 = 64 << 10;
 
-/// How long a client may take to send its line.
+/// How long a client may take to send its line, and to read the answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long to wait when connections cannot be accepted, for want of file descriptors.
@@ -204,8 +206,26 @@ async fn serve(
             }
         },
     };
-    write.write_all(&serde_json::to_vec(&answer)?).await?;
-    write.shutdown().await
+    send(&mut write, &answer, &stopping).await
+}
+
+/// Sends an answer, as far as its client reads it before its time is over and before the server stops.
+async fn send(
+    write: &mut (impl AsyncWrite + Unpin),
+    answer: &Answer,
+    stopping: &CancellationToken,
+) -> io::Result<()> {
+    let bytes = serde_json::to_vec(answer)?;
+    let sent = timeout(PATIENCE, async {
+        write.write_all(&bytes).await?;
+        write.shutdown().await
+    });
+    tokio::select! {
+        // what fits into the socket is sent before that is looked at
+        biased;
+        sent = sent => sent?,
+        () = stopping.cancelled() => Ok(()),
+    }
 }
 
 async fn obey(store: &EmbeddedStore, command: Command, cancelled: Arc<AtomicBool>) -> Answer {
@@ -220,4 +240,40 @@ async fn obey(store: &EmbeddedStore, command: Command, cancelled: Arc<AtomicBool
         );
         Answer::Failed(chain(&error))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer() -> Answer {
+        Answer::Failed("long".repeat(100))
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_does_not_hold_up_a_stop() {
+        let (_client, mut server) = tokio::io::duplex(16);
+        let stopping = CancellationToken::new();
+        let answer = answer();
+        let mut sending = std::pin::pin!(send(&mut server, &answer, &stopping));
+        let waits = timeout(Duration::from_millis(20), &mut sending).await;
+        waits.expect_err("nobody reads");
+        stopping.cancel();
+        sending.await.expect("given up");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_fits_is_sent_while_the_server_stops() {
+        let (mut client, mut server) = tokio::io::duplex(1 << 10);
+        let stopping = CancellationToken::new();
+        stopping.cancel();
+        let sent = send(&mut server, &answer(), &stopping).await;
+        sent.expect("there is room");
+        let mut read = Vec::new();
+        client.read_to_end(&mut read).await.expect("readable");
+        assert_eq!(
+            serde_json::from_slice::<Answer>(&read).expect("whole"),
+            answer()
+        );
+    }
 }
