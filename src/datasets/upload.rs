@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::commit::{Unreferenced, Write};
-use super::inspect::inspect;
+use super::inspect::{describe, scan};
 use super::open::source;
 use super::{DatasetId, Datasets, Described};
 use crate::caller::{Caller, RequestId};
@@ -56,7 +56,7 @@ impl<S: Store> Datasets<S> {
         })
     }
 
-    /// Inspects a file that was just written.
+    /// Inspects a file that was just written. Only a scan tells how much memory the chunks of it take.
     pub(super) async fn inspect(
         &self,
         write: &Write,
@@ -67,14 +67,31 @@ impl<S: Store> Datasets<S> {
         let source = source(&*self.store, &write.dataset_id, file).await;
         let source = source.map_err(|error| write.dataset_id.unreadable(error))?;
         let limits = self.limits();
-        let progress = operation.progress().clone();
+        let progress = operation.progress();
         progress.enter(stage::WAITING);
-        let work = move |context: &Context| {
+        let scan = {
+            let (source, options, progress) = (source.clone(), options.clone(), progress.clone());
+            move |context: &Context| {
+                let context = context.reporting(Some(&progress));
+                scan(&source, &options, limits, &context)
+            }
+        };
+        let scan = self
+            .compute
+            .run(write.caller, Class::Large, Admission::Wait, scan);
+        let summary = scan.await?;
+        progress.enter(stage::WAITING);
+        let share = self.reader_share(summary.page_bytes(), Admission::Wait);
+        let share = share.await?;
+        let progress = progress.clone();
+        let describe = move |context: &Context| {
+            // stays until the last chunk is dropped, even if the caller has left
+            let _share = share;
             let context = context.reporting(Some(&progress));
-            inspect(&source, options, limits, &context)
+            describe(&source, options, limits, summary, &context)
         };
         self.compute
-            .run(write.caller, Class::Large, Admission::Wait, work)
+            .run(write.caller, Class::Large, Admission::Wait, describe)
             .await
     }
 

@@ -151,3 +151,30 @@ async fn a_client_that_reads_nothing_for_long_loses_its_stream_and_its_share() {
     outcome.expect_err("its stream was reset");
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_is_inspected_with_a_share_of_the_memory() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = Server::start_with(folder.path(), |flags| {
+        // a single reader
+        flags.dataset_memory_bytes = Some("64MiB".to_owned());
+    })
+    .await;
+    let mut anomalies = impatient(&server).await;
+    let training = matrix(&["x"], normal_rows(200, 1));
+    trained(&mut anomalies, train_request("run", training)).await;
+    let content = format!("x\n{}", "1\n2\n4\n".repeat(50_000));
+    let mut datasets = client(&server, "alice").await;
+    upload(&mut datasets, "many", content.as_bytes())
+        .await
+        .expect("uploads");
+
+    let unread = begun(&mut anomalies).await;
+    let waiting = tokio::spawn(async move { upload(&mut datasets, "few", b"x\n1\n2\n").await });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!waiting.is_finished(), "the reader has all there is");
+    drop(unread);
+    let uploaded = waiting.await.expect("no panic").expect("uploads");
+    assert_eq!(uploaded.n_rows, 2);
+    server.stop().await;
+}
