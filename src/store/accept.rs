@@ -92,7 +92,7 @@ impl Acceptance {
         let layout = &self.store.layout;
         audit::append(&layout.audit(), "accept-loss", self.counts)?;
         let survey = Survey::look(layout, StoreOptions::default().cache_bytes)?;
-        let fingerprint = survey.records.found.as_ref().and_then(|found| found.origin);
+        let fingerprint = survey.records.found.as_ref().and_then(Found::origin);
         let fingerprint = fingerprint.and_then(|origin| origin.fingerprint);
         // what was lost does not go with what will be written from now on, should it come back
         let store = StoreId::random();

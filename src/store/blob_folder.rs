@@ -93,56 +93,6 @@ impl BlobFolder {
         }
     }
 
-    /// Reads a blob from beginning to end and checks it against what a record says of it. Returns its size.
-    pub(super) fn check(&self, blob: &BlobId, cancelled: &AtomicBool) -> Result<u64, StoreError> {
-        self.copy(blob, &mut io::sink(), cancelled)
-    }
-
-    /// Copies a blob, and checks it against what a record says of it. Returns its size.
-    pub(super) fn copy(
-        &self,
-        blob: &BlobId,
-        to: &mut dyn io::Write,
-        cancelled: &AtomicBool,
-    ) -> Result<u64, StoreError> {
-        let name = blob.name;
-        let mut file = match File::open(self.path(name)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(StoreError::BlobNotFound { name });
-            }
-            opened => opened.map_err(StoreError::io("open a blob"))?,
-        };
-        let length = file
-            .metadata()
-            .map_err(StoreError::io("read the size of a blob"))?
-            .len();
-        let size = blob_trailer::content_size(length).ok_or_else(|| wrong_hash(name))?;
-        let mut hash = Sha256::new();
-        let mut trailer = Vec::new();
-        let mut chunk = vec![0; CHUNK];
-        let mut left = size;
-        loop {
-            go_on(cancelled)?;
-            let n = match file.read(&mut chunk) {
-                Ok(0) => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                read => read.map_err(StoreError::io("read a blob"))?,
-            };
-            let n_content = usize::try_from(left).map_or(n, |left| left.min(n));
-            hash.update(&chunk[..n_content]);
-            trailer.extend_from_slice(&chunk[n_content..n]);
-            to.write_all(&chunk[..n])
-                .map_err(StoreError::io("copy a blob"))?;
-            left -= n_content as u64;
-        }
-        let sha256: [u8; 32] = hash.finalize().into();
-        if left > 0 || !sha256.starts_with(&blob.digest) {
-            return Err(wrong_hash(name));
-        }
-        blob_trailer::decode(&trailer, &BlobRef { name, sha256, size })?;
-        Ok(size)
-    }
-
     /// Deletes a blob, if it exists. Not durable by itself: one that comes back after power loss is swept.
     pub(super) fn delete(&self, name: BlobName) -> Result<(), StoreError> {
         files::remove_if_exists(&self.path(name))
@@ -197,6 +147,56 @@ impl Drop for Unclaimed {
             );
         }
     }
+}
+
+/// Reads the file of a blob from beginning to end and checks it against what a record says of it. Returns its size.
+pub(super) fn check(path: &Path, blob: &BlobId, cancelled: &AtomicBool) -> Result<u64, StoreError> {
+    copy(path, blob, &mut io::sink(), cancelled)
+}
+
+/// Copies the file of a blob, and checks it against what a record says of it. Returns its size.
+pub(super) fn copy(
+    path: &Path,
+    blob: &BlobId,
+    to: &mut dyn io::Write,
+    cancelled: &AtomicBool,
+) -> Result<u64, StoreError> {
+    let name = blob.name;
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(StoreError::BlobNotFound { name });
+        }
+        opened => opened.map_err(StoreError::io("open a blob"))?,
+    };
+    let length = file
+        .metadata()
+        .map_err(StoreError::io("read the size of a blob"))?
+        .len();
+    let size = blob_trailer::content_size(length).ok_or_else(|| wrong_hash(name))?;
+    let mut hash = Sha256::new();
+    let mut trailer = Vec::new();
+    let mut chunk = vec![0; CHUNK];
+    let mut left = size;
+    loop {
+        go_on(cancelled)?;
+        let n = match file.read(&mut chunk) {
+            Ok(0) => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read.map_err(StoreError::io("read a blob"))?,
+        };
+        let n_content = usize::try_from(left).map_or(n, |left| left.min(n));
+        hash.update(&chunk[..n_content]);
+        trailer.extend_from_slice(&chunk[n_content..n]);
+        to.write_all(&chunk[..n])
+            .map_err(StoreError::io("copy a blob"))?;
+        left -= n_content as u64;
+    }
+    let sha256: [u8; 32] = hash.finalize().into();
+    if left > 0 || !sha256.starts_with(&blob.digest) {
+        return Err(wrong_hash(name));
+    }
+    blob_trailer::decode(&trailer, &BlobRef { name, sha256, size })?;
+    Ok(size)
 }
 
 /// The names of the blobs in a folder, which need not exist.

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use serde::{Deserialize, Serialize};
 
 use super::backup::{self, Source};
+use super::contents::Visit;
 use super::embedded::Inner;
 use super::files::{self, FolderLock};
 use super::layout::Layout;
@@ -15,10 +16,11 @@ use super::references::References;
 use super::sled_heads;
 use super::sled_ledger::{Found, Turn};
 use super::state::State;
+use super::strayed::Strayed;
 use super::survey::Survey;
-use super::totals::Totals;
 use super::verify::{Verified, verify, verify_token_key};
 use super::{BackupSummary, EmbeddedStore, StoreError, StoreOptions};
+use crate::error::chain;
 
 /// What a check of a whole store has found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,8 +56,9 @@ impl CheckReport {
 }
 
 impl EmbeddedStore {
-    /// Reads everything in the store and compares it with what was acknowledged. Writes go on, but for the moment that it takes
-    /// to read the records; nothing is deleted until the end. Stops soon after `cancelled` is set.
+    /// Reads everything in the store and compares it with what was acknowledged; the databases as this process sees them, which
+    /// is not always as a start would. Writes go on, but for the moment that it takes to read the records; nothing is deleted
+    /// until the end. Stops soon after `cancelled` is set.
     ///
     /// # Errors
     /// When something cannot be read for another reason than damage.
@@ -65,34 +68,33 @@ impl EmbeddedStore {
             let mut losses = Losses::new(Accepted::read(&inner.layout.accepted())?);
             let (mut references, mut logs) = (References::default(), Vec::new());
             let source = InUse::stop(inner);
-            let mut records = Totals::default();
-            let state = source.records(&mut |key, _, sealed| {
-                references.add(key, sealed);
-                records.add(sealed.hash(key));
-                Ok(())
-            })?;
-            let mut heads = Totals::default();
-            let heads_state = source.heads(&mut |key, _, sealed| {
-                logs.push(sled_heads::decode(key, sealed)?);
-                heads.add(sealed.hash(key));
-                Ok(())
-            })?;
-            drop(source);
-            for (part, state, counted) in [
-                (Part::Records, Some(state), records),
-                (Part::Heads, heads_state, heads),
-            ] {
-                if let Some(state) = state.filter(|state| state.totals != counted) {
-                    let n = counted.n_records;
-                    losses.add(
-                        part,
-                        format!("it holds {n} records that are not those of {state}"),
-                    );
-                }
+            let n_records = look(
+                &source.records,
+                &Part::Records,
+                &mut losses,
+                &mut |key, sealed| {
+                    references.add(key, sealed);
+                    Ok(())
+                },
+            )?;
+            if let Some(heads) = &source.heads {
+                look(heads, &Part::Heads, &mut losses, &mut |key, sealed| {
+                    logs.push(sled_heads::decode(key, sealed)?);
+                    Ok(())
+                })?;
             }
+            drop(source);
             let layout = &inner.layout;
-            let verified = verify(layout, &references, &logs, &mut losses, &cancelled)?;
-            let n_records = records.n_records;
+            // a start has brought back what records refer to, and a sweep takes nothing else away
+            let strayed = Strayed::default();
+            let verified = verify(
+                layout,
+                &references,
+                &strayed,
+                &logs,
+                &mut losses,
+                &cancelled,
+            )?;
             Ok(CheckReport::new(n_records, logs.len(), verified, &losses))
         })
         .await
@@ -122,9 +124,31 @@ impl EmbeddedStore {
         self.committer().durable(begun.revision).await?;
         self.blocking(move |inner| {
             let _hold = hold;
-            begun.finish(&inner.layout, &cancelled)
+            begun.finish(&inner.layout, &Strayed::default(), &cancelled)
         })
         .await
+    }
+}
+
+/// Compares a database in use with its mark and with itself; what is wrong with it is added to the losses. Returns how many
+/// records it has.
+fn look(
+    database: &Turn<'_>,
+    part: &Part,
+    losses: &mut Losses,
+    visit: Visit<'_>,
+) -> Result<u64, StoreError> {
+    let mark = database.read_mark()?;
+    match database.contents(visit) {
+        Ok(contents) => {
+            contents.compare(part, &mark, losses);
+            Ok(contents.counted.n_records)
+        }
+        Err(error @ StoreError::Damaged { .. }) => {
+            losses.add(part.clone(), chain(&error));
+            Ok(0)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -193,22 +217,28 @@ impl Offline {
         Ok(lock.map(|_lock| Self { layout, _lock }))
     }
 
-    /// Looks at the store and reads everything in it. The databases are read from copies, since sled writes to those that it
-    /// opens, and to damaged ones in ways that make it worse.
-    pub(super) fn survey(&self) -> Result<(Survey, Verified), StoreError> {
+    /// Looks at the store. The databases are read from copies, since sled writes to those that it opens, and to damaged ones in
+    /// ways that make it worse.
+    fn look(&self) -> Result<Survey, StoreError> {
         let what = "copy the databases of the store";
         let copies = self.layout.with_copies().map_err(StoreError::io(what))?;
-        let mut survey = Survey::look(&copies, StoreOptions::default().cache_bytes)?;
+        Survey::look(&copies, StoreOptions::default().cache_bytes)
+    }
+
+    /// Looks at the store and reads everything in it.
+    pub(super) fn survey(&self) -> Result<(Survey, Verified), StoreError> {
+        let mut survey = self.look()?;
         let Survey {
             references,
+            strayed,
             logs,
             losses,
             records,
             ..
         } = &mut survey;
         let never = AtomicBool::new(false);
-        let verified = verify(&self.layout, references, logs, losses, &never)?;
-        let origin = records.found.as_ref().and_then(|found| found.origin);
+        let verified = verify(&self.layout, references, strayed, logs, losses, &never)?;
+        let origin = records.found.as_ref().and_then(Found::origin);
         let fingerprint = origin.and_then(|origin| origin.fingerprint);
         verify_token_key(&self.layout, fingerprint, losses)?;
         Ok((survey, verified))
@@ -261,8 +291,10 @@ pub fn backup_stopped(folder: &Path, to: &Path) -> Result<Option<BackupSummary>,
     let records = records
         .ok_or_else(|| StoreError::Refused(format!("there is no store in {}", folder.display())))?;
     let heads = survey.heads.found.as_ref();
-    let fingerprint = records.origin.and_then(|origin| origin.fingerprint);
+    let fingerprint = records.origin().and_then(|origin| origin.fingerprint);
     let source = Stopped { records, heads };
     let begun = backup::make(layout, to, &source, fingerprint)?;
-    begun.finish(layout, &AtomicBool::new(false)).map(Some)
+    begun
+        .finish(layout, &survey.strayed, &AtomicBool::new(false))
+        .map(Some)
 }

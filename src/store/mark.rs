@@ -181,6 +181,11 @@ impl MarkFile {
         })
     }
 
+    /// The path of the file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Writes a state, durably, over the older slot.
     pub(super) fn write(&mut self, state: State) -> Result<(), StoreError> {
         let mark = Mark::now(self.mark.store, state);

@@ -1,8 +1,8 @@
 //! Opens the databases of a store once they were compared with what was acknowledged.
 
-use std::fs;
 use std::sync::Arc;
 
+use super::blob_folder::BlobFolder;
 use super::layout::Layout;
 use super::log_head::Head;
 use super::sled_heads::{CACHE_BYTES, SledHeads};
@@ -29,7 +29,9 @@ pub(super) fn open(
 ) -> Result<Opened, StoreError> {
     let survey = Survey::look(layout, cache_bytes)?;
     survey.losses.refuse(layout.root())?;
-    bring_back(layout, &survey)?;
+    survey
+        .strayed
+        .bring_back(&BlobFolder::new(layout.blobs()))?;
     let Survey {
         records,
         heads,
@@ -41,9 +43,9 @@ pub(super) fn open(
         None => create_records(layout, cache_bytes)?,
     };
     let store = found
-        .origin
+        .origin()
         .map_or_else(StoreId::random, |origin| origin.store);
-    let recorded = found.origin.and_then(|origin| origin.fingerprint);
+    let recorded = found.origin().and_then(|origin| origin.fingerprint);
     let key = token_key::find(layout.root(), configured_key, recorded)?;
     let token_hasher = TokenHasher::new(&key);
     let origin = Origin {
@@ -86,21 +88,4 @@ fn begin_heads(layout: &Layout, found: Found, store: StoreId) -> Result<SledHead
     found
         .begin(&layout.heads().mark, origin, 0)
         .map(SledHeads::new)
-}
-
-/// Moves blobs that records refer to back from the quarantine: the records have come back, too. A crash in between leaves them in
-/// one place or the other.
-fn bring_back(layout: &Layout, survey: &Survey) -> Result<(), StoreError> {
-    for (name, from) in &survey.strayed {
-        fs::rename(from, layout.blobs().join(name.to_string()))
-            .map_err(StoreError::io("move a blob back from the quarantine"))?;
-    }
-    if !survey.strayed.is_empty() {
-        let n_blobs = survey.strayed.len();
-        tracing::info!(
-            n_blobs,
-            "brought back blobs from the quarantine that records refer to"
-        );
-    }
-    Ok(())
 }

@@ -8,19 +8,18 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::backup::Receive;
+use super::contents::{Contents, Visit};
 use super::layout::Place;
-use super::losses::{Losses, Part};
 use super::mark::{Mark, MarkFile, ReadMark};
 use super::record::WriteId;
-use super::references::describe;
-use super::sealed::{Draft, Sealed, unseal};
+use super::sealed::{Draft, unseal};
 use super::sled_database::Database;
 use super::state::{State, StoreId, next_opening, next_revision};
-use super::totals::{RecordHash, Totals};
+use super::totals::RecordHash;
 use super::{Record, StoreError};
 
 /// The key of the store's own entry, in a tree of its own.
-const OWN_KEY: &[u8] = b"store";
+pub(super) const OWN_KEY: &[u8] = b"store";
 
 const FINGERPRINT_BYTES: usize = 16;
 
@@ -39,7 +38,7 @@ impl Origin {
         Record::new(value)
     }
 
-    fn decode(value: &[u8]) -> Option<Self> {
+    pub(super) fn decode(value: &[u8]) -> Option<Self> {
         let (store, rest) = value.split_first_chunk::<{ StoreId::SIZE }>()?;
         let fingerprint = match rest {
             [] => None,
@@ -86,19 +85,8 @@ fn own_entry(origin: Origin, state: State) -> Vec<u8> {
 /// A database as it was found: open, but not trusted yet.
 pub(super) struct Found {
     database: Database,
-    /// `None` if it says nothing, as a new one.
-    pub(super) origin: Option<Origin>,
-    /// What its newest entry says.
-    newest: State,
-    /// What its records are.
-    counted: Totals,
-    removals: Vec<Vec<u8>>,
-    /// The keys of the entries that cannot be read, and why.
-    damaged: Vec<(Vec<u8>, String)>,
+    contents: Contents,
 }
-
-/// What gets each record of a database: its key and its content. What it says is damaged counts as damage to the record.
-pub(super) type Visit<'a> = &'a mut dyn FnMut(&[u8], &Sealed<'_>) -> Result<(), StoreError>;
 
 impl Found {
     /// Opens a database, which exists, and reads everything in it. `visit` gets each record.
@@ -107,101 +95,30 @@ impl Found {
         cache_bytes: u64,
         visit: Visit<'_>,
     ) -> Result<Self, StoreError> {
-        let mut found = Self {
-            database: Database::open(place, cache_bytes)?,
-            origin: None,
-            newest: State::default(),
-            counted: Totals::default(),
-            removals: Vec::new(),
-            damaged: Vec::new(),
-        };
-        // if it cannot be read, it is compared as if it were not there
-        if let Some(stored) = found.database.own(OWN_KEY)?
-            && let Ok(sealed) = unseal(OWN_KEY, &stored)
-        {
-            found.origin = Origin::decode(sealed.value);
-            found.newest = sealed.state();
-        }
-        for entry in found.database.entries() {
-            let (key, stored) = entry?;
-            match found.count(&key, &stored, visit) {
-                Err(StoreError::Damaged { how, .. }) => found.damaged.push((key.to_vec(), how)),
-                counted => counted?,
-            }
-        }
-        Ok(found)
+        let database = Database::open(place, cache_bytes)?;
+        let contents = Contents::read(&database, visit)?;
+        Ok(Self { database, contents })
     }
 
-    fn count(&mut self, key: &[u8], stored: &[u8], visit: Visit<'_>) -> Result<(), StoreError> {
-        let sealed = unseal(key, stored)?;
-        if sealed.is_removal {
-            self.removals.push(key.to_vec());
-        } else {
-            visit(key, &sealed)?;
-            self.counted.add(sealed.hash(key));
-        }
-        if sealed.revision.0 > self.newest.revision {
-            self.newest = sealed.state();
-        }
-        Ok(())
+    /// What is in it.
+    pub(super) fn contents(&self) -> &Contents {
+        &self.contents
     }
 
-    /// Adds what is missing from the database, compared with its mark and with itself.
-    pub(super) fn compare(&self, part: &Part, mark: &ReadMark, losses: &mut Losses) {
-        let mut lost = |how: String| losses.add(part.clone(), how);
-        match mark {
-            ReadMark::Missing => {
-                lost("it has no mark, so nobody knows what was acknowledged".to_owned())
-            }
-            ReadMark::Damaged => {
-                lost("its mark is damaged, so nobody knows what was acknowledged".to_owned());
-            }
-            ReadMark::Whole(mark) => {
-                let is_unused = mark.state.revision == 0 && self.newest.revision == 0;
-                match self.origin {
-                    Some(origin) if origin.store != mark.store => lost(
-                        "it belongs to another store than its mark, or to the time before a loss was accepted"
-                            .to_owned(),
-                    ),
-                    None if !is_unused => lost("it does not say which store it belongs to".to_owned()),
-                    _ => {}
-                }
-                if self.newest.revision < mark.state.revision {
-                    lost(format!(
-                        "it ends at {}; acknowledged was {}",
-                        self.newest,
-                        mark.describe()
-                    ));
-                } else if self.newest.revision == mark.state.revision
-                    && self.newest.totals != mark.state.totals
-                {
-                    lost(format!(
-                        "it says {}, but not with the content that was acknowledged",
-                        self.newest
-                    ));
-                }
-            }
-        }
-        if self.newest.totals != self.counted {
-            lost(format!(
-                "it holds {} records that are not those of its newest write, {}: some are missing, old or changed",
-                self.counted.n_records, self.newest
-            ));
-        }
-        for (key, how) in &self.damaged {
-            losses.add(Part::Record(describe(key)), how.clone());
-        }
+    /// What it says about the store that it belongs to; `None` if it says nothing, as a new one.
+    pub(super) fn origin(&self) -> Option<Origin> {
+        self.contents.origin
     }
 
     /// How many records there are.
     pub(super) fn n_records(&self) -> u64 {
-        self.counted.n_records
+        self.contents.counted.n_records
     }
 
     /// Hands out each record with its key and its stored bytes, and returns the state.
     pub(super) fn export(&self, receive: Receive<'_>) -> Result<State, StoreError> {
         export(&self.database, receive)?;
-        Ok(self.newest)
+        Ok(self.contents.newest)
     }
 
     /// Begins to use the database as it is: notes the store that it belongs to, takes a range of revisions after its own and after
@@ -212,14 +129,14 @@ impl Found {
         origin: Origin,
         acknowledged: u64,
     ) -> Result<Ledger, StoreError> {
-        let Self {
-            database,
+        let Self { database, contents } = self;
+        let Contents {
             newest,
             counted,
             removals,
             damaged,
             ..
-        } = self;
+        } = contents;
         let state = State {
             revision: next_opening(newest.revision.max(acknowledged))?,
             totals: counted,
@@ -335,6 +252,20 @@ impl Turn<'_> {
             self.tip.removal = Some(key.to_vec());
         }
         Ok(revision)
+    }
+
+    /// Reads everything in the database as this process sees it. The newest write is the last one of this process.
+    pub(super) fn contents(&self, visit: Visit<'_>) -> Result<Contents, StoreError> {
+        let contents = Contents::read(&self.ledger.database, visit)?;
+        Ok(Contents {
+            newest: self.tip.state,
+            ..contents
+        })
+    }
+
+    /// Reads the file of the mark, which no write of this process changes meanwhile.
+    pub(super) fn read_mark(&self) -> Result<ReadMark, StoreError> {
+        ReadMark::read(self.ledger.lock_mark().path())
     }
 
     /// Hands out each record with its key and its stored bytes, and returns the state.

@@ -7,6 +7,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::blob_folder;
+use super::contents::Visit;
 use super::layout::{Layout, Place};
 use super::log_head::Head;
 use super::log_segment;
@@ -15,7 +16,8 @@ use super::mark::ReadMark;
 use super::quarantine::Quarantine;
 use super::references::References;
 use super::sled_heads::{self, CACHE_BYTES};
-use super::sled_ledger::{Found, Visit};
+use super::sled_ledger::Found;
+use super::strayed::Strayed;
 use super::{BlobName, LogName, StoreError};
 use crate::error::chain;
 
@@ -27,8 +29,7 @@ pub(super) struct Survey {
     pub(super) logs: Vec<(LogName, Head)>,
     pub(super) references: References,
     pub(super) losses: Losses,
-    /// Where blobs that records refer to lie in the quarantine.
-    pub(super) strayed: Vec<(BlobName, PathBuf)>,
+    pub(super) strayed: Strayed,
 }
 
 /// A database and its mark.
@@ -63,7 +64,7 @@ impl Side {
         }
         let found = match Found::read(place, cache_bytes, visit) {
             Ok(found) => {
-                found.compare(&place.part, &mark, losses);
+                found.contents().compare(&place.part, &mark, losses);
                 Some(found)
             }
             Err(error @ StoreError::Damaged { .. }) => {
@@ -120,7 +121,7 @@ impl Survey {
             logs,
             references,
             losses,
-            strayed: Vec::new(),
+            strayed: Strayed::default(),
         };
         let blobs = blob_folder::names(&layout.blobs());
         let blobs: HashSet<BlobName> = blobs
@@ -155,7 +156,7 @@ impl Survey {
             let how = format!("it is missing, but {what} there");
             self.losses.add(records.part, how);
         }
-        let origin = |side: &Side| side.found.as_ref().and_then(|found| found.origin);
+        let origin = |side: &Side| side.found.as_ref().and_then(Found::origin);
         if let (Some(records), Some(heads_origin)) = (origin(&self.records), origin(&self.heads))
             && records.store != heads_origin.store
         {
@@ -176,7 +177,7 @@ impl Survey {
                 continue;
             }
             match strays.get(&blob.name.to_string()) {
-                Some(path) => self.strayed.push((blob.name, path.clone())),
+                Some(path) => self.strayed.add(blob.name, path.clone()),
                 None => {
                     let how = format!("it is missing; {} refers to it", record());
                     self.losses.add(Part::Blob(blob.name), how);

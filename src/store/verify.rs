@@ -2,12 +2,13 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::blob_folder::BlobFolder;
+use super::blob_folder::{self, BlobFolder};
 use super::layout::Layout;
 use super::log_head::{Head, Segment};
 use super::log_segment::{self, SegmentReader};
 use super::losses::{Losses, Part};
 use super::references::References;
+use super::strayed::Strayed;
 use super::{LogName, StoreError, token_key};
 use crate::error::chain;
 
@@ -31,6 +32,7 @@ pub(super) struct Verified {
 pub(super) fn verify(
     layout: &Layout,
     references: &References,
+    strayed: &Strayed,
     logs: &[(LogName, Head)],
     losses: &mut Losses,
     cancelled: &AtomicBool,
@@ -38,7 +40,7 @@ pub(super) fn verify(
     let mut verified = Verified::default();
     let blobs = BlobFolder::new(layout.blobs());
     for (blob, record) in references.blobs() {
-        match blobs.check(&blob, cancelled) {
+        match blob_folder::check(&strayed.path(&blobs, blob.name), &blob, cancelled) {
             Ok(size) => {
                 verified.n_blobs += 1;
                 verified.blob_bytes += size;

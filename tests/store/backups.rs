@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anomalyd::store::{
-    Backup, BlobRef, EmbeddedStore, LogName, Record, Store, StoreError, backup_stopped,
+    Acceptance, Backup, BlobRef, EmbeddedStore, LogName, Record, Store, StoreError, backup_stopped,
     check_stopped, restore,
 };
 use rand::rngs::SmallRng;
@@ -288,4 +288,70 @@ async fn a_backup_that_is_not_whole_is_never_restored() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_file_that_was_given_up_is_backed_up_if_it_is_there_again() {
+    let (at, saved, target) = (folder(), folder(), folder());
+    let (blobs, log) = write(&open(at.path())).await;
+    let path = |blob: &BlobRef| at.path().join("blobs").join(blob.name.to_string());
+    let bytes = fs::read(path(&blobs[3])).expect("there");
+    for blob in &blobs[3..6] {
+        fs::remove_file(path(blob)).expect("removable");
+    }
+    let acceptance = Acceptance::of(at.path()).expect("nobody uses it");
+    acceptance.accept().expect("written");
+    fs::write(path(&blobs[3]), &bytes).expect("writable");
+    // this one is of no use
+    fs::write(path(&blobs[4]), [0; 100]).expect("writable");
+
+    let (stopped, in_use) = (saved.path().join("stopped"), saved.path().join("in use"));
+    let made = backup_stopped(at.path(), &stopped).expect("copied");
+    assert_eq!(made.expect("nobody uses it").n_blobs, 18);
+    let store = open(at.path());
+    let made = store.backup(&in_use, never()).await.expect("copied");
+    assert_eq!(made.n_blobs, 18);
+    for backup in [stopped, in_use] {
+        let into = target.path().join(backup.file_name().expect("a name"));
+        restore(&Backup::open(&backup).expect("a backup"), &into).expect("restored");
+        let restored = open(&into);
+        for (i, blob) in (0..).zip(&blobs) {
+            let read = restored.get_blob(blob).await;
+            match i {
+                4 | 5 => assert!(matches!(read, Err(StoreError::BlobNotFound { .. }))),
+                i => assert_eq!(read.expect("there"), [i; 5000]),
+            }
+        }
+        let entries = restored.read_log(log, 0, 100, usize::MAX).await;
+        assert_eq!(entries.expect("readable").len(), 50);
+    }
+}
+
+/// As when older records, which had been put in the place of newer ones, are replaced by the newer ones again.
+#[tokio::test]
+async fn what_a_start_would_bring_back_is_not_lost_to_those_who_come_before_one() {
+    let (at, saved, target) = (folder(), folder(), folder());
+    let (blobs, log) = write(&open(at.path())).await;
+    let quarantine = at.path().join("quarantine");
+    fs::create_dir(&quarantine).expect("writable");
+    for blob in &blobs[..5] {
+        let from = at.path().join("blobs").join(blob.name.to_string());
+        let to = quarantine.join(format!("{}.{:016x}", blob.name, 7));
+        fs::rename(from, to).expect("moved");
+    }
+    let report = check_stopped(at.path()).expect("readable");
+    let report = report.expect("nobody uses it");
+    assert_eq!((report.losses, report.n_blobs), (vec![], 20));
+    let acceptance = Acceptance::of(at.path()).expect("nobody uses it");
+    assert_eq!(acceptance.report().losses, [""; 0]);
+    drop(acceptance);
+
+    let to = saved.path().join("backup");
+    let made = backup_stopped(at.path(), &to).expect("copied");
+    assert_eq!(made.expect("nobody uses it").n_blobs, 20);
+    let into = target.path().join("restored");
+    restore(&Backup::open(&to).expect("a backup"), &into).expect("restored");
+    check(&into, &blobs, log).await;
+    assert_eq!(file_names(&quarantine).len(), 5, "only a start moves them");
+    check(at.path(), &blobs, log).await;
 }

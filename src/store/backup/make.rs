@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use super::entries::EntryWriter;
 use super::manifest::Manifest;
 use super::{BLOBS, BackupSummary, HEADS, LOGS, RECORDS, refused};
-use crate::store::blob_folder::BlobFolder;
+use crate::store::blob_folder::{self, BlobFolder};
 use crate::store::layout::{ACCEPTED, AUDIT, Layout};
 use crate::store::log_head::Head;
 use crate::store::losses::{Accepted, Part};
@@ -17,6 +17,7 @@ use crate::store::record::now_ms;
 use crate::store::references::References;
 use crate::store::sealed::Sealed;
 use crate::store::state::State;
+use crate::store::strayed::Strayed;
 use crate::store::verify::{check_segment, go_on};
 use crate::store::{LogName, StoreError, files, log_segment, sled_heads, token_key};
 
@@ -79,10 +80,12 @@ pub(in crate::store) fn make(
 
 impl Begun {
     /// Copies the files, checks each against what the databases say of it, and writes the manifest. A file that is missing or
-    /// damaged is an error, unless its loss was accepted. What was copied is removed after an error, and when `cancelled` is set.
+    /// damaged is an error, unless its loss was accepted; one that is there again is copied all the same. What was copied is
+    /// removed after an error, and when `cancelled` is set.
     pub(in crate::store) fn finish(
         self,
         layout: &Layout,
+        strayed: &Strayed,
         cancelled: &AtomicBool,
     ) -> Result<BackupSummary, StoreError> {
         let Self {
@@ -98,11 +101,19 @@ impl Begun {
         target.create_folder(BLOBS)?;
         let blobs = BlobFolder::new(layout.blobs());
         for (blob, _) in references.blobs() {
-            if accepted.contains(&Part::Blob(blob.name)) {
-                continue;
-            }
-            let mut file = target.create_file(&format!("{BLOBS}/{}", blob.name))?;
-            manifest.n_bytes += blobs.copy(&blob, &mut file, cancelled)?;
+            let name = format!("{BLOBS}/{}", blob.name);
+            let mut file = target.create_file(&name)?;
+            let from = strayed.path(&blobs, blob.name);
+            let n_bytes = match blob_folder::copy(&from, &blob, &mut file, cancelled) {
+                Err(StoreError::BlobNotFound { .. } | StoreError::Damaged { .. })
+                    if accepted.contains(&Part::Blob(blob.name)) =>
+                {
+                    target.remove_file(&name)?;
+                    continue;
+                }
+                copied => copied?,
+            };
+            manifest.n_bytes += n_bytes;
             sync(&file)?;
             manifest.n_blobs += 1;
         }
@@ -215,6 +226,10 @@ impl Target {
             .mode(0o600)
             .open(self.path(name))
             .map_err(StoreError::io("begin a file of a backup"))
+    }
+
+    fn remove_file(&self, name: &str) -> Result<(), StoreError> {
+        fs::remove_file(self.path(name)).map_err(StoreError::io("remove a file of a backup"))
     }
 
     fn finish(mut self, manifest: &Manifest) -> Result<(), StoreError> {

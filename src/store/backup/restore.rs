@@ -17,6 +17,7 @@ use crate::store::sealed::{Sealed, unseal};
 use crate::store::sled_heads::{self, CACHE_BYTES};
 use crate::store::sled_ledger::{self, Origin};
 use crate::store::state::{State, StoreId};
+use crate::store::strayed::Strayed;
 use crate::store::totals::Totals;
 use crate::store::verify::{verify, verify_token_key};
 use crate::store::{LogName, StoreError, audit, files, log_segment, token_key};
@@ -58,7 +59,14 @@ pub fn restore(backup: &Backup, into: &Path) -> Result<BackupSummary, StoreError
     copy_files(backup, &layout, &references, &logs)?;
     let mut losses = Losses::new(Accepted::read(&layout.accepted())?);
     let never = AtomicBool::new(false);
-    verify(&layout, &references, &logs, &mut losses, &never)?;
+    verify(
+        &layout,
+        &references,
+        &Strayed::default(),
+        &logs,
+        &mut losses,
+        &never,
+    )?;
     verify_token_key(&layout, backup.manifest.fingerprint(), &mut losses)?;
     if let Some(loss) = losses.list().first() {
         return Err(refused(

@@ -79,6 +79,66 @@ async fn nothing_is_acknowledged_or_shown_before_it_is_durable() {
 }
 
 #[tokio::test]
+async fn a_check_in_use_lists_damaged_records_and_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut ledger = None;
+    let store = EmbeddedStore::open_with(folder.path(), StoreOptions::default(), |used| {
+        ledger = Some(Arc::clone(&used));
+        move || used.flush()
+    });
+    let (store, ledger) = (store.expect("it opens"), ledger.expect("in use"));
+    let database = ledger.database();
+    let log = store.create_log().await.expect("a log");
+    let blob = store.put_blob(vec![1; 100]).await.expect("a blob");
+    for (key, record) in [
+        (b"a", Record::new(vec![1])),
+        (b"b", Record::with_blobs(vec![2], vec![blob.id()])),
+    ] {
+        let swap = PointerSwap::put(key, None, record);
+        assert_eq!(store.swap_pointer(&swap).await.expect("put"), Swap::Done);
+    }
+    let check = async || {
+        let report = store.check(Arc::default()).await.expect("readable");
+        (report.n_records, report.n_blobs, report.losses)
+    };
+    assert_eq!(check().await, (2, 1, vec![]));
+
+    let stored = database.get(b"a").expect("readable").expect("there");
+    let mut damaged = stored.to_vec();
+    damaged[stored.len() - 1] ^= 1;
+    database.insert(b"a", damaged).expect("put");
+    let (n_records, n_blobs, losses) = check().await;
+    assert_eq!((n_records, n_blobs), (1, 1), "what is whole was read");
+    let [first, second] = &losses[..] else {
+        panic!("{losses:?}");
+    };
+    assert!(first.contains("1 records that are not those"), "{first}");
+    assert!(second.contains("the record under the key 61"), "{second}");
+    database.insert(b"a", stored.to_vec()).expect("put");
+    assert_eq!(check().await.2, [""; 0]);
+
+    // the marks are read, too
+    for mark in ["meta.mark", "logs.mark"] {
+        let path = folder.path().join(mark);
+        let bytes = std::fs::read(&path).expect("readable");
+        std::fs::write(&path, vec![0; bytes.len()]).expect("writable");
+        let losses = check().await.2;
+        assert!(
+            losses.len() == 1 && losses[0].contains("its mark is damaged"),
+            "{losses:?}"
+        );
+        std::fs::write(&path, bytes).expect("writable");
+    }
+    assert!(
+        store
+            .read_log(log, 0, 1, 1)
+            .await
+            .expect("readable")
+            .is_empty()
+    );
+}
+
+#[tokio::test]
 async fn work_that_panics_is_a_defect_and_the_store_goes_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = EmbeddedStore::open(folder.path(), StoreOptions::default()).expect("it opens");
