@@ -136,6 +136,14 @@ impl ReadMark {
         }
     }
 
+    /// The store that it belongs to, if it can be read.
+    pub(super) fn store(&self) -> Option<StoreId> {
+        match self {
+            Self::Whole(mark) => Some(mark.store),
+            Self::Missing | Self::Damaged => None,
+        }
+    }
+
     /// Whether nothing was ever acknowledged: there is no mark, or that of a database that is being made.
     pub(super) fn is_new(&self) -> bool {
         match self {

@@ -38,14 +38,17 @@ pub(super) fn open(
         logs,
         ..
     } = survey;
+    // a crash of the first start leaves a mark whose database says nothing yet, or is not there
+    let known = records.found.as_ref().and_then(Found::origin);
+    let store = known
+        .map(|origin| origin.store)
+        .or(records.mark.store())
+        .unwrap_or_else(StoreId::random);
     let found = match records.found {
         Some(found) => found,
-        None => create_records(layout, cache_bytes)?,
+        None => create_records(layout, cache_bytes, store)?,
     };
-    let store = found
-        .origin()
-        .map_or_else(StoreId::random, |origin| origin.store);
-    let recorded = found.origin().and_then(|origin| origin.fingerprint);
+    let recorded = known.and_then(|origin| origin.fingerprint);
     let key = token_key::find(layout.root(), configured_key, recorded)?;
     let token_hasher = TokenHasher::new(&key);
     let origin = Origin {
@@ -65,9 +68,9 @@ pub(super) fn open(
     })
 }
 
-fn create_records(layout: &Layout, cache_bytes: u64) -> Result<Found, StoreError> {
+fn create_records(layout: &Layout, cache_bytes: u64, store: StoreId) -> Result<Found, StoreError> {
     let place = layout.records();
-    sled_ledger::create(&place, cache_bytes, StoreId::random())?;
+    sled_ledger::create(&place, cache_bytes, store)?;
     Found::read(&place, cache_bytes, &mut |_, _| Ok(()))
 }
 
@@ -88,4 +91,41 @@ fn begin_heads(layout: &Layout, found: Found, store: StoreId) -> Result<SledHead
     found
         .begin(&layout.heads().mark, origin, 0)
         .map(SledHeads::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::store::mark::{Mark, MarkFile};
+    use crate::store::state::State;
+
+    fn opened(layout: &Layout) -> StoreId {
+        let opened = open(layout, CACHE_BYTES, Some(TokenKey::from_bytes([1; 32])));
+        opened.expect("it opens").store
+    }
+
+    #[test]
+    fn a_crash_of_the_first_start_leaves_a_store_that_opens() {
+        // after the mark was made, and after the database was
+        for has_database in [false, true] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let layout = Layout::new(folder.path());
+            fs::create_dir(layout.blobs()).expect("writable");
+            let (records, store) = (layout.records(), StoreId::random());
+            match has_database {
+                true => sled_ledger::create(&records, CACHE_BYTES, store).expect("made"),
+                false => {
+                    let mark = Mark::now(store, State::default());
+                    drop(MarkFile::create(&records.mark, mark).expect("made"));
+                }
+            }
+            let mark = fs::read(&records.mark).expect("there");
+            assert_eq!(opened(&layout), store);
+            // after the database says what it belongs to, before its mark follows
+            fs::write(&records.mark, mark).expect("writable");
+            assert_eq!(opened(&layout), store);
+        }
+    }
 }
