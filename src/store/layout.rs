@@ -108,7 +108,7 @@ impl Layout {
     }
 
     /// The same store with copies of its databases, which nothing else uses. The caller holds the lock of the store, and removes
-    /// them with [`remove_leftovers`](Self::remove_leftovers).
+    /// them with [`remove_copies`](Self::remove_copies).
     pub(super) fn with_copies(&self) -> io::Result<Self> {
         let copies = self.root.join(COPIES);
         remove_folder(&copies)?;
@@ -124,9 +124,22 @@ impl Layout {
         })
     }
 
+    /// How many bytes the copies take.
+    pub(super) fn copied_bytes(&self) -> io::Result<u64> {
+        [self.records(), self.heads()]
+            .iter()
+            .filter(|place| place.path().is_dir())
+            .try_fold(0, |sum, place| Ok(sum + folder_bytes(&place.path())?))
+    }
+
+    /// Removes the copies of the databases.
+    pub(super) fn remove_copies(&self) -> io::Result<()> {
+        remove_folder(&self.root.join(COPIES))
+    }
+
     /// Removes what a crash has left: half-written files, and copies of the databases.
     pub(super) fn remove_leftovers(&self) -> Result<(), StoreError> {
-        remove_folder(&self.root.join(COPIES))
+        self.remove_copies()
             .and_then(|()| files::remove_files(&self.root, |name| name.ends_with(TEMPORARY)))
             .map_err(StoreError::io("remove what a crash has left behind"))
     }
@@ -153,6 +166,18 @@ fn remove_folder(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+fn folder_bytes(path: &Path) -> io::Result<u64> {
+    let mut sum = 0;
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        sum += match entry.file_type()?.is_dir() {
+            true => folder_bytes(&entry.path())?,
+            false => entry.metadata()?.len(),
+        };
+    }
+    Ok(sum)
 }
 
 fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {

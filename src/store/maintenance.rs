@@ -285,7 +285,7 @@ pub fn backup_stopped(folder: &Path, to: &Path) -> Result<Option<BackupSummary>,
         return Ok(None);
     };
     let layout = &store.layout;
-    let survey = Survey::look(layout, StoreOptions::default().cache_bytes)?;
+    let survey = store.look()?;
     survey.losses.refuse(layout.root())?;
     let records = survey.records.found.as_ref();
     let records = records

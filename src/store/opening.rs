@@ -9,7 +9,7 @@ use super::sled_heads::{CACHE_BYTES, SledHeads};
 use super::sled_ledger::{self, Found, Ledger, Origin};
 use super::state::StoreId;
 use super::survey::Survey;
-use super::{LogName, StoreError, TokenHasher, TokenKey, files, token_key};
+use super::{LogName, StoreError, TokenHasher, TokenKey, files, reserve, token_key};
 
 /// The databases of a store, in use.
 pub(super) struct Opened {
@@ -27,6 +27,7 @@ pub(super) fn open(
     cache_bytes: u64,
     configured_key: Option<TokenKey>,
 ) -> Result<Opened, StoreError> {
+    refuse_untouched(layout, cache_bytes)?;
     let survey = Survey::look(layout, cache_bytes)?;
     survey.losses.refuse(layout.root())?;
     survey
@@ -66,6 +67,28 @@ pub(super) fn open(
         records,
         heads,
     })
+}
+
+/// Refuses a store that has lost anything while its databases are as they were found: sled overwrites what lies behind damage
+/// when it opens one. So copies are opened first, unless the disk is too full for them.
+fn refuse_untouched(layout: &Layout, cache_bytes: u64) -> Result<(), StoreError> {
+    let copies = layout
+        .copied_bytes()
+        .and_then(|n_bytes| reserve::has_room(layout.root(), n_bytes))
+        .and_then(|has_room| has_room.then(|| layout.with_copies()).transpose())
+        .map_err(StoreError::io("copy the databases of the store"))?;
+    let Some(copies) = copies else {
+        tracing::warn!(
+            "the disk is too full to look at copies of the databases first: if they are damaged, what lies behind the damage is lost"
+        );
+        return Ok(());
+    };
+    let looked =
+        Survey::look(&copies, cache_bytes).and_then(|survey| survey.losses.refuse(layout.root()));
+    if let Err(error) = layout.remove_copies() {
+        tracing::warn!(%error, "copies of the databases are left behind; the next start removes them");
+    }
+    looked
 }
 
 fn create_records(layout: &Layout, cache_bytes: u64, store: StoreId) -> Result<Found, StoreError> {

@@ -56,6 +56,11 @@ pub(super) fn open_with_it<T>(
     }
 }
 
+/// Whether there is room for this many more bytes that are needed for a moment, and for a database to open meanwhile.
+pub(super) fn has_room(folder: &Path, n_bytes: u64) -> io::Result<bool> {
+    Ok(available(&File::open(folder)?)? >= n_bytes.saturating_add(2 * BYTES))
+}
+
 /// Fails if this many more bytes of a blob would take the space that is left for records. `file` is on the same disk.
 pub(super) fn check(file: &File, n_bytes: usize) -> io::Result<()> {
     match available(file)? < BYTES + n_bytes as u64 {

@@ -1,11 +1,12 @@
 //! Marks that do not fit their databases, and losses that an operator accepts.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anomalyd::store::{
     Acceptance, BlobRef, EmbeddedStore, LogName, Record, Store, StoreError, StoreOptions,
-    check_stopped,
+    backup_stopped, check_stopped,
 };
 
 use crate::store::{copy_folder, file_names, folder, get, open, put};
@@ -36,6 +37,24 @@ fn refusal(folder: &Path) -> String {
 fn losses(folder: &Path) -> Vec<String> {
     let checked = check_stopped(folder).expect("readable");
     checked.expect("nobody uses it").losses
+}
+
+/// The files of the databases.
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for database in ["meta", "logs/heads"] {
+        let mut folders = vec![folder.join(database)];
+        while let Some(folder) = folders.pop() {
+            for name in file_names(&folder) {
+                let path = folder.join(name);
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false => drop(files.insert(path.clone(), fs::read(path).expect("readable"))),
+                }
+            }
+        }
+    }
+    files
 }
 
 fn accept(folder: &Path) {
@@ -266,6 +285,32 @@ async fn lost_databases_are_replaced_once_that_is_accepted() {
         put(&store, b"new", Record::new(vec![5])).await;
         store.create_log().await.expect("a log");
     }
+}
+
+#[tokio::test]
+async fn a_refusal_leaves_the_databases_as_they_are() {
+    let (folder, saved) = (folder(), folder());
+    let at = folder.path();
+    store(at).await;
+    let opened = open(at);
+    for i in 0..200_u32 {
+        put(&opened, &i.to_be_bytes(), Record::new(vec![1; 2000])).await;
+    }
+    drop(opened);
+    // everything behind the hole looks like free space to sled
+    for (database, share) in [("meta", 4), ("logs/heads", 2)] {
+        let path = at.join(database).join("db");
+        let mut bytes = fs::read(&path).expect("there");
+        let hole = bytes.len() / share;
+        bytes[hole..hole + 100].fill(0);
+        fs::write(path, bytes).expect("writable");
+    }
+    let before = contents(at);
+    refusal(at);
+    let to = saved.path().join("backup");
+    backup_stopped(at, &to).expect_err("refused");
+    assert!(!losses(at).is_empty());
+    assert!(contents(at) == before, "a refusal has changed a database");
 }
 
 #[tokio::test]
