@@ -98,7 +98,9 @@ impl Acceptance {
         let store = StoreId::random();
         self.files.write(&layout.accepted())?;
         let (had_heads, heads) = (layout.heads().path().exists(), survey.heads);
-        if had_heads || !heads.mark.is_new() {
+        // segments may be all that is left of the logs
+        let lost_heads = survey.losses.count(|part| *part == Part::Heads) > 0;
+        if had_heads || lost_heads || !heads.mark.is_new() {
             let origin = Origin {
                 store,
                 fingerprint: None,

@@ -287,6 +287,26 @@ async fn lost_databases_are_replaced_once_that_is_accepted() {
     }
 }
 
+/// Of the logs, nothing is left that could be repaired.
+#[tokio::test]
+async fn segments_without_heads_and_mark_can_be_given_up() {
+    let folder = folder();
+    let (blob, log) = store(folder.path()).await;
+    fs::remove_dir_all(folder.path().join("logs/heads")).expect("removable");
+    fs::remove_file(folder.path().join("logs.mark")).expect("removable");
+    let message = refusal(folder.path());
+    assert!(
+        message.contains("1 segments of logs are there"),
+        "{message}"
+    );
+    accept(folder.path());
+    let store = open(folder.path());
+    let read = store.read_log(log, 0, 100, 100).await;
+    assert!(matches!(read, Err(StoreError::LogNotFound)), "{read:?}");
+    assert_eq!(store.get_blob(&blob).await.expect("there"), [1; 100]);
+    store.create_log().await.expect("a log");
+}
+
 #[tokio::test]
 async fn a_refusal_leaves_the_databases_as_they_are() {
     let (folder, saved) = (folder(), folder());
