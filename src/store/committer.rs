@@ -72,6 +72,12 @@ impl Committer {
         }
     }
 
+    /// Waits until all writes that were requested so far are durable.
+    pub(super) async fn requested(&self) -> Result<(), StoreError> {
+        let number = self.requests().applied;
+        self.durable(number).await
+    }
+
     /// Fails if the store has failed.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         match self.progress.borrow().failed.clone() {

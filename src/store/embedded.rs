@@ -193,6 +193,11 @@ impl EmbeddedStore {
         self.thread.committer()
     }
 
+    /// The committer of the logs, if there are any.
+    pub(super) fn log_committer(&self) -> Option<&Arc<Committer>> {
+        self.inner.logs.get().map(Logs::committer)
+    }
+
     /// Runs blocking work on a thread for it.
     pub(super) async fn blocking<T: Send + 'static>(
         &self,

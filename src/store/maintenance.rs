@@ -122,6 +122,9 @@ impl EmbeddedStore {
         let (begun, hold) = begin.await?;
         // otherwise it might hold what a crash takes from the store
         self.committer().durable(begun.revision).await?;
+        if let Some(logs) = self.log_committer() {
+            logs.requested().await?;
+        }
         self.blocking(move |inner| {
             let _hold = hold;
             begun.finish(&inner.layout, &Strayed::default(), &cancelled)

@@ -355,3 +355,18 @@ async fn what_a_start_would_bring_back_is_not_lost_to_those_who_come_before_one(
     assert_eq!(file_names(&quarantine).len(), 5, "only a start moves them");
     check(at.path(), &blobs, log).await;
 }
+
+#[tokio::test]
+async fn no_backup_is_made_with_another_token_key() {
+    let (at, saved) = (folder(), folder());
+    let store = open(at.path());
+    write(&store).await;
+    let to = saved.path().join("backup");
+    fs::write(at.path().join("token.key"), "ab".repeat(32)).expect("writable");
+    let error = store.backup(&to, never()).await.expect_err("no use");
+    assert!(error.to_string().contains("is not the one"), "{error}");
+    drop(store);
+    let error = backup_stopped(at.path(), &to).expect_err("no use");
+    assert!(error.to_string().contains("is not the one"), "{error}");
+    assert!(!to.exists(), "nothing was begun");
+}

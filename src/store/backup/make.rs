@@ -1,8 +1,8 @@
 //! Makes a backup: the entries of the databases first, under the lock of their writers, then the files that they refer to.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -54,6 +54,8 @@ pub(in crate::store) fn make(
     source: &impl Source,
     fingerprint: Option<[u8; 16]>,
 ) -> Result<Begun, StoreError> {
+    // a restore would refuse it
+    token_key::check(layout.root(), fingerprint)?;
     let target = Target::create(layout, to)?;
     let mut references = References::default();
     let mut writer = EntryWriter::create(&target.path(RECORDS))?;
@@ -192,12 +194,7 @@ impl Target {
                 "is in the data folder, and would be lost with it; name another folder",
             ));
         }
-        if !folder.exists() {
-            DirBuilder::new()
-                .mode(0o700)
-                .create(&folder)
-                .map_err(StoreError::io(what))?;
-        }
+        files::create_folder(&folder).map_err(StoreError::io(what))?;
         let mut entries = fs::read_dir(&folder).map_err(StoreError::io(what))?;
         if entries.next().is_some() {
             return Err(refused(
