@@ -2,15 +2,10 @@
 
 use std::fmt;
 
-use crate::store::now_ms;
-
-/// The id of an operation: the time at which it began, in milliseconds since 1970, and the lower bits of a random UUID. So ids are
-/// in the order in which operations began, and nobody can guess one.
+/// The id of an operation: a UUID of version 7, whose first bits are the time. Ids are in the order in which operations began, also
+/// within a millisecond and after the clock was set back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OperationId(u128);
-
-/// How many bits come from a UUID; all but six of them are random.
-const UUID_BITS: u32 = 80;
 
 impl OperationId {
     /// An id before all others.
@@ -19,11 +14,9 @@ impl OperationId {
     /// An id after all others.
     pub(super) const LAST: Self = Self(u128::MAX);
 
-    /// A new id.
+    /// A new id, larger than all before.
     pub(super) fn new() -> Self {
-        let random = uuid::Uuid::new_v4().as_u128() & ((1 << UUID_BITS) - 1);
-        let time = u128::try_from(now_ms()).unwrap_or(0);
-        Self(time << UUID_BITS | random)
+        Self(uuid::Uuid::now_v7().as_u128())
     }
 
     /// The id with this text, if it is one.
@@ -42,14 +35,12 @@ impl fmt::Display for OperationId {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]
-    fn ids_differ_and_have_one_spelling() {
-        let ids: BTreeSet<OperationId> = (0..1000).map(|_| OperationId::new()).collect();
-        assert_eq!(ids.len(), 1000);
+    fn ids_grow_and_have_one_spelling() {
+        let ids: Vec<OperationId> = (0..1000).map(|_| OperationId::new()).collect();
+        assert!(ids.is_sorted_by(|earlier, later| earlier < later));
         for id in ids {
             let text = id.to_string();
             assert_eq!((text.len(), OperationId::parse(&text)), (32, Some(id)));

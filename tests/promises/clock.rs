@@ -8,7 +8,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use anomalyd::proto::v1::anomaly_service_client::AnomalyServiceClient;
-use anomalyd::proto::v1::{GetModelRequest, ListModelsRequest, Model, TrainRequest, UpdateRequest};
+use anomalyd::proto::v1::operation_service_client::OperationServiceClient;
+use anomalyd::proto::v1::{
+    GetModelRequest, ListModelsRequest, ListOperationsRequest, Model, TrainRequest, UpdateRequest,
+};
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 
@@ -66,10 +69,22 @@ impl Clock {
     }
 }
 
-async fn client(address: SocketAddr) -> Client {
+async fn channel(address: SocketAddr) -> Channel {
     let endpoint = Channel::from_shared(format!("http://{address}")).expect("an address");
-    let channel = endpoint.connect().await.expect("accepted");
-    AnomalyServiceClient::with_interceptor(channel, Token::bearer("alice"))
+    endpoint.connect().await.expect("accepted")
+}
+
+async fn client(address: SocketAddr) -> Client {
+    AnomalyServiceClient::with_interceptor(channel(address).await, Token::bearer("alice"))
+}
+
+/// The request ids of the operations, in the order in which they are listed.
+async fn listed_operations(address: SocketAddr) -> Vec<String> {
+    let channel = channel(address).await;
+    let mut client = OperationServiceClient::with_interceptor(channel, Token::bearer("alice"));
+    let listed = client.list_operations(ListOperationsRequest::default());
+    let operations = listed.await.expect("lists").into_inner().operations;
+    operations.into_iter().map(|it| it.request_id).collect()
 }
 
 async fn train(client: &mut Client, request_id: &str) -> Model {
@@ -107,6 +122,10 @@ async fn a_clock_that_is_set_back_and_forth_changes_no_order_and_loses_nothing()
     for (number, model) in (1..).zip(&models) {
         assert_eq!(model.version, number);
     }
+    let began: Vec<String> = (0..steps.len())
+        .map(|step| format!("request {step}"))
+        .collect();
+    assert_eq!(listed_operations(server.address().await).await, began);
     // or else the clock would not be the one that was set
     let shown: Vec<i64> = models.iter().map(seconds).collect();
     let earliest = *shown.iter().min().expect("some");

@@ -114,8 +114,7 @@ async fn operations_are_listed_in_pages_and_must_be_named() {
         }
         request.page_token = page.next_page_token;
     }
-    runs.sort_unstable();
-    assert_eq!(runs, ["a", "b", "c"]);
+    assert_eq!(runs, ["a", "b", "c"], "as they began");
     let last = operations.of_request("key").await.expect("the last one");
     assert_eq!(last.run_id, "c");
 
