@@ -6,7 +6,16 @@ pub use anomaly_detection::error::{
 
 /// All reasons that a client can see.
 pub mod reason {
+    use anomaly_detection::error::Reason;
+
     pub use anomaly_detection::error::reason::*;
+
+    /// The reason with this name.
+    pub fn named(name: &str) -> Option<Reason> {
+        let of_library = anomaly_detection::error::reason::ALL;
+        let mut all = of_library.iter().chain(ALL).copied();
+        all.find(|reason| reason.name() == name)
+    }
 
     anomaly_detection::reasons! {
         /// A streamed request broke the order of header, records and end.

@@ -11,8 +11,8 @@ use crate::error::{Error, Kind as ErrorKind, Result, reason};
 use crate::store::{Owner, now_ms};
 use anomaly_detection::context::{Progress, Reached};
 
-/// The longest message of an error that is kept.
-const MAX_MESSAGE_BYTES: usize = 1024;
+/// The longest message of an error that is kept: longer than a status shows, which says that it is cut.
+const MAX_MESSAGE_BYTES: usize = 2048;
 
 /// The stages that the server adds to those of the library.
 pub mod stage {

@@ -47,10 +47,16 @@ impl Recorded for Failure {
     fn recorded(&self) -> Error {
         match self {
             Self::Domain(error) => error.recorded(),
-            // the caller has left, or has sent what cannot be received
-            Self::Transport(status) => Error::new(reason::CANCELLED, status.message()).recorded(),
+            Self::Transport(status) => Error::new(reason_of(status), status.message()).recorded(),
         }
     }
+}
+
+/// The reason in a status; without one, the caller has left or has sent what cannot be received.
+fn reason_of(status: &Status) -> Reason {
+    let info = status.get_details_error_info();
+    let known = info.and_then(|info| reason::named(&info.reason));
+    known.unwrap_or(reason::CANCELLED)
 }
 
 /// The response of an RPC, or the status of its failure.
@@ -285,6 +291,26 @@ mod tests {
             1
         );
         assert_eq!(status.message(), "is empty");
+    }
+
+    #[test]
+    fn an_operation_shows_what_its_callers_were_answered() {
+        for error in [
+            Error::new(reason::OVERLOADED, "no memory for the message"),
+            Error::new(reason::REQUEST_TIMEOUT, "it is silent"),
+            Error::field("f", "x".repeat(5000)),
+        ] {
+            let answered = of(error.recorded());
+            for failure in [Failure::from(answered.clone()), Failure::from(error)] {
+                let shown = of(failure.recorded());
+                assert_eq!(shown.code(), answered.code());
+                assert_eq!(shown.message(), answered.message());
+            }
+            let is_cut = answered.message().len() > MAX_MESSAGE_BYTES;
+            assert_eq!(is_cut, answered.message().ends_with("x..."));
+        }
+        let left = Failure::from(Status::cancelled("gone")).recorded();
+        assert_eq!(left.reason(), reason::CANCELLED);
     }
 
     #[test]
