@@ -80,7 +80,7 @@ pub struct Reached {
     pub step: u32,
     /// What the step is counted in; `None` if it is not counted.
     pub unit: Option<Unit>,
-    /// How much of the step is done.
+    /// How much of the step is done, at most the total.
     pub done: u64,
     /// How much there is to do in the step, if that is known.
     pub total: Option<u64>,
@@ -116,11 +116,13 @@ impl Progress {
     pub fn reached(&self) -> Reached {
         let present = self.present();
         let done = present.step.0.as_deref();
+        let done = done.map_or(0, |done| done.load(Ordering::Relaxed));
         Reached {
             stage: present.stage,
             step: present.number,
             unit: present.unit,
-            done: done.map_or(0, |done| done.load(Ordering::Relaxed)),
+            // some bytes of a file are read more than once
+            done: done.min(present.total.unwrap_or(u64::MAX)),
             total: present.total,
         }
     }
@@ -152,7 +154,7 @@ impl Reached {
     /// The share of the step that is done, in [0, 1]; `None` if it is not known how much there is to do.
     pub fn fraction(&self) -> Option<f64> {
         let total = self.total.filter(|&total| total > 0)?;
-        Some((self.done as f64 / total as f64).min(1.0))
+        Some(self.done as f64 / total as f64)
     }
 }
 
@@ -171,7 +173,9 @@ mod tests {
         assert_eq!((reached.step, reached.done), (2, 6));
         assert_eq!(reached.fraction(), Some(0.75));
         rows.advance(10);
-        assert_eq!(progress.reached().fraction(), Some(1.0), "it is capped");
+        let reached = progress.reached();
+        let capped = (reached.done, reached.fraction());
+        assert_eq!(capped, (8, Some(1.0)), "it is capped");
 
         progress.enter(stage::FITTING);
         rows.advance(1);

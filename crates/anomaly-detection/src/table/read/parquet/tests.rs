@@ -1,3 +1,4 @@
+use std::io::Write as _;
 use std::sync::Arc;
 
 use ::parquet::arrow::ArrowWriter;
@@ -11,7 +12,9 @@ use bytes::Bytes;
 
 use super::sample::{with_encoding, written, written_as};
 use super::*;
+use crate::context::{Context, Progress, stage};
 use crate::table::MAX_CELLS;
+use crate::table::read::{FileOptions, scan};
 use crate::table::{ColumnView, MISSING_TIME};
 
 fn read_bytes(content: Vec<u8>, decompressed_bytes: u64) -> Result<Table> {
@@ -311,4 +314,25 @@ fn the_largest_page_of_each_column_is_held_at_a_time() {
             assert_eq!(file.check_page_bytes().is_ok(), is_small);
         }
     }
+}
+
+#[test]
+fn a_scan_that_reads_some_bytes_twice_counts_no_more_than_there_are() {
+    let column: ArrayRef = Arc::new(Float64Array::from_iter_values((0..1000).map(f64::from)));
+    let content = written(vec![("a", column)], Compression::SNAPPY);
+    let mut file = tempfile::tempfile().expect("a temporary file");
+    file.write_all(&content).expect("to disk");
+    let source = Source::from_file(file).expect("a file");
+    let progress = Progress::new(stage::SCANNING);
+    let context = Context::new().reporting(Some(&progress));
+    scan(
+        &source,
+        &FileOptions::default(),
+        Limits::default(),
+        &context,
+    )
+    .expect("valid");
+    let reached = progress.reached();
+    let n_bytes = content.len() as u64;
+    assert_eq!((reached.done, reached.total), (n_bytes, Some(n_bytes)));
 }
