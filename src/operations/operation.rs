@@ -201,11 +201,12 @@ impl Operation {
         }
     }
 
-    /// Says that nothing was stored, and that the work goes on.
+    /// Says that nothing was stored, and that the work is to be done again.
     pub fn resume(&self) {
         let mut phase = self.phase();
         if matches!(*phase, Phase::Committing) {
             *phase = Phase::Active;
+            self.progress.enter(stage::WAITING);
         }
     }
 

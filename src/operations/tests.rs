@@ -207,6 +207,7 @@ async fn what_is_cancelled_stops_unless_it_is_being_stored() {
     let cancel = || operations.cancel(owner("alice"), &by_id).expect("there");
     assert!(matches!(cancel().show().state, State::Committing));
     operation.resume();
+    assert!(matches!(operation.show().state, State::Waiting));
     assert!(matches!(cancel().show().state, State::Cancelled(_)));
     let nothing = async { Ok::<(), Error>(()) };
     let stopped = lead.run(&Presence::default(), nothing).await;

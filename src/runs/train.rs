@@ -9,7 +9,7 @@ use super::{Caller, DatasetSource, Described, ReadRows, RequestId, RowSource, Ro
 use crate::compute::{Admission, Class};
 use crate::error::{Error, Kind, Result, reason};
 use crate::memory::Share;
-use crate::operations::Operation;
+use crate::operations::{Operation, stage};
 use crate::store::{Store, key};
 use anomaly_detection::context::{Context, Progress};
 use anomaly_detection::pipeline::{TableSource, TrainingSpec};
@@ -92,6 +92,7 @@ impl<S: Store> Runs<S> {
         rows: LearningRows,
         progress: &Progress,
     ) -> Result<Prepared> {
+        progress.enter(stage::WAITING);
         let spec = spec.clone();
         let progress = progress.clone();
         let fit = move |context: &Context| {
@@ -165,6 +166,7 @@ impl<S: Store> Runs<S> {
         unsorted: Error,
         progress: &Progress,
     ) -> Result<LearningRows> {
+        progress.enter(stage::WAITING);
         let progress = Some(progress);
         let read = dataset.read(&self.datasets, caller, None, Admission::Refuse, progress);
         match read.await {
