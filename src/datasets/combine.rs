@@ -65,7 +65,7 @@ impl<S: Store> Datasets<S> {
             };
             let running = self
                 .compute
-                .submit(caller, Class::Large, Admission::Wait, work)
+                .submit(caller, Class::Large, Admission::Refuse, work)
                 .await?;
             let mut n_bytes = 0;
             while let Some(chunk) = chunks.recv().await {
