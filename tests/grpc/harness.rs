@@ -75,11 +75,12 @@ impl Server {
     }
 
     /// Starts with a store that is open already.
-    pub(crate) async fn over(store: impl Store) -> Self {
-        let flags = Flags {
+    pub(crate) async fn over(store: impl Store, configure: impl FnOnce(&mut Flags)) -> Self {
+        let mut flags = Flags {
             listen: Some("127.0.0.1:0".to_owned()),
             ..Flags::default()
         };
+        configure(&mut flags);
         let config = Config::load(&flags).expect("a valid configuration");
         let application = Application::with_store(config, store).await;
         Self::run(application.expect("the server starts"))

@@ -11,8 +11,8 @@ use crate::grpc::harness::{
 
 async fn two_servers() -> (MemoryStore, Server, Server) {
     let store = MemoryStore::new(&TokenKey::from_bytes([1; 32]));
-    let first = Server::over(store.share()).await;
-    let second = Server::over(store.share()).await;
+    let first = Server::over(store.share(), |_| {}).await;
+    let second = Server::over(store.share(), |_| {}).await;
     (store, first, second)
 }
 

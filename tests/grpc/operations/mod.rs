@@ -1,6 +1,7 @@
 //! Operations: long work that goes on without its caller, is joined by the same request, shown and cancelled.
 
 mod ending;
+mod held;
 mod joining;
 mod leaving;
 mod progress;
@@ -16,11 +17,11 @@ use anomalyd::proto::v1::{
     OperationState, TrainRequest, cancel_operation_request, get_operation_request,
 };
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
 use tonic::Status;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 
+use crate::grpc::datasets;
 use crate::grpc::harness::{
     Client, Server, Token, by, matrix, normal_rows, train_as, train_request, xy,
 };
@@ -113,55 +114,22 @@ fn short_training(run_id: &str, request_id: &str) -> TrainRequest {
     }
 }
 
-/// Trainings of other owners, so many that the work of one more has to wait.
-struct Busy(Vec<BusyOwner>);
-
-struct BusyOwner {
-    call: JoinHandle<()>,
-    operations: Operations,
+/// The same training, on the dataset of [`upload_rows`].
+fn training_on_dataset(run_id: &str, request_id: &str) -> TrainRequest {
+    TrainRequest {
+        records: Some(datasets::of_dataset("rows")),
+        ..short_training(run_id, request_id)
+    }
 }
 
-impl Busy {
-    /// How many large works can be under way at once: one each of four owners, and two more.
-    const OWNERS: usize = 6;
-
-    async fn begin(server: &Server) -> Self {
-        let mut owners = Vec::with_capacity(Self::OWNERS);
-        for owner in 0..Self::OWNERS {
-            let token = format!("busy-{owner}");
-            let mut client = server.client(&token).await;
-            let call = tokio::spawn(async move {
-                client
-                    .train(long_training("busy"))
-                    .await
-                    .expect_err("it takes too long");
-            });
-            let operations = Operations::of(server, &token).await;
-            operations.until_running().await;
-            owners.push(BusyOwner { call, operations });
-        }
-        Self(owners)
-    }
-
-    /// Ends the trainings.
-    fn leave(&self) {
-        for owner in &self.0 {
-            owner.call.abort();
-        }
-    }
-
-    /// Ends the trainings, and waits until they are over.
-    async fn end(self) {
-        self.leave();
-        for BusyOwner { call, operations } in self.0 {
-            assert!(call.await.is_err(), "it was still at work");
-            eventually(async || {
-                let is_over = !operations.list().await.iter().any(is_running);
-                is_over.then_some(())
-            })
-            .await;
-        }
-    }
+/// Uploads a dataset "rows" of 50 rows: an operation, and two files.
+async fn upload_rows(server: &Server) {
+    let mut client = datasets::client(server, "alice").await;
+    let rows = normal_rows(50, 1);
+    let lines = rows.chunks(2).map(|row| format!("{},{}\n", row[0], row[1]));
+    let content = format!("x,y\n{}", lines.collect::<String>());
+    let stored = datasets::upload(&mut client, "rows", content.as_bytes()).await;
+    assert_eq!(stored.expect("is stored").n_rows, 50);
 }
 
 /// Waits until something is there.

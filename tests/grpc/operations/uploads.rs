@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::leaving::Proxy;
-use super::{Busy, Operations, eventually, server};
+use super::{Operations, eventually, held, server};
 use crate::grpc::datasets;
 use crate::grpc::harness::{Server, Token, refusal};
 
@@ -50,9 +50,9 @@ fn n_files(folder: &Path) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_whose_bytes_have_arrived_goes_on_and_the_retry_joins_it() {
-    let (server, folder) = server(|_| {}).await;
+    let (server, gate, folder) = held::server(|_| {}).await;
     let operations = Operations::of(&server, "alice").await;
-    let busy = Busy::begin(&server).await;
+    gate.close();
     let proxy = Proxy::before(&server).await;
     let token = Token::bearer("alice");
     let mut through = DatasetServiceClient::with_interceptor(proxy.channel().await, token);
@@ -60,16 +60,11 @@ async fn an_upload_whose_bytes_have_arrived_goes_on_and_the_retry_joins_it() {
         let messages = tokio_stream::iter([header("once"), chunk(), end()]);
         through.upload_dataset(messages).await
     });
-    // the scan waits for the thread
-    let has_arrived = |stage| stage == OperationStage::Waiting || stage == OperationStage::Scanning;
-    let uploading = operations
-        .until("once", |it| {
-            let stage = it.progress.as_ref().map(|reached| reached.stage());
-            it.n_callers == Some(1)
-                && stage.is_some_and(has_arrived)
-                && it.progress.as_ref().is_some_and(|reached| reached.step > 3)
-        })
-        .await;
+    // it opens the file for the scan
+    gate.until_waiting(1).await;
+    let uploading = operations.until_callers("once", 1).await;
+    let arrived = uploading.progress.and_then(|reached| reached.n_bytes_done);
+    assert_eq!(arrived, Some(CONTENT.len() as u64));
     assert_eq!(uploading.kind(), OperationKind::UploadDataset);
     proxy.cut().await;
     call.await.expect("no panic").expect_err("it was cut");
@@ -86,7 +81,7 @@ async fn an_upload_whose_bytes_have_arrived_goes_on_and_the_retry_joins_it() {
     });
     let joined = operations.until_callers("once", 1).await;
     assert_eq!(joined.operation_id, uploading.operation_id);
-    busy.end().await;
+    gate.open();
     let stored = retry.await.expect("no panic").expect("is stored");
     let stored = stored.into_inner().dataset.expect("described");
     assert_eq!((stored.n_rows, stored.dataset_id), (3, joined.dataset_id));
@@ -142,7 +137,7 @@ async fn half_an_upload_ends_with_its_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn uploads_and_combinations_are_cancelled_without_a_trace() {
     use anomalyd::proto::v1::cancel_operation_request::Operation::RequestId;
-    let (server, folder) = server(|_| {}).await;
+    let (server, gate, folder) = held::server(|_| {}).await;
     let operations = Operations::of(&server, "alice").await;
     let proxy = half_an_upload(&server, &operations, "half").await;
     let cancelled = operations.cancel(RequestId("half".to_owned())).await;
@@ -157,7 +152,8 @@ async fn uploads_and_combinations_are_cancelled_without_a_trace() {
     datasets::upload(&mut client, "june", CONTENT)
         .await
         .expect("is stored");
-    let busy = Busy::begin(&server).await;
+    // the two datasets are read, and what was made of them waits to be scanned
+    gate.close_after(2);
     let combination = CombineDatasetsRequest {
         dataset_ids: vec!["june".to_owned(), "june".to_owned()],
         dataset_id: "both".to_owned(),
@@ -168,13 +164,19 @@ async fn uploads_and_combinations_are_cancelled_without_a_trace() {
         async move { client.combine_datasets(combination).await }
     });
     let waiting = operations.until_callers("combined", 1).await;
+    gate.until_waiting(1).await;
+    assert_eq!(
+        n_files(folder.path()),
+        3,
+        "a dataset, and a file without one"
+    );
     assert_eq!(waiting.kind(), OperationKind::CombineDatasets);
     assert_eq!((&*waiting.dataset_id, &*waiting.run_id), ("both", ""));
     let cancelled = operations.cancel(RequestId("combined".to_owned())).await;
     cancelled.expect("is there");
     let refused = refusal(call.await.expect("no panic"));
     assert_eq!(refused.reason, "OPERATION_CANCELLED");
-    busy.end().await;
+    gate.open();
     eventually(async || (n_files(folder.path()) == 2).then_some(())).await;
     let combined = client.combine_datasets(combination).await;
     let combined = combined.expect("combines").into_inner().dataset;
