@@ -13,6 +13,11 @@ pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 /// The exit code that shells report for an interrupted program.
 pub(crate) const INTERRUPTED: u8 = 130;
 
+/// The main part of a response, `what` in words. The server always sends one.
+pub(crate) fn answered<'a, T>(part: Option<&'a T>, what: &str) -> Result<&'a T> {
+    part.ok_or_else(|| Error::failed(format!("the server answered without {what}")))
+}
+
 /// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Error {

@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 
 use super::connect::{self, Connection, OperationClient, Transport};
 use super::error::{Error, Result};
-use super::progress;
+use super::{operation, progress};
+use crate::error::reason;
 use crate::proto::v1::{
     CancelOperationRequest, GetOperationRequest, Operation, OperationStage, OperationState,
     cancel_operation_request, get_operation_request,
@@ -32,15 +34,39 @@ const LASTING: Duration = Duration::from_secs(10);
 /// How long to wait for the server to cancel an operation.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
 
+/// What a long call writes to.
+pub(super) enum Target {
+    /// The run with this id.
+    Run(String),
+    /// The dataset with this id, which the server makes up if it is empty.
+    Dataset(String),
+}
+
 /// A call that may take long.
 pub(super) struct LongCall {
     operations: OperationClient,
+    target: Target,
     request_id: String,
+    /// Whether the request id is made up, so that no other command can join the work.
+    is_made_up: bool,
     /// Whether the command gives up by itself after some time.
     has_timeout: bool,
     /// How long to wait before the call is repeated; `None` if it cannot be.
     pause: Option<Duration>,
+    /// How long a call is not broken that has lasted; `None` if none can.
+    lasting: Option<Duration>,
     bar: ProgressBar,
+}
+
+impl Target {
+    /// Whether the operation writes to this.
+    fn is_of(&self, operation: &Operation) -> bool {
+        match self {
+            Self::Run(id) => operation.run_id == *id,
+            Self::Dataset(id) if id.is_empty() => operation.run_id.is_empty(),
+            Self::Dataset(id) => operation.dataset_id == *id,
+        }
+    }
 }
 
 impl LongCall {
@@ -48,23 +74,33 @@ impl LongCall {
     pub(super) fn new(
         connection: &Connection,
         transport: Transport,
+        target: Target,
         request_id: &mut String,
     ) -> Self {
-        if request_id.is_empty() {
+        let is_made_up = request_id.is_empty();
+        if is_made_up {
             *request_id = uuid::Uuid::new_v4().simple().to_string();
         }
         Self {
             operations: connect::operation_client(transport),
+            target,
             request_id: request_id.clone(),
+            is_made_up,
             has_timeout: connection.has_timeout(),
             pause: Some(PAUSE),
+            lasting: Some(LASTING),
             bar: progress::operation(),
         }
     }
 
-    /// The same call, whose progress is shown on this bar.
-    pub(super) fn on(self, bar: ProgressBar) -> Self {
-        Self { bar, ..self }
+    /// The same call, which sends a file and shows on this bar how much of it. However late it breaks, the file is sent from its
+    /// beginning, so no attempt has got further than the one before.
+    pub(super) fn sending(self, bar: ProgressBar) -> Self {
+        Self {
+            bar,
+            lasting: None,
+            ..self
+        }
     }
 
     /// The same call, which cannot be repeated.
@@ -78,10 +114,13 @@ impl LongCall {
     /// Makes the call, again and again while the connection breaks.
     pub(super) async fn make<T>(self, send: impl AsyncFnMut() -> Result<T>) -> Result<T> {
         let answer = tokio::select! {
-            answer = self.repeated(send) => answer,
+            answer = self.repeated(send) => match answer {
+                Err(Error::Status(status)) if self.has_given_up(&status) => Err(self.given_up(status).await),
+                answer => answer,
+            },
             () = self.watch() => pending().await,
             interrupted = tokio::signal::ctrl_c() => match interrupted {
-                Ok(()) => Err(self.cancelled().await),
+                Ok(()) => Err(Error::Interrupted(format!("interrupted: {}", self.cancel().await))),
                 Err(error) => Err(Error::failed(format!("cannot watch for signals: {error}"))),
             },
         };
@@ -97,7 +136,12 @@ impl LongCall {
                 Err(Error::Status(status)) => status,
                 answer => return answer,
             };
-            let lasted = began.elapsed() >= LASTING;
+            // what the server itself answers would come again and again
+            let is_cut = status.details().is_empty();
+            let lasted = is_cut
+                && self
+                    .lasting
+                    .is_some_and(|lasting| began.elapsed() >= lasting);
             n_breaks = if lasted { 1 } else { n_breaks + 1 };
             match self.pause {
                 Some(pause) if n_breaks < MOST_BREAKS && self.is_broken(&status) => {
@@ -109,7 +153,7 @@ impl LongCall {
         }
     }
 
-    /// Whether the connection broke, or a proxy cut the call: the server's own errors have details.
+    /// Whether the connection broke, a proxy cut the call, or the server stops: its other errors, which have details, are final.
     fn is_broken(&self, status: &Status) -> bool {
         let may_be_cut = match status.code() {
             Code::Unavailable | Code::Unknown | Code::Internal => true,
@@ -117,7 +161,21 @@ impl LongCall {
             Code::Cancelled | Code::DeadlineExceeded => !self.has_timeout,
             _ => false,
         };
-        may_be_cut && status.details().is_empty()
+        let info = status.get_details_error_info();
+        let is_stopping = info.is_some_and(|info| info.reason == reason::UNAVAILABLE.name());
+        may_be_cut && (status.details().is_empty() || is_stopping)
+    }
+
+    /// Whether the command's own timeout has passed and nobody else can have the result.
+    fn has_given_up(&self, status: &Status) -> bool {
+        let may_be_timeout = matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded);
+        self.has_timeout && self.is_made_up && may_be_timeout
+    }
+
+    /// Cancels the work, which would go on without its caller.
+    async fn given_up(&self, status: Box<Status>) -> Error {
+        let rest = self.cancel().await.to_owned();
+        Error::BrokenOff { status, rest }
     }
 
     /// Shows how far the server is, if anybody can see it.
@@ -135,7 +193,9 @@ impl LongCall {
             // it may not have begun, or the connection may be broken: the call itself tells
             if let Ok(answer) = operations.get_operation(request).await {
                 let operation = answer.into_inner().operation.unwrap_or_default();
-                if let Some(reached) = operation.progress
+                // the key may be another run's, too
+                if self.target.is_of(&operation)
+                    && let Some(reached) = operation.progress
                     && reached.stage() != OperationStage::Receiving
                 {
                     progress::show(&self.bar, &reached);
@@ -144,20 +204,29 @@ impl LongCall {
         }
     }
 
-    /// Cancels the operation after an interruption, and says what became of it.
-    async fn cancelled(&self) -> Error {
-        let named = cancel_operation_request::Operation::RequestId(self.request_id.clone());
-        let request = CancelOperationRequest {
-            operation: Some(named),
-        };
-        let mut operations = self.operations.clone();
-        let answer = tokio::time::timeout(CANCEL_PATIENCE, operations.cancel_operation(request));
-        let became = match answer.await {
-            Ok(Ok(answer)) => became(answer.into_inner().operation.as_ref()),
-            Ok(Err(status)) if status.code() == Code::NotFound => "nothing had begun",
+    /// Cancels the operation of the call, and says what became of it.
+    async fn cancel(&self) -> &'static str {
+        match tokio::time::timeout(CANCEL_PATIENCE, self.try_cancel()).await {
+            Ok(Ok(became)) => became,
             _ => "the server may go on with it; see `anomalyd operation list`",
+        }
+    }
+
+    async fn try_cancel(&self) -> Result<&'static str> {
+        let mut operations = self.operations.clone();
+        // by its id: operations of other runs may have the same key
+        let mut listed = operation::list(&mut operations).await?.into_iter();
+        let is_own =
+            |listed: &Operation| listed.request_id == self.request_id && self.target.is_of(listed);
+        let Some(own) = listed.rfind(is_own) else {
+            return Ok("nothing had begun");
         };
-        Error::Interrupted(format!("interrupted: {became}"))
+        let id = cancel_operation_request::Operation::OperationId(own.operation_id);
+        let request = CancelOperationRequest {
+            operation: Some(id),
+        };
+        let answer = operations.cancel_operation(request).await?;
+        Ok(became(answer.into_inner().operation.as_ref()))
     }
 }
 
@@ -165,7 +234,10 @@ impl LongCall {
 fn became(operation: Option<&Operation>) -> &'static str {
     match operation.map(Operation::state) {
         Some(OperationState::Cancelled) => "the work was cancelled, and nothing is stored",
-        Some(OperationState::Committing | OperationState::Succeeded) => {
+        Some(OperationState::Committing) => {
+            "it was too late to cancel the work: its result is being stored; see `anomalyd operation get`"
+        }
+        Some(OperationState::Succeeded) => {
             "it was too late to cancel the work, whose result is stored"
         }
         Some(OperationState::Failed) => "the work had failed already",
@@ -174,72 +246,4 @@ fn became(operation: Option<&Operation>) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use http::HeaderMap;
-    use tonic::transport::Endpoint;
-    use tonic_types::{ErrorDetails, StatusExt as _};
-
-    use super::*;
-
-    fn call(has_timeout: bool) -> LongCall {
-        let nobody = Endpoint::from_static("http://localhost:1").connect_lazy();
-        let nobody = connect::with_headers(nobody, HeaderMap::new());
-        LongCall {
-            operations: connect::operation_client(nobody),
-            request_id: "k".to_owned(),
-            has_timeout,
-            pause: Some(Duration::ZERO),
-            bar: ProgressBar::hidden(),
-        }
-    }
-
-    /// Makes a call that is answered one after the other, and returns the last answer and how many there were.
-    async fn make(call: LongCall, answers: &[Result<u8, Status>]) -> (Result<u8>, usize) {
-        let mut n = 0;
-        let answer = call.make(async || {
-            n += 1;
-            answers[n - 1].clone().map_err(Error::from)
-        });
-        (answer.await, n)
-    }
-
-    #[tokio::test]
-    async fn a_broken_call_is_repeated_and_an_answer_is_final() {
-        let broken = || Err(Status::unavailable("transport error"));
-        let cut = || Err(Status::deadline_exceeded("cut by a proxy"));
-        let (answer, n) = make(call(false), &[broken(), cut(), Ok(7)]).await;
-        assert_eq!((answer.expect("answered"), n), (7, 3));
-
-        let details = ErrorDetails::with_error_info("UNAVAILABLE", "anomalyd", []);
-        let of_server = Status::with_error_details(Code::Unavailable, "stopping", details);
-        for (call, answer) in [
-            (call(false), Err(of_server)),
-            (call(false), Err(Status::not_found("no"))),
-            (call(true), Err(Status::cancelled("Timeout expired"))),
-            (call(false).once(), broken()),
-        ] {
-            let (answer, n) = make(call, &[answer, Ok(7)]).await;
-            assert_eq!((answer.is_err(), n), (true, 1), "{answer:?}");
-        }
-
-        let always = vec![broken(); MOST_BREAKS + 1];
-        let (answer, n) = make(call(false), &always).await;
-        assert_eq!((answer.is_err(), n), (true, MOST_BREAKS));
-    }
-
-    #[test]
-    fn what_became_of_interrupted_work_is_said() {
-        let operation = |state: OperationState| Operation {
-            state: state.into(),
-            ..Operation::default()
-        };
-        let cancelled = became(Some(&operation(OperationState::Cancelled)));
-        assert!(cancelled.contains("nothing is stored"), "{cancelled}");
-        let stored = became(Some(&operation(OperationState::Succeeded)));
-        assert!(stored.contains("is stored"), "{stored}");
-        assert_ne!(
-            became(None),
-            became(Some(&operation(OperationState::Failed)))
-        );
-    }
-}
+mod tests;

@@ -5,10 +5,9 @@ use std::io::Write;
 use super::Format;
 use super::confirm::confirm_deletion;
 use super::connect::{Client, Connection};
-use super::error::Result;
+use super::error::{Result, answered};
 use super::pages::{self, PAGE_SIZE};
 use super::render::{json, model};
-use super::train::answered;
 use super::version;
 use crate::proto::v1::{
     DeleteRunRequest, GetModelRequest, ListModelsRequest, ListModelsResponse, Model,
@@ -95,7 +94,7 @@ impl ShowArgs {
         if self.format.json {
             return json::write(out, "GetModelResponse", &response);
         }
-        let shown = answered(response.model.as_ref())?;
+        let shown = answered(response.model.as_ref(), "a model")?;
         model::write_model(out, shown, response.active_version, &response.kept_versions)
     }
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::Format;
 use super::connect::{Connection, OperationClient};
-use super::error::{Error, Result};
+use super::error::{Result, answered};
 use super::pages::{self, PAGE_SIZE};
 use super::render::{json, operation};
 use crate::proto::v1::{
@@ -72,7 +72,7 @@ impl ListArgs {
 }
 
 /// All operations.
-async fn list(client: &mut OperationClient) -> Result<Vec<Operation>> {
+pub(super) async fn list(client: &mut OperationClient) -> Result<Vec<Operation>> {
     let page = async |page_token| {
         let request = ListOperationsRequest {
             page_size: PAGE_SIZE,
@@ -85,45 +85,44 @@ async fn list(client: &mut OperationClient) -> Result<Vec<Operation>> {
 }
 
 impl NamedArgs {
+    /// The operation, by its id or by its key.
+    fn named<T>(&self, by_id: fn(String) -> T, by_key: fn(String) -> T) -> Option<T> {
+        match (&self.operation, &self.request_id) {
+            (_, Some(key)) => Some(by_key(key.clone())),
+            (id, None) => id.clone().map(by_id),
+        }
+    }
+
     async fn get(&self, out: &mut dyn Write) -> Result<()> {
         use get_operation_request::Operation::{OperationId, RequestId};
-        let named = match (&self.operation, &self.request_id) {
-            (_, Some(key)) => Some(RequestId(key.clone())),
-            (id, None) => id.clone().map(OperationId),
+        let request = GetOperationRequest {
+            operation: self.named(OperationId, RequestId),
         };
-        let request = GetOperationRequest { operation: named };
         let mut client = self.connection.operations().await?;
         let response = client.get_operation(request).await?.into_inner();
         if self.format.json {
             return json::write(out, "GetOperationResponse", &response);
         }
-        operation::write_operation(out, answered(response.operation.as_ref())?)
+        operation::write_operation(out, answered(response.operation.as_ref(), "an operation")?)
     }
 
     async fn cancel(&self, out: &mut dyn Write) -> Result<()> {
         use cancel_operation_request::Operation::{OperationId, RequestId};
-        let named = match (&self.operation, &self.request_id) {
-            (_, Some(key)) => Some(RequestId(key.clone())),
-            (id, None) => id.clone().map(OperationId),
+        let request = CancelOperationRequest {
+            operation: self.named(OperationId, RequestId),
         };
-        let request = CancelOperationRequest { operation: named };
         let mut client = self.connection.operations().await?;
         let response = client.cancel_operation(request).await?.into_inner();
         if self.format.json {
             return json::write(out, "CancelOperationResponse", &response);
         }
-        operation::write_operation(out, answered(response.operation.as_ref())?)
+        operation::write_operation(out, answered(response.operation.as_ref(), "an operation")?)
     }
-}
-
-/// The operation in a response. The server always sends one.
-fn answered(operation: Option<&Operation>) -> Result<&Operation> {
-    operation.ok_or_else(|| Error::failed("the server answered without an operation"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::cli::error::Error;
     use crate::cli::typed::Case;
 
     #[tokio::test]

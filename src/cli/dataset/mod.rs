@@ -5,8 +5,8 @@ use std::io::Write;
 use super::Format;
 use super::confirm::confirm_deletion;
 use super::connect::{self, Connection, DatasetClient, Transport};
-use super::error::{Error, Result};
-use super::long_call::LongCall;
+use super::error::{Result, answered};
+use super::long_call::{LongCall, Target};
 use super::pages::{self, PAGE_SIZE};
 use super::render::{dataset, json};
 use super::train::WriteArgs;
@@ -112,7 +112,9 @@ impl CombineArgs {
             dataset_id: self.id.clone().unwrap_or_default(),
             request_id: self.common.request_id.clone().unwrap_or_default(),
         };
-        let call = LongCall::new(&self.connection, transport.clone(), &mut request.request_id);
+        let target = Target::Dataset(request.dataset_id.clone());
+        let request_id = &mut request.request_id;
+        let call = LongCall::new(&self.connection, transport.clone(), target, request_id);
         let mut client = connect::dataset_client(transport);
         let combine = async || {
             let answer = client.combine_datasets(request.clone()).await?;
@@ -122,7 +124,7 @@ impl CombineArgs {
         if self.common.format.json {
             return json::write(out, "CombineDatasetsResponse", &response);
         }
-        dataset::write_stored(out, answered(response.dataset.as_ref())?)
+        dataset::write_stored(out, answered(response.dataset.as_ref(), "a dataset")?)
     }
 }
 
@@ -162,7 +164,7 @@ impl GetArgs {
         if self.format.json {
             return json::write(out, "GetDatasetResponse", &response);
         }
-        dataset::write_dataset(out, answered(response.dataset.as_ref())?)
+        dataset::write_dataset(out, answered(response.dataset.as_ref(), "a dataset")?)
     }
 }
 
@@ -183,11 +185,6 @@ impl DeleteArgs {
         )?;
         Ok(())
     }
-}
-
-/// The dataset in a response. The server always sends one.
-fn answered(dataset: Option<&Dataset>) -> Result<&Dataset> {
-    dataset.ok_or_else(|| Error::failed("the server answered without a dataset"))
 }
 
 #[cfg(test)]

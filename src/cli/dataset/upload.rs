@@ -9,11 +9,10 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::answered;
 use crate::cli::connect::{self, Connection, DatasetClient, Transport};
-use crate::cli::error::{Error, Result};
+use crate::cli::error::{Error, Result, answered};
 use crate::cli::input::{self, FileArgs, Source};
-use crate::cli::long_call::LongCall;
+use crate::cli::long_call::{LongCall, Target};
 use crate::cli::progress::{progress, restart};
 use crate::cli::render::{dataset, json};
 use crate::cli::train::WriteArgs;
@@ -92,9 +91,10 @@ impl UploadArgs {
         mut upload: Upload,
         out: &mut dyn Write,
     ) -> Result<()> {
+        let target = Target::Dataset(upload.header.dataset_id.clone());
         let request_id = &mut upload.header.request_id;
-        let call = LongCall::new(&self.connection, transport.clone(), request_id);
-        let mut call = call.on(upload.progress.clone());
+        let call = LongCall::new(&self.connection, transport.clone(), target, request_id);
+        let mut call = call.sending(upload.progress.clone());
         if upload.length.is_none() {
             call = call.once();
         }
@@ -119,7 +119,7 @@ impl UploadArgs {
         if self.common.format.json {
             return json::write(out, "UploadDatasetResponse", &response);
         }
-        dataset::write_stored(out, answered(response.dataset.as_ref())?)
+        dataset::write_stored(out, answered(response.dataset.as_ref(), "a dataset")?)
     }
 }
 

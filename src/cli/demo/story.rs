@@ -6,13 +6,12 @@ use serde_json::{Map, Value, json};
 
 use super::data::{self, BREAST_CANCER, FLOW, LABEL, WATER_FLOW};
 use crate::cli::connect::Client;
-use crate::cli::error::{Error, Result};
+use crate::cli::error::{Error, Result, answered};
 use crate::cli::input::{self, Limits};
 use crate::cli::models;
 use crate::cli::render::chart::{self, Series};
 use crate::cli::render::plot::{self, Group};
 use crate::cli::render::{json as protojson, model, prediction};
-use crate::cli::train::answered;
 use crate::proto::v1::predict_stream_request::Part;
 use crate::proto::v1::training_spec::{Detector, Policy};
 use crate::proto::v1::{
@@ -81,7 +80,7 @@ impl<'a> Story<'a> {
             "train".to_owned(),
             protojson::value("TrainResponse", &response)?,
         );
-        model::write_trained(self.out, answered(response.model.as_ref())?)?;
+        model::write_trained(self.out, answered(response.model.as_ref(), "a model")?)?;
         self.flush()
     }
 
@@ -219,7 +218,7 @@ impl<'a> Story<'a> {
             "update".to_owned(),
             protojson::value("UpdateResponse", &response)?,
         );
-        model::write_trained(self.out, answered(response.model.as_ref())?)?;
+        model::write_trained(self.out, answered(response.model.as_ref(), "a model")?)?;
         self.flush()
     }
 
@@ -243,7 +242,7 @@ impl<'a> Story<'a> {
             "gaussian".to_owned(),
             protojson::value("TrainResponse", &response)?,
         );
-        model::write_trained(self.out, answered(response.model.as_ref())?)?;
+        model::write_trained(self.out, answered(response.model.as_ref(), "a model")?)?;
         self.score_flow(FLOW_RUN, "gaussian_predict").await
     }
 
@@ -274,7 +273,7 @@ impl<'a> Story<'a> {
             "z_score".to_owned(),
             protojson::value("TrainResponse", &response)?,
         );
-        model::write_trained(self.out, answered(response.model.as_ref())?)?;
+        model::write_trained(self.out, answered(response.model.as_ref(), "a model")?)?;
         self.score_flow(BASELINE_RUN, "z_score_predict").await
     }
 

@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 
 use super::connect::{self, Connection};
-use super::error::{Error, Result};
+use super::error::{Error, Result, answered};
 use super::input::{self, FileArgs, Whole};
-use super::long_call::LongCall;
+use super::long_call::{LongCall, Target};
 use super::params::{self, Param};
 use super::render::{json, model};
 use super::{Format, descriptors, version};
 use crate::proto::v1::training_spec::{Detector, Policy};
-use crate::proto::v1::{Model, TrainRequest, TrainingSpec, UpdateRequest, VersionSelector};
+use crate::proto::v1::{TrainRequest, TrainingSpec, UpdateRequest, VersionSelector};
 
 mod columns;
 
@@ -111,14 +111,16 @@ impl TrainArgs {
     pub(super) async fn run(&self, out: &mut dyn Write) -> Result<()> {
         let mut request = self.request()?;
         let transport = self.connection.transport().await?;
-        let call = LongCall::new(&self.connection, transport.clone(), &mut request.request_id);
+        let target = Target::Run(self.run.clone());
+        let request_id = &mut request.request_id;
+        let call = LongCall::new(&self.connection, transport.clone(), target, request_id);
         let mut client = connect::client(transport);
         let train = async || Ok(client.train(request.clone()).await?.into_inner());
         let response = call.make(train).await?;
         if self.common.format.json {
             return json::write(out, "TrainResponse", &response);
         }
-        model::write_trained(out, answered(response.model.as_ref())?)
+        model::write_trained(out, answered(response.model.as_ref(), "a model")?)
     }
 
     fn request(&self) -> Result<TrainRequest> {
@@ -165,14 +167,16 @@ impl UpdateArgs {
     pub(super) async fn run(&self, out: &mut dyn Write) -> Result<()> {
         let mut request = self.request()?;
         let transport = self.connection.transport().await?;
-        let call = LongCall::new(&self.connection, transport.clone(), &mut request.request_id);
+        let target = Target::Run(self.run.clone());
+        let request_id = &mut request.request_id;
+        let call = LongCall::new(&self.connection, transport.clone(), target, request_id);
         let mut client = connect::client(transport);
         let update = async || Ok(client.update(request.clone()).await?.into_inner());
         let response = call.make(update).await?;
         if self.common.format.json {
             return json::write(out, "UpdateResponse", &response);
         }
-        model::write_trained(out, answered(response.model.as_ref())?)
+        model::write_trained(out, answered(response.model.as_ref(), "a model")?)
     }
 
     fn request(&self) -> Result<UpdateRequest> {
@@ -191,11 +195,6 @@ impl UpdateArgs {
             request_id: self.common.request_id.clone().unwrap_or_default(),
         })
     }
-}
-
-/// The model in a response. The server always sends one.
-pub(super) fn answered(model: Option<&Model>) -> Result<&Model> {
-    model.ok_or_else(|| Error::failed("the server answered without a model"))
 }
 
 #[cfg(test)]

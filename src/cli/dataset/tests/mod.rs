@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::super::input::Source;
 use super::upload::UploadArgs;
 use super::*;
+use crate::cli::error::Error;
 use crate::proto::v1::dataset_service_server::DatasetServiceServer;
 use crate::proto::v1::{CsvOptions, FileFormat};
 
