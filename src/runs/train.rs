@@ -214,3 +214,54 @@ pub(super) fn conflict() -> Error {
         "other writes to the run kept coming first; nothing was stored, try again",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::sync::mpsc;
+    use std::task::Poll;
+
+    use super::*;
+    use crate::store::{MemoryStore, TokenKey};
+
+    #[tokio::test]
+    async fn a_training_that_has_its_rows_and_waits_for_a_thread_is_shown_as_waiting() {
+        let store = MemoryStore::new(&TokenKey::from_bytes([1; 32]));
+        let caller = Caller {
+            owner: store.token_hasher().anonymous(),
+            deadline: None,
+        };
+        let runs = Runs::in_store(store);
+        // as many works as one owner can have under way
+        let (mut works, mut ends) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            let (end, ended) = mpsc::channel::<()>();
+            let work = move |_: &Context| {
+                let _ = ended.recv();
+                Ok(())
+            };
+            let running = runs
+                .compute
+                .submit(caller, Class::Large, Admission::Refuse, work);
+            works.push(running.await.expect("there is a permit"));
+            ends.push(end);
+        }
+
+        let progress = Progress::new(stage::READING);
+        let table = Table::from_row_major(None, 1, vec![1.0, 2.0, 4.0]).expect("valid");
+        let rows = LearningRows::Table(table, Share::uncounted());
+        let spec = TrainingSpec::default();
+        let mut fit = pin!(runs.fit(caller, &spec, rows, &progress));
+        let is_pending = poll_fn(|cx| Poll::Ready(fit.as_mut().poll(cx).is_pending()));
+        assert!(is_pending.await);
+        assert_eq!(progress.reached().stage, stage::WAITING);
+
+        drop(ends);
+        for running in works {
+            running.await.expect("it ends");
+        }
+        fit.await.expect("it is its turn");
+        assert_ne!(progress.reached().stage, stage::WAITING);
+    }
+}
