@@ -1,4 +1,5 @@
-//! The methods in the descriptors: whether each is public, whether it may be called again, and whether its request is a stream.
+//! The methods in the descriptors: whether each is public, whether it may be called again, whether its request is a stream, and the
+//! type of its requests.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -7,62 +8,94 @@ use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use prost_types::method_options::IdempotencyLevel;
 
+use super::message_types::{MessageType, Types};
 use crate::proto::DESCRIPTORS;
 
 /// A method of this server.
+#[derive(Debug)]
+pub(super) struct Method {
+    /// Who may call it.
+    pub(super) access: Access,
+    /// Whether its request is a stream of messages.
+    pub(super) takes_stream: bool,
+    /// The type of the messages of its requests, in this API.
+    pub(super) request: Option<&'static MessageType>,
+}
+
+/// Who may call a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Method {
-    /// A method of health or reflection, which need no owner.
+pub(super) enum Access {
+    /// Anyone: it is one of health or reflection, which need no owner.
     Public,
-    /// A method of this API, which acts for an owner.
+    /// An owner: it is one of this API.
     Owned(IdempotencyLevel),
 }
 
-/// Each method, and whether its request is a stream.
-static METHODS: LazyLock<HashMap<String, (Method, bool)>> = LazyLock::new(|| {
-    let public = [
+impl Method {
+    /// Whether it is one of health or reflection.
+    pub(super) fn is_public(&self) -> bool {
+        self.access == Access::Public
+    }
+
+    /// Whether it changes something.
+    pub(super) fn is_write(&self) -> bool {
+        self.access == Access::Owned(IdempotencyLevel::IdempotencyUnknown)
+    }
+}
+
+/// The method at a path, `/package.Service/Method`; `None` when there is none.
+pub(super) fn method(path: &str) -> Option<&'static Method> {
+    static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(methods);
+    METHODS.get(path)
+}
+
+/// The methods by their paths.
+fn methods() -> HashMap<String, Method> {
+    let mut methods = HashMap::new();
+    for public in [
         tonic_health::pb::FILE_DESCRIPTOR_SET,
         tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
         tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
-    ];
-    let public = public.into_iter().flat_map(methods);
-    let public = public.map(|(path, _, streams)| (path, (Method::Public, streams)));
-    let owned = methods(DESCRIPTORS);
-    let owned = owned.map(|(path, level, streams)| (path, (Method::Owned(level), streams)));
-    public.chain(owned).collect()
-});
-
-/// The method at a path, `/package.Service/Method`; `None` when there is none.
-pub(crate) fn method(path: &str) -> Option<Method> {
-    METHODS.get(path).map(|(method, _)| *method)
+    ] {
+        add(&mut methods, public, true);
+    }
+    add(&mut methods, DESCRIPTORS, false);
+    methods
 }
 
-/// Whether the request of the method at a path is a stream of messages.
-pub(crate) fn is_client_streaming(path: &str) -> bool {
-    METHODS.get(path).is_some_and(|(_, streams)| *streams)
-}
-
-/// The paths of the methods in a set of descriptors, with their levels and whether their requests are streams. The sets are
-/// compiled in; if one could not be decoded, a test would fail.
-fn methods(descriptors: &[u8]) -> impl Iterator<Item = (String, IdempotencyLevel, bool)> + use<> {
+/// Adds the methods in a set of descriptors. The sets are compiled in; if one could not be decoded, a test would fail.
+fn add(methods: &mut HashMap<String, Method>, descriptors: &[u8], is_public: bool) {
     let set = FileDescriptorSet::decode(descriptors).unwrap_or_default();
-    set.file.into_iter().flat_map(|file| {
-        let package = file.package().to_owned();
-        file.service.into_iter().flat_map(move |service| {
-            let service_path = format!("/{package}.{}", service.name());
-            service.method.into_iter().map(move |method| {
-                let path = format!("{service_path}/{}", method.name());
-                let streams = method.client_streaming();
-                let options = method.options.unwrap_or_default();
-                (path, options.idempotency_level(), streams)
-            })
-        })
-    })
+    let mut types = Types::of(&set);
+    for file in &set.file {
+        for service in &file.service {
+            for method in &service.method {
+                let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
+                let level = method
+                    .options
+                    .as_ref()
+                    .map(|options| options.idempotency_level());
+                let described = Method {
+                    access: match is_public {
+                        true => Access::Public,
+                        false => Access::Owned(level.unwrap_or_default()),
+                    },
+                    takes_stream: method.client_streaming(),
+                    request: (!is_public).then(|| types.message(method.input_type())),
+                };
+                methods.insert(path, described);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn access(path: &str) -> Option<Access> {
+        method(path).map(|method| method.access)
+    }
 
     #[test]
     fn every_method_is_known_and_the_levels_are_those_of_the_protos() {
@@ -72,7 +105,7 @@ mod tests {
             "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
             "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
         ] {
-            assert_eq!(method(path), Some(Method::Public), "{path}");
+            assert_eq!(access(path), Some(Access::Public), "{path}");
         }
         for (name, level) in [
             ("Train", IdempotencyLevel::IdempotencyUnknown),
@@ -80,27 +113,29 @@ mod tests {
             ("GetModel", IdempotencyLevel::NoSideEffects),
         ] {
             let path = format!("/anomaly.v1.AnomalyService/{name}");
-            assert_eq!(method(&path), Some(Method::Owned(level)), "{path}");
+            assert_eq!(access(&path), Some(Access::Owned(level)), "{path}");
         }
         for path in ["", "/", "/anomaly.v1.AnomalyService/", "/x.Y/Z"] {
-            assert_eq!(method(path), None, "{path}");
+            assert_eq!(access(path), None, "{path}");
         }
     }
 
     #[test]
-    fn requests_that_are_streams_are_told_from_single_messages() {
-        for (path, streams) in [
+    fn streams_are_told_from_single_messages() {
+        for (path, takes) in [
+            ("/anomaly.v1.AnomalyService/Predict", false),
             ("/anomaly.v1.AnomalyService/PredictStream", true),
+            ("/anomaly.v1.AnomalyService/PredictDataset", false),
             ("/anomaly.v1.DatasetService/UploadDataset", true),
             (
                 "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
                 true,
             ),
-            ("/anomaly.v1.AnomalyService/PredictDataset", false),
             ("/grpc.health.v1.Health/Watch", false),
-            ("/x.Y/Z", false),
+            ("/grpc.health.v1.Health/Check", false),
         ] {
-            assert_eq!(is_client_streaming(path), streams, "{path}");
+            let method = method(path).expect(path);
+            assert_eq!(method.takes_stream, takes, "{path}");
         }
     }
 }

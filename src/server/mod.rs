@@ -12,6 +12,7 @@ mod health;
 mod http1;
 mod layer;
 mod listener;
+mod message_types;
 mod methods;
 mod metrics;
 mod open_connections;

@@ -18,10 +18,12 @@ use pin_project_lite::pin_project;
 use tonic::{Code, Status};
 use tower::Service;
 
-use super::message_types::{MessageType, request_type};
+use super::framing::{Framing, Part};
 use super::weigh::Weigher;
 use crate::error::Result;
 use crate::memory::{Budget, RequestMemory, Share};
+use crate::server::message_types::MessageType;
+use crate::server::methods::method;
 use crate::service::status::{self, with_reason};
 
 /// Refuses requests that do not fit in the budget.
@@ -53,7 +55,9 @@ where
         let memory = RequestMemory::new(&self.budget);
         request.extensions_mut().insert(memory.clone());
         let arriving = Arriving {
-            framing: Framing::new(request_type(request.uri().path())),
+            message: method(request.uri().path()).and_then(|method| method.request),
+            framing: Framing::default(),
+            weigher: Weigher::default(),
             incomplete: memory.share(),
             done: memory.share(),
             memory: memory.clone(),
@@ -94,7 +98,10 @@ pin_project! {
 
 /// The messages of a body, as far as they have arrived.
 struct Arriving {
+    /// Their type, if it is known.
+    message: Option<&'static MessageType>,
     framing: Framing,
+    weigher: Weigher,
     /// The share of the message that is not complete yet.
     incomplete: Share,
     /// That of the whole messages before the newest one, until they are given back.
@@ -107,7 +114,12 @@ impl Arriving {
     /// Counts the next bytes of the body.
     fn count(&mut self, mut data: &[u8]) -> Result<()> {
         while let Some(step) = self.framing.step(&mut data) {
-            self.incomplete.grow(step.weight)?;
+            // the bytes that have arrived, and those of memory that they will take
+            self.incomplete.grow(match step.part {
+                Part::Header => 1,
+                Part::Length(length) => 1 + self.weigher.begin(self.message, u64::from(length)),
+                Part::Content(bytes) => bytes.len() + self.weigher.feed(bytes),
+            })?;
             if step.ends_message {
                 let whole = self.incomplete.split(self.incomplete.bytes());
                 self.done.join(self.memory.received(whole));
@@ -174,77 +186,11 @@ fn broken_off(cause: tonic::codegen::StdError) -> Status {
     )
 }
 
-const HEADER: usize = 5;
-
-/// Finds the length-prefixed messages of gRPC in the chunks of a body, and weighs them.
-struct Framing {
-    message: Option<&'static MessageType>,
-    weigher: Weigher,
-    /// How many bytes of the header of the message have arrived.
-    header: usize,
-    /// The length in its header, as far as it has arrived.
-    length: u32,
-    /// How many bytes of its content are still to arrive, once its header is complete.
-    missing: usize,
-}
-
-/// A part of a message.
-struct Step {
-    /// The bytes that have arrived and those of memory that they will take.
-    weight: usize,
-    /// Whether the message is complete.
-    ends_message: bool,
-}
-
-impl Framing {
-    /// For messages of this type, if it is known.
-    fn new(message: Option<&'static MessageType>) -> Self {
-        Self {
-            message,
-            weigher: Weigher::default(),
-            header: 0,
-            length: 0,
-            missing: 0,
-        }
-    }
-
-    /// Takes the next part of a message off the data; `None` if there is no more.
-    fn step(&mut self, data: &mut &[u8]) -> Option<Step> {
-        let (first, rest) = data.split_first()?;
-        let weight = if self.header < HEADER {
-            // the first byte says whether the message is compressed
-            let byte = if self.header == 0 { 0 } else { *first };
-            self.length = self.length << 8 | u32::from(byte);
-            self.header += 1;
-            *data = rest;
-            if self.header < HEADER {
-                1
-            } else {
-                self.missing = self.length as usize;
-                1 + self.weigher.begin(self.message, u64::from(self.length))
-            }
-        } else {
-            let (part, rest) = data.split_at(self.missing.min(data.len()));
-            self.missing -= part.len();
-            *data = rest;
-            part.len() + self.weigher.feed(part)
-        };
-        let ends_message = self.header == HEADER && self.missing == 0;
-        if ends_message {
-            self.header = 0;
-            self.length = 0;
-        }
-        Some(Step {
-            weight,
-            ends_message,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::framing::HEADER;
     use super::*;
     use crate::memory::Holders;
 
@@ -258,7 +204,9 @@ mod tests {
     fn arriving(budget: &Arc<Budget>) -> Arriving {
         let memory = RequestMemory::new(budget);
         Arriving {
-            framing: Framing::new(None),
+            message: None,
+            framing: Framing::default(),
+            weigher: Weigher::default(),
             incomplete: memory.share(),
             done: memory.share(),
             memory,

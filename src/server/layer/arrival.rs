@@ -17,8 +17,9 @@ use tokio::time::{Sleep, sleep};
 use tonic::Status;
 use tower::Service;
 
+use super::framing::Framing;
 use crate::error::{Error, reason};
-use crate::server::methods::is_client_streaming;
+use crate::server::methods::method;
 use crate::service::status;
 
 /// Ends requests that do not arrive.
@@ -48,7 +49,8 @@ where
     }
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
-        let first_message = is_client_streaming(request.uri().path()).then(FirstMessage::default);
+        let takes_stream = method(request.uri().path()).is_some_and(|method| method.takes_stream);
+        let first_message = takes_stream.then(Framing::default);
         let request = request.map(|inner| Arriving {
             inner,
             is_awaited: true,
@@ -67,7 +69,7 @@ pin_project! {
         inner: B,
         is_awaited: bool,
         // of a request that streams
-        first_message: Option<FirstMessage>,
+        first_message: Option<Framing>,
         timeout: Duration,
         // runs while nothing comes
         silence: Option<Pin<Box<Sleep>>>,
@@ -89,10 +91,11 @@ where
         if let Poll::Ready(frame) = this.inner.poll_frame(cx) {
             *this.silence = None;
             if let Some(message) = this.first_message
+                && *this.is_awaited
                 && let Some(Ok(frame)) = &frame
                 && let Some(data) = frame.data_ref()
             {
-                *this.is_awaited &= !message.is_whole_with(data);
+                *this.is_awaited = !is_whole_with(message, data);
             }
             return Poll::Ready(frame);
         }
@@ -125,32 +128,14 @@ fn not_arrived(timeout: Duration) -> Status {
     ))
 }
 
-/// How much of the first message of a body has come.
-#[derive(Default)]
-struct FirstMessage {
-    n_bytes: u64,
-    /// The length in its header, as far as that has come.
-    length: u64,
-}
-
-impl FirstMessage {
-    /// The bytes before a message: whether it is compressed, and its length.
-    const HEADER: u64 = 5;
-
-    /// Counts the next bytes of the body. Returns whether the message is whole now.
-    fn is_whole_with(&mut self, mut data: &[u8]) -> bool {
-        while self.n_bytes < Self::HEADER
-            && let Some((byte, rest)) = data.split_first()
-        {
-            if self.n_bytes > 0 {
-                self.length = self.length << 8 | u64::from(*byte);
-            }
-            self.n_bytes += 1;
-            data = rest;
+/// Whether the first message of a body is whole with its next bytes.
+fn is_whole_with(message: &mut Framing, mut data: &[u8]) -> bool {
+    while let Some(step) = message.step(&mut data) {
+        if step.ends_message {
+            return true;
         }
-        self.n_bytes += data.len() as u64;
-        self.n_bytes >= Self::HEADER + self.length
     }
+    false
 }
 
 #[cfg(test)]
@@ -163,15 +148,19 @@ mod tests {
         let mut body = vec![0, 0, 0, 1, 44];
         body.resize(5 + length + 7, 0xff);
         for size in 1..body.len() {
-            let mut message = FirstMessage::default();
+            let mut message = Framing::default();
             let mut n_bytes = 0;
             for part in body.chunks(size) {
                 n_bytes += part.len();
-                assert_eq!(message.is_whole_with(part), n_bytes >= 5 + length, "{size}");
+                let is_whole = is_whole_with(&mut message, part);
+                assert_eq!(is_whole, n_bytes >= 5 + length, "{size}");
+                if is_whole {
+                    break;
+                }
             }
         }
         assert!(
-            FirstMessage::default().is_whole_with(&[1, 0, 0, 0, 0]),
+            is_whole_with(&mut Framing::default(), &[1, 0, 0, 0, 0]),
             "empty"
         );
     }

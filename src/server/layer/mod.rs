@@ -10,8 +10,8 @@ mod deadline;
 mod deliver;
 mod drain;
 mod errors;
+mod framing;
 mod limits;
-mod message_types;
 mod observe;
 mod outlive;
 pub(crate) mod protocol;
@@ -83,5 +83,5 @@ pub(crate) fn stack(routes: Routes, options: Options) -> Stack {
 
 /// Whether the request is for health or reflection.
 pub(crate) fn is_public<B>(request: &Request<B>) -> bool {
-    method(request.uri().path()) == Some(Method::Public)
+    method(request.uri().path()).is_some_and(Method::is_public)
 }

@@ -12,12 +12,11 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
-use prost_types::method_options::IdempotencyLevel;
 use tonic::{Code, Status};
 use tower::Service;
 use tracing::Span;
 
-use crate::server::methods::{Method, method};
+use crate::server::methods::method;
 use crate::server::open_connections::InProgress;
 use crate::service::status::code_name;
 use crate::telemetry::CallId;
@@ -134,11 +133,8 @@ fn rpc_name(path: Option<&PathAndQuery>) -> &str {
 
 /// Whether a success is logged at the debug level only: methods that are safe to repeat change nothing, or next to nothing.
 fn is_quiet(path: Option<&PathAndQuery>) -> bool {
-    match path.and_then(|path| method(path.path())) {
-        Some(Method::Public) => true,
-        Some(Method::Owned(level)) => level != IdempotencyLevel::IdempotencyUnknown,
-        None => false,
-    }
+    let method = path.and_then(|path| method(path.path()));
+    method.is_some_and(|method| !method.is_write())
 }
 
 pin_project! {

@@ -12,7 +12,6 @@ use std::task::{Context, Poll, ready};
 
 use http::{Request, Response};
 use pin_project_lite::pin_project;
-use prost_types::method_options::IdempotencyLevel;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -58,7 +57,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
-        if !is_write(&request) {
+        if !method(request.uri().path()).is_some_and(Method::is_write) {
             return Outliving::Here {
                 inner: self.inner.call(request),
             };
@@ -87,12 +86,6 @@ where
             _caller: caller,
         }
     }
-}
-
-/// Whether the request is for a method that changes something.
-fn is_write<B>(request: &Request<B>) -> bool {
-    let write = Method::Owned(IdempotencyLevel::IdempotencyUnknown);
-    method(request.uri().path()) == Some(write)
 }
 
 /// A caller who waits. Dropping this says that they have left.

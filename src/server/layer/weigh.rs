@@ -3,7 +3,7 @@
 //! Without that, a message of many small parts would take far more than it seems to: an empty text has two bytes on the wire and
 //! takes ten times as many. The types of the messages are those of the descriptors.
 
-use super::message_types::{Field, MessageType};
+use crate::server::message_types::{Field, MessageType};
 
 /// No message is nested as deeply without being refused by the decoder.
 const MAX_LEVELS: usize = 128;
@@ -206,7 +206,6 @@ mod tests {
     use proptest::prelude::*;
     use prost::Message as _;
 
-    use super::super::message_types::request_type;
     use super::*;
     use crate::proto::v1::records::Form;
     use crate::proto::v1::typed_column::Values;
@@ -215,13 +214,15 @@ mod tests {
         TrainingSpec, TypedColumn,
     };
     use crate::proto::{JsonRows, TextValues};
+    use crate::server::methods::method;
 
     const TRAIN: &str = "/anomaly.v1.AnomalyService/Train";
     const PREDICT: &str = "/anomaly.v1.AnomalyService/Predict";
 
     fn weight(path: &str, message: &[u8], chunk: usize) -> usize {
         let mut weigher = Weigher::default();
-        let own = weigher.begin(request_type(path), message.len() as u64);
+        let request = method(path).and_then(|method| method.request);
+        let own = weigher.begin(request, message.len() as u64);
         let parts = message.chunks(chunk).map(|part| weigher.feed(part));
         own + parts.sum::<usize>()
     }

@@ -1,13 +1,9 @@
 //! The types of the messages that requests consist of, by the descriptors: what their fields take in memory.
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
 
-use prost::Message as _;
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
-
-use crate::proto::DESCRIPTORS;
 
 /// Types that are decoded into packed ones, with the most bytes of memory for each of their bytes.
 const PACKED: &[(&str, usize)] = &[
@@ -52,40 +48,26 @@ impl MessageType {
     }
 }
 
-/// The type of the messages of requests to this path; `None` if it is not one of this API.
-pub(super) fn request_type(path: &str) -> Option<&'static MessageType> {
-    static TYPES: LazyLock<HashMap<String, &'static MessageType>> = LazyLock::new(request_types);
-    TYPES.get(path).copied()
-}
-
-fn request_types() -> HashMap<String, &'static MessageType> {
-    // compiled in: if they could not be decoded, tests would fail
-    let set = FileDescriptorSet::decode(DESCRIPTORS).unwrap_or_default();
-    let mut types = Types::default();
-    for file in &set.file {
-        let package = format!(".{}", file.package());
-        types.describe(&package, &file.message_type);
-    }
-    let mut of_requests = HashMap::new();
-    for file in &set.file {
-        for service in &file.service {
-            for method in &service.method {
-                let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
-                of_requests.insert(path, types.message(method.input_type()));
-            }
-        }
-    }
-    of_requests
-}
-
 /// Finds the types by their full names.
-#[derive(Default)]
-struct Types<'a> {
+pub(super) struct Types<'a> {
     described: HashMap<String, &'a DescriptorProto>,
     found: HashMap<String, &'static MessageType>,
 }
 
 impl<'a> Types<'a> {
+    /// The types in these files.
+    pub(super) fn of(set: &'a FileDescriptorSet) -> Self {
+        let mut types = Self {
+            described: HashMap::new(),
+            found: HashMap::new(),
+        };
+        for file in &set.file {
+            let package = format!(".{}", file.package());
+            types.describe(&package, &file.message_type);
+        }
+        types
+    }
+
     fn describe(&mut self, parent: &str, messages: &'a [DescriptorProto]) {
         for message in messages {
             let name = format!("{parent}.{}", message.name());
@@ -94,8 +76,8 @@ impl<'a> Types<'a> {
         }
     }
 
-    /// A type, which lives as long as the program.
-    fn message(&mut self, name: &str) -> &'static MessageType {
+    /// The type of a full name, which lives as long as the program.
+    pub(super) fn message(&mut self, name: &str) -> &'static MessageType {
         if let Some(found) = self.found.get(name) {
             return found;
         }
