@@ -21,8 +21,8 @@ use tower::ServiceExt as _;
 
 use crate::config::Config;
 
-use super::layer::{Stack, is_public};
-use super::open_connections::{OpenConnection, OpenConnections, Slot};
+use super::layer::Stack;
+use super::open_connections::{Kind, OpenConnection, OpenConnections, Slot};
 use super::preface::{self, Opened, Rewound};
 use super::stall::Watched;
 use super::{descriptors, http1};
@@ -42,7 +42,7 @@ const MAX_SEND_BUFFER_BYTES: usize = 1024 * 1024;
 /// frames cost half of this window, at up to 256 bytes each; a single stream must run out of its own window first.
 const STREAMS_A_WINDOW: u32 = 16;
 
-/// How long a connection that makes room for another must have been without a request.
+/// How long a connection that makes room for another must not have been needed.
 const EVICTED_IDLE: Duration = Duration::from_millis(10);
 
 /// How long its client has to answer if it had used it: a request of it may be under way.
@@ -170,7 +170,7 @@ impl Connections {
             ..
         } = self.lifetimes;
         let service = service_fn(|mut request: Request<Incoming>| {
-            let in_progress = usage.begin(is_public(&request));
+            let in_progress = usage.begin(Kind::of(&request));
             request.extensions_mut().insert(Arc::new(in_progress));
             self.stack.clone().oneshot(request)
         });
@@ -192,7 +192,7 @@ impl Connections {
             if usage.was_used() {
                 sleep(EVICTED_ANSWER).await;
             }
-            usage.idle_for(EVICTED_IDLE, EVICTED_IDLE).await;
+            usage.unneeded_for(EVICTED_IDLE).await;
         };
         tokio::select! {
             // first, so that the client is told

@@ -1,4 +1,4 @@
-//! The methods in the descriptors: whether each is public, whether it may be called again, whether its request is a stream, and the
+//! The methods in the descriptors: whether each is public, whether it may be called again, whether its messages are streams, and the
 //! type of its requests.
 
 use std::collections::HashMap;
@@ -18,6 +18,8 @@ pub(super) struct Method {
     pub(super) access: Access,
     /// Whether its request is a stream of messages.
     pub(super) takes_stream: bool,
+    /// Whether its response is a stream of messages.
+    pub(super) gives_stream: bool,
     /// The type of the messages of its requests, in this API.
     pub(super) request: Option<&'static MessageType>,
 }
@@ -81,6 +83,7 @@ fn add(methods: &mut HashMap<String, Method>, descriptors: &[u8], is_public: boo
                         false => Access::Owned(level.unwrap_or_default()),
                     },
                     takes_stream: method.client_streaming(),
+                    gives_stream: method.server_streaming(),
                     request: (!is_public).then(|| types.message(method.input_type())),
                 };
                 methods.insert(path, described);
@@ -122,20 +125,22 @@ mod tests {
 
     #[test]
     fn streams_are_told_from_single_messages() {
-        for (path, takes) in [
-            ("/anomaly.v1.AnomalyService/Predict", false),
-            ("/anomaly.v1.AnomalyService/PredictStream", true),
-            ("/anomaly.v1.AnomalyService/PredictDataset", false),
-            ("/anomaly.v1.DatasetService/UploadDataset", true),
+        for (path, takes, gives) in [
+            ("/anomaly.v1.AnomalyService/Predict", false, false),
+            ("/anomaly.v1.AnomalyService/PredictStream", true, false),
+            ("/anomaly.v1.AnomalyService/PredictDataset", false, true),
+            ("/anomaly.v1.DatasetService/UploadDataset", true, false),
             (
                 "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
                 true,
+                true,
             ),
-            ("/grpc.health.v1.Health/Watch", false),
-            ("/grpc.health.v1.Health/Check", false),
+            ("/grpc.health.v1.Health/Watch", false, true),
+            ("/grpc.health.v1.Health/Check", false, false),
         ] {
             let method = method(path).expect(path);
             assert_eq!(method.takes_stream, takes, "{path}");
+            assert_eq!(method.gives_stream, gives, "{path}");
         }
     }
 }

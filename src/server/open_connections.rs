@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use http::Request;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
+use super::methods::method;
 use crate::error::{Error, Result, reason};
 
 /// The most requests for health and reflection in progress on one connection. They need no token, and a client has one of
@@ -18,6 +20,9 @@ const MAX_PUBLIC_ON_CONNECTION: usize = 16;
 /// How long a new connection waits for an idle one to make room, which takes an instant.
 const ROOM_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long after its last request a connection of an owner is not idle yet: its client may be between two requests.
+const BETWEEN_REQUESTS: Duration = Duration::from_secs(1);
+
 /// At most one warning about refused connections in this time.
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -26,7 +31,7 @@ pub(super) struct OpenConnections {
     max_connections: usize,
     max_requests: usize,
     slots: Mutex<Slots>,
-    /// Fires when a connection has ended.
+    /// Fires when a connection has ended, or does not end because it is needed again.
     freed: Notify,
     n_owned: AtomicUsize,
     n_public: AtomicUsize,
@@ -54,8 +59,49 @@ struct Requests {
     n_public: usize,
     /// Whether there was a request at all.
     was_used: bool,
+    /// Whether there was a request with an owner.
+    has_owner: bool,
     /// When the last request ended, or the connection began.
     idle_since: Instant,
+    /// When the connection was last needed, or began.
+    needed_until: Instant,
+}
+
+impl Requests {
+    /// Whether the connection cannot make room. Public requests alone are no reason: without a token, anyone can keep them open for
+    /// ever. With an owner they are, since their client watches the health of the server that it uses.
+    fn is_needed(&self) -> bool {
+        match self.has_owner {
+            true => self.n_open > 0,
+            false => self.n_open > self.n_public,
+        }
+    }
+}
+
+/// What a request counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// One that needs an owner, which it may turn out not to have.
+    Owned,
+    /// One for health or reflection that is answered at once.
+    Public,
+    /// One for health or reflection that may last for ever.
+    PublicStream,
+}
+
+impl Kind {
+    /// That of a request.
+    pub(super) fn of<B>(request: &Request<B>) -> Self {
+        match method(request.uri().path()).filter(|method| method.is_public()) {
+            None => Self::Owned,
+            Some(method) if method.gives_stream => Self::PublicStream,
+            Some(_) => Self::Public,
+        }
+    }
+
+    fn is_public(self) -> bool {
+        self != Self::Owned
+    }
 }
 
 impl OpenConnections {
@@ -71,8 +117,8 @@ impl OpenConnections {
         })
     }
 
-    /// The slot of a new connection. If all are taken, an idle connection is ended for it: the one that has waited longest for its
-    /// first request, or else the one whose last request ended longest ago. `None` if none is idle.
+    /// The slot of a new connection. If all are taken, an idle connection is ended for it: the oldest without a request of an owner,
+    /// or else the one whose last request ended longest ago. `None` if none is idle.
     ///
     /// Clients that are refused should be disconnected at once, before any frame of HTTP/2. gRPC takes that for a failed
     /// attempt to connect: it fails the calls that wait for it with UNAVAILABLE, tries other addresses, and waits longer before
@@ -98,6 +144,7 @@ impl OpenConnections {
         }
         let id = slots.next_id;
         slots.next_id += 1;
+        let now = Instant::now();
         let connection = Arc::new(OpenConnection {
             id,
             all: Arc::clone(self),
@@ -105,7 +152,9 @@ impl OpenConnections {
                 n_open: 0,
                 n_public: 0,
                 was_used: false,
-                idle_since: Instant::now(),
+                has_owner: false,
+                idle_since: now,
+                needed_until: now,
             }),
             evicted: CancellationToken::new(),
         });
@@ -116,17 +165,13 @@ impl OpenConnections {
     /// Ends an idle connection, unless one is being ended already. Returns whether one will end.
     fn evict(&self) -> bool {
         let slots = self.lock();
-        let open = slots.taken.values();
-        let idle: Vec<_> = open
-            .filter_map(|connection| Some((connection.idleness()?, connection)))
-            .collect();
-        if idle
-            .iter()
-            .any(|(_, connection)| connection.evicted.is_cancelled())
-        {
+        let mut open = slots.taken.values();
+        if open.any(|connection| connection.is_ending()) {
             return true;
         }
-        let first = idle.iter().min_by_key(|(idleness, _)| *idleness);
+        let open = slots.taken.values();
+        let idle = open.filter_map(|connection| Some((connection.idleness()?, connection)));
+        let first = idle.min_by_key(|(idleness, _)| *idleness);
         first.is_some_and(|(_, connection)| {
             connection.evicted.cancel();
             true
@@ -149,8 +194,8 @@ impl OpenConnections {
     }
 
     /// The requests in progress of one kind.
-    fn count(&self, is_public: bool) -> &AtomicUsize {
-        match is_public {
+    fn count(&self, kind: Kind) -> &AtomicUsize {
+        match kind.is_public() {
             true => &self.n_public,
             false => &self.n_owned,
         }
@@ -181,18 +226,23 @@ impl Drop for Slot {
 }
 
 impl OpenConnection {
-    /// Counts a request that has begun. `is_public` says that it needs no owner.
-    pub(super) fn begin(self: &Arc<Self>, is_public: bool) -> InProgress {
-        {
+    /// Counts a request that has begun.
+    pub(super) fn begin(self: &Arc<Self>, kind: Kind) -> InProgress {
+        let is_needed = {
             let mut requests = self.lock();
             requests.was_used = true;
             requests.n_open += 1;
-            requests.n_public += usize::from(is_public);
+            requests.n_public += usize::from(kind.is_public());
+            requests.is_needed()
+        };
+        if is_needed && self.evicted.is_cancelled() {
+            // who waits for its place must look for another
+            self.all.freed.notify_waiters();
         }
-        self.all.count(is_public).fetch_add(1, Ordering::Relaxed);
+        self.all.count(kind).fetch_add(1, Ordering::Relaxed);
         InProgress {
             connection: Arc::clone(self),
-            is_public,
+            kind,
         }
     }
 
@@ -224,10 +274,35 @@ impl OpenConnection {
         self.lock().was_used
     }
 
-    /// What idle connections are ended by, the least first. However many connections come at once, the used ones come last.
+    /// Waits until the connection has not been needed for `time`.
+    pub(super) async fn unneeded_for(&self, time: Duration) {
+        loop {
+            let rest = {
+                let requests = self.lock();
+                match requests.is_needed() {
+                    true => time,
+                    false => time.saturating_sub(requests.needed_until.elapsed()),
+                }
+            };
+            if rest.is_zero() {
+                return;
+            }
+            sleep(rest).await;
+        }
+    }
+
+    /// Whether the connection is making room for another.
+    fn is_ending(&self) -> bool {
+        self.evicted.is_cancelled() && !self.lock().is_needed()
+    }
+
+    /// What idle connections are ended by, the least first. However many connections come at once, those of owners come last. Among
+    /// the others nothing that they send makes them come later.
     fn idleness(&self) -> Option<(bool, Instant)> {
         let requests = self.lock();
-        (requests.n_open == 0).then_some((requests.was_used, requests.idle_since))
+        let is_idle = !requests.is_needed()
+            && (!requests.has_owner || requests.needed_until.elapsed() >= BETWEEN_REQUESTS);
+        is_idle.then_some((requests.has_owner, requests.needed_until))
     }
 
     fn lock(&self) -> MutexGuard<'_, Requests> {
@@ -236,22 +311,27 @@ impl OpenConnection {
     }
 }
 
-/// A request in progress, from its arrival to the end of its response.
+/// A request in progress, from its arrival to the end of its response, or of its handler if that lasts longer.
 pub(crate) struct InProgress {
     connection: Arc<OpenConnection>,
-    is_public: bool,
+    kind: Kind,
 }
 
 impl InProgress {
+    /// Notes that the request has an owner.
+    pub(crate) fn has_owner(&self) {
+        self.connection.lock().has_owner = true;
+    }
+
     /// Refuses the request if there are too many in progress with it.
     ///
     /// Public requests are counted apart: their clients need no token, and must not take up the room of those who have one.
-    /// And a server at its limit is still healthy, so a probe must pass.
+    /// And a server at its limit is still healthy, so a probe must pass, also when others watch the health for ever.
     pub(crate) fn check(&self) -> Result<()> {
         let all = &self.connection.all;
-        let n_open = all.count(self.is_public).load(Ordering::Relaxed);
+        let n_open = all.count(self.kind).load(Ordering::Relaxed);
         let overloaded = |message| Err(Error::new(reason::OVERLOADED, message));
-        if !self.is_public {
+        if self.kind == Kind::Owned {
             if n_open > all.max_requests {
                 return overloaded(format!(
                     "the server has {} requests in progress, as many as it takes at once (`max_total_streams`); try again later",
@@ -265,7 +345,11 @@ impl InProgress {
                 "{MAX_PUBLIC_ON_CONNECTION} requests for health and reflection are in progress on this connection, as many as are taken at once; end some of them"
             ));
         }
-        if n_open > all.max_requests.div_ceil(2) {
+        let max_public = match self.kind {
+            Kind::PublicStream => all.max_requests.div_ceil(2),
+            _ => all.max_requests,
+        };
+        if n_open > max_public {
             return overloaded(
                 "too many requests for health and reflection are in progress; try again later"
                     .to_owned(),
@@ -280,10 +364,13 @@ impl Drop for InProgress {
         let connection = &self.connection;
         let mut requests = connection.lock();
         requests.n_open -= 1;
-        requests.n_public -= usize::from(self.is_public);
+        requests.n_public -= usize::from(self.kind.is_public());
         requests.idle_since = Instant::now();
+        if requests.has_owner {
+            requests.needed_until = requests.idle_since;
+        }
         drop(requests);
-        let count = connection.all.count(self.is_public);
+        let count = connection.all.count(self.kind);
         count.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -292,28 +379,88 @@ impl Drop for InProgress {
 mod tests {
     use super::*;
 
+    /// Lets a connection have had a request of an owner, a while ago.
+    fn serve(slot: &Slot) {
+        let connection = slot.connection();
+        connection.begin(Kind::Owned).has_owner();
+        connection.lock().needed_until -= BETWEEN_REQUESTS;
+    }
+
+    /// A new connection, which waits for its slot.
+    fn newcomer(all: &Arc<OpenConnections>) -> tokio::task::JoinHandle<Option<Slot>> {
+        let all = Arc::clone(all);
+        tokio::spawn(async move { all.admit().await })
+    }
+
     #[tokio::test]
-    async fn an_idle_connection_makes_room_and_first_of_all_one_that_was_never_used() {
+    async fn an_idle_connection_makes_room_and_first_of_all_one_without_an_owner() {
         let all = OpenConnections::new(3, 10);
         let first = all.admit().await.expect("room");
-        let busy = first.connection().begin(false);
+        let busy = first.connection().begin(Kind::Owned);
         let second = all.admit().await.expect("room");
-        drop(second.connection().begin(true));
+        serve(&second);
         let third = all.admit().await.expect("room");
 
-        let fourth = tokio::spawn({
-            let all = Arc::clone(&all);
-            async move { all.admit().await }
-        });
+        let fourth = newcomer(&all);
         third.connection().evicted().await;
         assert!(!second.connection().evicted.is_cancelled());
         drop(third);
         let fourth = fourth.await.expect("no panic").expect("room was made");
 
-        let used = [&second, &fourth].map(|slot| slot.connection().begin(false));
+        let used = [&second, &fourth].map(|slot| slot.connection().begin(Kind::Owned));
         assert!(all.admit().await.is_none(), "none is idle");
         drop((first, busy, used));
         all.admit().await.expect("room");
+    }
+
+    #[tokio::test]
+    async fn watching_the_health_keeps_no_connection_without_an_owner() {
+        let all = OpenConnections::new(3, 10);
+        let [watching, probing, owned] = [(); 3].map(|()| all.take_slot().expect("room"));
+        let _watch = watching.connection().begin(Kind::PublicStream);
+        serve(&owned);
+        let _own_watch = owned.connection().begin(Kind::PublicStream);
+        // neither a probe nor a request without a token makes it come later
+        drop(probing.connection().begin(Kind::Public));
+        drop(watching.connection().begin(Kind::Owned));
+        let mut newer = Vec::new();
+        for slot in [watching, probing] {
+            let next = newcomer(&all);
+            slot.connection().evicted().await;
+            slot.connection()
+                .unneeded_for(Duration::from_millis(1))
+                .await;
+            drop(slot);
+            let next = next.await.expect("no panic").expect("room was made");
+            serve(&next);
+            newer.push(next);
+        }
+        assert!(!owned.connection().evicted.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn a_connection_of_an_owner_is_kept_between_two_requests() {
+        let all = OpenConnections::new(1, 10);
+        let slot = all.admit().await.expect("room");
+        serve(&slot);
+        drop(slot.connection().begin(Kind::Owned));
+        assert!(slot.connection().idleness().is_none());
+        slot.connection().lock().needed_until -= BETWEEN_REQUESTS;
+        assert!(slot.connection().idleness().is_some());
+    }
+
+    #[tokio::test]
+    async fn another_connection_makes_room_when_the_first_is_needed_again() {
+        let all = OpenConnections::new(2, 10);
+        let [first, second] = [(); 2].map(|()| all.take_slot().expect("room"));
+        let next = newcomer(&all);
+        first.connection().evicted().await;
+        let _request = first.connection().begin(Kind::Owned);
+        let evicted = second.connection().evicted();
+        let evicted = tokio::time::timeout(Duration::from_secs(30), evicted).await;
+        evicted.expect("it makes room");
+        drop(second);
+        next.await.expect("no panic").expect("room was made");
     }
 
     #[tokio::test]
@@ -328,26 +475,29 @@ mod tests {
         let all = OpenConnections::new(9, 100);
         let slot = all.admit().await.expect("room");
         let other = all.admit().await.expect("room");
-        for (connection, is_public, limit) in [
-            (slot.connection(), false, 100),
-            (slot.connection(), true, MAX_PUBLIC_ON_CONNECTION),
+        for (kind, other_kind, limit) in [
+            (Kind::Owned, Kind::PublicStream, 100),
+            (Kind::PublicStream, Kind::Owned, MAX_PUBLIC_ON_CONNECTION),
         ] {
-            let mut open: Vec<_> = (0..limit).map(|_| connection.begin(is_public)).collect();
-            let one_more = connection.begin(is_public);
+            let connection = slot.connection();
+            let mut open: Vec<_> = (0..limit).map(|_| connection.begin(kind)).collect();
+            let one_more = connection.begin(kind);
             let error = one_more.check().expect_err("too many");
             assert_eq!(error.reason(), reason::OVERLOADED);
             open.pop();
             one_more.check().expect("there is room again");
-            let elsewhere = other.connection().begin(!is_public);
+            let elsewhere = other.connection().begin(other_kind);
             elsewhere.check().expect("is counted apart");
         }
         let slots: Vec<_> = (0..4).map(|_| all.take_slot().expect("room")).collect();
         let watches: Vec<_> = (0..50)
-            .map(|n: usize| slots[n % 4].connection().begin(true))
+            .map(|n: usize| slots[n % 4].connection().begin(Kind::PublicStream))
             .collect();
         watches[0].check().expect("half as many as other requests");
-        let one_more = other.connection().begin(true);
+        let one_more = other.connection().begin(Kind::PublicStream);
         one_more.check().expect_err("too many over all connections");
+        let probe = slot.connection().begin(Kind::Public);
+        probe.check().expect("a probe passes all the same");
     }
 
     #[tokio::test]
@@ -357,7 +507,7 @@ mod tests {
         let connection = slot.connection();
         let (soon, never) = (Duration::from_millis(1), Duration::MAX);
         connection.idle_for(soon, never).await;
-        let request = connection.begin(false);
+        let request = connection.begin(Kind::Owned);
         let idle = connection.idle_for(never, soon);
         let in_progress = tokio::time::timeout(Duration::from_millis(50), idle).await;
         assert!(in_progress.is_err(), "a request is in progress");

@@ -1,9 +1,13 @@
 //! How many connections are served, and when one is ended.
 
+use std::time::Duration;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
-use crate::server::support::{Connection, PREDICT, Running, predict, whole};
+use crate::server::support::{Connection, PREDICT, Running, channel, predict, predict_as, whole};
 
 const AUTH: (&str, &str) = ("authorization", "Bearer alice");
 
@@ -48,6 +52,8 @@ async fn an_idle_connection_makes_room_and_a_busy_one_does_not() {
     let answer = idle.call(PREDICT, &[AUTH], whole(predict("x"))).await;
     assert_eq!(answer.echo(), "x");
 
+    // until then its client may be between two requests
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let third = Connection::open(server.addr).await;
     let answer = third.call(PREDICT, &[AUTH], whole(predict("y"))).await;
     assert_eq!(answer.echo(), "y");
@@ -67,6 +73,19 @@ async fn an_idle_connection_makes_room_and_a_busy_one_does_not() {
             break;
         }
     }
+}
+
+#[tokio::test]
+async fn connections_that_only_watch_the_health_make_room() {
+    let server = Running::start(&["--max-connections", "2"]).await;
+    let mut watching = Vec::new();
+    for _ in 0..4 {
+        let mut health = HealthClient::new(channel(server.addr).await);
+        let watch = health.watch(HealthCheckRequest::default()).await;
+        watching.push((health, watch.expect("it is watched").into_inner()));
+    }
+    let answer = predict_as(server.addr, "alice", "x").await;
+    assert_eq!(answer.echo(), "x");
 }
 
 async fn read_to_end(socket: &mut TcpStream) -> Vec<u8> {

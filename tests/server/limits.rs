@@ -80,6 +80,9 @@ async fn watches_are_bounded_on_each_connection_and_in_all() {
     assert_overloaded(&refused);
     let answer = predict_as(server.addr, "alice", "x").await;
     assert_eq!(answer.echo(), "x", "others are counted apart");
+    let mut probe = HealthClient::new(channel(server.addr).await);
+    let checked = probe.check(HealthCheckRequest::default()).await;
+    checked.expect("a probe passes all the same");
 
     drop(first);
     while watch_until_refused(server.addr).await.0.len() < 16 {

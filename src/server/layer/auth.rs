@@ -16,6 +16,7 @@ use tonic::Status;
 use tower::Service;
 
 use crate::error::{Error, Result, reason};
+use crate::server::open_connections::InProgress;
 use crate::service::status;
 use crate::store::{Owner, TokenHasher};
 
@@ -118,6 +119,9 @@ where
                         "owner",
                         tracing::field::display(format_args!("{a:02x}{b:02x}{c:02x}{d:02x}")),
                     );
+                    if let Some(in_progress) = request.extensions().get::<Arc<InProgress>>() {
+                        in_progress.has_owner();
+                    }
                     request.extensions_mut().insert(owner);
                 }
                 Err(error) => {

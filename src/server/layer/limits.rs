@@ -44,8 +44,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<A>) -> Self::Future {
-        let in_progress: Option<Arc<InProgress>> = request.extensions_mut().remove();
+    fn call(&mut self, request: Request<A>) -> Self::Future {
+        let in_progress = request.extensions().get::<Arc<InProgress>>();
         let checked = check_metadata(&request)
             .and_then(|()| in_progress.map_or(Ok(()), |in_progress| in_progress.check()));
         match checked {
