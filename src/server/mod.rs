@@ -182,7 +182,6 @@ impl Bound {
                 arrival_timeout: config.arrival_timeout,
                 draining: draining.clone(),
                 overdue: overdue.clone(),
-                cancelled: cancelled.clone(),
                 tasks: tasks.clone(),
             },
         );

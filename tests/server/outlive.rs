@@ -49,6 +49,18 @@ async fn a_handler_ends_with_its_caller_unless_it_says_otherwise() {
 }
 
 #[tokio::test]
+async fn what_goes_on_without_its_caller_counts_as_a_request() {
+    let options = ["--max-total-streams", "1", "--drain-timeout", "100ms"];
+    let mut server = Running::start(&options).await;
+    call_and_leave(&server, "stay").await;
+    until(&server.ends.left, 1).await;
+    let refused = call(server.addr, TRAIN, &[AUTH], train("other")).await;
+    assert_eq!(refused.reason(), "OVERLOADED");
+    server.stop();
+    server.stopped().await;
+}
+
+#[tokio::test]
 async fn a_deadline_is_answered_while_the_handler_goes_on() {
     let mut server = Running::start(&["--drain-timeout", "100ms"]).await;
     let deadline = ("grpc-timeout", "200m");

@@ -1,7 +1,8 @@
 //! The layers that every request passes on its way to a handler, from the outside in: [`observe`] gives it an id and logs
 //! it, [`errors`] makes its failure readable and refuses what is not gRPC by [`protocol`], [`limits`] refuses what is too much,
-//! [`auth`] finds its owner, [`deadline`] bounds its time, [`outlive`] lets work go on without its caller, [`deliver`] bounds the
-//! memory of its answer and [`admit`] its own, [`arrival`] bounds the wait for it, and [`drain`] ends it when the server stops.
+//! [`auth`] finds its owner, [`deadline`] bounds its time, [`deliver`] bounds the memory of its answer, [`outlive`] lets work go
+//! on without its caller, [`admit`] bounds the memory of the request, [`arrival`] the wait for it, and [`drain`] ends it when the
+//! server stops.
 
 mod admit;
 mod arrival;
@@ -46,8 +47,6 @@ pub(crate) struct Options {
     pub(crate) draining: CancellationToken,
     /// Fires when all requests must end.
     pub(crate) overdue: CancellationToken,
-    /// Fires when all work must end.
-    pub(crate) cancelled: CancellationToken,
     /// The tasks of work that can outlive its caller.
     pub(crate) tasks: TaskTracker,
 }
@@ -72,7 +71,7 @@ pub(crate) fn stack(routes: Routes, options: Options) -> Stack {
     let routes = drain::Drain::new(routes.prepare(), options.draining, options.overdue);
     let routes = arrival::Arrival::new(routes, options.arrival_timeout);
     let routes = admit::Admit::new(routes, options.request_memory);
-    let routes = outlive::Outlive::new(routes, options.tasks, options.cancelled);
+    let routes = outlive::Outlive::new(routes, options.tasks);
     let routes = deliver::Deliver::new(routes, options.answer_memory);
     let routes = deadline::Deadlines::new(routes);
     let routes = auth::Auth::new(routes, options.gate);

@@ -8,12 +8,12 @@
 use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 use tracing::Instrument as _;
@@ -21,6 +21,7 @@ use tracing::Instrument as _;
 use crate::caller::Presence;
 use crate::error::{Error, reason};
 use crate::server::methods::{Method, method};
+use crate::server::open_connections::InProgress;
 use crate::service::status;
 
 /// Runs the handlers of writes in tasks of their own.
@@ -28,17 +29,12 @@ use crate::service::status;
 pub(crate) struct Outlive<S> {
     inner: S,
     tasks: TaskTracker,
-    cancelled: CancellationToken,
 }
 
 impl<S> Outlive<S> {
-    /// A layer whose tasks are in `tasks`, and end at the latest when `cancelled` fires.
-    pub(crate) fn new(inner: S, tasks: TaskTracker, cancelled: CancellationToken) -> Self {
-        Self {
-            inner,
-            tasks,
-            cancelled,
-        }
+    /// A layer whose tasks are in `tasks`.
+    pub(crate) fn new(inner: S, tasks: TaskTracker) -> Self {
+        Self { inner, tasks }
     }
 }
 
@@ -57,6 +53,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
+        let in_progress = request.extensions_mut().remove::<Arc<InProgress>>();
         if !method(request.uri().path()).is_some_and(Method::is_write) {
             return Outliving::Here {
                 inner: self.inner.call(request),
@@ -65,9 +62,10 @@ where
         let presence = Presence::default();
         request.extensions_mut().insert(presence.clone());
         let response = self.inner.call(request);
-        let cancelled = self.cancelled.clone();
         let caller = Waiting(presence.clone());
         let task = async move {
+            // what goes on counts as a request, however many callers leave
+            let _in_progress = in_progress;
             let abandoned = async {
                 presence.left().await;
                 if presence.is_outlived() {
@@ -76,7 +74,6 @@ where
             };
             tokio::select! {
                 biased;
-                () = cancelled.cancelled() => None,
                 () = abandoned => None,
                 Ok(response) = response => Some(response),
             }
@@ -120,10 +117,8 @@ where
         };
         let response = match done {
             Ok(Some(response)) => response,
-            Ok(None) => {
-                let stopping = "the server is stopping, and the work was not done; try again";
-                status::of(Error::new(reason::UNAVAILABLE, stopping)).into_http()
-            }
+            // it ends that way only when this is dropped
+            Ok(None) => return Poll::Pending,
             Err(error) => match error.try_into_panic() {
                 // the layer around this one makes it a readable error
                 Ok(panic) => std::panic::resume_unwind(panic),
