@@ -123,7 +123,7 @@ options! {
     /// Memory for answers, over all of them, until they are sent. More are refused until some are read; the pages of
     /// PredictDataset wait. Range 64MiB to 1TiB. Default: 256MiB
     answer_memory_bytes: ByteSize = "256MiB", "SIZE", "ANOMALYD_ANSWER_MEMORY_BYTES";
-    /// How long a client may read nothing of an answer that waits for it before the stream is reset. At least 1s. Default: 60s
+    /// How long a part of an answer, of up to 256KiB, may wait to be read before the stream is reset. At least 1s. Default: 60s
     answer_stall_timeout: Duration = "60s", "DURATION", "ANOMALYD_ANSWER_STALL_TIMEOUT";
     /// Memory for datasets that are being read, over all of them. Range 64MiB to 1TiB. Default: 2GiB
     dataset_memory_bytes: ByteSize = "2GiB", "SIZE", "ANOMALYD_DATASET_MEMORY_BYTES";

@@ -90,7 +90,7 @@ impl<F: Future> Future for Watched<F> {
         if let Some((_, span)) = &*this.waiting.lock() {
             tracing::warn!(
                 parent: span,
-                "the client has read nothing of its answer for {:?} (`answer_stall_timeout`): resetting the stream",
+                "a part of the answer has waited for its client for {:?} (`answer_stall_timeout`): resetting the stream",
                 this.patience
             );
         }

@@ -15,11 +15,11 @@ use crate::server::support::{LARGE, PREDICT, Running, predict, predict_as};
 /// How long the server is given.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A connection whose streams take 64 KiB that are not read.
-async fn connected(server: &Running) -> SendRequest<Full<bytes::Bytes>> {
+/// A connection whose streams take so many bytes that are not read.
+async fn connected(server: &Running, window: u32) -> SendRequest<Full<bytes::Bytes>> {
     let stream = TcpStream::connect(server.addr).await.expect("connects");
     let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-        .initial_stream_window_size(64 << 10)
+        .initial_stream_window_size(window)
         .handshake(TokioIo::new(stream))
         .await
         .expect("a handshake");
@@ -56,7 +56,7 @@ async fn answers_that_nobody_reads_are_bounded_and_end() {
         "2s",
     ];
     let mut server = Running::start(&options).await;
-    let mut sender = connected(&server).await;
+    let mut sender = connected(&server, 64 << 10).await;
     let mut unread = Vec::new();
     // all but the start of each answer waits in the server, which runs out of memory for them
     let refused = loop {
@@ -96,9 +96,19 @@ async fn answers_that_nobody_reads_are_bounded_and_end() {
 }
 
 #[tokio::test]
+async fn a_short_answer_that_nobody_reads_ends() {
+    let server = Running::start(&["--answer-stall-timeout", "1s"]).await;
+    let mut sender = connected(&server, 0).await;
+    let body = asked(&server, &mut sender, "small").await;
+    let unread = tokio::time::timeout(PATIENCE, body.collect()).await;
+    let ended = unread.expect("it ends");
+    assert!(ended.is_err(), "its stream was reset");
+}
+
+#[tokio::test]
 async fn a_slow_reader_gets_all_of_its_answer() {
     let server = Running::start(&["--answer-stall-timeout", "2s"]).await;
-    let mut sender = connected(&server).await;
+    let mut sender = connected(&server, 64 << 10).await;
     let mut body = asked(&server, &mut sender, "large").await;
     let mut n_bytes = 0;
     while let Some(frame) = body.frame().await {

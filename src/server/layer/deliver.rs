@@ -26,8 +26,8 @@ use crate::service::status;
 /// How many bytes are handed to the connection at a time.
 const PART_BYTES: usize = 256 << 10;
 
-/// A short answer is handed over as a whole with its status, in one write, and nobody waits for it. As long as the client does not
-/// read it, it counts. If short answers take up half of the budget, they are waited for, too.
+/// A short answer is handed over as a whole with its status, in one write, and its end does not wait until it is sent. As long as the
+/// client does not read it, it counts. If short answers take up half of the budget, they are waited for, too.
 const SHORT_BYTES: usize = 16 << 10;
 
 /// Counts the memory of answers.
@@ -96,6 +96,10 @@ where
         let this = self.project();
         let Ok(response) = ready!(this.inner.poll(cx));
         let delivery = this.delivery.take();
+        if let Some(delivery) = &delivery {
+            // a client that takes no bytes at all never asks for the body
+            delivery.waiting.begin();
+        }
         Poll::Ready(Ok(response.map(|inner| Delivered {
             inner,
             delivery,
@@ -182,12 +186,13 @@ where
                 // nothing is ever sent over the channel: it is closed
                 let _ = ready!(Pin::new(sent).poll(cx));
                 chunk.sent = None;
-                delivery.waiting.end();
             }
             if let Some(part) = chunk.next_part(&delivery.waiting) {
                 return Poll::Ready(Some(Ok(Frame::data(part))));
             }
         }
+        // the client has taken what came before, and now waits for the handler
+        delivery.waiting.end();
         let frame = ready!(this.inner.poll_frame(cx));
         *this.chunk = None;
         let bytes = match frame.map(|frame| frame.map(Frame::into_data)) {
@@ -212,6 +217,7 @@ where
                 _share: share,
                 _sent: None,
             };
+            delivery.waiting.begin();
             return Poll::Ready(Some(Ok(Frame::data(Bytes::from_owner(whole)))));
         }
         let chunk = this.chunk.insert(Chunk {
