@@ -98,7 +98,12 @@ fn pool(
         .build()
         .map(Arc::new)
         .map_err(|error| {
-            Error::new(reason::INTERNAL, "the compute threads cannot be started").because(error)
+            // only what the system says can fail: it refuses threads over a limit, for now
+            Error::new(
+                reason::OVERLOADED,
+                "the system refuses to start more threads for compute (`compute_threads`); try again later",
+            )
+            .because(error)
         })
 }
 
