@@ -156,7 +156,8 @@ impl Weigher {
     }
 
     fn length(&mut self, length: u64, field: Field) -> usize {
-        let limit = self.levels.iter().rev().find_map(|level| level.end);
+        // prost compares a length with what is left of the whole message, and only afterwards with the message around it
+        let limit = self.levels.first().and_then(|whole| whole.end);
         let end = self.at.checked_add(length);
         let Some(end) = end.filter(|end| limit.is_some_and(|limit| *end <= limit)) else {
             self.state = State::Done;
@@ -323,6 +324,24 @@ mod tests {
         let decoded = TrainRequest::decode(&message[..]).expect("valid");
         assert_eq!(decoded.spec.expect("given").feature_columns.len(), 1000);
         assert!(weight(TRAIN, &message, 3) >= 1000 * size_of::<String>());
+    }
+
+    #[test]
+    fn a_length_beyond_the_message_around_it_hides_nothing() {
+        const N: usize = 1000;
+        let columns = [0x0a, 0x00].repeat(N);
+        let mut request = PredictRequest::default().encode_to_vec();
+        let records = records(Form::Columns(Columns::default())).encode_to_vec();
+        let [key_of_records, _, key_of_columns, _] = records[..] else {
+            panic!("{records:?}")
+        };
+        // the records say that they end before the length of the columns
+        request.extend([key_of_records, 1, key_of_columns]);
+        prost::encoding::encode_varint(columns.len() as u64, &mut request);
+        request.extend(columns);
+        for chunk in [1, 7, request.len()] {
+            assert!(weight(PREDICT, &request, chunk) >= N * size_of::<TypedColumn>());
+        }
     }
 
     #[test]
