@@ -6,7 +6,7 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::types as t;
 use arrow_array::{Array, ArrowPrimitiveType, BinaryViewArray, downcast_integer_array};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::{Limits, names};
 use crate::error::{Error, Result, panic_message};
@@ -67,6 +67,9 @@ pub(super) fn unpanicked<T>(format: &str, run: impl FnOnce() -> Result<T>) -> Re
     })
 }
 
+/// Views hold texts of up to so many bytes themselves.
+const INLINE: u32 = 12;
+
 /// A column that is built from one array after the other.
 #[derive(Debug)]
 pub(super) enum ColumnBuilder {
@@ -86,6 +89,14 @@ impl ColumnBuilder {
                 Self::Texts(TextBuilder::with_limit(limit), limit)
             }
             ColumnType::Timestamp => Self::Times(Vec::new()),
+        }
+    }
+
+    /// The bytes of the distinct texts so far.
+    pub(super) fn text_bytes(&self) -> usize {
+        match self {
+            Self::Texts(texts, _) => texts.distinct_bytes(),
+            _ => 0,
         }
     }
 
@@ -159,6 +170,35 @@ impl ColumnBuilder {
             }
         }
         Ok(())
+    }
+}
+
+/// The most bytes of texts that appending an array takes. Several arrays can share what their texts are read from, and views can
+/// overlap.
+pub(super) fn text_bytes(array: &dyn Array) -> usize {
+    fn span<N: Copy + Into<i64>>(offsets: &[N]) -> usize {
+        let ends = offsets.first().zip(offsets.last());
+        let n_bytes = ends.map_or(0, |(&first, &last)| last.into() - first.into());
+        usize::try_from(n_bytes).unwrap_or(0)
+    }
+    match array.data_type() {
+        DataType::Utf8 => span(array.as_string::<i32>().value_offsets()),
+        DataType::LargeUtf8 => span(array.as_string::<i64>().value_offsets()),
+        DataType::Utf8View => {
+            let views = array.as_string_view().views().iter().enumerate();
+            let mut counted = HashSet::new();
+            let distinct = views.filter(|(row, view)| {
+                array.is_valid(*row) && (**view as u32 <= INLINE || counted.insert(**view))
+            });
+            distinct.fold(0, |n_bytes, (_, &view)| {
+                n_bytes.saturating_add(view as u32 as usize)
+            })
+        }
+        // all its texts are looked up by themselves first
+        DataType::Dictionary(_, _) => {
+            text_bytes(array.as_any_dictionary().values().as_ref()).saturating_mul(2)
+        }
+        _ => 0,
     }
 }
 
@@ -269,7 +309,6 @@ fn append_texts(to: &mut TextBuilder, array: &dyn Array) -> Result<()> {
 /// Many views may point at one long string, which is looked up only once. Each string is checked to be UTF-8 by itself, even if
 /// the buffer as a whole has been checked.
 fn append_views(to: &mut TextBuilder, array: &BinaryViewArray) -> Result<()> {
-    const INLINE: u32 = 12;
     let mut codes: HashMap<u128, u32> = HashMap::new();
     let text = |row: usize| {
         str::from_utf8(array.value(row)).map_err(|_| {
@@ -347,6 +386,9 @@ pub(super) fn in_column(error: Error, name: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use arrow_array::builder::StringViewBuilder;
+    use arrow_array::{DictionaryArray, StringArray};
+
     use super::*;
 
     #[test]
@@ -367,6 +409,27 @@ mod tests {
                 "the text in row 0 of a batch is not UTF-8; encode it so"
             );
         }
+    }
+
+    #[test]
+    fn texts_count_as_often_as_they_are_copied() {
+        let texts = ["short", "more than twelve bytes", "more than twelve bytes"];
+        let plain = StringArray::from(texts.to_vec());
+        assert_eq!(text_bytes(&plain), 5 + 22 + 22);
+        assert_eq!(text_bytes(&plain.slice(1, 1)), 22);
+        // three views of the same bytes, two of which are equal
+        let buffer = arrow_buffer::Buffer::from(texts[1].as_bytes());
+        let mut views = StringViewBuilder::new().with_fixed_block_size(64);
+        let block = views.append_block(buffer);
+        for length in [22, 22, 13] {
+            views
+                .try_append_view(block, 0, length)
+                .expect("in the block");
+        }
+        views.append_null();
+        assert_eq!(text_bytes(&views.finish()), 22 + 13);
+        let dictionary: DictionaryArray<t::Int8Type> = texts.into_iter().collect();
+        assert_eq!(text_bytes(&dictionary), 2 * (5 + 22));
     }
 
     #[test]

@@ -14,22 +14,32 @@ use arrow_ipc::{Endianness, MessageHeader, MetadataVersion};
 use arrow_schema::{Schema, SchemaRef};
 use rayon::prelude::*;
 
-use super::arrays::{ColumnBuilder, columns_of, guarded, in_column, unpanicked};
+use super::arrays::{ColumnBuilder, columns_of, guarded, in_column, text_bytes, unpanicked};
+use super::asked::Asked;
 use super::compression::error_of;
 use super::format::{ARROW_MAGIC, CONTINUATION};
-use super::{Limits, check_cells};
+use super::{Limits, MoreMemory, check_cells};
 use crate::error::{Error, Result};
 use crate::table::{Column, ColumnType, MAX_CELLS, Table, invalid};
 
 const FORMAT: &str = "Arrow IPC";
 
-/// Reads a whole file, up to a number of values.
-pub(super) fn read(content: &[u8], limits: Limits, max_cells: usize) -> Result<Table> {
+/// Reads a whole file, up to a number of values. Asks for the memory of its texts, and of what is compressed inside it.
+pub(super) fn read(
+    content: &[u8],
+    limits: Limits,
+    max_cells: usize,
+    more: MoreMemory<'_>,
+) -> Result<Table> {
     let mut file = IpcFile::open(content, limits)?;
     let mut columns = file.empty_columns();
     let mut n_rows = 0;
-    while let Some(batch) = file.next_batch(n_rows, max_cells)? {
+    let mut asked = Asked::default();
+    while let Some(batch) = file.next_batch(n_rows, max_cells, more)? {
         n_rows += batch.num_rows();
+        let so_far = columns.iter().map(ColumnBuilder::text_bytes);
+        let texts = batch.columns().iter().map(|array| text_bytes(array));
+        asked.reach(so_far.chain(texts).fold(0, usize::saturating_add), more)?;
         append(&mut columns, &batch, &file.names)?;
     }
     if n_rows == 0 {
@@ -58,6 +68,12 @@ pub(super) struct IpcFile<R> {
     is_done: bool,
     schema: SchemaRef,
     dictionaries: HashMap<i64, ArrayRef>,
+    /// How many bytes each dictionary takes at most.
+    dictionary_bytes: HashMap<i64, u64>,
+    /// The memory of the dictionaries and of what the batches decompress to.
+    asked: Asked,
+    /// The most bytes of a batch and the dictionaries so far.
+    pub(super) most_held: u64,
     limits: Limits,
     pub(super) names: Vec<String>,
     pub(super) types: Vec<ColumnType>,
@@ -85,6 +101,9 @@ impl<R: Read> IpcFile<R> {
             is_done: false,
             schema: Arc::new(Schema::empty()),
             dictionaries: HashMap::new(),
+            dictionary_bytes: HashMap::new(),
+            asked: Asked::default(),
+            most_held: 0,
             limits,
             names: Vec::new(),
             types: Vec::new(),
@@ -122,7 +141,7 @@ impl<R: Read> IpcFile<R> {
 
     /// The rows of the next batch as columns; `None` after the last one.
     pub(super) fn next_columns(&mut self) -> Result<Option<Vec<Column>>> {
-        let Some(batch) = self.next_batch(0, MAX_CELLS)? else {
+        let Some(batch) = self.next_batch(0, MAX_CELLS, &mut |_| Ok(()))? else {
             return Ok(None);
         };
         let mut columns = self.empty_columns();
@@ -131,7 +150,12 @@ impl<R: Read> IpcFile<R> {
     }
 
     /// The next batch that has rows, which must fit in a table of `max_cells` values together with `n_rows` others.
-    fn next_batch(&mut self, n_rows: usize, max_cells: usize) -> Result<Option<RecordBatch>> {
+    fn next_batch(
+        &mut self,
+        n_rows: usize,
+        max_cells: usize,
+        more: MoreMemory<'_>,
+    ) -> Result<Option<RecordBatch>> {
         while let Some(metadata) = self.next_metadata()? {
             let message = message_of(&metadata)?;
             let body = self.body(message.bodyLength())?;
@@ -144,7 +168,8 @@ impl<R: Read> IpcFile<R> {
                     let length = usize::try_from(batch.length())
                         .map_err(|_| invalid("a record batch has a negative length"))?;
                     check_cells(n_rows.saturating_add(length), self.types.len(), max_cells)?;
-                    self.check_buffers(&batch, &body)?;
+                    let decompressed = self.check_buffers(&batch, &body)?;
+                    self.hold(decompressed, body.len(), more)?;
                     let schema = Arc::clone(&self.schema);
                     let batch = guarded(FORMAT, || {
                         RecordBatchDecoder::try_new(
@@ -165,7 +190,8 @@ impl<R: Read> IpcFile<R> {
                         .header_as_dictionary_batch()
                         .ok_or_else(|| invalid("a dictionary batch has no header"))?;
                     if let Some(values) = dictionary.data() {
-                        self.check_buffers(&values, &body)?;
+                        let decompressed = self.check_buffers(&values, &body)?;
+                        self.hold_dictionary(&dictionary, decompressed, body.len(), more)?;
                         // values without buffers, such as nulls, are bounded only by their number
                         let n_values = usize::try_from(values.length()).unwrap_or(usize::MAX);
                         check_cells(n_values, 1, max_cells)?;
@@ -185,8 +211,38 @@ impl<R: Read> IpcFile<R> {
         Ok(None)
     }
 
-    /// Checks that buffers are inside the body, and the sizes that they claim to decompress to.
-    fn check_buffers(&self, batch: &arrow_ipc::RecordBatch<'_>, body: &Buffer) -> Result<()> {
+    /// Asks for the memory of the dictionaries and of a batch, whose body is there already.
+    fn hold(&mut self, decompressed: u64, body: usize, more: MoreMemory<'_>) -> Result<()> {
+        let bytes = self.dictionary_bytes.values().sum::<u64>() + decompressed;
+        self.most_held = self.most_held.max(bytes + body as u64);
+        self.asked
+            .reach(usize::try_from(bytes).unwrap_or(usize::MAX), more)
+    }
+
+    /// Notes the bytes of a dictionary, which stays until another one replaces it.
+    fn hold_dictionary(
+        &mut self,
+        dictionary: &arrow_ipc::DictionaryBatch<'_>,
+        decompressed: u64,
+        body: usize,
+        more: MoreMemory<'_>,
+    ) -> Result<()> {
+        let bytes = self.dictionary_bytes.entry(dictionary.id()).or_default();
+        if !dictionary.isDelta() {
+            *bytes = 0;
+        }
+        *bytes += decompressed + body as u64;
+        let limit = self.limits.message_bytes();
+        if self.dictionary_bytes.values().sum::<u64>() > limit {
+            return Err(invalid(format!(
+                "the dictionaries take more than {limit} bytes, decompressed; write their columns as plain texts"
+            )));
+        }
+        self.hold(0, 0, more)
+    }
+
+    /// Checks that buffers are inside the body, and the sizes that they claim to decompress to. Returns the sum of these.
+    fn check_buffers(&self, batch: &arrow_ipc::RecordBatch<'_>, body: &Buffer) -> Result<u64> {
         let mut decompressed = 0_u64;
         for buffer in batch.buffers().iter().flatten() {
             let range = usize::try_from(buffer.offset())
@@ -210,7 +266,7 @@ impl<R: Read> IpcFile<R> {
                 self.limits.message_bytes()
             )));
         }
-        Ok(())
+        Ok(decompressed)
     }
 
     /// The metadata of the first message of a file, which writers align to 8 or to 64 bytes.

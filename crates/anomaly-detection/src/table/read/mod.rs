@@ -10,11 +10,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use self::asked::Asked;
 use super::{MAX_CELLS, Table, invalid};
 use crate::context::Context;
 use crate::error::{Error, Kind, Reason, Result};
 
 mod arrays;
+mod asked;
 mod cells;
 mod chunks;
 mod compression;
@@ -97,7 +99,8 @@ pub fn read(content: &[u8], options: &FileOptions, limits: Limits) -> Result<Tab
 }
 
 /// The same as [`read`] in memory that is counted: what a compressed file decompresses to, the values of the table, and as much
-/// again as the decompressed file has bytes, for texts and copies.
+/// again as the decompressed file has bytes, for texts and copies. Files that are compressed inside also count with what is
+/// decompressed of them at a time, and with their texts.
 ///
 /// # Errors
 /// Those of [`read`] and of `more`.
@@ -111,8 +114,14 @@ pub fn read_counted(
     more(content.len())?;
     let mut max_cells = (content.len() / USUAL_CELL_BYTES).clamp(LEAST_CELLS, MAX_CELLS);
     more(max_cells * size_of::<f64>())?;
+    let mut asked = Asked::default();
     loop {
-        match read_plain(&content, options, limits, max_cells, more) {
+        let mut in_round: usize = 0;
+        let mut of_round = |bytes| {
+            in_round = in_round.saturating_add(bytes);
+            asked.reach(in_round, more)
+        };
+        match read_plain(&content, options, limits, max_cells, &mut of_round) {
             // a file of many short values is read again from the start
             Err(error) if error.reason() == MORE_CELLS => {
                 let next = max_cells.saturating_mul(4).min(MAX_CELLS);
@@ -149,7 +158,7 @@ fn read_plain(
         Format::Json => json::read(without_bom(content), json::Layout::Array, max_cells),
         Format::JsonLines => json::read(without_bom(content), json::Layout::Lines, max_cells),
         Format::Parquet => parquet::read(&source_of(content), limits, max_cells, more),
-        Format::ArrowIpc => ipc::read(content, limits, max_cells),
+        Format::ArrowIpc => ipc::read(content, limits, max_cells, more),
     }
 }
 

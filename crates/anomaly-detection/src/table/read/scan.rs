@@ -10,7 +10,7 @@ use super::format::Format;
 use super::ipc::IpcFile;
 use super::json::JsonFile;
 use super::opened::Opened;
-use super::parquet::ParquetFile;
+use super::parquet::{MAX_OPEN_PAGE_BYTES, ParquetFile};
 use super::source::Source;
 use super::summary::{ColumnSummary, FileSummary};
 use super::text_file::{Assembly, Purpose, TextFormat, WINDOW_BYTES, Windows};
@@ -145,5 +145,9 @@ fn scan_ipc(mut file: IpcFile<Box<dyn Read + Send>>, context: &Context) -> Resul
         }
     }
     let types_and_missing = file.types.iter().copied().zip(n_missing);
-    Ok(of_columns(file.names.clone(), types_and_missing, n_rows))
+    let summary = of_columns(file.names.clone(), types_and_missing, n_rows);
+    Ok(FileSummary {
+        page_bytes: file.most_held.min(MAX_OPEN_PAGE_BYTES),
+        ..summary
+    })
 }

@@ -28,8 +28,13 @@ fn stream(batches: &[RecordBatch], compression: Option<CompressionType>) -> Vec<
 }
 
 fn refusal(content: &[u8], decompressed_bytes: u64) -> String {
-    let error =
-        read(content, Limits { decompressed_bytes }, MAX_CELLS).expect_err("should be refused");
+    let error = read(
+        content,
+        Limits { decompressed_bytes },
+        MAX_CELLS,
+        &mut |_| Ok(()),
+    )
+    .expect_err("should be refused");
     error.message().to_owned()
 }
 
@@ -74,6 +79,7 @@ fn types_that_parquet_lacks_are_read_too() {
             &stream(std::slice::from_ref(&batch), compression),
             Limits::default(),
             MAX_CELLS,
+            &mut |_| Ok(()),
         )
         .expect("valid");
         assert!(
@@ -110,7 +116,8 @@ fn decimals_of_more_than_128_bits_are_rounded_once() {
         .with_precision_and_scale(76, 20)
         .expect("valid");
     let batch = batch(vec![("a", Arc::new(column))]);
-    let table = read(&stream(&[batch], None), Limits::default(), MAX_CELLS).expect("valid");
+    let content = stream(&[batch], None);
+    let table = read(&content, Limits::default(), MAX_CELLS, &mut |_| Ok(())).expect("valid");
     assert!(
         matches!(table.column(0), ColumnView::Numbers(v) if v.to_vec() == [1e30, -1e30, 1_234_567_890.123_456_7])
     );
@@ -163,4 +170,54 @@ fn repeated_names_and_other_types_are_refused() {
         refusal(&stream(&[binary], None), 1 << 20),
         "column \"b\" has the type Binary; only numbers, booleans, text, dates and timestamps can be read"
     );
+}
+
+/// The memory that reading a file asks for.
+fn asked(content: &[u8]) -> usize {
+    let mut n_bytes = 0;
+    let table = read(content, Limits::default(), MAX_CELLS, &mut |more| {
+        n_bytes += more;
+        Ok(())
+    });
+    table.expect("valid");
+    n_bytes
+}
+
+#[test]
+fn what_is_compressed_inside_is_asked_for() {
+    const N: usize = 1 << 20;
+    let text = |byte: &str| -> ArrayRef { Arc::new(StringArray::from(vec![byte.repeat(N)])) };
+    let batches = ["a", "b", "c"].map(|byte| batch(vec![("t", text(byte))]));
+    let content = stream(&batches, Some(CompressionType::ZSTD));
+    assert!(content.len() < 10_000);
+    // all texts, and the bytes of one batch
+    let n_bytes = asked(&content);
+    assert!((4 * N..4 * N + 1000).contains(&n_bytes), "{n_bytes}");
+
+    let numbers: ArrayRef = Arc::new(Float64Array::from(vec![1.0; 1000]));
+    let numbers = vec![batch(vec![("a", numbers)]); 3];
+    let content = stream(&numbers, Some(CompressionType::ZSTD));
+    let n_bytes = asked(&content);
+    assert!((8000..9000).contains(&n_bytes), "{n_bytes}");
+    assert_eq!(asked(&stream(&numbers, None)), 0, "it is in the file");
+}
+
+#[test]
+fn dictionaries_are_bounded_together() {
+    const N: usize = 100_000;
+    let column = |byte: &str| -> ArrayRef {
+        let text = byte.repeat(N);
+        Arc::new(DictionaryArray::<Int8Type>::from_iter([text.as_str()]))
+    };
+    let columns = vec![("a", column("a")), ("b", column("b"))];
+    let content = stream(&[batch(columns)], Some(CompressionType::ZSTD));
+    assert!(
+        refusal(&content, 3 * N as u64 / 2).starts_with("the dictionaries take more than 150000 ")
+    );
+    // the dictionaries, and each text twice
+    let n_bytes = asked(&content);
+    assert!((6 * N..6 * N + 2000).contains(&n_bytes), "{n_bytes}");
+    let mut file = IpcFile::open(&content[..], Limits::default()).expect("valid");
+    while file.next_columns().expect("valid").is_some() {}
+    assert!((2 * N as u64..3 * N as u64).contains(&file.most_held));
 }

@@ -42,7 +42,11 @@ pub(super) fn read(
         return Err(invalid("the records have no rows"));
     }
     check_cells(n_rows, file.types.len(), max_cells)?;
-    more(usize::try_from(file.page_bytes).unwrap_or(usize::MAX))?;
+    let has_texts = file.types.contains(&ColumnType::Text);
+    // distinct texts may grow to all that the pages have
+    let text_bytes = if has_texts { file.all_bytes } else { 0 };
+    let n_bytes = file.page_bytes.saturating_add(text_bytes);
+    more(usize::try_from(n_bytes).unwrap_or(usize::MAX))?;
     let columns = (0..file.types.len())
         .into_par_iter()
         .map(|column| {
@@ -64,6 +68,8 @@ pub(super) struct ParquetFile {
     pub(super) n_rows: u64,
     /// The bytes of pages that are held when all columns are read at once.
     pub(super) page_bytes: u64,
+    /// The bytes of all pages, decompressed.
+    all_bytes: u64,
 }
 
 impl ParquetFile {
@@ -75,7 +81,7 @@ impl ParquetFile {
             ArrowReaderMetadata::load(&Ranges(source.clone()), ArrowReaderOptions::new())
         })?;
         let (names, types) = columns_of(metadata.schema())?;
-        let page_bytes = guards::check_pages(source, metadata.metadata(), guard_limits)?;
+        let pages = guards::check_pages(source, metadata.metadata(), guard_limits)?;
         let n_rows = metadata
             .metadata()
             .row_groups()
@@ -96,7 +102,8 @@ impl ParquetFile {
             names,
             types,
             n_rows,
-            page_bytes,
+            page_bytes: pages.held,
+            all_bytes: pages.all,
         })
     }
 

@@ -232,6 +232,33 @@ fn a_long_string_that_all_rows_share_is_in_memory_once() {
 }
 
 #[test]
+fn all_pages_are_asked_for_if_there_are_texts() {
+    let texts: Vec<String> = (0..100).map(|i| format!("{i:>10000}")).collect();
+    let texts: ArrayRef = Arc::new(StringArray::from(texts));
+    let numbers: ArrayRef = Arc::new(Int32Array::from_iter_values(0..100));
+    let asked = |column: &ArrayRef| {
+        let properties = WriterProperties::builder()
+            .set_dictionary_enabled(false)
+            .set_data_page_row_count_limit(10)
+            .set_write_batch_size(10)
+            .set_compression(Compression::SNAPPY)
+            .build();
+        let content = written_as(vec![("a", Arc::clone(column))], properties);
+        let mut n_bytes = 0;
+        let (source, limits) = (Source::from(Bytes::from(content)), Limits::default());
+        let table = read(&source, limits, MAX_CELLS, &mut |more| {
+            n_bytes += more;
+            Ok(())
+        });
+        table.expect("valid");
+        n_bytes
+    };
+    let of_texts = asked(&texts);
+    assert!((1_100_000..1_120_000).contains(&of_texts), "{of_texts}");
+    assert!(asked(&numbers) < 100, "a page of ten numbers");
+}
+
+#[test]
 fn damaged_files_say_so() {
     for content in [
         b"PAR1".to_vec(),

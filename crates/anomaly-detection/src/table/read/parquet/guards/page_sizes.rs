@@ -21,13 +21,21 @@ const LENGTH_ENCODINGS: [i32; 2] = [6, 7];
 /// The longest header of a page, whose statistics may hold long strings.
 const MAX_HEADER_BYTES: usize = 1 << 24;
 
-/// Checks every page of a file against the limits. Returns how many bytes of decompressed pages a reader holds when it reads all
-/// columns of a row group at once.
+/// The bytes of the pages of a file, decompressed.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::table::read::parquet) struct PageBytes {
+    /// Those that a reader holds when it reads all columns of a row group at once.
+    pub(in crate::table::read::parquet) held: u64,
+    /// All, with texts that share a prefix written out.
+    pub(in crate::table::read::parquet) all: u64,
+}
+
+/// Checks every page of a file against the limits.
 pub(in crate::table::read::parquet) fn check(
     source: &Source,
     metadata: &ParquetMetaData,
     limits: GuardLimits,
-) -> Result<u64> {
+) -> Result<PageBytes> {
     let mut decompressed = 0_u64;
     let mut most_held = 0;
     for row_group in metadata.row_groups() {
@@ -43,7 +51,10 @@ pub(in crate::table::read::parquet) fn check(
         }
         most_held = held.max(most_held);
     }
-    Ok(most_held)
+    Ok(PageBytes {
+        held: most_held,
+        all: decompressed,
+    })
 }
 
 /// Checks the pages of a column chunk, and adds their decompressed size. Returns the bytes of its dictionary and its largest
