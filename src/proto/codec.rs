@@ -12,6 +12,9 @@ use tonic_prost::{ProstDecoder, ProstEncoder};
 /// Messages from this size on, in bytes, can take milliseconds, and larger ones seconds: JSON-like values are small and many.
 const LARGE: usize = 256 << 10;
 
+/// How much a buffer for encoded messages grows by, as it does by default.
+const BUFFER_BYTES: usize = 8 << 10;
+
 /// Encodes messages of one type and decodes those of another.
 #[derive(Debug)]
 pub(crate) struct MessageCodec<T, U>(PhantomData<(T, U)>);
@@ -55,7 +58,8 @@ impl<T: Message> Encoder for Aside<ProstEncoder<T>> {
     }
 
     fn buffer_settings(&self) -> BufferSettings {
-        self.0.buffer_settings()
+        // a message is handed on before the next one is asked for: until then, its memory counts as that of the next one
+        BufferSettings::new(BUFFER_BYTES, 1)
     }
 }
 
@@ -73,10 +77,49 @@ impl<U: Message + Default> Decoder for Aside<ProstDecoder<U>> {
     }
 }
 
-fn aside<T>(size: usize, work: impl FnOnce() -> T) -> T {
+/// Does work on this many bytes. On large ones other work of the thread goes to other threads meanwhile.
+pub(crate) fn aside<T>(size: usize, work: impl FnOnce() -> T) -> T {
     let has_other_threads = |handle: Handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread;
     match size >= LARGE && Handle::try_current().is_ok_and(has_other_threads) {
         true => block_in_place(work),
         false => work(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use futures_util::{StreamExt as _, stream};
+    use http_body::Body as _;
+    use tonic::codec::EncodeBody;
+
+    use super::*;
+
+    #[test]
+    fn a_message_is_handed_on_before_the_next_one_is_asked_for() {
+        let mut codec = MessageCodec::<String, String>::default();
+        let mut n_asked = 0;
+        let pages = stream::iter(["one", "two"]).map(|page| {
+            n_asked += 1;
+            Ok(page.to_owned())
+        });
+        let mut body = pin!(EncodeBody::new_server(
+            codec.encoder(),
+            pages,
+            None,
+            Default::default(),
+            None
+        ));
+        let frame = body
+            .as_mut()
+            .poll_frame(&mut Context::from_waker(Waker::noop()));
+        let Poll::Ready(Some(Ok(frame))) = frame else {
+            panic!("no frame");
+        };
+        assert!(frame.is_data());
+        drop(body);
+        assert_eq!(n_asked, 1);
     }
 }

@@ -19,7 +19,7 @@ use crate::runs::{Caller, DatasetSource, RowIds, RunId, Runs, Scan, Scorer, Sink
 use crate::store::Store;
 use crate::telemetry::{Metrics, Predicted};
 
-/// The stream of pages. A page is made when it is asked for, which is when the one before it has been sent.
+/// The stream of pages. A page is made when it is asked for: when the one before it is encoded, and sent unless it is short.
 pub(super) type Pages = BoxStream<'static, Result<PredictDatasetResponse, Status>>;
 
 /// What the pages are made of.
