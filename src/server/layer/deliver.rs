@@ -19,8 +19,10 @@ use tokio::sync::oneshot;
 use tonic::Status;
 use tower::Service;
 
+use crate::error::Result;
 use crate::memory::{AnswerMemory, Budget, Share};
 use crate::server::stall::Waiting;
+use crate::server::methods::{Method, method};
 use crate::service::status;
 
 /// How many bytes are handed to the connection at a time.
@@ -62,6 +64,7 @@ where
             budget: Arc::clone(&self.budget),
             memory,
             waiting: Waiting::of_this_stream(),
+            is_write: method(request.uri().path()).is_some_and(Method::is_write),
         };
         Delivering {
             inner: self.inner.call(request),
@@ -75,6 +78,18 @@ struct Delivery {
     budget: Arc<Budget>,
     memory: AnswerMemory,
     waiting: Arc<Waiting>,
+    is_write: bool,
+}
+
+impl Delivery {
+    /// The share of bytes of the answer. Only those who reserve before can be refused: who is told to try a write again that is
+    /// done would do it twice. Their bytes, and the few of a short answer, are held uncounted when there is no room.
+    fn share(&self, bytes: usize) -> Result<Share> {
+        match self.memory.encoded(bytes) {
+            Err(_) if self.is_write || bytes <= SHORT_BYTES => Ok(Share::uncounted()),
+            outcome => outcome,
+        }
+    }
 }
 
 pin_project! {
@@ -202,7 +217,7 @@ where
             Some(Err(status)) => return Poll::Ready(Some(Err(status))),
             None => return Poll::Ready(None),
         };
-        let share = match delivery.memory.encoded(bytes.len()) {
+        let share = match delivery.share(bytes.len()) {
             Ok(share) => Arc::new(share),
             Err(error) => {
                 *this.is_refused = true;
@@ -269,6 +284,7 @@ mod tests {
                 budget: Arc::clone(budget),
                 memory: AnswerMemory::new(budget),
                 waiting: Arc::default(),
+                is_write: false,
             }),
             chunk: None,
             is_refused: false,
@@ -329,11 +345,15 @@ mod tests {
 
     #[test]
     fn an_answer_that_does_not_fit_becomes_a_refusal() {
-        let budget = Budget::new(Holders::Answers, 100);
-        for (taken, reason) in [(60, "OVERLOADED"), (0, "ANSWER_TOO_LARGE")] {
+        let limit = 4 * SHORT_BYTES;
+        let budget = Budget::new(Holders::Answers, limit);
+        for (taken, length, reason) in [
+            (limit, SHORT_BYTES + 1, "OVERLOADED"),
+            (0, limit + 1, "ANSWER_TOO_LARGE"),
+        ] {
             let mut other = budget.share();
             other.grow(taken).expect("fits");
-            let mut body = body(&budget, &[if taken > 0 { 50 } else { 101 }]);
+            let mut body = body(&budget, &[length]);
             let frame = next(&mut body).expect("ready").expect("a frame");
             let trailers = frame.into_trailers().expect("trailers");
             let status = Status::from_header_map(&trailers).expect("a status");
@@ -342,6 +362,25 @@ mod tests {
             assert_eq!(details.error_info().expect("info").reason, reason);
             assert!(body.is_end_stream() && next(&mut body).expect("ready").is_none());
             assert_eq!(budget.held(), taken);
+        }
+    }
+
+    #[test]
+    fn short_answers_and_those_of_writes_are_never_refused() {
+        let budget = Budget::new(Holders::Answers, 4 * SHORT_BYTES);
+        let mut other = budget.share();
+        other.grow(budget.limit()).expect("fits");
+        for (length, is_write) in [(SHORT_BYTES, false), (PART_BYTES + 1, true)] {
+            let mut body = body(&budget, &[length]);
+            body.delivery.as_mut().expect("given").is_write = is_write;
+            let mut n_bytes = 0;
+            while n_bytes < length {
+                let part = data(&mut body);
+                n_bytes += part.len();
+                assert!(next(&mut body).is_none(), "the part is not sent yet");
+            }
+            assert!(next(&mut body).expect("ready").is_none(), "the end");
+            assert_eq!(budget.held(), budget.limit());
         }
     }
 }
