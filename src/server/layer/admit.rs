@@ -3,7 +3,7 @@
 //! A message counts from its arrival, once for the bytes that arrive and once for what they are decoded to. It stops counting when
 //! its rows have been read into a table, which counts instead, when the next message is complete, or when the request is answered.
 //! So a unary request counts until its response, and a stream counts with its newest whole message, the received part of the
-//! next one, and the tables that are being scored.
+//! next one, the buffer of its largest one, and the tables that are being scored.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -54,11 +54,16 @@ where
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
         let memory = RequestMemory::new(&self.budget);
         request.extensions_mut().insert(memory.clone());
+        let method = method(request.uri().path());
         let arriving = Arriving {
-            message: method(request.uri().path()).and_then(|method| method.request),
+            message: method.and_then(|method| method.request),
             framing: Framing::default(),
             weigher: Weigher::default(),
             incomplete: memory.share(),
+            wire: 0,
+            buffer: method
+                .is_some_and(|method| method.takes_stream)
+                .then(|| memory.share()),
             done: memory.share(),
             memory: memory.clone(),
         };
@@ -104,6 +109,10 @@ struct Arriving {
     weigher: Weigher,
     /// The share of the message that is not complete yet.
     incomplete: Share,
+    /// How many bytes of it have arrived.
+    wire: usize,
+    /// In a stream, that of the buffer for the bytes that arrive, which never shrinks: it has room for the largest message so far.
+    buffer: Option<Share>,
     /// That of the whole messages before the newest one, until they are given back.
     done: Share,
     /// Has that of the newest whole message.
@@ -113,6 +122,7 @@ struct Arriving {
 impl Arriving {
     /// Counts the next bytes of the body.
     fn count(&mut self, mut data: &[u8]) -> Result<()> {
+        let mut left = data.len();
         while let Some(step) = self.framing.step(&mut data) {
             // the bytes that have arrived, and those of memory that they will take
             self.incomplete.grow(match step.part {
@@ -120,7 +130,14 @@ impl Arriving {
                 Part::Length(length) => 1 + self.weigher.begin(self.message, u64::from(length)),
                 Part::Content(bytes) => bytes.len() + self.weigher.feed(bytes),
             })?;
+            self.wire += left - data.len();
+            left = data.len();
             if step.ends_message {
+                let wire = std::mem::take(&mut self.wire);
+                if let Some(buffer) = &mut self.buffer {
+                    let growth = wire.saturating_sub(buffer.bytes());
+                    buffer.join(self.incomplete.split(growth));
+                }
                 let whole = self.incomplete.split(self.incomplete.bytes());
                 self.done.join(self.memory.received(whole));
             }
@@ -208,6 +225,8 @@ mod tests {
             framing: Framing::default(),
             weigher: Weigher::default(),
             incomplete: memory.share(),
+            wire: 0,
+            buffer: None,
             done: memory.share(),
             memory,
         }
@@ -238,6 +257,23 @@ mod tests {
             drop(arriving);
             prop_assert_eq!(budget.held(), 0);
         }
+    }
+
+    #[test]
+    fn a_stream_counts_with_the_buffer_of_its_largest_message() {
+        let budget = Budget::new(Holders::Requests, 1000);
+        let mut arriving = arriving(&budget);
+        arriving.buffer = Some(budget.share());
+        for (length, largest) in [(95, 100), (295, 300), (45, 300)] {
+            for part in message(length).chunks(40) {
+                arriving.count(part).expect("fits");
+            }
+            arriving.give_back();
+            drop(arriving.memory.take_message());
+            assert_eq!(budget.held(), largest);
+        }
+        drop(arriving);
+        assert_eq!(budget.held(), 0);
     }
 
     #[test]
