@@ -35,6 +35,11 @@ impl RequestMemory {
         std::mem::replace(&mut self.newest(), self.budget.share())
     }
 
+    /// How many bytes the newest whole message counts for.
+    pub fn message_bytes(&self) -> usize {
+        self.newest().bytes()
+    }
+
     fn newest(&self) -> MutexGuard<'_, Share> {
         self.message.lock().unwrap_or_else(PoisonError::into_inner)
     }

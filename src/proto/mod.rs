@@ -13,6 +13,7 @@ mod sample;
 mod texts;
 
 pub use cell::JsonCell;
+pub(crate) use codec::aside;
 pub use json_rows::{JsonRow, JsonRows, RowReader};
 pub use json_table::{CellReader, JsonColumn, JsonTable};
 pub use texts::TextValues;

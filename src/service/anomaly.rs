@@ -80,8 +80,7 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
             let records = request.records.take();
             let id = RequestId::parse(&request.request_id, "Train", |fingerprint| {
                 fingerprint::add_message(fingerprint, &request, &memory)?;
-                fingerprint::add_records(fingerprint, records.as_ref());
-                Ok(())
+                fingerprint::add_records(fingerprint, records.as_ref(), &memory)
             })?;
             let run_id = RunId::parse(request.run_id)?;
             let plan = Plan::new(caller.owner, Kind::Train, run_id.as_str(), id.as_ref());
@@ -192,8 +191,7 @@ impl<S: Store> AnomalyService for AnomalyGrpc<S> {
             let records = request.records.take();
             let id = RequestId::parse(&request.request_id, "Update", |fingerprint| {
                 fingerprint::add_message(fingerprint, &request, &memory)?;
-                fingerprint::add_records(fingerprint, records.as_ref());
-                Ok(())
+                fingerprint::add_records(fingerprint, records.as_ref(), &memory)
             })?;
             let run_id = RunId::parse(request.run_id)?;
             let plan = Plan::new(caller.owner, Kind::Update, run_id.as_str(), id.as_ref());

@@ -1,5 +1,5 @@
 //! Fingerprints of requests, by which a retry is told from another request with the same id. Rows are added as they are held,
-//! without a copy of them.
+//! without a copy of their values.
 
 use prost::Message;
 
@@ -9,6 +9,7 @@ use crate::memory::RequestMemory;
 use crate::proto::v1::records::Form;
 use crate::proto::v1::typed_column::Values;
 use crate::proto::v1::{Columns, FileContent, Matrix, Records, TypedColumn};
+use crate::proto::{JsonColumn, aside};
 
 /// How many numbers are added at a time.
 const BLOCK: usize = 512;
@@ -26,10 +27,26 @@ pub(in crate::service) fn add_message(
 }
 
 /// Adds records, if there are any. The same rows in another form are another request.
-pub(in crate::service) fn add_records(fingerprint: &mut Fingerprint, records: Option<&Records>) {
+pub(in crate::service) fn add_records(
+    fingerprint: &mut Fingerprint,
+    records: Option<&Records>,
+    memory: &RequestMemory,
+) -> Result<()> {
     let Some(records) = records else {
-        return;
+        return Ok(());
     };
+    let mut share = memory.share();
+    if let Some(Form::Table(table)) = &records.form {
+        // the list of the columns, and what sorting it takes
+        share.grow(table.len() * 2 * size_of::<JsonColumn<'_>>())?;
+    }
+    aside(memory.message_bytes(), || {
+        add_given_records(fingerprint, records);
+    });
+    Ok(())
+}
+
+fn add_given_records(fingerprint: &mut Fingerprint, records: &Records) {
     let Records {
         form,
         row_ids,
@@ -159,13 +176,33 @@ mod tests {
 
     use super::*;
     use crate::caller::RequestId;
+    use crate::memory::{Budget, Holders};
     use crate::proto::v1::{CsvOptions, NumberValues, TimeValues};
     use crate::proto::{JsonRows, JsonTable};
 
+    fn memory(limit: usize) -> RequestMemory {
+        RequestMemory::new(&Budget::new(Holders::Requests, limit))
+    }
+
+    #[test]
+    fn the_list_of_the_columns_counts() {
+        const N: usize = 1000;
+        let table = JsonTable::decode(&[0x0a, 0x00].repeat(N)[..]).expect("valid");
+        let records = records(Form::Table(table));
+        let add = |limit| {
+            let fingerprint = |fingerprint: &mut Fingerprint| {
+                add_records(fingerprint, Some(&records), &memory(limit))
+            };
+            RequestId::parse("a", "Train", fingerprint).map(|_| ())
+        };
+        let n_bytes = N * 2 * size_of::<JsonColumn<'_>>();
+        add(n_bytes).expect("fits");
+        add(n_bytes - 1).expect_err("does not fit");
+    }
+
     fn id(records: &Records) -> RequestId {
         let id = RequestId::parse("a", "Train", |fingerprint| {
-            add_records(fingerprint, Some(records));
-            Ok(())
+            add_records(fingerprint, Some(records), &memory(1 << 20))
         });
         id.expect("valid").expect("some")
     }

@@ -4,6 +4,7 @@ use super::{columns, file, names_bytes, rows, table};
 use crate::datasets::DatasetId;
 use crate::error::{Error, Kind, Result, reason};
 use crate::memory::{RequestMemory, Share};
+use crate::proto::aside;
 use crate::proto::v1::records;
 use crate::proto::v1::{FileContent, Matrix, Records};
 use crate::runs::{DatasetSource, Form, RowIds, RowSource, Rows};
@@ -52,7 +53,7 @@ pub(in crate::service) fn optional(
             .at("records")),
         };
     };
-    let source = match form {
+    let source = aside(memory.message_bytes(), || match form {
         records::Form::Rows(list) => {
             let table = rows::read(&list, &ids, &mut share);
             in_form("records.rows", Form::Rows, table)
@@ -78,7 +79,7 @@ pub(in crate::service) fn optional(
             .map(|options| RowSource::File(content, options))
             .map_err(|error| error.within("records.file")),
         records::Form::DatasetId(id) => dataset("records.dataset_id", id, known_texts, &ids),
-    }?;
+    })?;
     share.join(memory.take_message());
     if let RowSource::Table(table, _) = &source {
         // the message is gone
