@@ -130,6 +130,25 @@ impl<'a> From<&'a prost_types::Value> for JsonCell<'a> {
     }
 }
 
+/// What is reserved for packed data at first.
+const FIRST_BYTES: usize = 64 << 10;
+
+/// Reserves memory for packed data before a part of a message is packed, whose length comes next. What is left of the message, with
+/// the tag of the part, has at least as many bytes as all that is still packed. All of that is reserved once there is much: a message
+/// may begin any number of lists with little in them.
+pub(super) fn reserve_packed(packed: &mut Vec<u8>, buf: &impl Buf) {
+    let left = buf.remaining() + 1;
+    if packed.capacity() - packed.len() >= left {
+        return;
+    }
+    let length = unpack_number(&mut buf.chunk()).unwrap_or_default();
+    if packed.len().max(length) >= FIRST_BYTES / 2 {
+        packed.reserve_exact(left);
+    } else if packed.is_empty() {
+        packed.reserve_exact(left.min(FIRST_BYTES));
+    }
+}
+
 /// Appends a text to packed data.
 pub(super) fn pack_text(text: &str, packed: &mut Vec<u8>) {
     encode_varint(text.len() as u64, packed);
@@ -176,6 +195,11 @@ impl CellDecoder {
             JsonCell::Text(_) => JsonCell::Text(&self.text),
             other => other,
         }
+    }
+
+    /// The bytes that it keeps for a text.
+    pub(super) fn capacity(&self) -> usize {
+        self.text.capacity()
     }
 }
 

@@ -8,7 +8,8 @@ use prost::{DecodeError, Message};
 use prost_types::value::Kind;
 
 use super::cell::{
-    CellDecoder, END, JsonCell, Nested, field_len, pack_text, put_length, unpack_text,
+    CellDecoder, END, JsonCell, Nested, field_len, pack_text, put_length, reserve_packed,
+    unpack_text,
 };
 
 /// Columns by their names, packed into at most as many bytes as they have on the wire. On the wire they are a
@@ -272,10 +273,7 @@ impl Message for JsonTable {
         if tag != 1 {
             return skip_field(wire_type, tag, buf, ctx);
         }
-        if self.packed.is_empty() {
-            // the rest of the message, with the tag of this column, has at least as many bytes as all its columns packed
-            self.packed.reserve(buf.remaining() + 1);
-        }
+        reserve_packed(&mut self.packed, buf);
         self.begin_column();
         let mut entry = Part(PartOf::Entry, self);
         let whole = buf.chunk();

@@ -7,7 +7,8 @@ use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 
 /// Types that are decoded into packed ones, with the most bytes of memory for each of their bytes.
 const PACKED: &[(&str, usize)] = &[
-    (".google.protobuf.ListValue", 1),
+    // a row is collected by its fields first
+    (".google.protobuf.ListValue", 2),
     (".google.protobuf.Struct", 1),
     (".anomaly.v1.TextValues", 4),
 ];

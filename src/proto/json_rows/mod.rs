@@ -29,6 +29,9 @@ pub struct JsonRows {
     row: RowInProgress,
 }
 
+/// What a row was packed with is kept for the next one, unless it has more bytes: a single long row would hold them until the end.
+const MAX_KEPT_BYTES: usize = 64 * wire::USUAL_ROW_BYTES;
+
 // the first byte of a packed row
 const ROW_ARRAY: u8 = 16; // cells and END
 const ROW_OBJECT: u8 = 17; // the number of fields, their names, their cells
@@ -162,6 +165,12 @@ impl JsonRows {
             }
             RowKind::Array => self.packed.push(END),
             RowKind::Object => self.end_object(),
+        }
+        if self.row.fields.capacity() > MAX_KEPT_BYTES || self.row.cell.capacity() > MAX_KEPT_BYTES
+        {
+            self.row.fields = Vec::new();
+            self.row.places = Vec::new();
+            self.row.cell = CellDecoder::default();
         }
     }
 

@@ -1,6 +1,7 @@
 use bytes::Buf as _;
 use proptest::prelude::*;
 use prost::Message as _;
+use prost::encoding::{DecodeContext, WireType};
 use prost_types::{ListValue, Struct};
 
 use super::*;
@@ -206,4 +207,34 @@ fn unknown_fields_are_skipped() {
     ));
     let rows = JsonRows::decode(&wire[..]).expect("valid");
     assert_eq!(read(&rows), ["Array(1)  [\"Unset\"]"]);
+}
+
+#[test]
+fn memory_is_reserved_as_rows_come_and_only_for_what_is_left() {
+    let row = prost_types::Value::from(vec![0.0.into(), 1.0.into()]);
+    let list = ListValue {
+        values: vec![row; 20_000],
+    };
+    let bytes = list.encode_to_vec();
+    let mut first = JsonRows::default();
+    let (wire_type, mut rest) = (WireType::LengthDelimited, &bytes[1..]);
+    let merged = first.merge_field(1, wire_type, &mut rest, DecodeContext::default());
+    merged.expect("valid");
+    assert_eq!(first.len(), 1);
+    assert!(first.packed.capacity() <= bytes.len() / 4);
+    let all = JsonRows::decode(&bytes[..]).expect("valid");
+    assert!(all.packed.capacity() <= bytes.len());
+}
+
+#[test]
+fn what_a_long_row_was_packed_with_is_not_kept() {
+    let long = || prost_types::Value::from("a".repeat(MAX_KEPT_BYTES + 1));
+    let object = Struct {
+        fields: [("a".to_owned(), long())].into(),
+    };
+    for row in [long(), list(vec![long()]), value(Kind::StructValue(object))] {
+        let bytes = ListValue { values: vec![row] }.encode_to_vec();
+        let rows = JsonRows::decode(&bytes[..]).expect("valid");
+        assert_eq!(rows.row.fields.capacity() + rows.row.cell.capacity(), 0);
+    }
 }

@@ -4,11 +4,11 @@ use bytes::{Buf, BufMut};
 use prost::encoding::{DecodeContext, WireType, message, skip_field, string};
 use prost::{DecodeError, Message};
 
-use super::super::cell::{JsonCell, field_len, put_length};
+use super::super::cell::{JsonCell, field_len, put_length, reserve_packed};
 use super::{JsonRow, JsonRows, RowKind, RowReader};
 
 /// Most rows are shorter.
-const USUAL_ROW_BYTES: usize = 1024;
+pub(super) const USUAL_ROW_BYTES: usize = 1024;
 
 /// A part of a row on the wire, decoded into the row in progress. prost counts the depth of messages only in messages, so that a
 /// decoder has to be one. It encodes as an empty one.
@@ -126,14 +126,10 @@ impl Message for JsonRows {
         if tag != 1 {
             return skip_field(wire_type, tag, buf, ctx);
         }
-        if self.packed.is_empty() {
-            // the rest of the message, with the tag of this row, has at least as many bytes as all its rows packed
-            self.packed.reserve(buf.remaining() + 1);
-            self.row
-                .fields
-                .reserve(buf.remaining().min(USUAL_ROW_BYTES));
-        }
+        reserve_packed(&mut self.packed, buf);
         self.begin_row();
+        let usual = buf.remaining().min(USUAL_ROW_BYTES);
+        self.row.fields.reserve(usual);
         let mut row = Part(PartOf::Row, self);
         let whole = buf.chunk();
         if whole.len() == buf.remaining() {

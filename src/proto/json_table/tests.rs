@@ -112,3 +112,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn memory_is_reserved_only_for_what_is_left() {
+    let column = |n_cells| list(vec![1.0.into(); n_cells]);
+    for lengths in [vec![20_000], vec![10, 20_000], vec![10; 1000]] {
+        let names = (0..).map(|i| format!("c{i}"));
+        let fields = names.zip(lengths.into_iter().map(column)).collect();
+        let wire = Struct { fields }.encode_to_vec();
+        let table = JsonTable::decode(&wire[..]).expect("valid");
+        assert!(table.packed.capacity() <= wire.len());
+    }
+}

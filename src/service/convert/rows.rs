@@ -13,7 +13,9 @@ use anomaly_detection::table::{AbsentCell, Table, check_cells};
 /// Reads rows, which may hold their ids. The first one decides whether all are objects or arrays. What the table takes is added
 /// to the share before.
 pub(super) fn read(rows: &JsonRows, ids: &RowIds, share: &mut Share) -> Result<Table> {
-    match rows.reader().next_row() {
+    // a reader holds the names of an object
+    let first = rows.reader().next_row();
+    match first {
         None => Err(Error::new(
             reason::INVALID_RECORDS,
             "the records have no rows",
