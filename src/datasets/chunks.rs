@@ -12,7 +12,7 @@ use anomaly_detection::table::{AbsentCell, Table};
 /// The approximate number of values in a chunk.
 const CHUNK_CELLS: usize = 1 << 19;
 
-/// The memory of one reader in bytes: its chunks and its buffers, without the pages of a Parquet file.
+/// The memory of one reader in bytes: its chunks and its buffers, without the pages of a Parquet file or the batches of an Arrow file.
 const READER_BYTES: u64 = 64 << 20;
 
 /// The memory of a reader in chunks, for a file whose pages take so many bytes.

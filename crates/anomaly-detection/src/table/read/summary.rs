@@ -56,7 +56,8 @@ impl FileSummary {
         self.n_rows
     }
 
-    /// The bytes of the pages that a reader of a Parquet file holds at a time; 0 for other formats, whose readers hold little.
+    /// The bytes of the pages that a reader of a Parquet file holds at a time, or of the batch and the dictionaries that one of an
+    /// Arrow file does; 0 for other formats, whose readers hold little.
     pub fn page_bytes(&self) -> u64 {
         self.page_bytes
     }
