@@ -21,8 +21,8 @@ use tower::Service;
 
 use crate::error::Result;
 use crate::memory::{AnswerMemory, Budget, Share};
-use crate::server::stall::Waiting;
 use crate::server::methods::{Method, method};
+use crate::server::stall::Waiting;
 use crate::service::status;
 
 /// How many bytes are handed to the connection at a time.
