@@ -98,8 +98,8 @@ async fn a_training_whose_server_was_killed_is_done_again_once() {
     );
 }
 
-/// Trains on a file of so many rows, as a command.
-fn train_command(folder: &Path, socket: &str, n_rows: u64) -> Child {
+/// Trains on a file of so many rows, as a command with these options.
+fn train_command(folder: &Path, socket: &str, n_rows: u64, options: &[&str]) -> Child {
     let names: Vec<String> = (0..COLUMNS).map(|column| format!("c{column}")).collect();
     let mut content = names.join(",") + "\n";
     for row in 0..n_rows {
@@ -113,6 +113,7 @@ fn train_command(folder: &Path, socket: &str, n_rows: u64) -> Child {
         .args(["train", "run"])
         .arg(file)
         .args(["--detector", "knn", "--addr", &format!("unix:{socket}")])
+        .args(options)
         .env("ANOMALYD_TOKEN", "alice")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -128,7 +129,7 @@ async fn a_command_comes_back_to_a_server_that_was_killed() {
     let spawn = || Process::spawn_with(&folder.path().join("data"), &["--unix-socket", socket]);
     let mut server = spawn();
     let address = server.address();
-    let command = train_command(folder.path(), socket, 15_000);
+    let command = train_command(folder.path(), socket, 15_000, &[]);
     begun(address).await;
     server.kill();
     let mut server = spawn();
@@ -150,7 +151,7 @@ async fn an_interrupted_command_cancels_its_work() {
     let mut server = Process::spawn_with(&data, &["--unix-socket", socket]);
     let address = server.address();
     // half a minute of work
-    let command = train_command(folder.path(), socket, 80_000);
+    let command = train_command(folder.path(), socket, 80_000, &[]);
     let running = begun(address).await;
     assert_eq!(running.state(), OperationState::Running);
     let interrupted = Command::new("kill")
@@ -163,6 +164,24 @@ async fn an_interrupted_command_cancels_its_work() {
     assert!(text.contains("the work was cancelled"), "{text}");
     let ended = begun(address).await;
     assert_eq!(ended.operation_id, running.operation_id);
+    assert_eq!(ended.state(), OperationState::Cancelled);
+    assert!(server.terminate().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_gives_up_cancels_its_work() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let socket = folder.path().join("socket");
+    let socket = socket.to_str().expect("a path of text");
+    let data = folder.path().join("data");
+    let mut server = Process::spawn_with(&data, &["--unix-socket", socket]);
+    // half a minute of work
+    let command = train_command(folder.path(), socket, 80_000, &["--timeout", "5"]);
+    let output = command.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("the work was cancelled"), "{text}");
+    let ended = begun(server.address()).await;
     assert_eq!(ended.state(), OperationState::Cancelled);
     assert!(server.terminate().success());
 }
