@@ -119,7 +119,6 @@ mod tests {
             panic!("no frame");
         };
         assert!(frame.is_data());
-        drop(body);
         assert_eq!(n_asked, 1);
     }
 }
