@@ -2,6 +2,7 @@
 //! whole server again.
 
 mod architecture;
+mod golden;
 mod grpc;
 mod kill;
 mod promises;

@@ -15,6 +15,10 @@ const LARGE: usize = 256 << 10;
 /// How much a buffer for encoded messages grows by, as it does by default.
 const BUFFER_BYTES: usize = 8 << 10;
 
+/// From how many encoded bytes on they are handed on before the next message is asked for. Shorter messages that are there already
+/// are joined: clients that are slow to read bear a few small frames only (h2 ends the connection).
+const HANDED_ON_BYTES: usize = 1 << 10;
+
 /// Encodes messages of one type and decodes those of another.
 #[derive(Debug)]
 pub(crate) struct MessageCodec<T, U>(PhantomData<(T, U)>);
@@ -58,8 +62,8 @@ impl<T: Message> Encoder for Aside<ProstEncoder<T>> {
     }
 
     fn buffer_settings(&self) -> BufferSettings {
-        // a message is handed on before the next one is asked for: until then, its memory counts as that of the next one
-        BufferSettings::new(BUFFER_BYTES, 1)
+        // once the next message is asked for, the memory of this one does not count any more
+        BufferSettings::new(BUFFER_BYTES, HANDED_ON_BYTES)
     }
 }
 
@@ -97,13 +101,13 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_message_is_handed_on_before_the_next_one_is_asked_for() {
+    /// How many messages of a length are asked for before the first frame.
+    fn n_asked(length: usize) -> usize {
         let mut codec = MessageCodec::<String, String>::default();
         let mut n_asked = 0;
-        let pages = stream::iter(["one", "two"]).map(|page| {
+        let pages = stream::repeat("x".repeat(length)).map(|page| {
             n_asked += 1;
-            Ok(page.to_owned())
+            Ok(page)
         });
         let mut body = pin!(EncodeBody::new_server(
             codec.encoder(),
@@ -119,6 +123,16 @@ mod tests {
             panic!("no frame");
         };
         assert!(frame.is_data());
-        assert_eq!(n_asked, 1);
+        n_asked
+    }
+
+    #[test]
+    fn a_message_is_handed_on_before_the_next_one_is_asked_for_unless_it_is_short() {
+        assert_eq!(n_asked(HANDED_ON_BYTES), 1);
+        let in_all = n_asked(20);
+        assert!(
+            (HANDED_ON_BYTES / 40..=HANDED_ON_BYTES / 20).contains(&in_all),
+            "{in_all}"
+        );
     }
 }

@@ -2,9 +2,9 @@
 
 mod answers;
 mod concurrency;
-mod datasets;
+pub(crate) mod datasets;
 mod descriptors;
-mod detectors;
+pub(crate) mod detectors;
 mod extremes;
 mod fairness;
 mod features;
@@ -23,6 +23,6 @@ mod series;
 mod shared_store;
 mod specs;
 mod stream;
-mod supervised;
+pub(crate) mod supervised;
 mod update;
 mod versions;

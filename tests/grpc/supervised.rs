@@ -13,7 +13,7 @@ use crate::grpc::harness::{
     trained, update, xy,
 };
 
-fn all() -> [(&'static str, Detector); 2] {
+pub(crate) fn all() -> [(&'static str, Detector); 2] {
     [
         (
             "random_forest",
