@@ -96,7 +96,8 @@ pub(super) async fn write(server: &Server) {
     for (request, _) in trainings() {
         trained(&mut client, request).await;
     }
-    update(&mut client, UPDATED, purchases(50, 6)).await;
+    let updated = update(&mut client, UPDATED, purchases(50, 6)).await;
+    updated.expect("updated");
     trained(
         &mut client,
         train_as(DELETED, purchases(50, 7), TrainingSpec::default()),
@@ -145,7 +146,6 @@ pub(super) async fn check_the_rest(server: &Server) {
     let mut datasets = datasets::client(server, OWNER).await;
     let request = GetDatasetRequest {
         dataset_id: "table".to_owned(),
-        ..GetDatasetRequest::default()
     };
     let described = datasets
         .get_dataset(request)

@@ -92,8 +92,13 @@ async fn open(store: &Path) {
                 .map(|score| score.to_bits())
                 .collect()
         };
-        assert_eq!(bits(given), bits(&kept), "{run_id}");
-        assert_eq!(given.is_anomaly, kept.is_anomaly, "{run_id}");
+        assert_eq!(bits(given), bits(&kept), "{run_id} of {}", store.display());
+        assert_eq!(
+            given.is_anomaly,
+            kept.is_anomaly,
+            "{run_id} of {}",
+            store.display()
+        );
     }
     content::check_the_rest(&server).await;
     server.stop().await;
@@ -111,7 +116,6 @@ async fn stores_of_earlier_builds_are_opened_and_answer_as_they_did() {
         .collect();
     assert!(!kept.is_empty(), "there is a store");
     for store in kept {
-        println!("{}", store.display());
         open(&store).await;
     }
 }
